@@ -1,0 +1,264 @@
+"""The schema of a run: one model per section, every field with its range, default and meaning.
+
+The settings form, ``mim4dd presets NAME`` and the documentation are made from these descriptions.
+Unknown keys are errors. Names follow the field: N = ``objective.student_steps``, M =
+``objective.expert_epochs``, the paper's lambda = ``information.weight``, its layer scalar beta =
+``information.layer_growth``; the student's step size (often called beta or synthetic learning rate) is
+``step_size`` everywhere.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+PositiveInt = Annotated[int, Field(ge=1)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+Fraction = Annotated[float, Field(ge=0, lt=1)]
+
+CLASSES = {"digits": 10, "mnist": 10, "svhn": 10, "cifar10": 10, "cifar100": 100}
+"""Number of classes of the built-in data sets."""
+
+AUGMENTATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
+"""Differentiable Siamese augmentation's strategies (DSA, Zhao & Bilen 2021)."""
+
+
+class Section(BaseModel):
+    """Base of all sections: unknown keys are refused, numbers are never taken from strings."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+
+
+class Data(Section):
+    """The real set and how its pixels are prepared."""
+
+    name: Literal["digits", "mnist", "svhn", "cifar10", "cifar100"] = Field(
+        "digits", description="The data set to distill."
+    )
+    train_limit: int = Field(
+        0, ge=0, description="Use only this many training images (class-balanced draw); 0 uses all."
+    )
+    validation: Fraction = Field(
+        0.0,
+        description="Share of the training images held out to choose the best iterate; seen by nothing else. "
+        "0 chooses on the test set, as most published numbers do, and the result says so.",
+    )
+    test_limit: int = Field(0, ge=0, description="Evaluate on only this many test images; 0 uses all.")
+    zca: bool = Field(False, description="ZCA whitening, fitted on the training images in use.")
+    zca_epsilon: float = Field(
+        0.1, gt=0, le=10, description="Added to the covariance's eigenvalues before whitening."
+    )
+
+
+class Augmentation(Section):
+    """Differentiable Siamese augmentation; one of the strategies is drawn for each batch."""
+
+    strategy: str = Field(
+        "color_crop_cutout_flip_scale_rotate",
+        description="Strategies joined by underscores (color crop cutout flip scale rotate), or 'none'.",
+    )
+    flip: float = Field(0.5, ge=0, le=1, description="Probability of a horizontal flip.")
+    scale: float = Field(1.2, ge=1, le=4, description="Largest scaling factor (and its inverse).")
+    rotate: float = Field(15.0, ge=0, le=180, description="Largest rotation in degrees.")
+    crop: float = Field(0.125, ge=0, le=0.5, description="Largest shift as a share of the side.")
+    cutout: float = Field(0.5, ge=0, le=1, description="Side of the square cut out, as a share of the side.")
+    brightness: float = Field(1.0, ge=0, le=4, description="Range of the brightness shift.")
+    saturation: float = Field(2.0, ge=0, le=4, description="Range of the saturation factor.")
+    contrast: float = Field(0.5, ge=0, le=4, description="Range of the contrast factor.")
+
+    @model_validator(mode="after")
+    def _known_strategies(self) -> Augmentation:
+        names = [] if self.strategy == "none" else self.strategy.split("_")
+        unknown = [name for name in names if name not in AUGMENTATIONS]
+        if unknown or len(set(names)) != len(names):
+            wrong = f"unknown strategy {unknown[0]!r}" if unknown else "a strategy is named twice"
+            raise ValueError(
+                f"strategy: {wrong}; allowed: 'none' or any of {', '.join(AUGMENTATIONS)} joined by '_'"
+            )
+        return self
+
+
+class Network(Section):
+    """The network of experts, students and evaluation: ConvNet-D (Gidaris & Komodakis 2018, as in DC)."""
+
+    name: Literal["convnet"] = Field("convnet", description="Architecture.")
+    depth: int = Field(3, ge=1, le=6, description="Blocks of convolution, normalisation, ReLU and pooling.")
+    width: int = Field(128, ge=1, le=2048, description="Channels of every block.")
+    norm: Literal["instance", "group", "layer", "none"] = Field(
+        "instance", description="Normalisation. Group uses 4 groups; layer is one group."
+    )
+    pooling: Literal["avg", "max", "none"] = Field("avg", description="Pooling after each block, 2x2.")
+
+
+class Synthetic(Section):
+    """The synthetic set."""
+
+    images_per_class: int = Field(1, ge=1, le=5000, description="Images per class (IPC).")
+    init: Literal["real", "noise"] = Field(
+        "real", description="Start from random real training images or from Gaussian noise."
+    )
+
+
+class Experts(Section):
+    """Networks trained on the real set; their trajectories are matched. Cached and shared by runs."""
+
+    count: PositiveInt = Field(100, description="Number of experts.")
+    epochs: PositiveInt = Field(50, description="Epochs each expert is trained.")
+    learning_rate: Rate = Field(0.01, description="SGD learning rate.")
+    momentum: float = Field(0.0, ge=0, lt=1, description="SGD momentum.")
+    weight_decay: float = Field(0.0, ge=0, description="SGD weight decay.")
+    batch_size: PositiveInt = Field(256, description="Training batch.")
+    augment: bool = Field(True, description="Apply the augmentation while training experts.")
+    seed: int = Field(
+        0, ge=0, description="Seed of the experts, apart from the run's, so that seeds share one buffer."
+    )
+
+
+class Objective(Section):
+    """The base distillation objective."""
+
+    name: Literal["trajectory"] = Field("trajectory", description="Base objective: trajectory (MTT).")
+    iterations: PositiveInt = Field(5000, description="Distillation iterations.")
+    student_steps: PositiveInt = Field(50, description="N: steps the student takes on synthetic images.")
+    expert_epochs: PositiveInt = Field(2, description="M: epochs of the expert the student has to match.")
+    max_start_epoch: PositiveInt = Field(2, description="Start epochs are drawn from 0..this-1.")
+    batch_size: int = Field(0, ge=0, description="Synthetic images of one student step; 0 takes all.")
+    pixel_rate: Rate = Field(100.0, description="Learning rate of the pixels (SGD).")
+    pixel_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the pixels.")
+    step_size: Rate = Field(0.01, description="Initial step size of the student.")
+    step_size_rate: float = Field(
+        1e-7, ge=0, description="Learning rate of the step size; 0 keeps it fixed."
+    )
+    step_size_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the step size.")
+
+
+class Information(Section):
+    """The contrastive mutual-information term of MIM4DD, an add-on to any objective."""
+
+    weight: float = Field(0.8, ge=0, description="lambda of Eq. 2.17; 0 switches the term off.")
+    scaling: Literal["raw", "ratio"] = Field(
+        "ratio",
+        description="raw: weight multiplies the NCE gradient. ratio: the NCE gradient is scaled so that its "
+        "norm on the pixels is weight times the objective's.",
+    )
+    loss: Literal["nce", "infonce"] = Field(
+        "infonce", description="nce: binary contrastive loss (Eq. 2.16); infonce: its softmax form."
+    )
+    bias: Literal["fixed", "learned", "batch"] = Field(
+        "learned",
+        description="Constant of the binary critic: log(N/M), learned, or estimated on the batch. nce only.",
+    )
+    real_network: Literal["target", "start", "last", "fresh"] = Field(
+        "target",
+        description="Network of the real images: the expert at the matched epoch, at the start epoch, at its "
+        "last epoch, or a fresh random one.",
+    )
+    synthetic_network: Literal["student", "attached", "same"] = Field(
+        "student",
+        description="Network of the synthetic images: the student's end point as a constant, attached to the "
+        "trajectory's graph, or the real side's network.",
+    )
+    layers: Literal["blocks", "blocks+logits", "last"] = Field(
+        "blocks", description="Feature maps used: all block outputs, also the logits, or the last block only."
+    )
+    pooling: Literal["grid", "average", "flatten"] = Field(
+        "grid", description="Before the embedding: a grid of means, one mean a channel, or everything."
+    )
+    grid: int = Field(4, ge=1, le=16, description="Side of the grid of means.")
+    embedding_layers: Literal[0, 1, 2] = Field(1, description="Fully connected layers of the embedding phi.")
+    embedding_dim: PositiveInt = Field(128, description="Size of the contrastive space.")
+    embedding_shared: bool = Field(True, description="One embedding for both sides (one a layer).")
+    temperature: float = Field(0.1, gt=0, le=10, description="tau of Eq. 2.15.")
+    layer_growth: float = Field(
+        2.0, ge=1, le=100, description="beta of Eq. 2.17: each layer weighs this times the one before."
+    )
+    real_batch: PositiveInt = Field(256, description="Real images an iteration, class-balanced.")
+    synthetic_batch: PositiveInt = Field(
+        256, description="Most synthetic images an iteration, class-balanced."
+    )
+    augment: Literal["none", "shared", "independent"] = Field(
+        "none", description="Augmentation of the two views: none, one draw for both sides, or two draws."
+    )
+    negatives: Literal["different", "all"] = Field(
+        "different", description="Negative pairs: of different labels, or all pairs (product of marginals)."
+    )
+    critic_optimizer: Literal["adam", "sgd"] = Field("adam", description="Optimiser of the critic.")
+    critic_rate: Rate = Field(1e-3, description="Learning rate of the critic.")
+    critic_steps: int = Field(1, ge=0, le=100, description="Critic updates an iteration.")
+    warmup: int = Field(50, ge=0, description="Critic updates before the first iteration.")
+    readout: PositiveInt = Field(
+        500, description="Real images set apart to read the bound on, class-balanced."
+    )
+    readout_every: PositiveInt = Field(10, description="Read the bound every this many iterations.")
+
+
+class Evaluation(Section):
+    """How a synthetic set is judged: networks trained on it from scratch, measured on real images."""
+
+    protocol: Literal["mtt-1000", "paper-300", "quick-100"] = Field(
+        "mtt-1000", description="Protocol of the final numbers."
+    )
+    networks: int = Field(5, ge=1, le=100, description="Networks of the final evaluation.")
+    live_protocol: Literal["mtt-1000", "paper-300", "quick-100"] = Field(
+        "quick-100", description="Protocol of the live curve and of choosing the best iterate."
+    )
+    live_networks: int = Field(2, ge=1, le=100, description="Networks of a live evaluation.")
+    every: int = Field(100, ge=0, description="Live evaluation every this many iterations; 0 never.")
+    random_draws: int = Field(
+        3, ge=0, le=50, description="Draws of random real images for the baseline; 0 leaves it out."
+    )
+    random_networks: int = Field(1, ge=1, le=100, description="Networks trained on each draw.")
+
+
+class Execution(Section):
+    """Where and how the run computes. Resolved once before the first iteration and recorded."""
+
+    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps.")
+    precision: Literal["float32", "mixed"] = Field("float32", description="float32 is exact.")
+    compile: Literal["auto", "on", "off"] = Field("auto", description="Compile the step and its adjoint.")
+    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes all cores.")
+    checkpoint_every: PositiveInt = Field(100, description="Checkpoint at least every this many iterations.")
+    checkpoint_seconds: float = Field(300.0, gt=0, description="... and at least this often, in seconds.")
+    snapshot_every: PositiveInt = Field(25, description="Picture of the synthetic set every this many iterations.")
+
+
+class Config(Section):
+    """A whole run. Immutable; validated across sections."""
+
+    summary: str = Field("", description="What this preset does, in a sentence or two.")
+    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random draw but the experts'.")
+    data: Data = Data()
+    augmentation: Augmentation = Augmentation()
+    network: Network = Network()
+    synthetic: Synthetic = Synthetic()
+    experts: Experts = Experts()
+    objective: Objective = Objective()
+    information: Information = Information()
+    evaluation: Evaluation = Evaluation()
+    execution: Execution = Execution()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Config:
+        last = self.objective.max_start_epoch - 1 + self.objective.expert_epochs
+        if last > self.experts.epochs:
+            raise ValueError(
+                f"objective.max_start_epoch - 1 + objective.expert_epochs = {last} must not exceed "
+                f"experts.epochs = {self.experts.epochs}: lower one of the first two or train experts longer"
+            )
+        size = self.synthetic.images_per_class * CLASSES[self.data.name]
+        if self.objective.batch_size > size:
+            raise ValueError(
+                f"objective.batch_size = {self.objective.batch_size} exceeds the synthetic set's {size} images; "
+                "0 takes all"
+            )
+        if self.network.pooling != "none" and 2**self.network.depth > image_side(self.data.name):
+            raise ValueError(
+                f"network.depth = {self.network.depth} pools images of {self.data.name} below one pixel"
+            )
+        return self
+
+
+def image_side(name: str) -> int:
+    """Side of the first block's feature map: 28x28 images are padded to 32 by the first convolution (MTT)."""
+    return 8 if name == "digits" else 32

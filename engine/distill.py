@@ -1,0 +1,286 @@
+"""The distillation loop: the paper's algorithm, one iteration after another.
+
+    for each iteration:
+        train a student on the synthetic set and compare it with an expert        (base objective)
+        contrast synthetic and real features through the critic                   (MIM4DD term)
+        move the pixels and the step size along both gradients
+
+The loop owns the synthetic set and the optimisers' state, all of it in :class:`State`; what happens
+around it (journal, checkpoints, evaluations, pictures) is done by the hooks it is given.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+import torch
+from torch import Tensor
+
+from engine.config.schema import Config
+from engine.data.prepare import RealSet
+from engine.errors import DataError, RunFailed
+from engine.events import Iteration
+from engine.gradient import SyntheticGradient
+from engine.information.term import InformationTerm, Sides
+from engine.objectives.base import Episode, Objective, SyntheticSet
+from engine.seeds import generator
+
+LIMIT = 50.0
+"""Largest change of the logarithm of the step size in one iteration; more than e^50 is a divergence."""
+
+
+@dataclass
+class State:
+    """Everything an iteration changes. Restored from a checkpoint, the loop goes on to the same bits.
+
+    Attributes:
+        iteration: iterations done.
+        pixels: [n, c, h, w]; ``momentum`` likewise.
+        step_size: the student's step size, kept in double precision; ``step_momentum`` likewise.
+        best: the iterate chosen so far.
+        evaluated: iteration of the last live evaluation, -1 before the first.
+    """
+
+    iteration: int
+    pixels: Tensor
+    momentum: Tensor
+    step_size: float
+    step_momentum: float
+    best: Best | None = None
+    evaluated: int = -1
+
+    def tensors(self) -> dict[str, Tensor]:
+        """The tensors of a checkpoint."""
+        tensors = {"pixels": self.pixels, "momentum": self.momentum}
+        if self.best is not None:
+            tensors["best.pixels"] = self.best.pixels
+        return tensors
+
+    def document(self) -> dict[str, Any]:
+        """The numbers of a checkpoint, as plain values."""
+        best = None
+        if self.best is not None:
+            best = {k: getattr(self.best, k) for k in ("iteration", "step_size", "accuracy")}
+        return {
+            "iteration": self.iteration,
+            "step_size": self.step_size,
+            "step_momentum": self.step_momentum,
+            "evaluated": self.evaluated,
+            "best": best,
+        }
+
+    @classmethod
+    def restore(cls, tensors: dict[str, Tensor], document: dict[str, Any], device: torch.device) -> State:
+        """What :meth:`tensors` and :meth:`document` gave.
+
+        Raises:
+            DataError: something is missing from the checkpoint.
+        """
+        try:
+            best = document["best"]
+            return cls(
+                iteration=document["iteration"],
+                pixels=tensors["pixels"].to(device),
+                momentum=tensors["momentum"].to(device),
+                step_size=document["step_size"],
+                step_momentum=document["step_momentum"],
+                best=None if best is None else Best(pixels=tensors["best.pixels"].to(device), **best),
+                evaluated=document["evaluated"],
+            )
+        except (KeyError, TypeError) as error:
+            raise DataError(f"the checkpoint lacks {error}: it was written by another version") from None
+
+
+@dataclass(frozen=True)
+class Best:
+    """The iterate with the highest live accuracy."""
+
+    iteration: int
+    pixels: Tensor
+    step_size: float
+    accuracy: float
+
+
+class Hooks(Protocol):
+    """What happens between iterations."""
+
+    def before(self, state: State) -> None:
+        """Before every iteration and once after the last one, with the state at rest."""
+        ...
+
+    def metrics(self, event: Iteration) -> None:
+        """After every iteration."""
+        ...
+
+
+def initial_pixels(config: Config, real: RealSet) -> tuple[Tensor, Tensor]:
+    """The starting set: pixels [n, c, h, w] and labels int64 [n], ordered by class.
+
+    Raises:
+        DataError: a class has fewer real images than the synthetic set asks for.
+    """
+    draws = generator(config.seed, "init")
+    each = config.synthetic.images_per_class
+    labels = torch.arange(real.classes).repeat_interleave(each)
+    if config.synthetic.init == "noise":
+        pixels = torch.randn(len(labels), *real.shape, generator=draws)
+        return pixels.to(real.train_images.device), labels.to(real.train_images.device)
+    parts = []
+    for label, indices in enumerate(real.class_indices):
+        if len(indices) < each:
+            raise DataError(
+                f"class {label} has {len(indices)} training images, but synthetic.images_per_class is {each}: "
+                "lower it, raise data.train_limit, or start from noise (synthetic.init)"
+            )
+        parts.append(indices[torch.randperm(len(indices), generator=draws)[:each].to(indices.device)])
+    return real.train_images[torch.cat(parts)].clone(), labels.to(real.train_images.device)
+
+
+def initial_state(config: Config, pixels: Tensor) -> State:
+    """The state before the first iteration."""
+    return State(0, pixels, torch.zeros_like(pixels), config.objective.step_size, 0.0)
+
+
+def updated_step_size(step_size: float, momentum: float, rate: float) -> float:
+    """The step size after one update: ``step_size * exp(-rate * momentum / step_size)``.
+
+    Stays positive, and to first order in ``rate`` is MTT's own ``step_size - rate * momentum``, so that
+    published rates keep their meaning.
+
+    Raises:
+        RunFailed: the change is too large to mean anything.
+    """
+    change = -rate * momentum / step_size
+    if not math.isfinite(change) or abs(change) > LIMIT:
+        raise RunFailed(
+            f"the student's step size diverges (from {step_size:.3g} by a factor of exp({change:.3g})): "
+            "lower objective.step_size_rate"
+        )
+    return step_size * math.exp(change)
+
+
+@dataclass
+class Loop:
+    """The iterations of one run.
+
+    Args:
+        memory: MiB in use, asked after every iteration.
+    """
+
+    config: Config
+    objective: Objective
+    term: InformationTerm | None
+    labels: Tensor
+    classes: int
+    hooks: Hooks
+    memory: Callable[[], float | None]
+    fresh: bool = field(default=True)
+
+    def run(self, state: State) -> State:
+        """Iterate to the end. ``state`` is changed in place, and only between iterations."""
+        while True:
+            self.hooks.before(state)
+            if state.iteration >= self.config.objective.iterations:
+                return state
+            event = self.iterate(state)
+            self.hooks.metrics(event)
+
+    def iterate(self, state: State) -> Iteration:
+        """One iteration: both gradients, then the update.
+
+        Raises:
+            RunFailed: a loss or gradient is not finite; the synthetic set is left as it was.
+        """
+        began = time.perf_counter()
+        step_size = torch.tensor(state.step_size, dtype=torch.float32, device=state.pixels.device)
+        episode = self.objective.episode(SyntheticSet(state.pixels, self.labels, step_size), state.iteration)
+        gradient = episode.gradient()
+        event = Iteration(
+            iteration=state.iteration + 1,
+            objective=float(episode.loss),
+            nce=None,
+            bound=None,
+            ceiling=None,
+            bounds=None,
+            gradient_norm=float(gradient.pixels.norm()),
+            gradient_ratio=None,
+            step_size=None,
+            seconds=0.0,
+        )
+        self._require_finite(event)
+        if self.term is not None:
+            gradient, event = self._with_information(state, episode, gradient, event)
+        self._update(state, gradient)
+        return replace(
+            event, step_size=state.step_size, seconds=time.perf_counter() - began, memory=self.memory()
+        )
+
+    def _with_information(
+        self, state: State, episode: Episode, gradient: SyntheticGradient, event: Iteration
+    ) -> tuple[SyntheticGradient, Iteration]:
+        """Add the MIM4DD term's gradient."""
+        assert self.term is not None
+        settings = self.config.information
+        sides = self.term.sides(episode.networks, episode.student, state.iteration)
+        if state.iteration == 0:
+            self.term.warm_up(state.pixels, sides)
+        asked = self.term.gradient(state.pixels, sides, state.iteration)
+        pixels, by_step = asked.pixels, None
+        if asked.student is not None:
+            pulled = episode.pull_back(asked.student)
+            pixels, by_step = pixels + pulled.pixels, pulled.step_size
+        norm = float(pixels.norm())
+        if not (math.isfinite(norm) and math.isfinite(float(asked.loss))):
+            raise RunFailed(
+                f"the contrastive loss is not finite at iteration {event.iteration}: "
+                "raise information.temperature or lower information.critic_rate"
+            )
+        ratio = norm / event.gradient_norm if event.gradient_norm > 0 else None
+        scale = settings.weight
+        if settings.scaling == "ratio":
+            scale = settings.weight / ratio if ratio else 0.0
+        step_gradient = gradient.step_size
+        if by_step is not None and step_gradient is not None:
+            step_gradient = step_gradient + scale * by_step
+        bounds = self._read_bounds(state, sides)
+        total = SyntheticGradient(gradient.pixels + scale * pixels, step_gradient)
+        return total, replace(
+            event,
+            nce=float(asked.loss),
+            bounds=bounds,
+            bound=max(bounds) if bounds else None,
+            ceiling=math.log(self.classes),
+            gradient_ratio=ratio,
+        )
+
+    def _read_bounds(self, state: State, sides: Sides) -> list[float] | None:
+        assert self.term is not None
+        every = self.config.information.readout_every
+        if state.iteration % every and state.iteration + 1 < self.config.objective.iterations:
+            return None
+        return self.term.bounds(state.pixels, sides, state.iteration)
+
+    def _require_finite(self, event: Iteration) -> None:
+        if not (math.isfinite(event.objective) and math.isfinite(event.gradient_norm)):
+            raise RunFailed(
+                f"the objective is not finite at iteration {event.iteration} (loss {event.objective}, gradient norm "
+                f"{event.gradient_norm}): lower objective.pixel_rate, objective.step_size or objective.step_size_rate; "
+                "the last checkpoint is intact"
+            )
+
+    def _update(self, state: State, gradient: SyntheticGradient) -> None:
+        """SGD with momentum on the pixels (torch's form), and on the logarithm of the step size."""
+        settings = self.config.objective
+        step_size, step_momentum = state.step_size, state.step_momentum
+        if gradient.step_size is not None and settings.step_size_rate > 0:
+            step_momentum = settings.step_size_momentum * step_momentum + float(gradient.step_size)
+            step_size = updated_step_size(step_size, step_momentum, settings.step_size_rate)
+        momentum = settings.pixel_momentum * state.momentum + gradient.pixels
+        # Assigned together, and never in place: a checkpoint or a picture may still hold the old tensors.
+        state.momentum, state.pixels = momentum, state.pixels - settings.pixel_rate * momentum
+        state.step_size, state.step_momentum = step_size, step_momentum
+        state.iteration += 1

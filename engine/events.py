@@ -1,0 +1,239 @@
+"""What a run says while it goes on: typed, versioned events.
+
+A view (dashboard, console, report, another terminal) knows a run only by these events, live from the
+engine's thread or read back from the run folder's journal. An event is a frozen dataclass of plain
+values (str, int, float, bool, None, lists and dicts of these), so that it is one line of JSON; pictures
+and tensors live in files of the run folder, named by a path relative to it.
+
+All accuracies are fractions in 0..1, information in nats, times in seconds, memory in MiB. A value that
+is not a finite number stays one in memory (``float("nan")``) and is written as ``null`` in JSON.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+VERSION = 1
+"""Version of the event vocabulary; a reader refuses a journal with a larger one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Base of all events."""
+
+    kind: ClassVar[str] = "event"
+
+
+@dataclass(frozen=True, slots=True)
+class RunStarted(Event):
+    """First event of a run, and again (with ``resumed_from``) whenever it is continued.
+
+    ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start) and
+    ``after_sequence`` the journal sequence number at that checkpoint: events with a larger number that
+    were written before this one are superseded.
+    """
+
+    kind: ClassVar[str] = "run_started"
+    run: str
+    preset: str | None
+    seed: int
+    classes: int
+    iterations: int
+    host: str
+    pid: int
+    version: str
+    execution: dict[str, Any]  # resolved: device, precision, compile, threads, torch version ...
+    resumed_from: int | None = None
+    after_sequence: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Phase(Event):
+    """The run entered a phase: data, experts, compile, baselines, distill, evaluate, done.
+
+    ``total`` counts the phase's units (expert epochs, iterations, networks), None where unknown.
+    """
+
+    kind: ClassVar[str] = "phase"
+    name: str
+    total: int | None = None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Progress(Event):
+    """``done`` of ``total`` units of the current phase; at most a few a second. Never journaled."""
+
+    kind: ClassVar[str] = "progress"
+    phase: str
+    done: int
+    total: int | None
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ExpertEpoch(Event):
+    """One epoch of one expert. ``test_accuracy`` only where it was measured (the last epoch)."""
+
+    kind: ClassVar[str] = "expert_epoch"
+    expert: int
+    experts: int
+    epoch: int
+    epochs: int
+    loss: float
+    train_accuracy: float
+    test_accuracy: float | None
+    seconds: float
+    reused: bool = False  # found in the cache; then only the last epoch is announced
+
+
+@dataclass(frozen=True, slots=True)
+class Iteration(Event):
+    """Metrics of one distillation iteration (numbered from 1: after the update)."""
+
+    kind: ClassVar[str] = "iteration"
+    iteration: int
+    objective: float  # loss of the base objective
+    nce: float | None  # weighted sum over layers of the contrastive loss; None where the term is off
+    bound: float | None  # MI lower bound in nats on held-out real images (best layer); None where not read
+    ceiling: float | None  # log C in nats
+    bounds: list[float] | None  # the bound layer by layer
+    gradient_norm: float  # of the objective on the pixels
+    gradient_ratio: float | None  # NCE gradient norm / objective gradient norm on the pixels, unweighted
+    step_size: float | None  # the student's learned step size, where there is one
+    seconds: float
+    memory: float | None = None  # process RSS or device peak, MiB
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation(Event):
+    """Networks trained on a synthetic set (or a baseline) under a named protocol."""
+
+    kind: ClassVar[str] = "evaluation"
+    iteration: int
+    subject: str  # "live", "best", "last", "random_selection", "full_set"
+    protocol: str
+    mean: float
+    std: float  # n-1; nan for a single network
+    accuracies: list[float]
+    selected_on: str  # "validation", "test" or "none": which images chose the iterate
+    measured_on: str  # "validation" or "test"
+    seconds: float
+    best_so_far: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot(Event):
+    """The synthetic set as pictures: a PNG grid and the raw uint8 pixels (npy) for previews.
+
+    ``pixels`` names a ``.npy`` file of uint8 [images, height, width, channels], un-whitened and
+    de-normalised, ordered by class; ``classes`` and ``images_per_class`` shape the grid.
+    """
+
+    kind: ClassVar[str] = "snapshot"
+    iteration: int
+    pixels: str
+    classes: int
+    images_per_class: int
+    contrast: str  # how values outside 0..1 were shown, e.g. "clipped"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointWritten(Event):
+    """A checkpoint is complete on disk."""
+
+    kind: ClassVar[str] = "checkpoint"
+    iteration: int
+    path: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class StateChanged(Event):
+    """The run's state: queued, running, paused, stopped, failed or done."""
+
+    kind: ClassVar[str] = "state"
+    state: str
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Notice(Event):
+    """A line for the log. ``level`` is info or warning; a warning says what to do."""
+
+    kind: ClassVar[str] = "notice"
+    level: str
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RunEnded(Event):
+    """Last event of a run that ended by itself: the result document (see ``engine.runs.result``)."""
+
+    kind: ClassVar[str] = "run_ended"
+    state: str  # done, stopped or failed
+    message: str = ""
+    result: dict[str, Any] = field(default_factory=dict)
+
+
+Observer = Callable[[Event], None]
+"""Hears every event, on the engine's thread. Must return at once and never raise."""
+
+KINDS: Mapping[str, type[Event]] = {
+    cls.kind: cls
+    for cls in (
+        RunStarted,
+        Phase,
+        Progress,
+        ExpertEpoch,
+        Iteration,
+        Evaluation,
+        Snapshot,
+        CheckpointWritten,
+        StateChanged,
+        Notice,
+        RunEnded,
+    )
+}
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return value
+
+
+def to_dict(event: Event) -> dict[str, Any]:
+    """The event as a JSON-ready dict with its ``kind``; non-finite floats become None."""
+    values = {f.name: _plain(getattr(event, f.name)) for f in dataclasses.fields(event)}
+    return {"kind": event.kind, **values}
+
+
+def from_dict(values: Mapping[str, Any]) -> Event:
+    """The event that :func:`to_dict` wrote. Unknown fields are ignored, so that newer minor additions load.
+
+    None in a required float field is read back as nan.
+
+    Raises:
+        ValueError: the kind is unknown, or a field without default is missing.
+    """
+    cls = KINDS.get(str(values.get("kind")))
+    if cls is None:
+        raise ValueError(f"unknown event kind {values.get('kind')!r}")
+    arguments: dict[str, Any] = {}
+    for f in dataclasses.fields(cls):
+        if f.name in values:
+            value = values[f.name]
+            arguments[f.name] = math.nan if value is None and f.type == "float" else value
+    try:
+        return cls(**arguments)
+    except TypeError as error:
+        raise ValueError(f"event {cls.kind}: {error}") from None

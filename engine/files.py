@@ -1,0 +1,175 @@
+"""Writing files so that they are never half there: aside in the same folder, synced, renamed.
+
+What a run keeps is private to the user: folders 0700, files 0600, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import errno
+import json
+import os
+import secrets
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+from engine.errors import RunFailed
+
+ASIDE = ".part"
+"""Ending of a file or folder that is still being written; found after a kill, it may be removed."""
+
+ADVICE = {
+    errno.ENOSPC: "the disk is full: free some space, then go on with `mim4dd resume`",
+    errno.EDQUOT: "the disk quota is used up: free some space, then go on with `mim4dd resume`",
+    errno.EROFS: "the file system is read-only: mount it writable or choose another --runs-dir",
+    errno.EACCES: "permission denied: make the folder writable or choose another place",
+    errno.EPERM: "not permitted: make the folder writable or choose another place",
+    errno.EIO: "the disk reports an input/output error: check it before going on with `mim4dd resume`",
+    errno.ESTALE: "the network file system lost the file: check the mount, then go on with `mim4dd resume`",
+}
+
+
+def disk_error(error: OSError, path: Path) -> RunFailed:
+    """The error a person sees when ``path`` could not be written: which file, why, what to do."""
+    reason = ADVICE.get(error.errno or 0, error.strerror or str(error))
+    return RunFailed(f"cannot write {path}: {reason}")
+
+
+@contextmanager
+def explained(path: Path) -> Iterator[None]:
+    """Turns an OSError of the block into :class:`RunFailed` with advice."""
+    try:
+        yield
+    except OSError as error:
+        raise disk_error(error, path) from error
+
+
+def private_folder(path: Path) -> Path:
+    """Creates a folder (and missing parents) with mode 0700; an existing one is left as it is.
+
+    Raises:
+        RunFailed: it cannot be created.
+    """
+    with explained(path):
+        for folder in (*reversed(path.parents), path):
+            with suppress(FileExistsError):
+                if not folder.exists():
+                    folder.mkdir(mode=0o700)
+                    folder.chmod(0o700)
+        if not path.is_dir():
+            raise NotADirectoryError(errno.ENOTDIR, "there is a file of this name", str(path))
+    return path
+
+
+def sync_folder(path: Path) -> None:
+    """Makes renames in a folder durable. File systems that cannot sync a folder are left alone."""
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP, errno.EBADF):
+            raise
+    finally:
+        os.close(descriptor)
+
+
+@contextmanager
+def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
+    """Yields a path beside ``path`` to write to; on success it takes the place of ``path`` at once.
+
+    On any failure the half-written file is removed and ``path`` stays as it was. ``durable`` syncs file and
+    folder, so that the new content survives a power cut.
+
+    Raises:
+        RunFailed: the disk is full, read-only or failing.
+    """
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{ASIDE}")
+    try:
+        with explained(path):
+            os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+            yield aside
+            aside.chmod(0o600)  # a library may have made a new file in its place
+            if durable:
+                descriptor = os.open(aside, os.O_RDWR)
+                try:
+                    os.fsync(descriptor)
+                finally:
+                    os.close(descriptor)
+            aside.replace(path)
+            if durable:
+                sync_folder(path.parent)
+    except BaseException:
+        with suppress(OSError):
+            aside.unlink()
+        raise
+
+
+@contextmanager
+def creating_folder(path: Path) -> Iterator[Path]:
+    """Yields a new private folder beside ``path`` to fill; on success it becomes ``path`` in one step.
+
+    Raises:
+        FileExistsError: ``path`` is there already (an empty folder counts).
+        RunFailed: the disk is full, read-only or failing.
+    """
+    if os.path.lexists(path):
+        raise FileExistsError(errno.EEXIST, "already exists", str(path))
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{ASIDE}")
+    try:
+        with explained(path):
+            aside.mkdir(mode=0o700)
+            aside.chmod(0o700)
+            yield aside
+            try:
+                aside.rename(path)
+            except OSError as error:
+                if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                    taken = FileExistsError(errno.EEXIST, "already exists", str(path))
+                else:
+                    raise
+            else:
+                sync_folder(path.parent)
+                return
+        raise taken
+    except BaseException:
+        shutil.rmtree(aside, ignore_errors=True)
+        raise
+
+
+def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
+    """Replaces ``path`` by ``data`` in one step. Raises RunFailed where the disk refuses."""
+    with replacing(path, durable=durable) as aside:
+        aside.write_bytes(data)
+
+
+def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
+    """Replaces ``path`` by a readable JSON document in one step; numbers that are not finite are refused."""
+    text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
+    write_bytes(path, text.encode() + b"\n", durable=durable)
+
+
+def read_json_object(path: Path) -> dict[str, Any] | None:
+    """The JSON object in a file; None where it is missing, unreadable or something else."""
+    try:
+        value = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
+
+
+def remove_leftovers(folder: Path) -> list[Path]:
+    """Removes what a killed process left half-written in a folder and its subfolders; returns what it removed.
+
+    Only the process that holds the folder may call it: another one's unfinished files look the same.
+    """
+    removed = []
+    for path in sorted(folder.rglob(f".*{ASIDE}")):
+        if path.is_dir() and not path.is_symlink():
+            shutil.rmtree(path, ignore_errors=True)
+        else:
+            with suppress(OSError):
+                path.unlink()
+        removed.append(path)
+    return removed

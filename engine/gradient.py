@@ -1,0 +1,235 @@
+"""The gradient through a student's training, exact and in constant memory.
+
+A student takes N steps of gradient descent on synthetic images::
+
+    theta_{i+1} = theta_i - step_size * g(theta_i; X_i),    g = d/dtheta cross_entropy(net(theta, X_i), Y_i)
+
+with X_i = A_i(X[batch_i]), A_i an augmentation. For a scalar L(theta_N) the chain rule, read from the
+end, needs one step's graph at a time (reverse-mode differentiation of the recurrence; the form used by
+Wang et al. 2018, sec. 3.2, and Deng & Russakovsky 2022)::
+
+    lam_N = dL/dtheta_N
+    for i = N-1 .. 0:   s = < lam_{i+1}, g(theta_i; X_i) >
+        dX_i = -step_size * ds/dX_i      dstep_size -= s      lam_i = lam_{i+1} - step_size * ds/dtheta_i
+
+so that memory holds the parameter vectors theta_0..theta_N and the graph of a single step. Batches and
+augmentation draws of the forward sweep are kept and replayed in the reverse one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+NetworkFunction = Callable[[Tensor, Tensor], Tensor]
+"""Logits [n, classes] of (flat parameters [size], images [n, c, h, w])."""
+
+Augmentation = Callable[[Tensor], Tensor]
+"""One drawn augmentation: images [n, c, h, w] to images of the same shape, differentiable."""
+
+
+def loss(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor) -> Tensor:
+    """Mean cross-entropy in nats; labels are int64 [n] or probabilities [n, classes]."""
+    return F.cross_entropy(net(parameters, images).to(parameters.dtype), labels)
+
+
+def step(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
+    """One student step: parameters [size] after a step of gradient descent. Keeps no graph."""
+    with torch.enable_grad():
+        leaf = parameters.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(net, leaf, images, labels), leaf)
+    return parameters.detach() - step_size * gradient
+
+
+def adjoint(
+    net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Pull a cotangent of the step's result back through it.
+
+    Args:
+        parameters: theta_i [size]; ``cotangent`` is lam_{i+1} [size].
+
+    Returns:
+        The derivative by the images [n, c, h, w], by the step size [], and lam_i [size].
+    """
+    with torch.enable_grad():
+        leaf = parameters.detach().requires_grad_()
+        pixels = images.detach().requires_grad_()
+        (gradient,) = torch.autograd.grad(loss(net, leaf, pixels, labels), leaf, create_graph=True)
+        slope = torch.dot(cotangent, gradient)
+        by_parameters, by_images = torch.autograd.grad(slope, (leaf, pixels))
+    return -step_size * by_images, -slope.detach(), cotangent - step_size * by_parameters
+
+
+@dataclass(frozen=True)
+class Kernels:
+    """``step`` and ``adjoint`` of one network, as they are computed: eager or compiled, float32 or mixed."""
+
+    step: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
+    adjoint: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+
+
+def eager(net: NetworkFunction) -> Kernels:
+    """The kernels without compilation, in the precision of their arguments."""
+    return Kernels(
+        step=lambda *arguments: step(net, *arguments),
+        adjoint=lambda *arguments: adjoint(net, *arguments),
+    )
+
+
+@dataclass(frozen=True)
+class StepInput:
+    """What one student step is given: indices into the synthetic set (None: all of it), and the augmentation."""
+
+    batch: Tensor | None
+    augmentation: Augmentation | None
+
+
+@dataclass(frozen=True)
+class SyntheticGradient:
+    """Derivatives by the pixels [n, c, h, w] and by the student's step size [] (None where it has none)."""
+
+    pixels: Tensor
+    step_size: Tensor | None
+
+
+@dataclass(frozen=True)
+class Training:
+    """A student's training on a synthetic set: all that the reverse sweep needs.
+
+    Attributes:
+        path: theta_0 .. theta_N, each [size].
+    """
+
+    kernels: Kernels
+    pixels: Tensor
+    labels: Tensor
+    step_size: Tensor
+    inputs: Sequence[StepInput]
+    path: Sequence[Tensor]
+
+    @property
+    def end(self) -> Tensor:
+        """theta_N [size]."""
+        return self.path[-1]
+
+    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
+        """The reverse sweep: the derivative of L(theta_N) from dL/dtheta_N [size]. Linear in it."""
+        pixel_gradient = torch.zeros_like(self.pixels)
+        step_gradient = torch.zeros_like(self.step_size)
+        for i in reversed(range(len(self.inputs))):
+            given = self.inputs[i]
+            chosen = _select(self.pixels, given.batch)
+            augmented, push = _replay(chosen, given.augmentation)
+            by_images, by_step, cotangent = self.kernels.adjoint(
+                self.path[i], augmented, _select(self.labels, given.batch), self.step_size, cotangent
+            )
+            step_gradient += by_step
+            if given.batch is None:
+                pixel_gradient += push(by_images)
+            else:
+                pixel_gradient.index_add_(0, given.batch, push(by_images))
+        return SyntheticGradient(pixel_gradient, step_gradient)
+
+
+def _select(values: Tensor, batch: Tensor | None) -> Tensor:
+    return values if batch is None else values[batch]
+
+
+def _replay(
+    images: Tensor, augmentation: Augmentation | None
+) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+    """Augmented images without a graph, and the map from their cotangent to that of the images."""
+    if augmentation is None:
+        return images, lambda cotangent: cotangent
+    with torch.enable_grad():
+        leaf = images.detach().requires_grad_()
+        augmented = augmentation(leaf)
+    return augmented.detach(), lambda cotangent: torch.autograd.grad(augmented, leaf, cotangent)[0]
+
+
+def train(
+    kernels: Kernels,
+    start: Tensor,
+    pixels: Tensor,
+    labels: Tensor,
+    step_size: Tensor,
+    inputs: Sequence[StepInput],
+    tick: Callable[[], None] | None = None,
+) -> Training:
+    """The forward sweep: N student steps from ``start`` [size], one for each of ``inputs``. No graph is kept.
+
+    Args:
+        pixels: synthetic images [n, c, h, w] in the network's input space.
+        labels: int64 [n] or float [n, classes].
+        step_size: [] positive.
+        tick: called before each step; may raise to stop.
+    """
+    path = [start.detach()]
+    with torch.no_grad():
+        for given in inputs:
+            if tick is not None:
+                tick()
+            images = _select(pixels.detach(), given.batch)
+            if given.augmentation is not None:
+                images = given.augmentation(images)
+            path.append(kernels.step(path[-1], images, _select(labels, given.batch), step_size))
+    return Training(kernels, pixels.detach(), labels, step_size.detach(), inputs, path)
+
+
+@dataclass(frozen=True)
+class MetaGradient:
+    """Loss [] of trajectory matching, its gradient, and the student's end point [size]."""
+
+    loss: Tensor
+    gradient: SyntheticGradient
+    end: Tensor
+
+
+def matching_loss(end: Tensor, start: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+    """MTT's loss ||end - target||^2 / ||start - target||^2 (Cazenavette et al. 2022, Eq. 2) and its
+    derivative by ``end`` [size]."""
+    scale = (start - target).square().sum()
+    difference = end - target
+    return difference.square().sum() / scale, 2 * difference / scale
+
+
+def meta_gradient(
+    net: NetworkFunction,
+    parameters: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    step_size: Tensor | float,
+    target: Tensor,
+    *,
+    steps: int | None = None,
+    inputs: Sequence[StepInput] | None = None,
+    kernels: Kernels | None = None,
+) -> MetaGradient:
+    """Loss and exact gradient of trajectory matching, as a pure function.
+
+    Args:
+        net: logits of (flat parameters, images), e.g. an :class:`engine.networks.ConvNet`.
+        parameters: the student's start, the expert's parameters at the start epoch, [size].
+        images: synthetic images [n, c, h, w] in the network's input space.
+        labels: int64 [n] or float [n, classes].
+        step_size: the student's step size, positive.
+        target: the expert's parameters to be matched, [size].
+        steps: N, full-batch steps without augmentation; or give ``inputs``, one a step.
+        kernels: how steps are computed; eager by default.
+
+    Raises:
+        ValueError: neither or both of ``steps`` and ``inputs`` are given.
+    """
+    if (steps is None) == (inputs is None):
+        raise ValueError("give exactly one of steps (plain full-batch steps) and inputs (one a step)")
+    if inputs is None:
+        inputs = [StepInput(None, None)] * int(steps or 0)
+    size = torch.as_tensor(step_size, dtype=parameters.dtype, device=parameters.device)
+    training = train(kernels or eager(net), parameters, images, labels, size, inputs)
+    value, cotangent = matching_loss(training.end, parameters, target)
+    return MetaGradient(value, training.pull_back(cotangent), training.end)

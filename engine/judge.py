@@ -1,0 +1,261 @@
+"""What happens between iterations: live evaluations, the choice of the best iterate, pictures, checkpoints;
+and at the end the numbers a run is known by.
+"""
+
+from __future__ import annotations
+
+import math
+import time
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from engine import evaluation
+from engine.artifact import DistilledSet
+from engine.config.schema import Config
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet
+from engine.distill import Best, Loop, State
+from engine.events import Evaluation, Iteration, Notice, Progress, Snapshot
+from engine.execution import Resolved
+from engine.experts.store import Trajectories
+from engine.export import write_grid
+from engine.files import write_npy
+from engine.networks import ConvNet
+from engine.record import Recorder
+from engine.runs.folder import RunFolder
+
+if TYPE_CHECKING:
+    from engine.evaluation import Score
+
+
+class Judge:
+    """The hooks of a run's loop, and its conclusion."""
+
+    def __init__(
+        self,
+        config: Config,
+        real: RealSet,
+        net: ConvNet,
+        augment: Augment,
+        trajectories: Trajectories,
+        folder: RunFolder,
+        record: Recorder,
+        resolved: Resolved,
+    ) -> None:
+        self.config = config
+        self.real = real
+        self.net = net
+        self.augment = augment
+        self.trajectories = trajectories
+        self.folder = folder
+        self.record = record
+        self.resolved = resolved
+        self.loop: Loop | None = None
+        self._saved = -1
+        self._saved_at = time.monotonic()
+        self._pictured = -1
+
+    def attach(self, loop: Loop) -> None:
+        """Give the judge the loop whose state it saves."""
+        self.loop = loop
+
+    # -- hooks of the loop ------------------------------------------------------------------------
+
+    def before(self, state: State) -> None:
+        """Between iterations: picture, evaluation, checkpoint, each where due or asked for; then listen."""
+        if self._due(self.config.execution.snapshot_every, state) and self._pictured != state.iteration:
+            self._picture(state)
+        if self._due(self.config.evaluation.every, state) and state.evaluated < state.iteration:
+            self._evaluate_live(state)
+        if self.record.control.take("evaluate"):
+            self._evaluate_on_request(state)
+        if self._checkpoint_due(state):
+            self._checkpoint(state)
+        try:
+            self.record.tick()
+        except BaseException:
+            self._checkpoint(state)
+            raise
+
+    def metrics(self, event: Iteration) -> None:
+        """Tell of an iteration."""
+        self.record(event)
+        self.record.progress(Progress("distill", event.iteration, self.config.objective.iterations))
+
+    def _due(self, every: int, state: State) -> bool:
+        last = state.iteration == self.config.objective.iterations
+        return every > 0 and (state.iteration % every == 0 or last)
+
+    # -- evaluation -------------------------------------------------------------------------------
+
+    @property
+    def selected_on(self) -> str:
+        """Which images choose the best iterate."""
+        if self.config.evaluation.every == 0:
+            return "none"
+        return "validation" if self.real.validation_images is not None else "test"
+
+    def _evaluate_live(self, state: State) -> None:
+        score = self._score(state.pixels, state.step_size, ("live", state.iteration), self.selected_on, live=True)
+        better = state.best is None or score.mean > state.best.accuracy
+        if better:
+            state.best = Best(state.iteration, state.pixels, state.step_size, score.mean)
+        state.evaluated = state.iteration
+        self._say("live", state.iteration, score, self.selected_on, best=better)
+
+    def _evaluate_on_request(self, state: State) -> None:
+        """Does not take part in choosing the best iterate, so that watching a run never changes its result."""
+        on = "validation" if self.real.validation_images is not None else "test"
+        score = self._score(state.pixels, state.step_size, ("request", state.iteration), on, live=True)
+        self._say("request", state.iteration, score, "none")
+
+    def _score(
+        self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool
+    ) -> Score:
+        settings = self.config.evaluation
+        return evaluation.evaluate(
+            pixels,
+            self.labels,
+            step_size,
+            net=self.net,
+            real=self.real,
+            protocol=settings.live_protocol if live else settings.protocol,
+            networks=settings.live_networks if live else settings.networks,
+            augment=self.augment,
+            seed=self.config.seed,
+            purpose=purpose,
+            on=on,
+            tick=self.record.tick,
+            progress=None if live else self._final_progress,
+        )
+
+    def _final_progress(self, done: int, total: int) -> None:
+        self.record.progress(Progress("evaluate", done, total))
+
+    def _say(self, subject: str, iteration: int, score: Score, selected_on: str, *, best: bool = False) -> None:
+        self.record(
+            Evaluation(
+                iteration=iteration,
+                subject=subject,
+                protocol=score.protocol,
+                mean=score.mean,
+                std=score.std,
+                accuracies=list(score.accuracies),
+                selected_on=selected_on,
+                measured_on=score.measured_on,
+                seconds=score.seconds,
+                best_so_far=best,
+            )
+        )
+
+    @property
+    def labels(self) -> Tensor:
+        """The synthetic set's labels."""
+        assert self.loop is not None
+        return self.loop.labels
+
+    # -- pictures and checkpoints -----------------------------------------------------------------
+
+    def _picture(self, state: State) -> None:
+        pixels = self._set(state.pixels, state.step_size, state.iteration).preview()
+        path = self.folder.snapshot_path(state.iteration)
+        write_npy(path, pixels)
+        self._pictured = state.iteration
+        self.record(
+            Snapshot(
+                iteration=state.iteration,
+                pixels=str(path.relative_to(self.folder.path)),
+                classes=self.real.classes,
+                images_per_class=self.config.synthetic.images_per_class,
+                contrast="clipped to 0..1",
+            )
+        )
+
+    def _checkpoint_due(self, state: State) -> bool:
+        settings = self.config.execution
+        if state.iteration == self._saved:
+            return False
+        waited = time.monotonic() - self._saved_at > settings.checkpoint_seconds
+        return waited or self._due(settings.checkpoint_every, state) or self.record.control.take("checkpoint")
+
+    def _checkpoint(self, state: State) -> None:
+        if state.iteration == self._saved:
+            return
+        assert self.loop is not None
+        tensors = state.tensors()
+        if self.loop.term is not None:
+            tensors |= self.loop.term.tensors()
+        self.record.checkpoint(state.iteration, {k: v.cpu() for k, v in tensors.items()}, state.document())
+        self._saved, self._saved_at = state.iteration, time.monotonic()
+        self._write_sets(state)
+
+    def _set(self, pixels: Tensor, step_size: float, iteration: int) -> DistilledSet:
+        return DistilledSet(
+            pixels=pixels.detach().cpu(),
+            labels=self.labels.cpu(),
+            step_size=step_size,
+            transform=self.real.transform.to("cpu"),
+            classes=self.real.classes,
+            class_names=self.real.class_names,
+            network=self.config.network.model_dump(),
+            protocol=self.config.evaluation.protocol,
+            provenance={
+                "run": self.folder.name,
+                "iteration": iteration,
+                "seed": self.config.seed,
+                "data": self.real.fingerprint,
+                "config": self.config.model_dump(),
+                "torch": str(torch.__version__),
+            },
+        )
+
+    def _write_sets(self, state: State) -> None:
+        """The best and the last iterate as artifacts with their pictures."""
+        best = self._best(state)
+        for name, chosen in (
+            ("best", self._set(best.pixels, best.step_size, best.iteration)),
+            ("last", self._set(state.pixels, state.step_size, state.iteration)),
+        ):
+            chosen.save(self.folder.distilled_path(name))
+            write_grid(chosen, self.folder.distilled_path(name).with_suffix(".png"))
+
+    def _best(self, state: State) -> Best:
+        if self.config.evaluation.every > 0 and state.best is not None:
+            return state.best
+        return Best(state.iteration, state.pixels, state.step_size, math.nan)
+
+    # -- the end ----------------------------------------------------------------------------------
+
+    def final_networks(self, state: State) -> int:
+        """Networks the final evaluation trains."""
+        return self.config.evaluation.networks * (1 if self._best(state).iteration == state.iteration else 2)
+
+    def conclude(self, state: State) -> dict[str, Any]:
+        """Measure the best and the last iterate by the final protocol on the test images."""
+        self._write_sets(state)
+        best = self._best(state)
+        score = self._score(best.pixels, best.step_size, ("final",), "test", live=False)
+        self._say("best", best.iteration, score, self.selected_on)
+        if best.iteration != state.iteration:
+            last = self._score(state.pixels, state.step_size, ("final",), "test", live=False)
+        else:
+            last = score
+        self._say("last", state.iteration, last, "none")
+        if self.selected_on == "test":
+            self.record(
+                Notice(
+                    "info",
+                    "the best iterate was chosen on the test images (data.validation is 0), as most published "
+                    "numbers are; its accuracy is optimistic, the last iterate's is not",
+                )
+            )
+        return {}
+
+
+def as_uint8(images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Images 0..1 [n, c, h, w], clipped, as uint8 [n, h, w, c]."""
+    scaled = (images.clamp(0, 1) * 255).round().to(torch.uint8)
+    return scaled.permute(0, 2, 3, 1).contiguous().numpy()

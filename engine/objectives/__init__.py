@@ -1,0 +1,12 @@
+"""Base distillation objectives, registered by name. A method costs one file and one line here."""
+
+from collections.abc import Callable
+
+from engine.objectives.base import Context, Episode, Objective, RealNetworks, SyntheticSet
+from engine.objectives.trajectory import Trajectory
+
+OBJECTIVES: dict[str, Callable[[Context], Objective]] = {
+    "trajectory": Trajectory,
+}
+
+__all__ = ["OBJECTIVES", "Context", "Episode", "Objective", "RealNetworks", "SyntheticSet", "Trajectory"]

@@ -1,0 +1,93 @@
+"""What a base objective is: a method's loss on the synthetic set, its gradient, and two networks.
+
+The mutual-information term takes its features from the networks an objective names, and adds its gradient
+to the pixels and, where the student's end point is attached, to the cotangent of the reverse sweep.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from engine.config.schema import Config
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet
+from engine.experts.store import Trajectories
+from engine.gradient import Kernels, SyntheticGradient
+from engine.networks import ConvNet
+
+
+@dataclass
+class SyntheticSet:
+    """The set that is learned: pixels [n, c, h, w] in the network's input space, ordered by class.
+
+    Attributes:
+        labels: int64 [n].
+        step_size: the student's learned step size [], float32, positive.
+    """
+
+    pixels: Tensor
+    labels: Tensor
+    step_size: Tensor
+
+
+@dataclass(frozen=True)
+class Context:
+    """What an objective may use; the same for all iterations."""
+
+    config: Config
+    real: RealSet
+    net: ConvNet
+    trajectories: Trajectories
+    augment: Augment
+    kernels: Kernels
+    device: torch.device
+    tick: Callable[[], None]
+
+
+@dataclass(frozen=True)
+class RealNetworks:
+    """Flat parameters [size] of the networks an iteration offers for the real side."""
+
+    start: Tensor
+    target: Tensor
+    last: Callable[[], Tensor]
+
+
+class Episode(Protocol):
+    """One iteration of an objective: computed forward, differentiated on request."""
+
+    @property
+    def loss(self) -> Tensor:
+        """The objective's value []."""
+        ...
+
+    @property
+    def student(self) -> Tensor:
+        """Flat parameters [size] of the network trained on the synthetic set, as a constant."""
+        ...
+
+    @property
+    def networks(self) -> RealNetworks:
+        """Networks of the real side."""
+        ...
+
+    def gradient(self) -> SyntheticGradient:
+        """The objective's gradient."""
+        ...
+
+    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
+        """The derivative of L(student) from dL/dstudent [size]."""
+        ...
+
+
+class Objective(Protocol):
+    """A base distillation objective."""
+
+    def episode(self, synthetic: SyntheticSet, iteration: int) -> Episode:
+        """Compute iteration ``iteration`` (from 0) forward. Randomness depends on seed and iteration only."""
+        ...

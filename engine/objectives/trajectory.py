@@ -1,0 +1,94 @@
+"""Matching training trajectories (MTT, Cazenavette et al. 2022), Algorithm 1.
+
+A student starts from an expert's parameters at a random epoch, takes N steps on the synthetic set, and is
+asked to arrive where the expert was M epochs later.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import partial
+
+import torch
+from torch import Tensor
+
+from engine.gradient import StepInput, SyntheticGradient, Training, matching_loss, train
+from engine.objectives.base import Context, RealNetworks, SyntheticSet
+from engine.seeds import generator
+
+
+@dataclass(frozen=True)
+class MatchedTrajectory:
+    """One iteration: the student's training, and the expert's stretch it is compared with."""
+
+    training: Training
+    networks: RealNetworks
+    loss: Tensor
+    cotangent: Tensor
+
+    @property
+    def student(self) -> Tensor:
+        """theta_N [size]."""
+        return self.training.end
+
+    def gradient(self) -> SyntheticGradient:
+        """The exact gradient of the matching loss."""
+        return self.training.pull_back(self.cotangent)
+
+    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
+        """The reverse sweep from any cotangent of theta_N [size]."""
+        return self.training.pull_back(cotangent)
+
+
+class Trajectory:
+    """The objective. Experts are visited in a new random order each round, as in MTT's code."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def expert(self, iteration: int) -> int:
+        """The expert of an iteration."""
+        count = self.context.trajectories.count
+        turn, place = divmod(iteration, count)
+        order = torch.randperm(count, generator=generator(self.context.config.seed, "experts", turn))
+        return int(order[place])
+
+    def episode(self, synthetic: SyntheticSet, iteration: int) -> MatchedTrajectory:
+        """Run the student forward from a drawn expert and epoch."""
+        context, settings = self.context, self.context.config.objective
+        draws = generator(context.config.seed, "iteration", iteration)
+        epoch = int(torch.randint(settings.max_start_epoch, (), generator=draws))
+        expert, paths = self.expert(iteration), context.trajectories
+        start = paths.parameters(expert, epoch)
+        target = paths.parameters(expert, epoch + settings.expert_epochs)
+        training = train(
+            context.kernels,
+            start,
+            synthetic.pixels,
+            synthetic.labels,
+            synthetic.step_size,
+            self.inputs(len(synthetic.labels), draws),
+            context.tick,
+        )
+        value, cotangent = matching_loss(training.end, start, target)
+        networks = RealNetworks(start, target, lambda: paths.parameters(expert, paths.epochs))
+        return MatchedTrajectory(training, networks, value, cotangent)
+
+    def inputs(self, images: int, draws: torch.Generator) -> list[StepInput]:
+        """Batches and augmentations of the N steps: chunks of a random permutation, a new one when used up."""
+        settings, augment = self.context.config.objective, self.context.augment
+        size = settings.batch_size or images
+        waiting: list[Tensor] = []
+        inputs = []
+        for _ in range(settings.student_steps):
+            batch = None
+            if size < images:
+                if not waiting:
+                    waiting = list(torch.randperm(images, generator=draws).split(size))
+                batch = waiting.pop(0).to(self.context.device)
+            augmentation = None
+            if augment.enabled:
+                drawn = augment.draw(images if batch is None else len(batch), draws)
+                augmentation = partial(augment, draw=drawn.to(self.context.device))
+            inputs.append(StepInput(batch, augmentation))
+        return inputs

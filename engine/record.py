@@ -1,0 +1,145 @@
+"""A run's voice and memory: events to the journal and the observer, the status file, the lock, the clock.
+
+Everything a run tells the world passes here, once: the journal on disk first, then whoever listens.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import psutil
+import torch
+
+from engine.events import (
+    CheckpointWritten,
+    Event,
+    Notice,
+    Observer,
+    Phase,
+    Progress,
+    RunEnded,
+    RunStarted,
+    StateChanged,
+)
+from engine.runs.checkpoint import save
+from engine.runs.control import Control
+from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
+from engine.runs.lock import RunLock
+from engine.runs.result import document
+from engine.runs.status import StatusWriter
+
+PROGRESS_SECONDS = 0.1
+
+
+class Recorder:
+    """Holds a run folder while this process works on it.
+
+    As a context manager it takes the lock on entry and gives everything back on exit.
+    """
+
+    def __init__(self, folder: RunFolder, observer: Observer | None, control: Control) -> None:
+        self.folder = folder
+        self.observer = observer
+        self.control = control
+        self.host = socket.gethostname()
+        self.pid = os.getpid()
+        self._lock = RunLock(folder.path)
+        self._spoke = 0.0
+        self._process = psutil.Process()
+
+    def __enter__(self) -> Recorder:
+        self._lock.acquire()
+        try:
+            self.journal = JournalWriter(self.folder.journal_path)
+            self.status = StatusWriter(self.folder.path)
+            self.control.watch(
+                self.folder.control_path,
+                on_pause=lambda: self.state("paused", "paused on request"),
+                on_resume=lambda: self.state("running"),
+            )
+        except BaseException:
+            self._lock.release()
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.control.unwatch()
+        self.journal.close()
+        self._lock.release()
+
+    def __call__(self, event: Event) -> None:
+        """Journal an event, update the status, and tell the observer."""
+        if isinstance(event, Progress):
+            self.progress(event)
+            return
+        self.journal.append(event)
+        self.status.hear(event)
+        if self.observer is not None:
+            self.observer(event)
+
+    def progress(self, event: Progress) -> None:
+        """Tell of progress at most ten times a second, and always of the end of a phase. Not journaled."""
+        now = time.monotonic()
+        if now - self._spoke < PROGRESS_SECONDS and event.done != event.total:
+            return
+        self._spoke = now
+        self.status.hear(event)
+        if self.observer is not None:
+            self.observer(event)
+
+    def tick(self) -> None:
+        """Between two small pieces of work: wait while paused, beat the heart, stop where asked.
+
+        Raises:
+            StopRequested: a stop was asked for.
+        """
+        self.status.beat()
+        self.control.tick()
+
+    def started(self, event: RunStarted) -> None:
+        """The first event of this process's work."""
+        self(event)
+        self.state("running")
+
+    def phase(self, event: Phase) -> None:
+        """A phase begins."""
+        self(event)
+
+    def warn(self, message: str) -> None:
+        """A warning for the log."""
+        self(Notice("warning", message))
+
+    def state(self, state: str, reason: str = "") -> None:
+        """The run's state changes."""
+        self(StateChanged(state, reason))
+
+    def checkpoint(self, iteration: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
+        """Write a checkpoint with the journal's position in it, and say so."""
+        began = time.perf_counter()
+        sequence = self.journal.sync()
+        path = save(self.folder.path, iteration, tensors, state | {"journal": sequence})
+        relative = str(path.relative_to(self.folder.path))
+        self(CheckpointWritten(iteration, relative, time.perf_counter() - began))
+
+    def end(self, state: str, message: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+        """The last events; returns the result document, which is also written to the folder."""
+        self.state(state, message)
+        result = document(self.folder.path) | (extra or {}) | {"state": state}
+        self(RunEnded(state, message, result))
+        self.journal.sync()
+        self.folder.write_result(result)
+        return result
+
+    def memory_of(self, device: torch.device) -> Callable[[], float | None]:
+        """How to ask for the memory in use, in MiB: of the device, or of this process."""
+        if device.type == "cuda":
+            return lambda: torch.cuda.max_memory_allocated(device) / 2**20
+        return lambda: self._process.memory_info().rss / 2**20

@@ -1,0 +1,337 @@
+"""A run from configuration to result: the phases in their order, around the distillation loop.
+
+    data -> experts -> baselines -> compile -> distill (live evaluations, checkpoints) -> evaluate -> done
+
+Every phase can be stopped and continued: what is finished is found again (experts and baselines in the
+cache, iterations in the checkpoint), what is not is done anew from the same seeds, so that a resumed run
+gives the bits of one never interrupted (on the CPU, with the same versions and threads).
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine import execution
+from engine.config.schema import Config
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet, prepare
+from engine.data.sources import load
+from engine.distill import Loop, State, initial_pixels, initial_state
+from engine.errors import DataError, MimError
+from engine.evaluation.baselines import full_set, random_selection
+from engine.events import Evaluation, ExpertEpoch, Notice, Observer, Phase, Progress, RunStarted
+from engine.experts.store import Trajectories, ensure
+from engine.information.term import InformationTerm
+from engine.judge import Judge
+from engine.networks import ConvNet
+from engine.objectives import OBJECTIVES, Context
+from engine.record import Recorder
+from engine.runs.checkpoint import Checkpoint, latest
+from engine.runs.control import Control, StopRequested
+from engine.runs.folder import RunFolder
+
+
+def start(
+    config: Config,
+    *,
+    runs_dir: Path,
+    name: str | None = None,
+    preset: str | None = None,
+    origins: Mapping[str, str] | None = None,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    observer: Observer | None = None,
+    control: Control | None = None,
+) -> dict[str, Any]:
+    """Run a configuration in a new run folder and return its result document (``engine.runs.result``).
+
+    Args:
+        config: the whole run.
+        runs_dir: where the run folder is made, named ``name`` or after preset and time.
+        preset: name the configuration came from, for the record.
+        origins: where each value came from, for the record.
+        data_dir: where data sets are found and downloaded to; MIM4DD_DATA_DIR or the user's cache.
+        cache_dir: experts, baselines and whitening shared by runs; MIM4DD_CACHE_DIR or the user's cache.
+        observer: hears every event on this thread.
+        control: pause, resume, stop, checkpoint and evaluate requests.
+
+    Raises:
+        MimError: a subclass says what kind; the run folder is left resumable where it exists.
+    """
+    resolved = execution.resolve(config)
+    folder = RunFolder.create(runs_dir, name, config, preset=preset, origins=dict(origins or {}))
+    folder.write_execution(resolved.to_dict())
+    return _run(folder, resolved, None, data_dir, cache_dir, observer, control)
+
+
+def resume(
+    path: Path,
+    *,
+    data_dir: Path | None = None,
+    cache_dir: Path | None = None,
+    observer: Observer | None = None,
+    control: Control | None = None,
+) -> dict[str, Any]:
+    """Continue a run from its last checkpoint (or from its beginning where there is none).
+
+    A run that is done gives its result at once. Arguments and errors as :func:`start`.
+    """
+    folder = RunFolder.open(path)
+    finished = folder.result()
+    if finished is not None and finished.get("state") == "done":
+        return finished
+    resolved = execution.Resolved.from_dict(folder.execution())
+    return _run(folder, resolved, latest(folder.path), data_dir, cache_dir, observer, control)
+
+
+def _run(
+    folder: RunFolder,
+    resolved: execution.Resolved,
+    checkpoint: Checkpoint | None,
+    data_dir: Path | None,
+    cache_dir: Path | None,
+    observer: Observer | None,
+    control: Control | None,
+) -> dict[str, Any]:
+    """Hold the run, go through its phases, and end it in words whatever happens."""
+    control = control or Control()
+    with Recorder(folder, observer, control) as record:
+        try:
+            return _Session(folder, resolved, record, data_dir, cache_dir).go(checkpoint)
+        except StopRequested:
+            return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
+        except MimError as error:
+            record.end("failed", str(error))
+            raise
+        except torch.OutOfMemoryError as error:
+            message = (
+                "the device ran out of memory: lower objective.batch_size, information.real_batch or network.width, "
+                "or choose another execution.device"
+            )
+            record.end("failed", message)
+            raise MimError(message) from error
+        except BaseException as error:
+            record.end("failed", f"{type(error).__name__}: {error}")
+            raise
+
+
+class _Session:
+    """One process's work on a run."""
+
+    def __init__(
+        self,
+        folder: RunFolder,
+        resolved: execution.Resolved,
+        record: Recorder,
+        data_dir: Path | None,
+        cache_dir: Path | None,
+    ) -> None:
+        self.folder = folder
+        self.config = folder.config()
+        self.resolved = resolved
+        self.record = record
+        self.data_dir = data_dir
+        self.cache_dir = cache_dir or folder.default_cache_dir()
+        self.device = torch.device(resolved.device)
+
+    def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
+        """All phases."""
+        torch.set_num_threads(self.resolved.threads)
+        self._announce(checkpoint)
+        real = self._data()
+        net = ConvNet(self.config.network, real.shape, real.classes)
+        augment = Augment(self.config.augmentation, real.shape)
+        trajectories = self._experts(real, net)
+        judge = Judge(self.config, real, net, augment, trajectories, self.folder, self.record, self.resolved)
+        self._baselines(real, net, augment, trajectories)
+        loop, state = self._prepared(checkpoint, real, net, augment, trajectories, judge)
+        judge.attach(loop)
+        self.record.phase(Phase("distill", total=self.config.objective.iterations))
+        loop.run(state)
+        self.record.phase(Phase("evaluate", total=judge.final_networks(state)))
+        document = judge.conclude(state)
+        return self.record.end("done", "", document)
+
+    def _announce(self, checkpoint: Checkpoint | None) -> None:
+        from engine import __version__
+
+        state = checkpoint.state if checkpoint is not None else {}
+        self.record.started(
+            RunStarted(
+                run=self.folder.name,
+                preset=self.folder.preset(),
+                seed=self.config.seed,
+                classes=_classes(self.config),
+                iterations=self.config.objective.iterations,
+                host=self.record.host,
+                pid=self.record.pid,
+                version=__version__,
+                execution=self.resolved.to_dict(),
+                resumed_from=checkpoint.iteration if checkpoint is not None else None,
+                after_sequence=state.get("journal") if checkpoint is not None else None,
+            )
+        )
+        if self.resolved.torch != torch.__version__:
+            self.record.warn(
+                f"this run was started with torch {self.resolved.torch} and continues with {torch.__version__}: "
+                "it goes on, but its bits are no longer those of an uninterrupted run"
+            )
+        for path, why in checkpoint.skipped if checkpoint is not None else ():
+            self.record.warn(f"checkpoint {Path(path).name} was not used: {why}; an older one is")
+        if self.resolved.precision == "mixed" and self.device.type == "cpu" and not _bfloat16_pays():
+            self.record.warn(
+                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: float32 is faster here"
+            )
+
+    def _data(self) -> RealSet:
+        self.record.phase(Phase("data", detail=self.config.data.name))
+
+        def progress(what: str, done: int, total: int | None) -> None:
+            self.record.progress(Progress("data", done, total, what))
+
+        raw = load(self.config.data.name, self.data_dir, progress=progress, tick=self.record.tick)
+        readout = self.config.information.readout if self.config.information.weight > 0 else 0
+        real = prepare(
+            raw,
+            self.config.data,
+            seed=self.config.experts.seed,
+            readout=readout,
+            device=self.device,
+            cache_dir=self.cache_dir,
+        )
+        for note in real.notes:
+            self.record.warn(note)
+        return real
+
+    def _experts(self, real: RealSet, net: ConvNet) -> Trajectories:
+        settings = self.config.experts
+        self.record.phase(Phase("experts", total=settings.count * settings.epochs))
+        return ensure(
+            self.config,
+            real,
+            net,
+            cache_dir=self.cache_dir,
+            execution=self.resolved.numerics(),
+            observer=self._expert_event,
+            tick=self.record.tick,
+        )
+
+    def _expert_event(self, event: Any) -> None:
+        self.record(event)
+        if isinstance(event, ExpertEpoch):
+            done = event.expert * event.epochs + event.epoch
+            self.record.progress(Progress("experts", done, event.experts * event.epochs))
+
+    def _baselines(self, real: RealSet, net: ConvNet, augment: Augment, trajectories: Trajectories) -> None:
+        settings = self.config.evaluation
+        whole = full_set(trajectories)
+        self.record(_evaluated("full_set", 0, whole, "none"))
+        if settings.random_draws == 0:
+            return
+        total = settings.random_draws * settings.random_networks
+        self.record.phase(Phase("baselines", total=total, detail="random real images"))
+        score = random_selection(
+            self.config,
+            real,
+            net,
+            augment=augment,
+            cache_dir=self.cache_dir,
+            execution=self.resolved.numerics(),
+            tick=self.record.tick,
+            progress=lambda done, of: self.record.progress(Progress("baselines", done, of)),
+        )
+        self.record(_evaluated("random_selection", 0, score, "none"))
+
+    def _prepared(
+        self,
+        checkpoint: Checkpoint | None,
+        real: RealSet,
+        net: ConvNet,
+        augment: Augment,
+        trajectories: Trajectories,
+        judge: Judge,
+    ) -> tuple[Loop, State]:
+        """The loop and its state, new or restored; compiled where that was resolved."""
+        config = self.config
+        pixels, labels = initial_pixels(config, real)
+        term = None
+        if config.information.weight > 0:
+            term = InformationTerm(config.information, net, real, labels, augment, config.seed, self.device)
+        state = initial_state(config, pixels)
+        if checkpoint is not None:
+            state = State.restore(checkpoint.tensors, checkpoint.state, self.device)
+            if state.pixels.shape != pixels.shape:
+                raise DataError(f"{checkpoint.path}: the pixels do not fit the run's configuration")
+            if term is not None:
+                term.restore({k: v.to(self.device) for k, v in checkpoint.tensors.items()})
+        kernels = execution.kernels(net, self.resolved)
+        context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick)
+        loop = Loop(
+            config=config,
+            objective=OBJECTIVES[config.objective.name](context),
+            term=term,
+            labels=labels,
+            classes=real.classes,
+            hooks=judge,
+            memory=self.record.memory_of(self.device),
+        )
+        if self.resolved.compile:
+            self._compile(loop, context, pixels, labels)
+        elif config.execution.compile == "on":
+            self.record.warn(f"the run is not compiled: {self.resolved.why_eager}")
+        return loop, state
+
+    def _compile(self, loop: Loop, context: Context, pixels: torch.Tensor, labels: torch.Tensor) -> None:
+        """Compile before the first iteration, as a phase with its time; a failure turns the run eager, aloud."""
+        self.record.phase(Phase("compile", detail="student step and its adjoint"))
+        began = time.perf_counter()
+        batch = self.config.objective.batch_size or len(labels)
+        end = torch.zeros(context.net.size, device=self.device)
+        size = torch.tensor(self.config.objective.step_size, device=self.device)
+        try:
+            with torch.no_grad():
+                context.kernels.step(end, pixels[:batch], labels[:batch], size)
+                context.kernels.adjoint(end, pixels[:batch], labels[:batch], size, end)
+        except Exception as error:  # whatever the compiler raises: the eager path computes the same
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            self.record.warn(f"compilation failed ({reason}); the run goes on uncompiled, and slower")
+            self.resolved = execution.eager(self.resolved, f"compilation failed: {reason}")
+            self.folder.write_execution(self.resolved.to_dict())
+            eager = execution.kernels(context.net, self.resolved)
+            context = Context(
+                context.config, context.real, context.net, context.trajectories, context.augment, eager,
+                context.device, context.tick,
+            )  # fmt: skip
+            loop.objective = OBJECTIVES[self.config.objective.name](context)
+            return
+        self.record(Notice("info", f"compiled in {time.perf_counter() - began:.0f} s"))
+
+
+def _classes(config: Config) -> int:
+    from engine.config.schema import CLASSES
+
+    return CLASSES[config.data.name]
+
+
+def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Evaluation:
+    """An evaluation event of a score."""
+    return Evaluation(
+        iteration=iteration,
+        subject=subject,
+        protocol=score.protocol,
+        mean=score.mean,
+        std=score.std,
+        accuracies=list(score.accuracies),
+        selected_on=selected_on,
+        measured_on=score.measured_on,
+        seconds=score.seconds,
+    )
+
+
+def _bfloat16_pays() -> bool:
+    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()

@@ -1,0 +1,74 @@
+"""From arguments to an exit code: where every error of a command ends."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext, suppress
+
+import typer
+
+from engine.errors import MimError
+from mim4dd_tui.cli import output
+from mim4dd_tui.cli.app import app
+from mim4dd_tui.cli.failures import AbandonedError, crash_sentence, error_document
+
+
+def run_command(arguments: Sequence[str]) -> int:
+    """Run one command line and return its exit code.
+
+    Errors are told on standard error; with ``--json`` also as the document on standard output.
+    """
+    for stream in (sys.stdout, sys.stderr):
+        with suppress(AttributeError, ValueError, OSError):
+            stream.reconfigure(errors="replace")  # type: ignore[union-attr]
+    as_json = "--json" in arguments
+    with output.json_only() if as_json else nullcontext():
+        code = _run(list(arguments), as_json)
+    if code < 0:  # the engine's thread is still at work and cannot be waited for
+        for stream in (sys.stdout, sys.stderr):
+            with suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(-code)
+    return code
+
+
+def _run(arguments: list[str], as_json: bool) -> int:
+    """The exit code; negative where the process must end at once with it."""
+    try:
+        code = app(args=arguments, prog_name="mim4dd", standalone_mode=False)
+        sys.stdout.flush()
+    except typer.TyperException as error:  # the arguments could not be read
+        _show_usage(error)
+        return _fail({"error": error.format_message(), "kind": "UsageError", "exit_code": 2}, as_json, 2)
+    except (typer.Abort, KeyboardInterrupt):
+        return _fail({"error": "interrupted", "kind": "Interrupted", "exit_code": 130}, as_json, 130)
+    except MimError as error:
+        output.tell(f"mim4dd: {error}")
+        abandoned = isinstance(error, AbandonedError)
+        return _fail(error_document(error), as_json, -error.exit_code if abandoned else error.exit_code)
+    except BrokenPipeError:  # the reader of our standard output has gone (`mim4dd runs | head -1`)
+        with suppress(OSError, ValueError):
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:
+        sentence = crash_sentence(error)
+        output.tell(sentence)
+        return _fail({"error": sentence, "kind": type(error).__name__, "exit_code": 1}, as_json, 1)
+    return code if isinstance(code, int) else 0
+
+
+def _show_usage(error: typer.TyperException) -> None:
+    show = getattr(error, "show", None)
+    if callable(show):  # with the usage line and the hint at --help
+        show()
+    else:
+        output.tell(f"Error: {error.format_message()}")
+
+
+def _fail(document: dict[str, object], as_json: bool, code: int) -> int:
+    if as_json:
+        with suppress(OSError, ValueError):
+            output.write_json(document)
+    return code

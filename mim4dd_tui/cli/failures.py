@@ -1,0 +1,63 @@
+"""What a person sees when something goes wrong: a sentence and an exit code, never a traceback."""
+
+from __future__ import annotations
+
+import os
+import sys
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+from engine.errors import ConfigError, MimError
+from mim4dd_tui import __version__
+
+
+class UsageError(ConfigError):
+    """The command line itself asks for something impossible."""
+
+
+class CommandFailed(MimError):
+    """An error together with what was finished before it, for the JSON document."""
+
+    def __init__(self, cause: MimError, document: dict[str, Any]) -> None:
+        super().__init__(str(cause))
+        self.exit_code = cause.exit_code
+        self.kind = type(cause).__name__
+        self.document = document
+
+
+class AbandonedError(MimError):
+    """The person did not wait for the checkpoint: the process has to end with its engine thread still running."""
+
+    exit_code = 130
+
+
+def error_document(error: MimError) -> dict[str, Any]:
+    """What ``--json`` writes for a failed command."""
+    finished: dict[str, Any] = error.document if isinstance(error, CommandFailed) else {}
+    kind = error.kind if isinstance(error, CommandFailed) else type(error).__name__
+    return {"error": str(error), "kind": kind, "exit_code": error.exit_code, **finished}
+
+
+def write_crash_log(error: BaseException) -> Path | None:
+    """Keep the traceback of a bug in a file under the user's state directory; None where that is impossible."""
+    from platformdirs import user_state_path
+
+    folder = user_state_path("mim4dd") / "crashes"
+    path = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
+    head = f"mim4dd {__version__}\npython {sys.version}\nplatform {sys.platform}\narguments {sys.argv[1:]!r}\n\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        path.write_text(head + "".join(traceback.format_exception(error)), encoding="utf-8")
+    except OSError:
+        return None
+    return path
+
+
+def crash_sentence(error: BaseException) -> str:
+    """The short message for a bug: what it was and where its traceback lies."""
+    summary = traceback.format_exception_only(error)[-1].strip()
+    path = write_crash_log(error)
+    where = f"the full report is in {path}" if path else "".join(traceback.format_exception(error))
+    return f"mim4dd met a bug ({summary}); {where}"

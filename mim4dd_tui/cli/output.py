@@ -1,0 +1,131 @@
+"""Standard output: tables for people, one JSON document for programs; standard error for everything else."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any, TextIO
+
+_reserved: TextIO | None = None
+"""Where the JSON document goes while standard output is kept free of anything else."""
+
+
+@contextmanager
+def json_only() -> Iterator[None]:
+    """Send everything that is written to standard output, by whatever library, to standard error.
+
+    Only :func:`write_json` reaches the real standard output inside. Works on the file descriptor, so that
+    compilers and C libraries are kept out too.
+    """
+    global _reserved  # noqa: PLW0603 - standard output is one per process, and so is its reservation
+    try:
+        sys.stdout.flush()
+        output, errors = sys.stdout.fileno(), sys.stderr.fileno()
+        saved = os.dup(output)
+    except (OSError, ValueError, AttributeError):  # no descriptors behind the streams: keep the streams apart
+        stdout = sys.stdout
+        _reserved, sys.stdout = stdout, sys.stderr
+        try:
+            yield
+        finally:
+            _reserved, sys.stdout = None, stdout
+        return
+    with os.fdopen(saved, "w", encoding="utf-8") as real:
+        os.dup2(errors, output)
+        _reserved = real
+        try:
+            yield
+        finally:
+            _reserved = None
+            with suppress(OSError, ValueError):
+                sys.stdout.flush()
+            with suppress(OSError):
+                real.flush()
+            os.dup2(saved, output)
+
+
+def descriptors() -> list[int]:
+    """The descriptors that output goes to: 1, 2 and, where reserved, the one for the JSON document."""
+    if _reserved is None:
+        return [1, 2]
+    with suppress(OSError, ValueError):
+        return [1, 2, _reserved.fileno()]
+    return [1, 2]
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    return value
+
+
+def write_json(document: Any) -> None:
+    """Write the one JSON document; numbers that are not finite become null, paths become strings."""
+    stream = sys.stdout if _reserved is None else _reserved
+    stream.write(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    stream.flush()
+
+
+def say(text: str = "") -> None:
+    """A line of the result, on standard output."""
+    sys.stdout.write(text + "\n")
+
+
+def tell(text: str) -> None:
+    """A line of diagnostics, on standard error; a stream that is gone is no reason to stop."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(text + "\n")
+        sys.stderr.flush()
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+    """A table on standard output: fitted to a terminal, or full-width aligned columns in a pipe or file.
+
+    Args:
+        right: indices of the columns that are aligned to the right (numbers).
+    """
+    if sys.stdout.isatty():
+        _terminal_table(headers, rows, right)
+        return
+    lines = [headers, *rows]
+    widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
+    for line in lines:
+        cells = [
+            text.rjust(width) if column in right else text.ljust(width)
+            for column, (text, width) in enumerate(zip(line, widths, strict=True))
+        ]
+        say("  ".join(cells).rstrip())
+
+
+def _terminal_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    from rich.box import SIMPLE_HEAD
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    for column, name in enumerate(headers):
+        numeric = column in right
+        drawn.add_column(
+            name, justify="right" if numeric else "left", no_wrap=numeric or column == 0, overflow="fold"
+        )
+    for row in rows:
+        drawn.add_row(*(Text(text) for text in row))
+    Console(file=sys.stdout, highlight=False).print(drawn)
+
+
+def pairs(items: Sequence[tuple[str, str]]) -> None:
+    """Names and values in two aligned columns, on standard output."""
+    width = max((len(name) for name, _ in items), default=0)
+    for name, value in items:
+        say(f"{name.ljust(width)}  {value}".rstrip())

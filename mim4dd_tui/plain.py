@@ -1,0 +1,143 @@
+"""A run as plain lines: what a headless run, a log file and a closed dashboard show."""
+
+from __future__ import annotations
+
+import math
+import sys
+import threading
+import time
+from collections.abc import Callable
+from typing import TextIO
+
+from engine import events
+
+
+def duration(seconds: float) -> str:
+    """``45 s``, ``3:07`` or ``2:05:09``: a time span as people read it; ``-`` where it is not known."""
+    if not math.isfinite(seconds) or seconds < 0:
+        return "-"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    minutes, rest = divmod(whole, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def percent(fraction: float, deviation: float | None = None) -> str:
+    """``87.3 %`` or ``87.3 ± 0.4 %``."""
+    if not math.isfinite(fraction):
+        return "-"
+    if deviation is None or not math.isfinite(deviation):
+        return f"{fraction * 100:.1f} %"
+    return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
+
+
+SUBJECTS = {
+    "live": "accuracy",
+    "best": "best iterate",
+    "last": "last iterate",
+    "random_selection": "random real images",
+    "full_set": "full set",
+}
+
+
+class PlainObserver:
+    """Writes events as lines. Progress at most once every ``interval`` seconds, everything else as it comes.
+
+    An observer must never raise: when the stream is gone (a closed terminal, a full pipe) it falls silent.
+    """
+
+    def __init__(
+        self,
+        stream: TextIO | None = None,
+        *,
+        interval: float = 5.0,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._stream = stream
+        self._interval = interval
+        self._clock = clock
+        self._last = -math.inf
+        self._lock = threading.Lock()
+        self._iterations = 0
+        self._metrics: events.Iteration | None = None
+        self._silent = False
+
+    def __call__(self, event: events.Event) -> None:
+        """Hear one event, on any thread."""
+        with self._lock:
+            text = self._line(event)
+            if text:
+                self._write(text)
+
+    def _write(self, text: str) -> None:
+        if self._silent:
+            return
+        stream = sys.stderr if self._stream is None else self._stream
+        try:
+            stream.write(text + "\n")
+            stream.flush()
+        except (OSError, ValueError):
+            self._silent = True
+
+    def _due(self) -> bool:
+        now = self._clock()
+        if now - self._last < self._interval:
+            return False
+        self._last = now
+        return True
+
+    def _line(self, event: events.Event) -> str:
+        if isinstance(event, events.Iteration):
+            self._metrics = event
+            last = event.iteration == self._iterations
+            return self._iteration(event) if self._due() or last else ""
+        if isinstance(event, events.Progress):
+            if event.phase == "distill" or not self._due():
+                return ""
+            of = f"/{event.total}" if event.total else ""
+            return f"  {event.phase} {event.done}{of} {event.detail}".rstrip()
+        if isinstance(event, events.ExpertEpoch):
+            return self._expert(event)
+        return self._other(event)
+
+    def _iteration(self, event: events.Iteration) -> str:
+        parts = [f"  iteration {event.iteration}/{self._iterations}", f"objective {event.objective:.4g}"]
+        if event.nce is not None:
+            parts.append(f"nce {event.nce:.4g}")
+        if event.bound is not None and event.ceiling is not None:
+            parts.append(f"MI >= {event.bound:.3g} of {event.ceiling:.3g} nats")
+        if event.step_size is not None:
+            parts.append(f"step size {event.step_size:.3g}")
+        return "  ".join(parts)
+
+    def _expert(self, event: events.ExpertEpoch) -> str:
+        name = f"  expert {event.expert + 1}/{event.experts}"
+        if event.epoch != event.epochs:
+            epoch = f"{name} epoch {event.epoch}/{event.epochs}  loss {event.loss:.4g}"
+            return epoch if self._due() else ""
+        accuracy = f"  test {percent(event.test_accuracy)}" if event.test_accuracy is not None else ""
+        found = "  (from the cache)" if event.reused else ""
+        return f"{name} trained{accuracy}{found}"
+
+    def _other(self, event: events.Event) -> str:
+        if isinstance(event, events.RunStarted):
+            self._iterations = event.iterations
+            again = f", resumed from iteration {event.resumed_from}" if event.resumed_from is not None else ""
+            return f"run {event.run} (preset {event.preset or '-'}, seed {event.seed}){again}"
+        if isinstance(event, events.Phase):
+            return f"{event.name}: {event.detail}" if event.detail else event.name
+        if isinstance(event, events.Evaluation):
+            what = SUBJECTS.get(event.subject, event.subject)
+            best = "  best so far" if event.best_so_far else ""
+            return f"  {what} {percent(event.mean, event.std)} ({event.protocol}){best}"
+        if isinstance(event, events.CheckpointWritten):
+            return f"  checkpoint at iteration {event.iteration}"
+        if isinstance(event, events.Notice):
+            return f"  {event.level}: {event.message}" if event.level != "info" else f"  {event.message}"
+        if isinstance(event, events.StateChanged):
+            return event.state + (f": {event.reason}" if event.reason else "")
+        if isinstance(event, events.RunEnded):
+            return f"run {event.state}" + (f": {event.message}" if event.message else "")
+        return ""

@@ -1,0 +1,351 @@
+"""From a figure to rows of cells. No terminal, no widget: numbers in, characters and inks out.
+
+Every screen column holds two columns of braille dots. The points that fall into one dot column are drawn as
+the whole range from their smallest to their largest value, so that a spike of one sample in a hundred
+thousand is seen at any zoom. A value that is not finite (or has no place on a log axis) breaks the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mim4dd_tui.plots.figure import Figure, Floats, Level, Series, Side, Viewport
+from mim4dd_tui.plots.scale import Scale, short, spread
+from mim4dd_tui.plots.smooth import ema
+
+Glyphs = Literal["braille", "ascii"]
+SIDES: tuple[Side, Side] = ("left", "right")
+PLAIN, CURSOR = 0, -1
+"""Inks of tick labels and of the cursor; series and levels bring their own from 1 up."""
+DIM = 100
+"""Added to a series' ink where it is only the background of its smoothed self, or a band."""
+
+_BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
+
+
+@dataclass(frozen=True, eq=False)
+class Drawing:
+    """Cells of a plot: ``chars`` [height, width] single characters, ``inks`` [height, width] numbers.
+
+    ``left`` and ``right`` are the first and one past the last column of the plotting area and ``x`` its axis,
+    so that a pointer's column can be turned into a value; ``x`` is None where nothing is drawn.
+    """
+
+    chars: NDArray[np.str_]
+    inks: NDArray[np.int16]
+    left: int
+    right: int
+    x: Scale | None
+
+    def rows(self) -> Iterator[list[tuple[str, int]]]:
+        """Each row as runs of one ink."""
+        for line, inks in zip(self.chars, self.inks, strict=True):
+            cuts = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(inks)]
+            yield [("".join(line[a:b].tolist()), int(inks[a])) for a, b in pairwise(cuts)]
+
+    def text(self) -> str:
+        """The characters alone, for tests and plain output."""
+        return "\n".join("".join(line.tolist()) for line in self.chars)
+
+    def value_at(self, column: int) -> float | None:
+        """The x value under a screen column of the plotting area, None outside."""
+        if self.x is None or not self.left <= column < self.right:
+            return None
+        return self.x.value((column - self.left + 0.5) / (self.right - self.left))
+
+
+def draw(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs = "braille") -> Drawing:
+    """Draw a figure into ``width`` x ``height`` cells, axes included (at least 12 x 3 to show anything)."""
+    chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
+    page = _Page(chars, np.zeros(chars.shape, dtype=np.int16))
+    x_scale = _x_scale(figure, view)
+    if x_scale is None or width < 12 or height < 3:
+        page.centre(figure.empty if x_scale is None else "too small")
+        return Drawing(page.chars, page.inks, 0, width, None)
+    drawn = [_Curve.of(series, view, x_scale) for series in figure.series]
+    scales = {side: _y_scale(figure, drawn, view, side) for side in SIDES}
+    gutters = {side: _labels(scales[side], height - 1, figure.percent) for side in SIDES}
+    left = max((len(text) for text in gutters["left"].values()), default=0) + 1
+    right = width - max((len(text) + 1 for text in gutters["right"].values()), default=0)
+    canvas = _Canvas(right - left, height - 1, glyphs)
+    for level in figure.levels:
+        canvas.level(level, scales[level.side])
+    for curve in drawn:
+        canvas.curve(curve, x_scale, scales[curve.series.side])
+    canvas.paste(page.chars, page.inks, left)
+    for row, text in gutters["left"].items():
+        page.write(row, left - 1 - len(text), text, _gutter_ink(figure, "left"))
+    for row, text in gutters["right"].items():
+        page.write(row, right + 1, text, _gutter_ink(figure, "right"))
+    page.x_axis(x_scale, left, right)
+    if view.cursor is not None:
+        place = float(x_scale.place(np.array([view.cursor]))[0])
+        page.cursor(place, left, right, mark="│" if glyphs == "braille" else "|")
+    return Drawing(page.chars, page.inks, left, right, x_scale)
+
+
+# ---- scales
+
+
+def _x_scale(figure: Figure, view: Viewport) -> Scale | None:
+    bounds = view.x or figure.bounds_x()
+    if bounds is None:
+        return None
+    low, high = bounds
+    if view.log_x:
+        positive = [float(s.x[s.x > 0][0]) for s in figure.series if len(s.x) and s.x[-1] > 0]
+        if not positive:
+            return None
+        low = max(low, min(positive))
+    return Scale(low, high, view.log_x) if high > low else Scale(low, low + 1, view.log_x)
+
+
+@dataclass(frozen=True, eq=False)
+class _Curve:
+    """A series with its values smoothed once, over all of it, and the part of it in view."""
+
+    series: Series
+    y: Floats
+    inside: slice
+
+    @staticmethod
+    def of(series: Series, view: Viewport, x_scale: Scale) -> _Curve:
+        y = series.y if series.markers else ema(series.y, view.smoothing)
+        first = int(np.searchsorted(series.x, x_scale.low, "left"))
+        last = int(np.searchsorted(series.x, x_scale.high, "right"))
+        return _Curve(series, y, slice(first, last))
+
+    def visible(self) -> list[Floats]:
+        """What the y axis has to make room for."""
+        values = [self.y[self.inside]]
+        if self.y is not self.series.y:
+            # the raw curve is drawn behind the smoothed one: its spikes stay on the paper
+            values.append(self.series.y[self.inside])
+        if self.series.band is not None:
+            values += [self.series.band.low[self.inside], self.series.band.high[self.inside]]
+        return values
+
+
+def _y_scale(figure: Figure, curves: list[_Curve], view: Viewport, side: Side) -> Scale | None:
+    parts = [part for curve in curves if curve.series.side == side for part in curve.visible()]
+    if not parts:
+        return None
+    parts.append(np.array([level.value for level in figure.levels if level.side == side]))
+    values = np.concatenate(parts)
+    values = values[np.isfinite(values) & ((values > 0) if view.log_y else True)]
+    if len(values) == 0:
+        return None
+    low, high = float(values.min()), float(values.max())
+    if side == "left" and figure.y_floor is not None and not view.log_y:
+        low = min(low, figure.y_floor)
+    return Scale(*spread(low, high, log=view.log_y), view.log_y)
+
+
+# ---- dots
+
+
+class _Canvas:
+    """The plotting area: dots in braille, or one character a cell in ASCII."""
+
+    def __init__(self, columns: int, rows: int, glyphs: Glyphs) -> None:
+        self.columns, self.rows, self.glyphs = columns, rows, glyphs
+        self.across, self.down = (2, 4) if glyphs == "braille" else (1, 1)
+        self.width, self.height = columns * self.across, rows * self.down
+        self.bits = np.zeros((rows, columns), dtype=np.uint8)
+        self.chars = np.full((rows, columns), " ", dtype="<U1")
+        self.inks = np.zeros((rows, columns), dtype=np.int16)
+
+    def level(self, level: Level, scale: Scale | None) -> None:
+        if scale is None:
+            return
+        dots = self._blank()
+        place = scale.place(np.array([level.value]))[0]
+        if np.isfinite(place) and 0 <= place <= 1:
+            dash = np.arange(self.width) % 4 < (2 if self.across == 2 else 3)
+            dots[self._row(place), dash] = True
+            self._stamp(dots, level.ink, "-")
+
+    def curve(self, curve: _Curve, x_scale: Scale, y_scale: Scale | None) -> None:
+        if y_scale is None:
+            return
+        series = curve.series
+        # one point either side of the view, so that the line leaves through the edge
+        around = slice(max(0, curve.inside.start - 1), curve.inside.stop + 1)
+        x = x_scale.place(series.x[around])
+        if series.band is not None:
+            low, high = (y_scale.place(b[around]) for b in (series.band.low, series.band.high))
+            dots = self._area(x, low, high)
+            dots[(np.add.outer(np.arange(self.height), np.arange(self.width)) % 2) == 0] = False
+            self._stamp(dots, series.ink + DIM, ".")
+        if curve.y is not series.y:
+            self._stamp(self._line(x, y_scale.place(series.y[around])), series.ink + DIM, ".")
+        dots = self._line(x, y_scale.place(curve.y[around]))
+        if series.markers:
+            self._mark(dots, x, y_scale.place(series.y[around]))
+        self._stamp(dots, series.ink, "*")
+
+    def paste(self, chars: NDArray[np.str_], inks: NDArray[np.int16], left: int) -> None:
+        """Put the cells into the whole drawing."""
+        if self.glyphs == "braille":
+            lit = self.bits > 0
+            self.chars[lit] = (self.bits[lit].astype(np.uint32) + 0x2800).view("<U1")
+        chars[: self.rows, left : left + self.columns] = self.chars
+        inks[: self.rows, left : left + self.columns] = self.inks
+
+    def _blank(self) -> NDArray[np.bool_]:
+        return np.zeros((self.height, self.width), dtype=np.bool_)
+
+    def _row(self, place: float) -> int:
+        return round((1 - min(max(place, 0.0), 1.0)) * (self.height - 1))
+
+    def _rows_of(self, places: Floats) -> Floats:
+        return np.clip((1 - places) * (self.height - 1), -1.0, float(self.height))
+
+    def _line(self, x: Floats, y: Floats) -> NDArray[np.bool_]:
+        """Dots of a curve given by places of 0..1; nan breaks it."""
+        dots = self._blank()
+        good = np.isfinite(x) & np.isfinite(y)
+        if not good.any():
+            return dots
+        segment = np.cumsum(~good)[good]
+        columns = x[good] * (self.width - 1)
+        rows = self._rows_of(y[good])
+        places = np.rint(np.clip(columns, -2, self.width + 1)).astype(np.int64)
+        # groups: the points of one dot column, of one unbroken piece
+        starts = np.flatnonzero(np.diff(segment, prepend=-1) | np.diff(places, prepend=-9))
+        ends = np.append(starts[1:], len(places)) - 1
+        low, high = np.minimum.reduceat(rows, starts), np.maximum.reduceat(rows, starts)
+        joined = np.flatnonzero(segment[starts[1:]] == segment[ends[:-1]])
+        distance = places[starts[joined + 1]] - places[ends[joined]]
+        near = joined[distance == 1]
+        # neighbouring columns meet halfway
+        middle = (rows[ends[near]] + rows[starts[near + 1]]) / 2
+        for group in (near, near + 1):
+            low[group], high[group] = np.minimum(low[group], middle), np.maximum(high[group], middle)
+        self._verticals(dots, places[starts], low, high)
+        for index in joined[distance > 1].tolist():
+            a, b = ends[index], starts[index + 1]
+            self._join(dots, (columns[a], rows[a]), (columns[b], rows[b]))
+        return dots
+
+    def _verticals(
+        self, dots: NDArray[np.bool_], columns: NDArray[np.int64], low: Floats, high: Floats
+    ) -> None:
+        inside = (columns >= 0) & (columns < self.width)
+        rows = np.arange(self.height)
+        top, bottom = np.rint(low[inside])[:, None], np.rint(high[inside])[:, None]
+        np.logical_or.at(dots.T, columns[inside], (rows >= top) & (rows <= bottom))
+
+    def _join(self, dots: NDArray[np.bool_], a: tuple[float, float], b: tuple[float, float]) -> None:
+        """A line between two points, in as many steps as its longer side has dots."""
+        (ax, ay), (bx, by) = a, b
+        steps = int(max(abs(bx - ax), abs(by - ay))) + 1
+        along = np.linspace(0.0, 1.0, steps + 1)
+        columns = np.rint(ax + along * (bx - ax)).astype(np.int64)
+        rows = np.rint(ay + along * (by - ay)).astype(np.int64)
+        inside = (columns >= 0) & (columns < self.width) & (rows >= 0) & (rows < self.height)
+        dots[rows[inside], columns[inside]] = True
+
+    def _area(self, x: Floats, low: Floats, high: Floats) -> NDArray[np.bool_]:
+        """All dots between two curves, interpolated between their points."""
+        dots = self._blank()
+        good = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
+        if not good.any():
+            return dots
+        columns = np.arange(self.width)
+        places = columns / max(1, self.width - 1)
+        half = 0.5 / max(1, self.width - 1)
+        covered = (places >= x[good][0] - half) & (places <= x[good][-1] + half)
+        top = np.rint(self._rows_of(np.interp(places, x[good], high[good])))
+        bottom = np.rint(self._rows_of(np.interp(places, x[good], low[good])))
+        rows = np.arange(self.height)[:, None]
+        dots[:, :] = (rows >= top) & (rows <= bottom) & covered
+        return dots
+
+    def _mark(self, dots: NDArray[np.bool_], x: Floats, y: Floats) -> None:
+        """A small cross on every point (a single dot would be lost)."""
+        good = np.isfinite(x) & np.isfinite(y) & (x >= 0) & (x <= 1) & (y >= 0) & (y <= 1)
+        columns = np.rint(x[good] * (self.width - 1)).astype(np.int64)
+        rows = np.rint((1 - y[good]) * (self.height - 1)).astype(np.int64)
+        for across, down in ((0, 0), (1, 0), (-1, 0), (0, 1), (0, -1)) if self.across == 2 else ((0, 0),):
+            c, r = columns + across, rows + down
+            inside = (c >= 0) & (c < self.width) & (r >= 0) & (r < self.height)
+            dots[r[inside], c[inside]] = True
+
+    def _stamp(self, dots: NDArray[np.bool_], ink: int, mark: str) -> None:
+        """Lay one curve over what is there: in a cell it touches, only the newest curve is seen."""
+        if self.glyphs == "ascii":
+            self.chars[dots] = mark
+            self.inks[dots] = ink
+            return
+        cells = dots.reshape(self.rows, 4, self.columns, 2)
+        bits = np.einsum("rdca,da->rc", cells, _BITS, dtype=np.uint8, casting="unsafe")
+        touched = bits > 0
+        self.bits[touched] = bits[touched]
+        self.inks[touched] = ink
+
+
+# ---- labels
+
+
+def _labels(scale: Scale | None, rows: int, percent: bool) -> dict[int, str]:
+    if scale is None:
+        return {}
+    labels: dict[int, str] = {}
+    for tick in scale.ticks(max(2, min(6, rows // 2))):
+        place = float(scale.place(np.array([tick]))[0])
+        row = round((1 - place) * (rows - 1))
+        labels.setdefault(row, short(tick, percent=percent))
+    return labels
+
+
+def _gutter_ink(figure: Figure, side: Side) -> int:
+    """With two axes each is written in the colour of its only curve."""
+    if all(series.side == "left" for series in figure.series):
+        return PLAIN
+    inks = {series.ink for series in figure.series if series.side == side}
+    return inks.pop() if len(inks) == 1 else PLAIN
+
+
+@dataclass(frozen=True, eq=False)
+class _Page:
+    """The cells of the whole drawing."""
+
+    chars: NDArray[np.str_]
+    inks: NDArray[np.int16]
+
+    def write(self, row: int, column: int, text: str, ink: int = PLAIN) -> None:
+        for offset, letter in enumerate(text):
+            if 0 <= column + offset < self.chars.shape[1]:
+                self.chars[row, column + offset] = letter
+                self.inks[row, column + offset] = ink
+
+    def centre(self, text: str) -> None:
+        height, width = self.chars.shape
+        if height:
+            self.write(height // 2, max(0, (width - len(text)) // 2), text[:width])
+
+    def x_axis(self, scale: Scale, left: int, right: int) -> None:
+        row = self.chars.shape[0] - 1
+        taken = left - 2
+        for tick in scale.ticks(max(2, (right - left) // 9)):
+            text = short(tick)
+            centre = left + float(scale.place(np.array([tick]))[0]) * (right - left - 1)
+            start = round(centre - (len(text) - 1) / 2)
+            start = max(left, min(start, right - len(text)))
+            if start > taken + 1:
+                self.write(row, start, text)
+                taken = start + len(text)
+
+    def cursor(self, place: float, left: int, right: int, *, mark: str) -> None:
+        if 0 <= place <= 1:
+            column = left + round(place * (right - left - 1))
+            empty = self.chars[:-1, column] == " "
+            self.chars[:-1, column][empty] = mark
+            self.inks[:-1, column][empty] = CURSOR

@@ -1,0 +1,96 @@
+"""Axes: from values to places, and round numbers for ticks."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+
+from mim4dd_tui.plots.figure import Floats
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Maps ``low``..``high`` to 0..1, linearly or by the logarithm (then both must be positive)."""
+
+    low: float
+    high: float
+    log: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.low < self.high or (self.log and self.low <= 0):
+            raise ValueError(f"axis from {self.low} to {self.high} (log: {self.log}) is empty")
+
+    def place(self, values: Floats) -> Floats:
+        """0..1 inside the axis; nan where the value has no place (not finite, or <= 0 on a log axis)."""
+        with np.errstate(divide="ignore", invalid="ignore"):
+            if not self.log:
+                placed = (values - self.low) / (self.high - self.low)
+            else:
+                span = math.log(self.high) - math.log(self.low)
+                placed = (np.log(np.where(values > 0, values, np.nan)) - math.log(self.low)) / span
+        return np.where(np.isfinite(placed), placed, np.nan)
+
+    def value(self, place: float) -> float:
+        """The value at a place of 0..1: the inverse of :meth:`place`."""
+        if self.log:
+            return float(math.exp(math.log(self.low) + place * (math.log(self.high) - math.log(self.low))))
+        return self.low + place * (self.high - self.low)
+
+    def ticks(self, most: int) -> list[float]:
+        """At most ``most`` (>= 2) round values inside the axis, ascending."""
+        if self.log and math.log10(self.high / self.low) >= 1.5:
+            return self._decades(most)
+        return self._round_steps(most)
+
+    def _decades(self, most: int) -> list[float]:
+        first = math.ceil(math.log10(self.low) - 1e-9)
+        last = math.floor(math.log10(self.high) + 1e-9)
+        stride = max(1, math.ceil((last - first + 1) / most))
+        return [10.0**power for power in range(first, last + 1, stride)]
+
+    def _round_steps(self, most: int) -> list[float]:
+        raw = (self.high - self.low) / max(1, most)
+        magnitude = 10.0 ** math.floor(math.log10(raw))
+        for factor in (1, 2, 2.5, 5, 10, 20):
+            step = factor * magnitude
+            first = math.ceil(self.low / step - 1e-9)
+            last = math.floor(self.high / step + 1e-9)
+            if last - first + 1 <= most:
+                return [index * step for index in range(first, last + 1)]
+        return [self.low, self.high]
+
+
+def spread(low: float, high: float, *, log: bool, margin: float = 0.04) -> tuple[float, float]:
+    """A little air around a range, and a range of some width where all values are equal."""
+    if log:
+        ratio = (high / low) ** margin if high > low else 1.5
+        return low / ratio, high * ratio
+    if high > low:
+        air = (high - low) * margin
+        return low - air, high + air
+    air = abs(high) * 0.1 or 0.5
+    return low - air, high + air
+
+
+_BIG = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def short(value: float, *, percent: bool = False) -> str:
+    """A number in at most about six characters: 0.013, 12.5, 1.2k, 3e-07; a fraction as 87 or 87.5 %."""
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if percent:
+        text = f"{value * 100:.1f}"
+        return (text[:-2] if text.endswith(".0") else text) + "%"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size >= 9999.5:
+        for unit, letter in _BIG:
+            if size >= unit * 0.99995:
+                return f"{value / unit:.3g}{letter}"
+    if size < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
+    return f"{value:.4g}" if size >= 1000 else f"{value:.3g}"

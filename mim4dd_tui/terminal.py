@@ -1,0 +1,148 @@
+"""What the terminal can do, read from the environment alone: nothing is sent to it and nothing awaited.
+
+Asking a terminal questions at start eats typed characters and stalls on slow links, so the answers come
+from variables that every terminal program already goes by (TERM, COLORTERM, NO_COLOR, the locale).
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+
+class Colours(IntEnum):
+    """Number of colours, coarsely; ordered, so that ``>=`` means "at least"."""
+
+    NONE = 0
+    BASIC = 16
+    PALETTE = 256
+    TRUE = 1 << 24
+
+
+class Stream(Protocol):
+    """The little that is asked of a standard stream."""
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        ...
+
+
+@dataclass(frozen=True)
+class Abilities:
+    """What can be shown. ``refusal`` says in a sentence why a dashboard cannot open; empty when it can."""
+
+    term: str
+    colours: Colours
+    no_color: bool
+    unicode: bool
+    braille: bool
+    remote: bool
+    refusal: str
+
+    @property
+    def dashboard(self) -> bool:
+        """Whether the dashboard can open here."""
+        return not self.refusal
+
+    @property
+    def ascii_pictures(self) -> bool:
+        """Whether pictures are drawn as an ASCII ramp unless asked otherwise: where colours are poor."""
+        return self.no_color or not self.unicode or self.colours <= Colours.BASIC
+
+    def describe(self) -> dict[str, str]:
+        """The abilities in words, for ``doctor``."""
+        names = {
+            Colours.NONE: "none",
+            Colours.BASIC: "16",
+            Colours.PALETTE: "256",
+            Colours.TRUE: "true colour",
+        }
+        return {
+            "TERM": self.term or "(not set)",
+            "colours": names[self.colours] + (" (NO_COLOR is set)" if self.no_color else ""),
+            "characters": ("unicode" if self.unicode else "ascii") + (", braille" if self.braille else ""),
+            "pictures": "ascii ramp" if self.ascii_pictures else "half-blocks",
+            "link": "ssh" if self.remote else "local",
+            "dashboard": self.refusal or "yes",
+        }
+
+
+def abilities(
+    environ: Mapping[str, str] | None = None,
+    *,
+    stdin: Stream | None = None,
+    stderr: Stream | None = None,
+) -> Abilities:
+    """Judge the terminal of this process, or (for tests) of the given environment and streams.
+
+    The dashboard draws on standard error and reads standard input; both must be a terminal.
+    """
+    env = os.environ if environ is None else environ
+    term = env.get("TERM", "")
+    unicode = _utf8(env)
+    return Abilities(
+        term=term,
+        colours=_colours(env, term),
+        no_color=bool(env.get("NO_COLOR")),
+        unicode=unicode,
+        braille=unicode and term not in ("linux", "vt100", "vt220"),
+        remote=bool(env.get("SSH_CONNECTION") or env.get("SSH_TTY")),
+        refusal=_refusal(
+            term, sys.stdin if stdin is None else stdin, sys.stderr if stderr is None else stderr
+        ),
+    )
+
+
+def _refusal(term: str, stdin: Stream | None, stderr: Stream | None) -> str:
+    if stdin is None or not stdin.isatty():
+        return "standard input is not a terminal"
+    if stderr is None or not stderr.isatty():
+        return "standard error is not a terminal"
+    if term in ("dumb", "unknown", ""):
+        return (
+            f"the terminal type is {term!r} (TERM), which cannot show a full screen"
+            if term
+            else ("the terminal type is not set (TERM)")
+        )
+    return ""
+
+
+_FORCED = {
+    "standard": Colours.BASIC,
+    "256": Colours.PALETTE,
+    "truecolor": Colours.TRUE,
+    "windows": Colours.BASIC,
+}
+
+
+def _colours(env: Mapping[str, str], term: str) -> Colours:
+    """The same judgement that Textual's console makes, so that pictures and frame agree."""
+    forced = _FORCED.get(env.get("TEXTUAL_COLOR_SYSTEM", ""))
+    if forced is not None:
+        return forced
+    if term in ("dumb", "unknown", ""):
+        return Colours.NONE
+    if env.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
+        return Colours.TRUE
+    last = term.lower().rpartition("-")[2]
+    if last in ("256color", "kitty"):
+        return Colours.PALETTE
+    return Colours.BASIC
+
+
+def _utf8(env: Mapping[str, str]) -> bool:
+    """Whether the locale writes UTF-8.
+
+    ``LC_ALL=C`` is a wish for plain characters. No locale at all (usual in containers) is not: Python then
+    writes UTF-8, and so do terminals.
+    """
+    forced = env.get("LC_ALL", "")
+    name = forced or env.get("LC_CTYPE", "") or env.get("LANG", "")
+    charset = name.partition(".")[2].partition("@")[0].lower().replace("-", "")
+    if charset:
+        return charset == "utf8"
+    return name in ("C", "POSIX", "") and not forced
