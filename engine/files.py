@@ -13,9 +13,12 @@ import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from engine.errors import RunFailed
+
+if TYPE_CHECKING:
+    import numpy as np
 
 ASIDE = ".part"
 """Ending of a file or folder that is still being written; found after a kill, it may be removed."""
@@ -29,6 +32,14 @@ ADVICE = {
     errno.EIO: "the disk reports an input/output error: check it before going on with `mim4dd resume`",
     errno.ESTALE: "the network file system lost the file: check the mount, then go on with `mim4dd resume`",
 }
+
+
+def default_cache_dir() -> Path:
+    """What runs share (experts, baselines, whitening): MIM4DD_CACHE_DIR, else the user's cache folder."""
+    from platformdirs import user_cache_path
+
+    chosen = os.environ.get("MIM4DD_CACHE_DIR")
+    return Path(chosen).expanduser() if chosen else user_cache_path("mim4dd", appauthor=False)
 
 
 def disk_error(error: OSError, path: Path) -> RunFailed:
@@ -144,6 +155,14 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         aside.write_bytes(data)
 
 
+def write_npy(path: Path, array: np.ndarray[Any, Any]) -> None:
+    """Replaces ``path`` by an array in numpy's format, in one step."""
+    import numpy
+
+    with replacing(path) as aside, aside.open("wb") as file:
+        numpy.save(file, array, allow_pickle=False)
+
+
 def write_json(path: Path, value: Any, *, durable: bool = True) -> None:
     """Replaces ``path`` by a readable JSON document in one step; numbers that are not finite are refused."""
     text = json.dumps(value, indent=2, allow_nan=False, ensure_ascii=False)
@@ -160,7 +179,7 @@ def read_json_object(path: Path) -> dict[str, Any] | None:
 
 
 def remove_leftovers(folder: Path) -> list[Path]:
-    """Removes what a killed process left half-written in a folder and its subfolders; returns what it removed.
+    """Removes what a killed process left half-written in a folder and its subfolders; returns the paths.
 
     Only the process that holds the folder may call it: another one's unfinished files look the same.
     """

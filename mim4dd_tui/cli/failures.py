@@ -17,7 +17,7 @@ class UsageError(ConfigError):
     """The command line itself asks for something impossible."""
 
 
-class CommandFailed(MimError):
+class PartlyFailedError(MimError):
     """An error together with what was finished before it, for the JSON document."""
 
     def __init__(self, cause: MimError, document: dict[str, Any]) -> None:
@@ -28,25 +28,25 @@ class CommandFailed(MimError):
 
 
 class AbandonedError(MimError):
-    """The person did not wait for the checkpoint: the process has to end with its engine thread still running."""
+    """Nobody waits for the checkpoint: the process has to end with its engine thread still at work."""
 
     exit_code = 130
 
 
 def error_document(error: MimError) -> dict[str, Any]:
     """What ``--json`` writes for a failed command."""
-    finished: dict[str, Any] = error.document if isinstance(error, CommandFailed) else {}
-    kind = error.kind if isinstance(error, CommandFailed) else type(error).__name__
+    finished: dict[str, Any] = error.document if isinstance(error, PartlyFailedError) else {}
+    kind = error.kind if isinstance(error, PartlyFailedError) else type(error).__name__
     return {"error": str(error), "kind": kind, "exit_code": error.exit_code, **finished}
 
 
 def write_crash_log(error: BaseException) -> Path | None:
-    """Keep the traceback of a bug in a file under the user's state directory; None where that is impossible."""
+    """Keep a bug's traceback in a file under the user's state directory; None where that is impossible."""
     from platformdirs import user_state_path
 
-    folder = user_state_path("mim4dd") / "crashes"
+    folder = user_state_path("mim4dd", appauthor=False) / "crashes"
     path = folder / f"crash-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
-    head = f"mim4dd {__version__}\npython {sys.version}\nplatform {sys.platform}\narguments {sys.argv[1:]!r}\n\n"
+    head = f"mim4dd {__version__}\npython {sys.version}\non {sys.platform}\narguments {sys.argv[1:]!r}\n\n"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         path.write_text(head + "".join(traceback.format_exception(error)), encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Running the engine without a dashboard: in a thread of its own, with the signals of terminals and batch systems.
+"""Running the engine without a dashboard: in a thread of its own, with the main thread answering signals.
 
-The first Ctrl-C, SIGTERM and SIGUSR1 (what batch systems send before the time is up) ask the run to stop with a
-checkpoint; a Ctrl-C after that ends the process at once. A hang-up of the terminal stops nothing.
+The first Ctrl-C, SIGTERM and SIGUSR1 (what batch systems send before the time is up) ask the run to stop
+with a checkpoint; a Ctrl-C after that ends the process at once. A hang-up of the terminal stops nothing.
 """
 
 from __future__ import annotations

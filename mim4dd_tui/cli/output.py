@@ -7,7 +7,7 @@ import math
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, TextIO
 
 _reserved: TextIO | None = None
@@ -18,34 +18,28 @@ _reserved: TextIO | None = None
 def json_only() -> Iterator[None]:
     """Send everything that is written to standard output, by whatever library, to standard error.
 
-    Only :func:`write_json` reaches the real standard output inside. Works on the file descriptor, so that
-    compilers and C libraries are kept out too.
+    Only :func:`write_json` reaches the real standard output inside. Descriptor 1 is redirected too, so that
+    compilers and C libraries are kept out.
     """
     global _reserved  # noqa: PLW0603 - standard output is one per process, and so is its reservation
-    try:
-        sys.stdout.flush()
-        output, errors = sys.stdout.fileno(), sys.stderr.fileno()
-        saved = os.dup(output)
-    except (OSError, ValueError, AttributeError):  # no descriptors behind the streams: keep the streams apart
-        stdout = sys.stdout
-        _reserved, sys.stdout = stdout, sys.stderr
+    stdout = sys.stdout
+    with suppress(OSError, ValueError):
+        stdout.flush()
+    with ExitStack() as undo:
+        try:
+            real: TextIO = undo.enter_context(os.fdopen(os.dup(stdout.fileno()), "w", encoding="utf-8"))
+        except (OSError, ValueError):  # no descriptor behind the stream
+            real = stdout
+        with suppress(OSError):
+            saved = os.dup(1)
+            undo.callback(os.close, saved)
+            os.dup2(2, 1)
+            undo.callback(os.dup2, saved, 1)
+        _reserved, sys.stdout = real, sys.stderr
         try:
             yield
         finally:
             _reserved, sys.stdout = None, stdout
-        return
-    with os.fdopen(saved, "w", encoding="utf-8") as real:
-        os.dup2(errors, output)
-        _reserved = real
-        try:
-            yield
-        finally:
-            _reserved = None
-            with suppress(OSError, ValueError):
-                sys.stdout.flush()
-            with suppress(OSError):
-                real.flush()
-            os.dup2(saved, output)
 
 
 def descriptors() -> list[int]:

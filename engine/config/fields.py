@@ -1,0 +1,135 @@
+"""What can be set: every field of the schema with its type, range and meaning in words.
+
+Made from the schema alone; the settings form, error messages and documentation read it.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import types
+import typing
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import annotated_types
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo as PydanticField
+
+from engine.config.schema import Config
+
+
+@dataclass(frozen=True)
+class FieldInfo:
+    """One setting.
+
+    Attributes:
+        key: "section.key", or "key" for the two that belong to no section.
+        section: the section's name, "" for none.
+        type: "integer", "number", "text", "true or false" or "choice".
+        default: the schema's default.
+        allowed: what is allowed, in words.
+        description: what it does.
+        choices: the allowed values where they are few, else ().
+    """
+
+    key: str
+    section: str
+    type: str
+    default: Any
+    allowed: str
+    description: str
+    choices: tuple[Any, ...] = ()
+
+
+@functools.cache
+def sections() -> dict[str, type[BaseModel]]:
+    """The models of the sections, by name, in their order."""
+    found = {}
+    for name, field in Config.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, BaseModel):
+            found[name] = field.annotation
+    return found
+
+
+@functools.cache
+def fields() -> tuple[FieldInfo, ...]:
+    """Every setting, section by section."""
+    loose = [_info(name, "", Config.model_fields[name]) for name in Config.model_fields if name not in sections()]
+    inner = [
+        _info(f"{section}.{name}", section, field)
+        for section, model in sections().items()
+        for name, field in model.model_fields.items()
+    ]
+    return (*loose, *inner)
+
+
+@functools.cache
+def by_key() -> dict[str, FieldInfo]:
+    """Every setting by its key."""
+    return {field.key: field for field in fields()}
+
+
+def nearest(word: str, known: typing.Iterable[str]) -> str | None:
+    """The known word most like a wrong one, if one is like it."""
+    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    return found[0] if found else None
+
+
+def nearest_key(key: str) -> str | None:
+    """The setting most like a wrong key: of the same name in another section, or spelled like it."""
+    section, _, name = key.rpartition(".")
+    same = [known for known in by_key() if known.rpartition(".")[2] == name]
+    if same:
+        return nearest(key, same) or same[0]
+    in_section = [known for known in by_key() if known.rpartition(".")[0] == section]
+    return nearest(key, in_section) or nearest(key, by_key())
+
+
+def _info(key: str, section: str, field: PydanticField) -> FieldInfo:
+    annotation, constraints = _unwrapped(field.annotation, list(field.metadata))
+    choices: tuple[Any, ...] = ()
+    if typing.get_origin(annotation) is Literal:
+        choices = typing.get_args(annotation)
+        kind, allowed = "choice", "one of " + ", ".join(str(choice) for choice in choices)
+    elif annotation is bool:
+        choices = (True, False)
+        kind, allowed = "true or false", "true or false"
+    else:
+        kind = {int: "integer", float: "number", str: "text"}[typing.cast(type, annotation)]
+        article = "an integer" if kind == "integer" else f"a {kind}" if kind == "number" else "text"
+        allowed = " ".join(part for part in (article, _range(constraints)) if part)
+        pattern = next((p for c in constraints if (p := getattr(c, "pattern", None))), None)
+        if pattern:
+            allowed += " (" + pattern.strip("^$()").replace("|", ", ").replace(r"(:\d+)?", " or cuda:N") + ")"
+    default = field.get_default(call_default_factory=True)
+    return FieldInfo(key, section, kind, default, allowed, field.description or "", choices)
+
+
+def _unwrapped(annotation: Any, metadata: list[Any]) -> tuple[Any, list[Any]]:
+    """The plain type behind Annotated and Optional, with all constraints met on the way."""
+    while True:
+        origin = typing.get_origin(annotation)
+        if origin is typing.Annotated:
+            annotation, *more = typing.get_args(annotation)
+            for extra in more:
+                metadata += list(extra.metadata) if isinstance(extra, PydanticField) else [extra]
+        elif origin in (typing.Union, types.UnionType):
+            annotation = next(a for a in typing.get_args(annotation) if a is not type(None))
+        else:
+            return annotation, metadata
+
+
+def _range(constraints: list[Any]) -> str:
+    low = high = ""
+    for constraint in constraints:
+        match constraint:
+            case annotated_types.Ge(ge=bound):
+                low = f"at least {bound}"
+            case annotated_types.Gt(gt=bound):
+                low = f"above {bound}"
+            case annotated_types.Le(le=bound):
+                high = f"at most {bound}"
+            case annotated_types.Lt(lt=bound):
+                high = f"below {bound}"
+    return " and ".join(part for part in (low, high) if part)

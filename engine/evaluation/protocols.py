@@ -1,0 +1,82 @@
+"""Evaluation protocols by name: how networks are trained on a synthetic set before they are measured.
+
+A number without its protocol means little: the field's differ in epochs, rate, schedule and augmentation.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """SGD training from scratch, then test accuracy of the last parameters.
+
+    Attributes:
+        epochs: passes over the set.
+        learning_rate: used where the set has no step size of its own, or ``uses_step_size`` is False.
+        uses_step_size: train at the step size learned with the set.
+        decay_at: first epoch (from 0) at a tenth of the rate; None never.
+        augment: apply the run's augmentation.
+        source: where the settings come from.
+    """
+
+    name: str
+    epochs: int
+    learning_rate: float
+    uses_step_size: bool
+    momentum: float
+    weight_decay: float
+    decay_at: int | None
+    batch_size: int
+    augment: bool
+    source: str
+
+    def rate(self, epoch: int, step_size: float | None) -> float:
+        """Learning rate of an epoch, counted from 0."""
+        base = step_size if self.uses_step_size and step_size is not None else self.learning_rate
+        return base * (0.1 if self.decay_at is not None and epoch >= self.decay_at else 1.0)
+
+
+PROTOCOLS = {
+    protocol.name: protocol
+    for protocol in (
+        Protocol(
+            name="mtt-1000",
+            epochs=1000,
+            learning_rate=0.01,
+            uses_step_size=True,
+            momentum=0.9,
+            weight_decay=5e-4,
+            decay_at=501,
+            batch_size=256,
+            augment=True,
+            source="MTT's code (Cazenavette et al. 2022): the learned step size, halfway a tenth, DSA",
+        ),
+        Protocol(
+            name="paper-300",
+            epochs=300,
+            learning_rate=0.01,
+            uses_step_size=False,
+            momentum=0.9,
+            weight_decay=5e-4,
+            decay_at=151,
+            batch_size=256,
+            augment=False,
+            source="MIM4DD states 300 epochs at 0.01 and batch 256; momentum, weight decay, the decay halfway and no "
+            "augmentation are DC's (Zhao et al. 2021), whose other two values are the same",
+        ),
+        Protocol(
+            name="quick-100",
+            epochs=100,
+            learning_rate=0.01,
+            uses_step_size=True,
+            momentum=0.9,
+            weight_decay=5e-4,
+            decay_at=51,
+            batch_size=256,
+            augment=True,
+            source="ours, for live curves: mtt-1000 with a tenth of the epochs",
+        ),
+    )
+}

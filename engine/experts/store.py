@@ -1,0 +1,313 @@
+"""The expert cache: trajectories on disk, shared by all runs that need the same ones.
+
+``<cache>/experts/<key>/`` holds ``provenance.json`` (all that decides an expert), for every expert one
+safetensors file with its path [epochs + 1, size] and its figures, sealed by a checksum in
+``expert-NNNN.json``, and while an expert is being trained a partial file to take it up from. The key is a
+hash of the provenance; the number of experts is not part of it, so that asking for more adds to what is
+there. One process at a time works on a key; others wait.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import torch
+from filelock import FileLock, Timeout
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from engine.config.schema import Config
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet
+from engine.errors import DataError, RunFailed
+from engine.events import ExpertEpoch, Notice, Observer
+from engine.experts.train import Expert, train_expert
+from engine.files import private_folder, read_json_object, replacing, write_json
+from engine.networks import ConvNet
+from engine.training import EpochStatistics, accuracy
+
+FORMAT = 1
+PARTIAL_SECONDS = 15.0
+"""A partial file is written at most this often: an interruption costs no more work than that, and an epoch."""
+
+
+class Trajectories:
+    """The experts of a run.
+
+    Attributes:
+        epochs: of every expert.
+        test_accuracies: of every expert after its last epoch, 0..1.
+    """
+
+    def __init__(self, files: list[Path], epochs: int, test_accuracies: list[float], device: torch.device) -> None:
+        self._files = files
+        self._device = device
+        self.epochs = epochs
+        self.test_accuracies = test_accuracies
+
+    @property
+    def count(self) -> int:
+        """How many experts there are."""
+        return len(self._files)
+
+    def parameters(self, expert: int, epoch: int) -> Tensor:
+        """Flat parameters [size] of an expert after an epoch (0: its start), a copy on the run's device.
+
+        Reads one row of a memory-mapped file.
+
+        Raises:
+            DataError: the file has gone or changed since the run began.
+        """
+        try:
+            with safe_open(self._files[expert], framework="pt") as file:
+                row: Tensor = file.get_slice("path")[epoch : epoch + 1][0]
+        except (OSError, SafetensorError, IndexError) as error:
+            raise DataError(
+                f"{self._files[expert]}: the expert cannot be read ({error}); resume the run to train it again"
+            ) from None
+        return row.clone().to(self._device)
+
+
+def provenance(config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, Any]) -> dict[str, Any]:
+    """All that decides an expert's bits."""
+    experts = config.experts.model_dump()
+    del experts["count"]
+    return {
+        "format": FORMAT,
+        "data": real.fingerprint,
+        "transform": real.transform.digest(),
+        "network": {**config.network.model_dump(), "size": net.size},
+        "augmentation": config.augmentation.model_dump() if config.experts.augment else None,
+        "experts": experts,
+        "execution": dict(execution),
+    }
+
+
+def key_of(document: Mapping[str, Any]) -> str:
+    """The cache key of a provenance."""
+    return hashlib.sha256(json.dumps(document, sort_keys=True).encode()).hexdigest()[:32]
+
+
+class Store:
+    """One key's folder."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = private_folder(folder)
+
+    def path(self, expert: int) -> Path:
+        """An expert's trajectory."""
+        return self.folder / f"expert-{expert:04d}.safetensors"
+
+    def seal(self, expert: int) -> Path:
+        """An expert's checksum and figures."""
+        return self.folder / f"expert-{expert:04d}.json"
+
+    def partial(self, expert: int) -> Path:
+        """An unfinished expert."""
+        return self.folder / f"expert-{expert:04d}.partial.safetensors"
+
+    def finished(self, expert: int) -> tuple[dict[str, Any] | None, str]:
+        """An expert's figures if its file is whole; else None, and why if there was something."""
+        path, seal = self.path(expert), read_json_object(self.seal(expert))
+        if seal is None:
+            return None, "its checksum is missing or unreadable" if path.exists() else ""
+        try:
+            if path.stat().st_size != seal["bytes"]:
+                return None, f"it has {path.stat().st_size} bytes instead of {seal['bytes']}"
+            with path.open("rb") as file:
+                digest = hashlib.file_digest(file, "sha256").hexdigest()
+        except (OSError, KeyError) as error:
+            return None, f"it cannot be read ({error})"
+        if digest != seal.get("sha256"):
+            return None, "its checksum does not fit"
+        return seal, ""
+
+    def finish(self, expert: Expert, test_accuracy: float) -> dict[str, Any]:
+        """Store a trained expert: the trajectory first, then the seal that makes it count."""
+        path = self.path(expert.number)
+        with replacing(path) as aside:
+            save_file({"path": expert.path}, aside)
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+        seal = {
+            "sha256": digest,
+            "bytes": path.stat().st_size,
+            "loss": expert.loss if math.isfinite(expert.loss) else None,
+            "train_accuracy": expert.train_accuracy,
+            "test_accuracy": test_accuracy,
+            "torch": torch.__version__,
+        }
+        write_json(self.seal(expert.number), seal)
+        with suppress(FileNotFoundError):
+            self.partial(expert.number).unlink()
+        return seal
+
+    def keep(self, expert: Expert) -> None:
+        """Store an unfinished expert."""
+        tensors = {"path": expert.path[: expert.epoch + 1].clone(), "velocity": expert.velocity}
+        digest = _digest(tensors)
+        figures = {"loss": expert.loss, "train_accuracy": expert.train_accuracy, "sha256": digest}
+        with replacing(self.partial(expert.number), durable=False) as aside:
+            save_file(tensors, aside, metadata={"figures": json.dumps(figures)})
+
+    def take_up(self, fresh: Expert) -> Expert:
+        """The unfinished expert, if there is a whole partial file of it; else the fresh one."""
+        path = self.partial(fresh.number)
+        try:
+            tensors = load_file(path)
+            with safe_open(path, framework="pt") as file:
+                figures = json.loads((file.metadata() or {})["figures"])
+            rows = tensors["path"]
+            if _digest(tensors) != figures["sha256"] or rows.shape[1] != fresh.path.shape[1]:
+                return fresh
+        except (OSError, SafetensorError, KeyError, ValueError, IndexError):
+            return fresh
+        if len(rows) > len(fresh.path) or tensors["velocity"].shape != fresh.velocity.shape:
+            return fresh
+        fresh.path[: len(rows)] = rows
+        return Expert(
+            fresh.number, fresh.path, tensors["velocity"], len(rows) - 1, figures["loss"], figures["train_accuracy"]
+        )
+
+
+def _digest(tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        digest.update(tensors[name].contiguous().numpy().data)
+    return digest.hexdigest()
+
+
+def ensure(
+    config: Config,
+    real: RealSet,
+    net: ConvNet,
+    *,
+    cache_dir: Path,
+    execution: Mapping[str, Any],
+    observer: Observer,
+    tick: Callable[[], None],
+) -> Trajectories:
+    """The experts a configuration asks for: found in the cache, or trained and put there.
+
+    A missing, truncated or changed trajectory is trained again, with a notice. Test accuracy is measured
+    once, after the last epoch.
+
+    Raises:
+        RunFailed: an expert's loss is not a number; the message says which rate to lower.
+        StopRequested: through ``tick``; finished epochs are kept and taken up again.
+    """
+    document = provenance(config, real, net, execution)
+    store = Store(cache_dir / "experts" / key_of(document))
+    work = _Work(config, real, net, store, observer, tick)
+    with _held(store.folder / "lock", observer, tick):
+        if read_json_object(store.folder / "provenance.json") != document:
+            write_json(store.folder / "provenance.json", document)
+        seals = [work.expert(number) for number in range(config.experts.count)]
+    files = [store.path(number) for number in range(config.experts.count)]
+    accuracies = [float(seal["test_accuracy"]) for seal in seals]
+    return Trajectories(files, config.experts.epochs, accuracies, real.train_images.device)
+
+
+class _held:  # noqa: N801  (reads as a statement)
+    """Holds a key's lock; waits for another process with a notice and a live ``tick``."""
+
+    def __init__(self, path: Path, observer: Observer, tick: Callable[[], None]) -> None:
+        self.lock = FileLock(path)
+        self.path, self.observer, self.tick = path, observer, tick
+
+    def __enter__(self) -> None:
+        waiting = False
+        while True:
+            try:
+                self.lock.acquire(timeout=0.2)
+                return
+            except Timeout:
+                if not waiting:
+                    self.observer(Notice("info", "another run is training the same experts; waiting for it"))
+                waiting = True
+                self.tick()
+
+    def __exit__(self, *_: object) -> None:
+        self.lock.release()
+
+
+class _Work:
+    """Training what the cache lacks."""
+
+    def __init__(
+        self, config: Config, real: RealSet, net: ConvNet, store: Store, observer: Observer, tick: Callable[[], None]
+    ) -> None:
+        self.settings = config.experts
+        self.real = real
+        self.net = net
+        self.augment = Augment(config.augmentation, real.shape)
+        self.store = store
+        self.observer = observer
+        self.tick = tick
+        self._began = time.perf_counter()
+        self._kept = time.monotonic()
+
+    def expert(self, number: int) -> dict[str, Any]:
+        """The seal of an expert, trained if need be."""
+        seal, why = self.store.finished(number)
+        if seal is not None:
+            loss = math.nan if seal["loss"] is None else float(seal["loss"])
+            self._say(number, self.settings.epochs, loss, seal["train_accuracy"], seal["test_accuracy"], reused=True)
+            return seal
+        if why:
+            self.observer(Notice("warning", f"expert {number} is trained again: {self.store.path(number).name}: {why}"))
+        expert = self.store.take_up(Expert.fresh(number, self.net, self.settings))
+        self._began = time.perf_counter()
+        try:
+            train_expert(
+                expert, self.net, self.real, self.augment, self.settings, tick=self.tick, after_epoch=self._after
+            )
+        except BaseException:
+            if 0 < expert.epoch < self.settings.epochs:
+                self.store.keep(expert)
+            raise
+        last = expert.path[-1].to(self.real.train_images.device)
+        test = accuracy(self.net, last, self.real.test_images, self.real.test_labels, self.tick)
+        seal = self.store.finish(expert, test)
+        self._say(number, expert.epoch, expert.loss, expert.train_accuracy, test)
+        return seal
+
+    def _after(self, expert: Expert, statistics: EpochStatistics) -> None:
+        if not math.isfinite(statistics.loss):
+            raise RunFailed(
+                f"expert {expert.number} diverges in epoch {expert.epoch} (its loss is not a number): "
+                "lower experts.learning_rate"
+            )
+        if expert.epoch == self.settings.epochs:
+            return  # said once its test accuracy is known
+        self._say(expert.number, expert.epoch, statistics.loss, statistics.accuracy, None)
+        if time.monotonic() - self._kept > PARTIAL_SECONDS:
+            self.store.keep(expert)
+            self._kept = time.monotonic()
+
+    def _say(
+        self, number: int, epoch: int, loss: float, train: float, test: float | None, *, reused: bool = False
+    ) -> None:
+        seconds = 0.0 if reused else time.perf_counter() - self._began
+        self._began = time.perf_counter()
+        self.observer(
+            ExpertEpoch(
+                expert=number,
+                experts=self.settings.count,
+                epoch=epoch,
+                epochs=self.settings.epochs,
+                loss=loss,
+                train_accuracy=train,
+                test_accuracy=test,
+                seconds=seconds,
+                reused=reused,
+            )
+        )

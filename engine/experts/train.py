@@ -1,0 +1,80 @@
+"""Training one expert: plain SGD on the real set, all its parameters kept after every epoch."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine.config.schema import Experts
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet
+from engine.gradient import NetworkFunction
+from engine.networks import ConvNet
+from engine.seeds import generator
+from engine.training import EpochStatistics, Trainee, train_epoch
+
+
+@dataclass
+class Expert:
+    """An expert on its way: its path so far, and SGD's velocity after the last epoch.
+
+    Attributes:
+        path: float32 [epochs + 1, size] on the CPU; rows up to ``epoch`` are filled.
+        epoch: epochs done.
+    """
+
+    number: int
+    path: Tensor
+    velocity: Tensor
+    epoch: int = 0
+    loss: float = float("nan")
+    train_accuracy: float = float("nan")
+
+    @classmethod
+    def fresh(cls, number: int, net: ConvNet, settings: Experts) -> Expert:
+        """Expert ``number`` before its first epoch."""
+        start = net.init(generator(settings.seed, "expert", number, "init"))
+        path = torch.zeros(settings.epochs + 1, net.size)
+        path[0] = start
+        return cls(number, path, torch.zeros_like(start))
+
+
+def train_expert(
+    expert: Expert,
+    net: NetworkFunction,
+    real: RealSet,
+    augment: Augment,
+    settings: Experts,
+    *,
+    tick: Callable[[], None],
+    after_epoch: Callable[[Expert, EpochStatistics], None],
+) -> None:
+    """Train an expert from where it is to its last epoch.
+
+    Every epoch has a generator of its own, so that an expert taken up again after an epoch goes on to the
+    same bits. ``after_epoch`` hears of every epoch; ``tick`` may raise between steps.
+    """
+    device = real.train_images.device
+    trainee = Trainee(expert.path[expert.epoch].to(device), expert.velocity.to(device))
+    while expert.epoch < settings.epochs:
+        statistics = train_epoch(
+            net,
+            trainee,
+            real.train_images,
+            real.train_labels,
+            rate=settings.learning_rate,
+            momentum=settings.momentum,
+            weight_decay=settings.weight_decay,
+            batch_size=settings.batch_size,
+            augment=augment if settings.augment else None,
+            draws=generator(settings.seed, "expert", expert.number, "epoch", expert.epoch),
+            tick=tick,
+        )
+        expert.epoch += 1
+        expert.path[expert.epoch] = trainee.parameters  # copies: the path never aliases what is trained on
+        expert.velocity = trainee.velocity.cpu().clone()
+        expert.loss, expert.train_accuracy = statistics.loss, statistics.accuracy
+        after_epoch(expert, statistics)

@@ -1,0 +1,124 @@
+"""``runs`` and ``show``: what is in the run folders, without torch."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
+from mim4dd_tui.cli.output import pairs, say, table, tell, write_json
+from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.plain import percent
+
+if TYPE_CHECKING:
+    from engine.runs.folder import RunFolder
+
+
+def runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
+    """List the runs, the newest last."""
+    from engine.runs.folder import list_runs
+
+    place = runs_dir_of(runs_dir)
+    rows = [_row(folder) for folder in list_runs(place)]
+    if as_json:
+        write_json(rows)
+    elif not rows:
+        tell(f"There are no runs in {place}; start one with `mim4dd run digits-ipc1`.")
+    else:
+        table(
+            ("run", "state", "progress", "accuracy", "preset", "seed", "started"),
+            [_cells(row) for row in rows],
+            right=(2, 3, 5),
+        )
+
+
+def _row(folder: RunFolder) -> dict[str, Any]:
+    """One run as ``runs --json`` lists it; a damaged folder is listed too, and says what it lacks."""
+    from engine.errors import MimError
+
+    row: dict[str, Any] = {"run": folder.name, "path": folder.path, "state": "failed", "message": ""}
+    try:
+        about, status = folder.about(), folder.status()
+    except MimError as error:
+        return row | {"message": str(error)}
+    row |= {"preset": about.preset, "seed": about.seed, "created": about.created}
+    if status is None:
+        return row | {"message": "its status file is missing or damaged"}
+    crashed = status.liveness() == "crashed"
+    return row | {
+        "state": status.effective_state(),
+        "message": status.message or ("its process is gone; `mim4dd resume` continues it" if crashed else ""),
+        "phase": status.phase,
+        "iteration": status.iteration,
+        "iterations": status.iterations,
+        "accuracy": status.accuracy,
+        "started": status.started,
+        "heartbeat": status.heartbeat,
+    }
+
+
+def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+    accuracy, created = row.get("accuracy"), row.get("created")
+    progress = f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
+    return (
+        str(row["run"]),
+        str(row["state"]) + (f" ({row['phase']})" if row["state"] == "running" and row.get("phase") else ""),
+        progress,
+        percent(accuracy) if accuracy is not None else "-",
+        str(row.get("preset") or "-"),
+        str(row.get("seed", "-")),
+        time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if created else "-",
+    )
+
+
+def show(
+    name: RunName = None,
+    latest: Latest = False,
+    config: Annotated[
+        bool, typer.Option("--config", help="The run's settings instead, and where each came from.")
+    ] = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Show a run: its state, its numbers, where the distilled set is."""
+    folder = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "show"))
+    if config:
+        _show_config(folder, as_json)
+        return
+    from engine.runs.result import document
+
+    result = document(folder.path)
+    if as_json:
+        write_json(result)
+        return
+    print_result(result)
+    pairs([("folder", str(folder.path))])
+
+
+def _show_config(folder: RunFolder, as_json: bool) -> None:
+    settings, origins = folder.config().model_dump(mode="json"), folder.about().origins
+    if as_json:
+        write_json({"run": folder.name, "config": settings, "origins": origins})
+        return
+    print_settings(settings, origins)
+
+
+def print_settings(settings: dict[str, Any], origins: dict[str, str]) -> None:
+    """Settings as TOML, each with where it came from."""
+    import tomli_w
+
+    def line(key: str, value: Any, full: str) -> str:
+        text = tomli_w.dumps({key: value}).strip()
+        origin = origins.get(full, "default")
+        return text if origin == "default" else f"{text}  # {origin}"
+
+    for key, value in settings.items():
+        if not isinstance(value, dict):
+            say(line(key, value, key))
+    for section, values in settings.items():
+        if isinstance(values, dict):
+            say(f"\n[{section}]")
+            for key, value in values.items():
+                say(line(key, value, f"{section}.{key}"))

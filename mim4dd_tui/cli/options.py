@@ -1,0 +1,128 @@
+"""Options that several commands share, and what they mean where they are not given."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Container
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mim4dd_tui.cli.failures import UsageError
+
+if TYPE_CHECKING:
+    from engine.runs.folder import RunFolder
+
+RUNS_DIR = "MIM4DD_RUNS_DIR"
+
+
+def complete_preset(incomplete: str) -> list[str]:
+    """Names of presets that begin so, for the shell."""
+    from engine.config.load import list_presets
+
+    return [info.name for info in list_presets() if info.name.startswith(incomplete)]
+
+
+def complete_run(incomplete: str) -> list[str]:
+    """Names of runs that begin so, for the shell; looks where MIM4DD_RUNS_DIR or ``./runs`` is."""
+    folder = runs_dir_of(None)
+    if not folder.is_dir():
+        return []
+    names = (entry.name for entry in folder.iterdir() if entry.is_dir())
+    return sorted(name for name in names if name.startswith(incomplete))
+
+
+RunsDir = Annotated[
+    Path | None,
+    typer.Option("--runs-dir", metavar="DIR", help="Where runs are. Default: $MIM4DD_RUNS_DIR, else ./runs."),
+]
+DataDir = Annotated[
+    Path | None,
+    typer.Option(
+        "--data-dir",
+        metavar="DIR",
+        help="Where data sets are found and downloaded to. Default: $MIM4DD_DATA_DIR, else the user's cache.",
+    ),
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
+Device = Annotated[
+    str | None,
+    typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (sets execution.device)."),
+]
+Headless = Annotated[
+    bool, typer.Option("--headless", help="No dashboard: plain progress lines on standard error.")
+]
+Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
+RunName = Annotated[
+    str | None,
+    typer.Argument(metavar="[RUN]", help="A run's name, or its folder's path.", autocompletion=complete_run),
+]
+
+
+def runs_dir_of(given: Path | None) -> Path:
+    """The folder of all runs: the option, else ``MIM4DD_RUNS_DIR``, else ``./runs``."""
+    if given is not None:
+        return given.expanduser()
+    if chosen := os.environ.get(RUNS_DIR):
+        return Path(chosen).expanduser()
+    return Path("runs")
+
+
+def data_dir_of(given: Path | None) -> Path:
+    """The folder of data sets: the option, else ``MIM4DD_DATA_DIR``, else the user's cache."""
+    from engine.data.sources import default_data_dir
+
+    return given.expanduser() if given is not None else default_data_dir()
+
+
+def seeds_of(text: str) -> list[int]:
+    """Seeds from ``0-4`` or ``0,2,5`` or a mixture, in the order given.
+
+    Raises:
+        UsageError: it is neither, runs backwards, or names a seed twice.
+    """
+    seeds: list[int] = []
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not first.isdecimal() or (dash and not last.isdecimal()):
+            raise UsageError(f"--seeds {text!r}: write a range as 0-4, or a list as 0,2,5")
+        begin, end = int(first), int(last or first)
+        if end < begin:
+            raise UsageError(f"--seeds {text!r}: {part.strip()} runs backwards; write {end}-{begin}")
+        if end - begin >= 1000:
+            raise UsageError(f"--seeds {text!r}: {end - begin + 1} runs; at most 1000 at once")
+        seeds.extend(range(begin, end + 1))
+    if len(set(seeds)) != len(seeds):
+        raise UsageError(f"--seeds {text!r}: a seed is named twice")
+    return seeds
+
+
+def chosen_run(name: str | None, latest: bool, command: str) -> str:
+    """What to look for: a run's name or path, or ``--latest``.
+
+    Raises:
+        UsageError: neither or both were given.
+    """
+    if (name is None) == (not latest):
+        wrong = "name a run or use --latest" if name is None else "name a run or use --latest, not both"
+        raise UsageError(f"{command}: {wrong}; `mim4dd runs` lists the runs")
+    return "--latest" if name is None else name
+
+
+def locate(runs_dir: Path, name: str, *, states: Container[str] | None = None) -> RunFolder:
+    """The run of a name, of a path (anything with a separator), or the latest one for ``--latest``.
+
+    Args:
+        states: for ``--latest``, only runs in one of these.
+
+    Raises:
+        ConfigError: the name is unsafe.
+        DataError: there is no such run.
+    """
+    from engine.runs.folder import RunFolder, find
+
+    separators = [mark for mark in (os.sep, os.altsep) if mark]
+    if name in (".", "..") or any(mark in name for mark in separators):
+        return RunFolder.open(Path(name).expanduser())
+    return find(runs_dir, name, states=states)

@@ -1,0 +1,75 @@
+"""``presets``: what can be run."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from mim4dd_tui.cli.listing import print_settings
+from mim4dd_tui.cli.options import Json, complete_preset
+from mim4dd_tui.cli.output import say, table, write_json
+
+
+def presets(
+    name: Annotated[
+        str | None,
+        typer.Argument(metavar="[NAME]", help="Show this preset's settings.", autocompletion=complete_preset),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """List the presets, or show one with all its settings and where each comes from."""
+    if name is not None:
+        _one(name, as_json)
+        return
+    from engine.config.load import list_presets
+
+    found = list_presets()
+    if as_json:
+        write_json(
+            [
+                {
+                    "name": info.name,
+                    "summary": info.summary,
+                    "dataset": info.dataset,
+                    "images_per_class": info.images_per_class,
+                    "objective": info.objective,
+                    "path": info.path,
+                }
+                for info in found
+            ]
+        )
+        return
+    table(
+        ("preset", "data set", "images/class", "objective", "summary"),
+        [(i.name, i.dataset, str(i.images_per_class), i.objective, first_sentence(i.summary)) for i in found],
+        right=(2,),
+    )
+
+
+def first_sentence(text: str) -> str:
+    """Up to the first full stop that ends a sentence."""
+    return text.partition(". ")[0].removesuffix(".")
+
+
+def _one(name: str, as_json: bool) -> None:
+    from engine.config.load import resolve
+
+    resolved = resolve(name)
+    config = resolved.config
+    settings: dict[str, Any] = config.model_dump(mode="json")
+    if as_json:
+        write_json(
+            {
+                "name": resolved.preset,
+                "summary": config.summary,
+                "dataset": config.data.name,
+                "images_per_class": config.synthetic.images_per_class,
+                "objective": config.objective.name,
+                "config": settings,
+                "origins": dict(resolved.origins),
+            }
+        )
+        return
+    say(f"# {resolved.preset or name}: every setting; a comment says what set it, none means the default")
+    print_settings(settings, dict(resolved.origins))

@@ -1,0 +1,233 @@
+"""``run`` and ``resume``."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from engine.errors import MimError
+from mim4dd_tui.cli.failures import AbandonedError, PartlyFailedError, UsageError
+from mim4dd_tui.cli.headless import Supervisor
+from mim4dd_tui.cli.options import (
+    DataDir,
+    Device,
+    Headless,
+    Json,
+    Latest,
+    RunName,
+    RunsDir,
+    chosen_run,
+    complete_preset,
+    data_dir_of,
+    locate,
+    runs_dir_of,
+    seeds_of,
+)
+from mim4dd_tui.cli.output import tell, write_json
+from mim4dd_tui.cli.summary import print_result
+
+if TYPE_CHECKING:
+    from engine.config.load import Resolved
+    from engine.events import Event
+    from engine.runs.control import Control
+
+Document = dict[str, Any]
+
+RESUMABLE = ("queued", "stopped", "failed")
+"""States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
+
+
+def run(
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET|FILE",
+            help="Name of a preset (see mim4dd presets), or a TOML file.",
+            autocompletion=complete_preset,
+        ),
+    ],
+    changes: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set", metavar="KEY=VALUE", help="Change a setting, e.g. objective.iterations=500. Repeatable."
+        ),
+    ] = None,
+    seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the run.")] = None,
+    seeds: Annotated[
+        str | None,
+        typer.Option(
+            "--seeds",
+            metavar="RANGE",
+            help="Several runs, one after another (0-4 or 0,2,5); implies --headless.",
+        ),
+    ] = None,
+    name: Annotated[
+        str | None, typer.Option("--name", help="Name of the run's folder. Default: preset, seed and time.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    data_dir: DataDir = None,
+    device: Device = None,
+    headless: Headless = False,
+    as_json: Json = False,
+) -> int:
+    """Distill a data set as a preset or file says.
+
+    On a terminal the dashboard opens on the run; elsewhere, and with --headless or --json, progress goes to
+    standard error as plain lines. Ctrl-C stops with a checkpoint; a second one ends at once.
+    """
+    from engine.config.load import resolve
+
+    if seed is not None and seeds is not None:
+        raise UsageError("--seed and --seeds exclude each other: use one of them")
+    overrides = [*(changes or ()), *([f"execution.device={device}"] if device is not None else [])]
+    several = seeds_of(seeds) if seeds is not None else None
+    resolved = [
+        resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])
+    ]
+    places = {"runs_dir": runs_dir_of(runs_dir), "data_dir": data_dir_of(data_dir)}
+    if not (headless or as_json or several) and _dashboard_possible():
+        from mim4dd_tui.dashboard import run_dashboard
+
+        if seed is not None:
+            overrides.append(f"seed={seed}")
+        return run_dashboard(**places, preset=target, autostart=True, overrides=tuple(overrides), name=name)
+    if several is None:
+        document, code = _headless(_starting(resolved[0], name=name, **places))
+        _report(document, as_json)
+        return code
+    return _one_after_another(resolved, several, name, places, as_json)
+
+
+def resume(
+    name: RunName = None,
+    latest: Latest = False,
+    runs_dir: RunsDir = None,
+    data_dir: DataDir = None,
+    headless: Headless = False,
+    as_json: Json = False,
+) -> int:
+    """Continue a run from its last checkpoint, to exactly what it would have given without the pause."""
+    path = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "resume"), states=RESUMABLE).path
+    places = {"data_dir": data_dir_of(data_dir)}
+    if not (headless or as_json) and _dashboard_possible():
+        from mim4dd_tui.dashboard import run_dashboard
+
+        return run_dashboard(runs_dir=path.parent, **places, attach=path, autostart=True)
+
+    def work(observer: Callable[[Event], None], control: Control) -> Document:
+        from engine.run import resume as resume_run
+
+        return resume_run(path, **places, observer=observer, control=control)
+
+    document, code = _headless(work)
+    _report(document, as_json)
+    return code
+
+
+def _dashboard_possible() -> bool:
+    from mim4dd_tui.terminal import abilities
+
+    return abilities().dashboard
+
+
+def _starting(
+    resolved: Resolved, *, runs_dir: Path, data_dir: Path, name: str | None
+) -> Callable[[Callable[[Event], None], Control], Document]:
+    def work(observer: Callable[[Event], None], control: Control) -> Document:
+        from engine.run import start
+
+        return start(
+            resolved.config,
+            runs_dir=runs_dir,
+            data_dir=data_dir,
+            name=name,
+            preset=resolved.preset,
+            origins=resolved.origins,
+            observer=observer,
+            control=control,
+        )
+
+    return work
+
+
+def _headless(work: Callable[[Callable[[Event], None], Control], Document]) -> tuple[Document, int]:
+    """Run the engine with plain progress lines; the result and the exit code it means."""
+    from engine.runs.control import Control
+    from mim4dd_tui.plain import PlainObserver
+
+    control = Control()
+    supervisor = Supervisor(control)
+    document = supervisor.run(lambda: work(PlainObserver(), control))
+    return document, supervisor.exit_code if document.get("state") == "stopped" else 0
+
+
+def _report(document: Document, as_json: bool) -> None:
+    if as_json:
+        write_json(document)
+    else:
+        print_result(document)
+
+
+def _one_after_another(
+    resolved: Sequence[Resolved],
+    seeds: Sequence[int],
+    name: str | None,
+    places: dict[str, Path],
+    as_json: bool,
+) -> int:
+    """One run a seed; what is finished is reported also where a later one fails or is stopped."""
+    documents: list[Document] = []
+    code = 0
+    for each, seed in zip(resolved, seeds, strict=True):
+        own_name = None if name is None else f"{name}-seed{seed}"
+        try:
+            document, code = _headless(_starting(each, name=own_name, **places))
+        except AbandonedError:
+            raise
+        except MimError as error:
+            raise PartlyFailedError(error, over_seeds(documents)) from error
+        documents.append(document)
+        if document.get("state") == "stopped":
+            tell(f"stopped at seed {seed}; `mim4dd resume` continues it, the later seeds were not begun")
+            break
+    if as_json:
+        write_json(over_seeds(documents))
+    else:
+        for document in documents:
+            print_result(document)
+        print_seeds(over_seeds(documents))
+    return code
+
+
+def over_seeds(documents: Sequence[Document]) -> Document:
+    """The document of several runs: each one's, and the mean accuracy over seeds.
+
+    ``accuracy`` has ``mean`` and ``std`` (n-1; null for one run) of the runs' mean accuracies in 0..1, how
+    many ``runs`` it counts, and ``protocol``; it is null where no run has finished.
+    """
+    scores = [d["accuracy"] for d in documents if d.get("state") == "done" and d.get("accuracy")]
+    means = [float(score["mean"]) for score in scores if score.get("mean") is not None]
+    accuracy: Document | None = None
+    if means:
+        accuracy = {
+            "mean": statistics.fmean(means),
+            "std": statistics.stdev(means) if len(means) > 1 else None,
+            "runs": len(means),
+            "protocol": scores[0].get("protocol"),
+        }
+    return {"runs": list(documents), "accuracy": accuracy}
+
+
+def print_seeds(document: Document) -> None:
+    """The last line for people: the mean over seeds."""
+    from mim4dd_tui.cli.output import say
+    from mim4dd_tui.plain import percent
+
+    accuracy = document["accuracy"]
+    if accuracy is not None:
+        mean = percent(accuracy["mean"], accuracy["std"])
+        say(f"over {accuracy['runs']} seeds: {mean} ({accuracy['protocol']})")

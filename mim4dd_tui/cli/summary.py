@@ -1,0 +1,54 @@
+"""A run's result document in words."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from mim4dd_tui.cli.output import pairs
+from mim4dd_tui.plain import percent
+
+CHOSEN = {
+    "validation": "best iterate chosen on held-out training images",
+    "test": "best iterate chosen on the test images",
+    "none": "last iterate",
+}
+
+
+def score(values: Any) -> str:
+    """``87.3 ± 0.4 % (mtt-1000, 5 networks)``, or why there is none."""
+    if not isinstance(values, dict) or values.get("mean") is None:
+        reason = values.get("reason") if isinstance(values, dict) else None
+        return f"- ({reason})" if reason else "-"
+    text = percent(values["mean"], values.get("std"))
+    details = [str(values["protocol"])] if values.get("protocol") else []
+    if values.get("networks"):
+        details.append(f"{values['networks']} networks")
+    return f"{text} ({', '.join(details)})" if details else text
+
+
+def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """Names and values of what a person wants to know of a run."""
+    accuracy = document.get("accuracy")
+    lines = [
+        ("run", str(document.get("run"))),
+        ("state", str(document.get("state")) + (f": {m}" if (m := document.get("message")) else "")),
+        ("preset", f"{document.get('preset') or '-'}, seed {document.get('seed')}"),
+        ("accuracy", score(accuracy)),
+        ("random real images", score(document.get("random_selection"))),
+        ("full set", score(document.get("full_set"))),
+    ]
+    if isinstance(accuracy, dict) and accuracy.get("selected_on") in CHOSEN:
+        lines.insert(4, ("", CHOSEN[accuracy["selected_on"]]))
+    information = document.get("mutual_information")
+    if isinstance(information, dict) and information.get("nats") is not None:
+        ceiling = information.get("ceiling")
+        most = f" of at most {ceiling:.3g}" if ceiling is not None else ""
+        lines.append(("mutual information", f"at least {information['nats']:.3g}{most} nats"))
+    if document.get("artifact"):
+        lines.append(("distilled set", str(document["artifact"])))
+    return lines
+
+
+def print_result(document: dict[str, Any]) -> None:
+    """The result of a run, on standard output."""
+    pairs(result_lines(document))

@@ -1,0 +1,133 @@
+"""What the home screen lists: presets and past runs, in words. Torch-free and quick."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from engine.config.schema import CLASSES, Config
+from engine.errors import MimError
+from engine.files import read_json_object
+from engine.runs.folder import RunFolder, list_runs
+from mim4dd_tui.plain import duration
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """One run in the list. ``accuracy`` is 0..1; ``state`` as it really is (a dead process has failed)."""
+
+    folder: RunFolder
+    state: str
+    preset: str
+    seed: int | None
+    iteration: int
+    iterations: int
+    accuracy: float | None
+    started: float
+    heartbeat: float
+    message: str
+    elsewhere: bool  # a living process other than this one holds it
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it can be continued."""
+        return self.state in ("stopped", "failed") or (self.state == "queued" and not self.elsewhere)
+
+
+def read_run(folder: RunFolder) -> RunInfo:
+    """What the status file of a run says; a run without one counts as failed."""
+    status = folder.status()
+    if status is None:
+        return RunInfo(folder, "failed", "", None, 0, 0, None, 0, 0, "its status file is missing or damaged", False)
+    alive = status.liveness() == "alive"
+    message = status.message
+    if status.liveness() == "crashed":
+        message = message or "its process is gone; it can be resumed from its last checkpoint"
+    return RunInfo(
+        folder=folder,
+        state=status.effective_state(),
+        preset=status.preset or "",
+        seed=status.seed,
+        iteration=status.iteration,
+        iterations=status.iterations,
+        accuracy=status.accuracy,
+        started=status.started,
+        heartbeat=status.heartbeat,
+        message=message,
+        elsewhere=alive,
+    )
+
+
+def read_runs(runs_dir: Path) -> list[RunInfo]:
+    """All runs, newest first.
+
+    Raises:
+        MimError: the folder cannot be read.
+    """
+    return [read_run(folder) for folder in reversed(list_runs(runs_dir))]
+
+
+def describe_data(config: Config) -> str:
+    """The data set and the size of what is made of it."""
+    classes = CLASSES[config.data.name]
+    per_class = config.synthetic.images_per_class
+    images = f"{classes} classes x {per_class} = {classes * per_class} images"
+    start = "noise" if config.synthetic.init == "noise" else "real images"
+    return f"{config.data.name}: {images}, from {start}"
+
+
+def describe_method(config: Config) -> str:
+    """Objective and information term."""
+    information = config.information
+    term = f"MIM4DD {information.loss} x {information.weight:g}" if information.weight else "no information term"
+    return f"trajectory matching + {term}"
+
+
+def describe_work(config: Config) -> str:
+    """What there is to compute."""
+    objective, experts = config.objective, config.experts
+    return (
+        f"{experts.count} experts x {experts.epochs} epochs, then {objective.iterations} iterations "
+        f"of {objective.student_steps} student steps"
+    )
+
+
+def describe_cost(config: Config, runs: list[RunInfo]) -> str:
+    """How long it takes here, from what runs of the same work took on this machine; else that it is not known yet."""
+    for info in runs:
+        if info.state != "done":
+            continue
+        result = read_json_object(info.folder.result_file) or {}
+        seconds = result.get("seconds")
+        if not isinstance(seconds, (int, float)):
+            continue
+        try:
+            other = info.folder.config()
+        except MimError:
+            continue
+        if _same_work(config, other):
+            return f"about {duration(float(seconds))} here, as {info.name} took"
+    return "time not known until this machine has run it"
+
+
+def _same_work(a: Config, b: Config) -> bool:
+    """Whether two configurations compute the same amount."""
+    parts = ("data", "network", "synthetic", "experts", "objective", "evaluation", "execution")
+    return all(getattr(a, part) == getattr(b, part) for part in parts) and (
+        bool(a.information.weight) == bool(b.information.weight)
+    )
+
+
+def age(moment: float, now: float | None = None) -> str:
+    """How long ago, in one unit."""
+    seconds = max(0.0, (time.time() if now is None else now) - moment)
+    for unit, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+        if seconds >= unit:
+            return f"{seconds / unit:.0f} {name}"
+    return "now"

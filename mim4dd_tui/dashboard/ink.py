@@ -1,0 +1,52 @@
+"""From theme colours to the styles of single cells, for widgets that draw line by line."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+from rich.style import Style
+from textual.color import Color
+from textual.widget import Widget
+
+from mim4dd_tui.dashboard.themes import SERIES
+from mim4dd_tui.plots.draw import CURSOR, DIM
+
+
+@lru_cache(maxsize=512)
+def _mixed(colour: str, towards: str, share: float) -> Color:
+    """A colour moved towards another; the terminal's own palette cannot be mixed and stays."""
+    a, b = Color.parse(colour), Color.parse(towards)
+    return a if a.ansi is not None or b.ansi is not None else a.blend(b, share)
+
+
+class Inks:
+    """Styles by ink number (see ``plots.draw``) for one widget, in its theme and on its background."""
+
+    def __init__(self, widget: Widget) -> None:
+        self.base = widget.rich_style
+        self._variables = widget.app.theme_variables
+        self._background = self._variables.get("background", "black")
+        self._styles: dict[int, Style] = {}
+
+    def colour(self, name: str, *, faded: float = 0.0) -> Style:
+        """The style of a theme variable, faded into the background by a share of 0..1."""
+        mixed = _mixed(self._variables.get(name, "white"), self._background, faded)
+        style = self.base + Style(color=mixed.rich_color)
+        return style + Style(dim=True) if faded and mixed.ansi is not None else style
+
+    @property
+    def muted(self) -> Style:
+        """For labels and everything that is not a value."""
+        return self.colour("foreground", faded=0.45)
+
+    def of(self, ink: int) -> Style:
+        """The style of an ink."""
+        if ink not in self._styles:
+            if ink == CURSOR:
+                self._styles[ink] = self.colour("foreground", faded=0.3)
+            elif ink <= 0:
+                self._styles[ink] = self.muted
+            else:
+                index = (ink % DIM - 1) % SERIES + 1
+                self._styles[ink] = self.colour(f"series-{index}", faded=0.62 if ink >= DIM else 0.0)
+        return self._styles[ink]

@@ -1,0 +1,213 @@
+"""A run as the dashboard holds it: one that lives in a thread here, or one read from its folder.
+
+Both are polled by the interface's timer for what is new, take the same requests, and know how they ended.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+from engine.config.schema import Config
+from engine.errors import MimError
+from engine.events import Event, Observer, RunStarted
+from engine.runs.control import Control, post
+from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalReader, Record
+
+Request = Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to run: a configuration in a new folder, or (``resume``) a folder to be continued."""
+
+    runs_dir: Path
+    config: Config | None = None
+    name: str | None = None
+    preset: str | None = None
+    origins: Mapping[str, str] = field(default_factory=dict)
+    data_dir: Path | None = None
+    resume: Path | None = None
+
+
+class Launch(Protocol):
+    """Runs an order to its end on the calling thread and returns the result document."""
+
+    def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        """Run; raises MimError subclasses."""
+        ...
+
+
+def launch_engine(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+    """The real engine. Imported here, on the run's own thread: torch takes seconds to load."""
+    from engine import run
+
+    if order.resume is not None:
+        return run.resume(order.resume, data_dir=order.data_dir, observer=observer, control=control)
+    if order.config is None:
+        raise ValueError("an order needs a configuration or a run to resume")
+    return run.start(
+        order.config,
+        runs_dir=order.runs_dir,
+        name=order.name,
+        preset=order.preset,
+        origins=dict(order.origins),
+        data_dir=order.data_dir,
+        observer=observer,
+        control=control,
+    )
+
+
+class Session(Protocol):
+    """What the run screen needs of a run."""
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder; None until it exists."""
+
+    @property
+    def running(self) -> bool:
+        """Whether something may still happen."""
+
+    @property
+    def owned(self) -> bool:
+        """Whether it runs in this process."""
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended it, where that was an error."""
+
+    def poll(self) -> list[Event | Record]:
+        """What is new since the last call."""
+
+    def request(self, what: Request) -> None:
+        """Ask the run for something; it answers with events."""
+
+
+class EngineSession:
+    """A run in a thread of this process. The observer only appends to a queue; nothing waits for the interface."""
+
+    def __init__(self, order: Order, launch: Launch) -> None:
+        self.order = order
+        self.control = Control()
+        self.result: dict[str, Any] | None = None
+        self._error: BaseException | None = None
+        self._launch = launch
+        self._queue: deque[Event] = deque()
+        self._listener: Observer | None = None
+        self._path: Path | None = order.resume
+        self._began = threading.Event()
+        # not a daemon: when the interface goes away the run must be able to finish its checkpoint
+        self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
+
+    def start(self) -> None:
+        """Start the thread."""
+        self._thread.start()
+
+    def _work(self) -> None:
+        try:
+            self.result = self._launch(self.order, self._observe, self.control)
+        except BaseException as error:  # the interface shows it; a thread has nobody above it
+            self._error = error
+
+    def _observe(self, event: Event) -> None:
+        if isinstance(event, RunStarted) and self._path is None:
+            self._path = self.order.runs_dir / event.run
+        listener = self._listener
+        if listener is None:
+            self._queue.append(event)
+        else:
+            listener(event)
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder; None until the engine named it."""
+        return self._path
+
+    @property
+    def running(self) -> bool:
+        """Whether the thread is at work."""
+        return self._thread.is_alive()
+
+    @property
+    def owned(self) -> bool:
+        """Always: it runs here."""
+        return True
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the engine raised."""
+        return self._error
+
+    @property
+    def failed(self) -> bool:
+        """Whether it ended badly."""
+        return self._error is not None or (self.result or {}).get("state") == "failed"
+
+    def poll(self) -> list[Event | Record]:
+        """Empty the queue."""
+        out: list[Event | Record] = []
+        while self._queue:
+            out.append(self._queue.popleft())
+        return out
+
+    def request(self, what: Request) -> None:
+        """Ask the engine, at its next tick."""
+        self.control.request(what)
+
+    def hand_over(self, listener: Observer) -> None:
+        """From now on events go to ``listener`` on the engine's thread, no longer to the queue."""
+        self._listener = listener
+        self._queue.clear()
+
+    def join(self, timeout: float | None = None) -> bool:
+        """Wait for the thread; True when it has ended."""
+        self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+
+class FolderSession:
+    """A run read from its folder: one that is over, or one that another process is working on."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self._reader = JournalReader(folder.journal_file)
+        self._error: BaseException | None = None
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder."""
+        return self.folder.path
+
+    @property
+    def running(self) -> bool:
+        """Whether another process works on it, by its heartbeat."""
+        status = self.folder.status()
+        return status is not None and status.liveness() == "alive"
+
+    @property
+    def owned(self) -> bool:
+        """Never: this process only reads."""
+        return False
+
+    @property
+    def error(self) -> BaseException | None:
+        """Why the folder could not be read."""
+        return self._error
+
+    def poll(self) -> list[Event | Record]:
+        """New journal lines."""
+        try:
+            return list(self._reader.poll())
+        except MimError as error:
+            self._error = error
+            return []
+
+    def request(self, what: Request) -> None:
+        """Leave the request in the run folder; its process looks there several times a second."""
+        post(self.folder.control, what)

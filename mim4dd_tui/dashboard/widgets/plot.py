@@ -1,0 +1,222 @@
+"""A curve pane: a title with the newest (or the cursor's) values, and the plot under it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import numpy as np
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.message import Message
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.plots.draw import Drawing, draw
+from mim4dd_tui.plots.figure import Figure, Series, Viewport
+from mim4dd_tui.plots.scale import short
+
+Move = Literal[
+    "log_y", "log_x", "smoother", "rougher", "in", "out", "left", "right", "far_left", "far_right", "reset"
+]
+SMOOTHING = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
+"""Steps of the smoothing key."""
+STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
+
+
+class PlotPane(Widget, can_focus=True):
+    """Shows one figure. Keys reach it through :meth:`move`; the wheel zooms and a click sets the cursor."""
+
+    DEFAULT_CSS = "PlotPane { width: 1fr; height: 1fr; }"
+
+    viewport: reactive[Viewport] = reactive(Viewport(), init=False)
+
+    class Moved(Message):
+        """The view of one pane was changed by a person."""
+
+        def __init__(self, pane: PlotPane) -> None:
+            super().__init__()
+            self.pane = pane
+
+    def __init__(self, title: str, *, view: Viewport | None = None, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self.heading = title
+        self.home = view or Viewport()
+        self.set_reactive(PlotPane.viewport, self.home)
+        self._figure = Figure()
+        self._drawing: Drawing | None = None
+        self._lines: list[list[tuple[str, int]]] = []
+
+    # ---- what is shown
+
+    def show(self, figure: Figure, *, title: str | None = None) -> None:
+        """Show a figure from now on; the view stays."""
+        self._figure = figure
+        if title is not None:
+            self.heading = title
+        self._stale()
+
+    def watch_viewport(self) -> None:
+        """A new view is drawn at the next paint."""
+        self._stale()
+
+    def on_resize(self) -> None:
+        """A new size is drawn at the next paint."""
+        self._stale()
+
+    def _stale(self) -> None:
+        self._drawing = None
+        self.refresh()
+
+    def _draw(self) -> Drawing:
+        if self._drawing is None:
+            glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
+            size = self.content_size
+            self._drawing = draw(
+                self._figure,
+                self.viewport,
+                size.width,
+                size.height - 1,
+                "braille" if glyphs == "braille" else "ascii",
+            )
+            self._lines = list(self._drawing.rows())
+        return self._drawing
+
+    def render_line(self, y: int) -> Strip:
+        """One line: the title, or a row of the plot."""
+        inks = Inks(self)
+        width = self.content_size.width
+        if y == 0:
+            return Strip(self._title(inks)).adjust_cell_length(width, inks.base)
+        self._draw()
+        if y - 1 >= len(self._lines):
+            return Strip.blank(width, inks.base)
+        return Strip([Segment(text, inks.of(ink)) for text, ink in self._lines[y - 1]], width)
+
+    def _title(self, inks: Inks) -> list[Segment]:
+        bold = Style(bold=True)
+        name = inks.colour("primary") + bold if self.has_focus else inks.base + bold
+        segments = [Segment(self.heading, name)]
+        room = self.content_size.width - len(self.heading)
+        for label, value, ink in [*self._values(), *self._marks()]:
+            # the cheapest form that says it: name and value, or the value in the curve's colour
+            long, brief = f"  {label} {value}".rstrip(), f"  {value or label}"
+            text = long if len(long) <= room else brief
+            if len(text) > room:
+                break
+            room -= len(text)
+            segments.append(Segment(text, inks.of(ink)))
+        return segments
+
+    def _values(self) -> list[tuple[str, str, int]]:
+        out = []
+        place = self.viewport.cursor
+        for series in self._figure.series:
+            index = _nearest(series, place)
+            if index is not None:
+                value = short(float(series.y[index]), percent=self._figure.percent)
+                if series.band is not None:
+                    half = (series.band.high[index] - series.band.low[index]) / 2
+                    if np.isfinite(half):
+                        value += f" ± {short(float(half), percent=self._figure.percent)}"
+                out.append((series.name, value, series.ink))
+        if place is not None:
+            out.append(("at", short(place), 0))
+        for level in self._figure.levels:
+            out.append((level.name, short(level.value, percent=self._figure.percent), level.ink))
+        return out
+
+    def _marks(self) -> list[tuple[str, str, int]]:
+        view = self.viewport
+        out = []
+        if view.log_y:
+            out.append(("log y", "", 0))
+        if view.log_x:
+            out.append(("log x", "", 0))
+        if view.smoothing:
+            out.append((f"smooth {view.smoothing:g}", "", 0))
+        if view.x is not None:
+            out.append(("zoomed", "", 0))
+        return out
+
+    # ---- how it is looked at
+
+    def move(self, move: Move) -> None:
+        """Change the view as a key asks."""
+        view = self.viewport
+        if move == "reset":
+            self.viewport = self.home
+        elif move == "log_y":
+            self.viewport = view.changed(log_y=not view.log_y)
+        elif move == "log_x":
+            self.viewport = view.changed(log_x=not view.log_x)
+        elif move in ("smoother", "rougher"):
+            index = SMOOTHING.index(view.smoothing) + (1 if move == "smoother" else -1)
+            self.viewport = view.changed(smoothing=SMOOTHING[max(0, min(index, len(SMOOTHING) - 1))])
+        elif move in ("in", "out"):
+            self._zoom(0.5 if move == "in" else 2.0)
+        else:
+            self._step(STEPS[move])
+
+    def _window(self) -> tuple[float, float] | None:
+        return self.viewport.x or self._figure.bounds_x()
+
+    def _zoom(self, factor: float, at: float | None = None) -> None:
+        window, whole = self._window(), self._figure.bounds_x()
+        if window is None or whole is None:
+            return
+        low, high = window
+        centre = at if at is not None else self.viewport.cursor
+        centre = (low + high) / 2 if centre is None or not low <= centre <= high else centre
+        new = (centre - (centre - low) * factor, centre + (high - centre) * factor)
+        new = (max(new[0], whole[0]), min(new[1], whole[1]))
+        if new == whole:
+            self.viewport = self.viewport.changed(x=None)
+        elif new[1] - new[0] >= 2:
+            self.viewport = self.viewport.changed(x=new)
+
+    def _step(self, columns: int) -> None:
+        window, whole = self._window(), self._figure.bounds_x()
+        if window is None or whole is None:
+            return
+        drawing = self._draw()
+        low, high = window
+        step = (high - low) / max(1, drawing.right - drawing.left)
+        cursor = high if self.viewport.cursor is None else self.viewport.cursor + columns * step
+        cursor = max(whole[0], min(cursor, whole[1]))
+        view = self.viewport.changed(cursor=cursor)
+        if self.viewport.x is not None and not low <= cursor <= high:
+            shift = cursor - (high if cursor > high else low)
+            view = view.changed(x=(low + shift, high + shift))
+        self.viewport = view
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Zoom in where the pointer is."""
+        event.stop()
+        self._zoom(0.8, self._draw().value_at(event.x))
+        self.post_message(self.Moved(self))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """Zoom out where the pointer is."""
+        event.stop()
+        self._zoom(1.25, self._draw().value_at(event.x))
+        self.post_message(self.Moved(self))
+
+    def on_click(self, event: events.Click) -> None:
+        """Set the cursor."""
+        value = self._draw().value_at(event.x)
+        if value is not None:
+            self.viewport = self.viewport.changed(cursor=value)
+            self.post_message(self.Moved(self))
+
+
+def _nearest(series: Series, place: float | None) -> int | None:
+    """Index of the finite point nearest to the cursor, or of the newest one."""
+    finite = np.flatnonzero(np.isfinite(series.y))
+    if len(finite) == 0:
+        return None
+    if place is None:
+        return int(finite[-1])
+    return int(finite[np.abs(series.x[finite] - place).argmin()])

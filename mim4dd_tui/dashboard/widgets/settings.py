@@ -1,0 +1,321 @@
+"""The settings form, made from the schema: values with their origins, and an editor that checks as you type."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from rich.text import Text
+from textual import on
+from textual.app import ComposeResult
+from textual.containers import Vertical
+from textual.message import Message
+from textual.widgets import Input, OptionList, Static
+from textual.widgets.option_list import Option
+
+from engine.config.fields import FieldInfo, fields
+from engine.config.load import change
+from engine.config.schema import Config
+from engine.errors import ConfigError
+from mim4dd_tui.dashboard.keys import bindings
+
+EDITED = "edited"
+"""Origin of a value that was changed in the form."""
+
+
+def value_of(config: Config, key: str) -> Any:
+    """The value of ``section.field`` (or of a field of the run itself)."""
+    section, _, name = key.rpartition(".")
+    return getattr(getattr(config, section) if section else config, name)
+
+
+def written(value: object) -> str:
+    """A value as a person types it."""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    return repr(value) if isinstance(value, float) else str(value)
+
+
+def brief(origin: str) -> str:
+    """An origin in a word: preset names lose their prefix, paths all but the file."""
+    if origin.startswith("preset "):
+        return "preset"
+    return origin.rsplit("/", 1)[-1]
+
+
+class FieldList(OptionList):
+    """The list itself; enter edits, left and right go through choices."""
+
+    BINDINGS = bindings("settings")
+
+
+class SettingsForm(Vertical):
+    """Holds a base configuration and the one being made from it; the latter is valid at all times."""
+
+    class Changed(Message):
+        """A setting was changed (or undone)."""
+
+        def __init__(self, form: SettingsForm) -> None:
+            super().__init__()
+            self.form = form
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._fields: dict[str, FieldInfo] = {
+            field.key: field for field in fields() if field.key != "summary"
+        }
+        self._origins: Mapping[str, str] = {}
+        self.base = Config()
+        self.config = self.base
+        self._words = ""
+        self._changed_only = False
+
+    def compose(self) -> ComposeResult:
+        """Title, search, list, and the editor of the chosen setting."""
+        yield Static(id="settings-title")
+        yield Input(placeholder="search settings", id="settings-search", compact=True)
+        yield FieldList(id="settings-list")
+        with Vertical(id="settings-editor"):
+            yield Static(id="settings-help")
+            yield Input(id="settings-value", compact=True, select_on_focus=False)
+            yield Static(id="settings-verdict")
+
+    def on_mount(self) -> None:
+        """Nothing is searched for yet."""
+        self.query_one("#settings-search").display = False
+
+    # ---- what is edited
+
+    def load(self, config: Config, origins: Mapping[str, str], base: Config | None = None) -> None:
+        """Edit a configuration; ``base`` is what changes are counted from (the configuration itself)."""
+        self.config = config
+        self.base = base or config
+        self._origins = origins
+        self._fill()
+
+    def changed(self) -> dict[str, Any]:
+        """The settings that differ from the base, by key."""
+        return {
+            key: value_of(self.config, key)
+            for key in self._fields
+            if value_of(self.config, key) != value_of(self.base, key)
+        }
+
+    def origins(self) -> dict[str, str]:
+        """Where each value comes from, edits included."""
+        return {key: self.origin(key) for key in self._fields}
+
+    def origin(self, key: str) -> str:
+        """Where one value comes from."""
+        if value_of(self.config, key) != value_of(self.base, key):
+            return EDITED
+        return self._origins.get(key, "default")
+
+    @property
+    def chosen(self) -> str | None:
+        """Key of the highlighted setting."""
+        field_list = self.query_one(FieldList)
+        if field_list.highlighted is None:
+            return None
+        return field_list.get_option_at_index(field_list.highlighted).id
+
+    # ---- list
+
+    def on_resize(self) -> None:
+        """The columns follow the width."""
+        self._fill()
+
+    def _fill(self) -> None:
+        field_list = self.query_one(FieldList)
+        chosen = self.chosen
+        options: list[Option] = []
+        section = None
+        for key, field in self._fields.items():
+            if not self._matches(field):
+                continue
+            if field.section != section:
+                section = field.section
+                options.append(Option(Text(section or "run", style="bold"), disabled=True))
+            options.append(Option(self._row(key), id=key))
+        with self.prevent(OptionList.OptionHighlighted):
+            field_list.set_options(options)
+        keys = [option.id for option in options]
+        if keys:
+            field_list.highlighted = keys.index(chosen) if chosen in keys else min(1, len(keys) - 1)
+        self._title()
+        self._edit(self.chosen)
+
+    def _matches(self, field: FieldInfo) -> bool:
+        if self._changed_only and value_of(self.config, field.key) == value_of(self.base, field.key):
+            return False
+        text = f"{field.key} {field.description}".lower()
+        return all(word in text for word in self._words.lower().split())
+
+    def _row(self, key: str) -> Text:
+        width = max(20, self.size.width - 4)
+        name_width = min(26, max(18, width // 2))
+        wide = width >= 44
+        name = key.rpartition(".")[2]
+        origin = self.origin(key)
+        edited = origin == EDITED
+        value_width = width - name_width - (10 if wide else 0)
+        value = written(value_of(self.config, key))
+        if len(value) > value_width - 1:
+            value = value[: value_width - 2] + "…"
+        accent = self.app.theme_variables.get("accent", "yellow")
+        row = Text("  " + name[: name_width - 1].ljust(name_width), no_wrap=True)
+        row.append(value.ljust(value_width), style=f"bold {_rich(accent)}" if edited else "")
+        if wide:
+            row.append(brief(origin)[:9], style=_rich(accent) if edited else "dim")
+        return row
+
+    def _title(self) -> None:
+        changed = len(self.changed())
+        title = Text("settings", style="bold")
+        if changed:
+            title.append(f"  {changed} changed", style=_rich(self.app.theme_variables.get("accent", "yellow")))
+        if self._words:
+            title.append(f"  /{self._words}", style="dim")
+        if self._changed_only:
+            title.append("  changed only", style="dim")
+        self.query_one("#settings-title", Static).update(title)
+
+    # ---- editor
+
+    @on(OptionList.OptionHighlighted)
+    def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
+        event.stop()
+        self._edit(event.option_id)
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        event.stop()
+        box = self.query_one("#settings-value", Input)
+        box.focus()
+        box.cursor_position = len(box.value)
+
+    def _edit(self, key: str | None) -> None:
+        box = self.query_one("#settings-value", Input)
+        field = self._fields.get(key or "")
+        if field is None:
+            self.query_one("#settings-help", Static).update(Text("no setting matches", style="dim"))
+            return
+        self.query_one("#settings-help", Static).update(
+            Text.assemble((field.key, "bold"), "  ", (field.description, "dim"))
+        )
+        with self.prevent(Input.Changed):
+            box.value = written(value_of(self.config, field.key))
+        self._verdict(field, None)
+
+    def _verdict(self, field: FieldInfo, error: str | None) -> None:
+        self.set_class(error is not None, "-invalid")
+        text = error if error is not None else f"{field.allowed} · default {written(field.default)}"
+        self.query_one("#settings-verdict", Static).update(Text(text))
+
+    def _try(self, text: str) -> Config | None:
+        """The configuration with the text taken for the chosen setting; None (and the reason shown) if wrong."""
+        key = self.chosen
+        if key is None:
+            return None
+        try:
+            config = change(self.config, key, text)
+        except ConfigError as error:
+            self._verdict(self._fields[key], _reason(str(error), key))
+            return None
+        self._verdict(self._fields[key], None)
+        return config
+
+    @on(Input.Changed, "#settings-value")
+    def _typed(self, event: Input.Changed) -> None:
+        event.stop()
+        self._try(event.value)
+
+    @on(Input.Submitted, "#settings-value")
+    def _submitted(self, event: Input.Submitted) -> None:
+        event.stop()
+        config = self._try(event.value)
+        if config is not None:
+            self._accept(config)
+            self.query_one(FieldList).focus()
+
+    def _accept(self, config: Config) -> None:
+        self.config = config
+        self._fill()
+        self.post_message(self.Changed(self))
+
+    def key_escape(self) -> None:
+        """Leave the editor or the search without a change."""
+        search = self.query_one("#settings-search", Input)
+        if search.has_focus or self._words:
+            search.value = ""
+            search.display = False
+        self._edit(self.chosen)
+        self.query_one(FieldList).focus()
+
+    # ---- keys
+
+    def action_search(self) -> None:
+        """Show the search box."""
+        search = self.query_one("#settings-search", Input)
+        search.display = True
+        search.focus()
+
+    @on(Input.Changed, "#settings-search")
+    def _searched(self, event: Input.Changed) -> None:
+        event.stop()
+        self._words = event.value
+        self._fill()
+
+    @on(Input.Submitted, "#settings-search")
+    def _found(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.query_one(FieldList).focus()
+
+    def action_undo(self) -> None:
+        """The base's value in the chosen setting."""
+        if self.chosen is not None:
+            config = self._try(written(value_of(self.base, self.chosen)))
+            if config is not None:
+                self._accept(config)
+
+    def action_undo_all(self) -> None:
+        """The base in every setting."""
+        self._accept(self.base)
+
+    def action_only_changed(self) -> None:
+        """Show all settings, or only those that differ from the base."""
+        self._changed_only = not self._changed_only
+        self._fill()
+
+    def action_previous_choice(self) -> None:
+        """The choice before."""
+        self._cycle(-1)
+
+    def action_next_choice(self) -> None:
+        """The next choice."""
+        self._cycle(1)
+
+    def _cycle(self, step: int) -> None:
+        key = self.chosen
+        choices = [written(choice) for choice in self._fields[key].choices or ()] if key else []
+        if key is None or not choices:
+            return
+        now = written(value_of(self.config, key))
+        index = choices.index(now) if now in choices else 0
+        config = self._try(choices[(index + step) % len(choices)])
+        if config is not None:
+            self._accept(config)
+
+
+def _rich(colour: str) -> str:
+    """A theme colour in Rich's spelling."""
+    return colour.removeprefix("ansi_")
+
+
+def _reason(message: str, key: str) -> str:
+    """The error without the key's name, which stands beside it anyway."""
+    text = message.strip()
+    for prefix in (f"{key}:", f"{key} "):
+        if text.startswith(prefix):
+            text = text[len(prefix) :].strip()
+    return text

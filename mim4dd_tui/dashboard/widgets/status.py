@@ -1,0 +1,125 @@
+"""The two lines on top of a run: what it is, and how far it has come."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from rich.segment import Segment
+from rich.style import Style
+from textual.reactive import reactive
+from textual.strip import Strip
+from textual.widget import Widget
+
+from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.plain import duration
+
+STATES = {
+    "running": ("●", "success"),
+    "paused": ("‖", "warning"),
+    "stopping": ("●", "warning"),
+    "stopped": ("■", "warning"),
+    "failed": ("✗", "error"),
+    "crashed": ("✗", "error"),
+    "done": ("✓", "success"),
+    "queued": ("○", "secondary"),
+    "starting": ("●", "secondary"),
+}
+"""Mark and theme colour of every state."""
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a run has come in the phase it is in. ``total`` None where that is not known."""
+
+    phase: str = "starting"
+    done: int = 0
+    total: int | None = None
+    remaining: float | None = None  # seconds
+    rate: str = ""
+    detail: str = ""
+    steps: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Head:
+    """What a run is."""
+
+    name: str = ""
+    preset: str = ""
+    seed: int | None = None
+    state: str = "starting"
+    elapsed: float | None = None  # seconds
+    elsewhere: str = ""  # host and pid of another process
+
+
+class RunHead(Widget):
+    """Name, state and time of the run, and under it the phase's progress."""
+
+    DEFAULT_CSS = "RunHead { height: 2; width: 1fr; }"
+
+    head: reactive[Head] = reactive(Head())
+    progress: reactive[Progress] = reactive(Progress())
+
+    def render_line(self, y: int) -> Strip:
+        """The first or the second line."""
+        inks = Inks(self)
+        width = self.content_size.width
+        left, right = self._first(inks) if y == 0 else self._second(inks, width)
+        space = width - sum(s.cell_length for s in left) - sum(s.cell_length for s in right)
+        middle = [Segment(" " * max(1, space), inks.base)]
+        return Strip([*left, *middle, *right]).adjust_cell_length(width, inks.base)
+
+    def _first(self, inks: Inks) -> tuple[list[Segment], list[Segment]]:
+        head = self.head
+        left = [Segment(head.name or head.preset or "run", inks.base + Style(bold=True))]
+        notes = []
+        if head.preset and head.name and not head.name.startswith(head.preset):
+            notes.append(head.preset)
+        if head.seed is not None:
+            notes.append(f"seed {head.seed}")
+        if head.elsewhere:
+            notes.append(head.elsewhere)
+        if notes:
+            left.append(Segment("  " + " · ".join(notes), inks.muted))
+        mark, colour = STATES.get(head.state, ("●", "secondary"))
+        if not getattr(self.app, "unicode", True):
+            mark = "*"
+        right = [Segment(f"{mark} {head.state}", inks.colour(colour) + Style(bold=True))]
+        if head.elapsed is not None:
+            right.append(Segment(f"  {duration(head.elapsed)}", inks.base))
+        return left, right
+
+    def _second(self, inks: Inks, width: int) -> tuple[list[Segment], list[Segment]]:
+        progress = self.progress
+        left = [Segment(f"{progress.phase} ", inks.colour("primary") + Style(bold=True))]
+        texts = []
+        if progress.total:
+            share = min(1.0, progress.done / progress.total)
+            texts.append(f"{progress.done}/{progress.total}")
+            texts.append(f"{share * 100:.0f} %")
+            if progress.remaining is not None:
+                texts.append(f"{duration(progress.remaining)} left")
+        elif progress.done:
+            texts.append(str(progress.done))
+        if progress.rate and width >= 72:
+            texts.append(progress.rate)
+        if progress.detail and not (progress.total and width < 72):
+            texts.append(progress.detail)
+        right = [Segment(" " + "  ".join(texts), inks.base)] if texts else []
+        if progress.total:
+            room = width - sum(s.cell_length for s in (*left, *right)) - 1
+            left += self._bar(max(4, room), progress.done / progress.total, inks)
+        elif progress.steps and width >= 72:
+            left.append(Segment(" · ".join(progress.steps), inks.muted))
+        return left, right
+
+    def _bar(self, width: int, share: float, inks: Inks) -> list[Segment]:
+        share = max(0.0, min(1.0, share))
+        if not getattr(self.app, "unicode", True):
+            full = round(share * width)
+            return [Segment("#" * full, inks.colour("primary")), Segment("-" * (width - full), inks.muted)]
+        halves = round(share * width * 2)
+        full, half = divmod(halves, 2)
+        bar = "━" * full + ("╸" if half else "")
+        rest = "━" * (width - len(bar))
+        return [Segment(bar, inks.colour("primary")), Segment(rest, inks.colour("foreground", faded=0.8))]

@@ -1,0 +1,70 @@
+"""Running the command line as a person does: in a process of its own."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+COMMAND = (sys.executable, "-m", "mim4dd_tui")
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@dataclass(frozen=True)
+class Ended:
+    """How a command ended."""
+
+    code: int
+    out: str
+    err: str
+
+
+def environment(**changes: str) -> dict[str, str]:
+    """This process's environment with the source tree importable from any folder."""
+    return os.environ | {"PYTHONPATH": str(ROOT)} | changes
+
+
+def mim4dd(
+    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, wait: float = 120
+) -> Ended:
+    """Run ``mim4dd ARGUMENTS`` without a terminal."""
+    with subprocess.Popen(
+        [*COMMAND, *arguments],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        cwd=cwd,
+        env=dict(env or environment()),
+    ) as process:
+        try:
+            out, err = process.communicate(timeout=wait)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            raise
+    return Ended(process.returncode, out, err)
+
+
+def cpu_seconds(*command: str, cwd: Path) -> float:
+    """User and system time of one successful process, from the kernel's own account."""
+    pid = os.posix_spawn(
+        sys.executable,
+        [sys.executable, "-c", _QUIET, *command],
+        environment(COMMAND_FOLDER=str(cwd)),
+    )
+    _, status, usage = os.wait4(pid, 0)
+    assert os.waitstatus_to_exitcode(status) == 0, command
+    return usage.ru_utime + usage.ru_stime
+
+
+_QUIET = """
+import os, sys
+os.chdir(os.environ["COMMAND_FOLDER"])
+nowhere = os.open(os.devnull, os.O_RDWR)
+for descriptor in (0, 1, 2):
+    os.dup2(nowhere, descriptor)
+os.execv(sys.argv[1], sys.argv[1:])
+"""

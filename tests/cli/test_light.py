@@ -1,0 +1,48 @@
+"""Commands that only look answer at once: little CPU time, and no torch."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.cli.command import COMMAND, cpu_seconds, environment
+
+LIGHT = [
+    ("--help",),
+    ("--version",),
+    ("run", "--help"),
+    ("presets",),
+    ("presets", "--json"),
+    ("presets", "digits-ipc1"),
+    ("runs",),
+    ("runs", "--json"),
+    ("paths",),
+]
+
+LIMIT = 0.5
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_no_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    program = (
+        "import sys\n"
+        "from mim4dd_tui.__main__ import main\n"
+        "code = main(sys.argv[1:])\n"
+        "heavy = {'torch', 'torchvision', 'numpy', 'scipy', 'sklearn', 'textual'} & set(sys.modules)\n"
+        "assert not heavy, heavy\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("presets",), ("runs",)], ids=" ".join)
+def test_answers_within_half_a_second_of_cpu_time(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    best = min(cpu_seconds(*COMMAND, *arguments, cwd=tmp_path) for _ in range(3))
+    assert best < LIMIT

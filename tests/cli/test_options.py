@@ -1,0 +1,55 @@
+"""Values of options: seeds, places, which run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mim4dd_tui.cli.failures import UsageError
+from mim4dd_tui.cli.options import chosen_run, runs_dir_of, seeds_of
+
+
+@pytest.mark.parametrize(
+    ("text", "seeds"),
+    [("3", [3]), ("0-4", [0, 1, 2, 3, 4]), ("0,2,5", [0, 2, 5]), ("7-8, 1", [7, 8, 1])],
+)
+def test_seeds(text: str, seeds: list[int]) -> None:
+    assert seeds_of(text) == seeds
+
+
+@pytest.mark.parametrize("text", ["", "a", "4-0", "1-", "-1", "0,0", "0-3,2", "1.5", "0-5000", "²"])
+def test_wrong_seeds_are_refused_with_what_was_given(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        seeds_of(text)
+    assert repr(text) in str(caught.value)
+    assert caught.value.exit_code == 2
+
+
+@given(st.text(alphabet="0123456789-, ", max_size=12))
+def test_any_text_gives_distinct_seeds_or_a_usage_error(text: str) -> None:
+    try:
+        seeds = seeds_of(text)
+    except UsageError:
+        return
+    assert seeds
+    assert len(set(seeds)) == len(seeds)
+
+
+def test_runs_dir_is_the_option_then_the_variable_then_the_working_folder(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    assert runs_dir_of(None) == Path("runs")
+    monkeypatch.setenv("MIM4DD_RUNS_DIR", str(tmp_path))
+    assert runs_dir_of(None) == tmp_path
+    assert runs_dir_of(Path("elsewhere")) == Path("elsewhere")
+
+
+def test_a_run_is_named_either_way_but_not_both() -> None:
+    assert chosen_run("mine", False, "show") == "mine"
+    assert chosen_run(None, True, "show") == "--latest"
+    for name, latest in ((None, False), ("mine", True)):
+        with pytest.raises(UsageError, match="--latest"):
+            chosen_run(name, latest, "show")
