@@ -87,8 +87,8 @@ class DistilledSet:
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the content.
 
-        Over the pixels as stored (float32, little-endian, C order), then the labels (int64, or float32 of soft
-        ones), then the step size (float64) where there is one.
+        Over the pixels as stored (float32, little-endian, C order), then the labels (int64, or float32 of
+        soft ones), then the step size (float64) where there is one.
         """
         soft = self.labels.ndim == 2
         digest = hashlib.sha256(self.pixels.contiguous().numpy().astype("<f4").tobytes())
@@ -163,15 +163,13 @@ def load_artifact(path: Path | str, *, cache_dir: Path | None = None) -> Distill
     return DistilledSet.load(Path(path), cache_dir=cache_dir)
 
 
-def _restored(
-    path: Path, tensors: dict[str, Tensor], document: dict[str, Any], cache_dir: Path
-) -> DistilledSet:
+def _restored(path: Path, tensors: dict[str, Tensor], document: dict[str, Any], cache_dir: Path) -> DistilledSet:
     if document.get("format") != FORMAT:
         raise DataError(f"{path}: not a distilled set (it says {document.get('format')!r})")
     if not isinstance(document["version"], int) or document["version"] > VERSION:
         raise DataError(
-            f"{path}: written by a newer version of mim4dd (format {document['version']}, this one reads up to "
-            f"{VERSION}): update mim4dd"
+            f"{path}: written by a newer version of mim4dd (format {document['version']}, this one reads "
+            f"up to {VERSION}): update mim4dd"
         )
     step_size = tensors.get("step_size")
     try:
@@ -208,8 +206,8 @@ def _transform(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], ca
         return whitening.fetch(digest, cache_dir)
     except DataError as error:
         raise DataError(
-            f"{path} needs the whitening {digest}, which is not in the file: {error} Or get the set exported with "
-            "the whitening embedded, or point MIM4DD_CACHE_DIR to the cache it was made with."
+            f"{path} needs the whitening {digest}, which is not in the file: {error} Or get the set saved "
+            "with the whitening embedded, or point MIM4DD_CACHE_DIR to the cache it was made with."
         ) from None
 
 
@@ -219,10 +217,9 @@ def _check(item: DistilledSet) -> None:
         raise DataError(f"pixels must be float32 [n, c, h, w], not {pixels.dtype} {list(pixels.shape)}")
     if not bool(torch.isfinite(pixels).all()):
         raise DataError("pixels hold values that are not finite")
-    if tuple(pixels.shape[1:]) != tuple(item.transform.shape):
-        raise DataError(
-            f"pixels of shape {list(pixels.shape[1:])} do not fit the transform's {list(item.transform.shape)}"
-        )
+    shape, expected = list(pixels.shape[1:]), list(item.transform.shape)
+    if shape != expected:
+        raise DataError(f"pixels of shape {shape} do not fit the transform's {expected}")
     if not isinstance(item.classes, int) or item.classes < 1:
         raise DataError(f"classes must be a positive number, not {item.classes!r}")
     if len(item.class_names) != item.classes or not all(isinstance(n, str) for n in item.class_names):
@@ -272,8 +269,8 @@ def import_mtt(
         protocol: evaluation protocol to be used.
 
     Raises:
-        DataError: a file is missing, holds anything but a tensor (nothing else is ever unpickled), or does not
-            fit the rest.
+        DataError: a file is missing, holds anything but a tensor (nothing else is ever unpickled), or does
+            not fit the rest.
     """
     pixels, targets = _tensor(Path(images)), _tensor(Path(labels))
     soft = targets.ndim == 2

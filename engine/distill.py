@@ -215,9 +215,7 @@ class Loop:
         if self.term is not None:
             gradient, event = self._with_information(state, episode, gradient, event)
         self._update(state, gradient)
-        return replace(
-            event, step_size=state.step_size, seconds=time.perf_counter() - began, memory=self.memory()
-        )
+        return replace(event, step_size=state.step_size, seconds=time.perf_counter() - began, memory=self.memory())
 
     def _with_information(
         self, state: State, episode: Episode, gradient: SyntheticGradient, event: Iteration

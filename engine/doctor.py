@@ -101,9 +101,7 @@ def probe() -> dict[str, Any]:
     try:
         found = json.loads(done.stdout.strip().rpartition("\n")[2])
     except ValueError:
-        found = {
-            "torch_error": f"the import ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}"
-        }
+        found = {"torch_error": f"the import ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}"}
     return found if isinstance(found, dict) else {}
 
 

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine import gradient
-from engine.config.schema import Config
+from engine.config.schema import CLASSES, Config
 from engine.errors import ConfigError
 from engine.gradient import Kernels
 from engine.networks import ConvNet
@@ -107,6 +107,11 @@ def emptiest_gpu() -> int:
     return max(range(len(free)), key=free.__getitem__)
 
 
+def eager(resolved: Resolved, why: str) -> Resolved:
+    """The same without compilation."""
+    return dataclasses.replace(resolved, compile=False, why_eager=why)
+
+
 def student_flops(config: Config) -> float:
     """FLOPs of all student steps and their adjoints: 12 forward passes a step, two operations a multiplication."""
     side, channels, total = (8, 1, 0.0) if config.data.name == "digits" else (32, 3, 0.0)
@@ -114,8 +119,6 @@ def student_flops(config: Config) -> float:
         total += 2.0 * 9 * channels * config.network.width * side * side
         channels = config.network.width
         side = side // 2 if config.network.pooling != "none" else side
-    from engine.config.schema import CLASSES
-
     images = config.objective.batch_size or config.synthetic.images_per_class * CLASSES[config.data.name]
     return 12 * total * images * config.objective.student_steps * config.objective.iterations
 
@@ -145,7 +148,7 @@ def kernels(net: ConvNet, resolved: Resolved) -> Kernels:
         step, adjoint = torch.compile(step, **options), torch.compile(adjoint, **options)
         return Kernels(
             step=lambda *arguments: step(*arguments).clone(),
-            adjoint=lambda *arguments: tuple(t.clone() for t in adjoint(*arguments)),  # type: ignore[arg-type]
+            adjoint=lambda *arguments: tuple(t.clone() for t in adjoint(*arguments)),
         )
     return Kernels(torch.compile(step, **options), torch.compile(adjoint, **options))
 

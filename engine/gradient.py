@@ -46,7 +46,12 @@ def step(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tenso
 
 
 def adjoint(
-    net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
+    net: NetworkFunction,
+    parameters: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    step_size: Tensor,
+    cotangent: Tensor,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Pull a cotangent of the step's result back through it.
 
@@ -140,9 +145,7 @@ def _select(values: Tensor, batch: Tensor | None) -> Tensor:
     return values if batch is None else values[batch]
 
 
-def _replay(
-    images: Tensor, augmentation: Augmentation | None
-) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
+def _replay(images: Tensor, augmentation: Augmentation | None) -> tuple[Tensor, Callable[[Tensor], Tensor]]:
     """Augmented images without a graph, and the map from their cotangent to that of the images."""
     if augmentation is None:
         return images, lambda cotangent: cotangent

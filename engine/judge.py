@@ -6,29 +6,24 @@ from __future__ import annotations
 
 import math
 import time
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from engine import evaluation
 from engine.artifact import DistilledSet
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Best, Loop, State
+from engine.evaluation import Score, evaluate
 from engine.events import Evaluation, Iteration, Notice, Progress, Snapshot
-from engine.execution import Resolved
-from engine.experts.store import Trajectories
 from engine.export import write_grid
-from engine.files import write_npy
+from engine.files import replacing
 from engine.networks import ConvNet
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
-
-if TYPE_CHECKING:
-    from engine.evaluation import Score
 
 
 class Judge:
@@ -40,19 +35,17 @@ class Judge:
         real: RealSet,
         net: ConvNet,
         augment: Augment,
-        trajectories: Trajectories,
         folder: RunFolder,
         record: Recorder,
-        resolved: Resolved,
+        cache_dir: Path,
     ) -> None:
         self.config = config
         self.real = real
         self.net = net
         self.augment = augment
-        self.trajectories = trajectories
         self.folder = folder
         self.record = record
-        self.resolved = resolved
+        self.cache_dir = cache_dir
         self.loop: Loop | None = None
         self._saved = -1
         self._saved_at = time.monotonic()
@@ -112,11 +105,9 @@ class Judge:
         score = self._score(state.pixels, state.step_size, ("request", state.iteration), on, live=True)
         self._say("request", state.iteration, score, "none")
 
-    def _score(
-        self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool
-    ) -> Score:
+    def _score(self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
         settings = self.config.evaluation
-        return evaluation.evaluate(
+        return evaluate(
             pixels,
             self.labels,
             step_size,
@@ -162,7 +153,8 @@ class Judge:
     def _picture(self, state: State) -> None:
         pixels = self._set(state.pixels, state.step_size, state.iteration).preview()
         path = self.folder.snapshot_path(state.iteration)
-        write_npy(path, pixels)
+        with replacing(path, durable=False) as aside, aside.open("wb") as file:
+            np.save(file, pixels, allow_pickle=False)
         self._pictured = state.iteration
         self.record(
             Snapshot(
@@ -219,7 +211,7 @@ class Judge:
             ("best", self._set(best.pixels, best.step_size, best.iteration)),
             ("last", self._set(state.pixels, state.step_size, state.iteration)),
         ):
-            chosen.save(self.folder.distilled_path(name))
+            chosen.save(self.folder.distilled_path(name), cache_dir=self.cache_dir)
             write_grid(chosen, self.folder.distilled_path(name).with_suffix(".png"))
 
     def _best(self, state: State) -> Best:
@@ -233,7 +225,7 @@ class Judge:
         """Networks the final evaluation trains."""
         return self.config.evaluation.networks * (1 if self._best(state).iteration == state.iteration else 2)
 
-    def conclude(self, state: State) -> dict[str, Any]:
+    def conclude(self, state: State) -> None:
         """Measure the best and the last iterate by the final protocol on the test images."""
         self._write_sets(state)
         best = self._best(state)
@@ -252,10 +244,3 @@ class Judge:
                     "numbers are; its accuracy is optimistic, the last iterate's is not",
                 )
             )
-        return {}
-
-
-def as_uint8(images: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
-    """Images 0..1 [n, c, h, w], clipped, as uint8 [n, h, w, c]."""
-    scaled = (images.clamp(0, 1) * 255).round().to(torch.uint8)
-    return scaled.permute(0, 2, 3, 1).contiguous().numpy()

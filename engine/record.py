@@ -26,6 +26,7 @@ from engine.events import (
     RunStarted,
     StateChanged,
 )
+from engine.files import remove_leftovers
 from engine.runs.checkpoint import save
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
@@ -56,12 +57,15 @@ class Recorder:
     def __enter__(self) -> Recorder:
         self._lock.acquire()
         try:
+            remove_leftovers(self.folder.path)
             self.journal = JournalWriter(self.folder.journal_path)
             self.status = StatusWriter(self.folder.path)
             self.control.watch(
                 self.folder.control_path,
                 on_pause=lambda: self.state("paused", "paused on request"),
                 on_resume=lambda: self.state("running"),
+                on_idle=self.status.beat,
+                discard=True,
             )
         except BaseException:
             self._lock.release()
@@ -129,10 +133,10 @@ class Recorder:
         relative = str(path.relative_to(self.folder.path))
         self(CheckpointWritten(iteration, relative, time.perf_counter() - began))
 
-    def end(self, state: str, message: str, extra: dict[str, Any] | None = None) -> dict[str, Any]:
+    def end(self, state: str, message: str) -> dict[str, Any]:
         """The last events; returns the result document, which is also written to the folder."""
         self.state(state, message)
-        result = document(self.folder.path) | (extra or {}) | {"state": state}
+        result = document(self.folder.path) | {"state": state}
         self(RunEnded(state, message, result))
         self.journal.sync()
         self.folder.write_result(result)

@@ -11,13 +11,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from engine import execution
-from engine.config.schema import Config
+from engine.config.schema import CLASSES, Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
@@ -26,12 +27,13 @@ from engine.errors import DataError, MimError
 from engine.evaluation.baselines import full_set, random_selection
 from engine.events import Evaluation, ExpertEpoch, Notice, Observer, Phase, Progress, RunStarted
 from engine.experts.store import Trajectories, ensure
+from engine.files import default_cache_dir
 from engine.information.term import InformationTerm
 from engine.judge import Judge
 from engine.networks import ConvNet
 from engine.objectives import OBJECTIVES, Context
 from engine.record import Recorder
-from engine.runs.checkpoint import Checkpoint, latest
+from engine.runs.checkpoint import Checkpoint, latest, set_aside
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
 
@@ -136,7 +138,7 @@ class _Session:
         self.resolved = resolved
         self.record = record
         self.data_dir = data_dir
-        self.cache_dir = cache_dir or folder.default_cache_dir()
+        self.cache_dir = cache_dir or default_cache_dir()
         self.device = torch.device(resolved.device)
 
     def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
@@ -147,15 +149,15 @@ class _Session:
         net = ConvNet(self.config.network, real.shape, real.classes)
         augment = Augment(self.config.augmentation, real.shape)
         trajectories = self._experts(real, net)
-        judge = Judge(self.config, real, net, augment, trajectories, self.folder, self.record, self.resolved)
+        judge = Judge(self.config, real, net, augment, self.folder, self.record, self.cache_dir)
         self._baselines(real, net, augment, trajectories)
         loop, state = self._prepared(checkpoint, real, net, augment, trajectories, judge)
         judge.attach(loop)
         self.record.phase(Phase("distill", total=self.config.objective.iterations))
         loop.run(state)
         self.record.phase(Phase("evaluate", total=judge.final_networks(state)))
-        document = judge.conclude(state)
-        return self.record.end("done", "", document)
+        judge.conclude(state)
+        return self.record.end("done", "")
 
     def _announce(self, checkpoint: Checkpoint | None) -> None:
         from engine import __version__
@@ -166,7 +168,7 @@ class _Session:
                 run=self.folder.name,
                 preset=self.folder.preset(),
                 seed=self.config.seed,
-                classes=_classes(self.config),
+                classes=CLASSES[self.config.data.name],
                 iterations=self.config.objective.iterations,
                 host=self.record.host,
                 pid=self.record.pid,
@@ -181,8 +183,10 @@ class _Session:
                 f"this run was started with torch {self.resolved.torch} and continues with {torch.__version__}: "
                 "it goes on, but its bits are no longer those of an uninterrupted run"
             )
-        for path, why in checkpoint.skipped if checkpoint is not None else ():
-            self.record.warn(f"checkpoint {Path(path).name} was not used: {why}; an older one is")
+        if checkpoint is not None and checkpoint.skipped:
+            for path, why in checkpoint.skipped:
+                self.record.warn(f"checkpoint {path.name} was not used: {why}; an older one is")
+            set_aside(self.folder.path, checkpoint.skipped)
         if self.resolved.precision == "mixed" and self.device.type == "cpu" and not _bfloat16_pays():
             self.record.warn(
                 "execution.precision is mixed, but this processor has no bfloat16 arithmetic: float32 is faster here"
@@ -303,19 +307,9 @@ class _Session:
             self.resolved = execution.eager(self.resolved, f"compilation failed: {reason}")
             self.folder.write_execution(self.resolved.to_dict())
             eager = execution.kernels(context.net, self.resolved)
-            context = Context(
-                context.config, context.real, context.net, context.trajectories, context.augment, eager,
-                context.device, context.tick,
-            )  # fmt: skip
-            loop.objective = OBJECTIVES[self.config.objective.name](context)
+            loop.objective = OBJECTIVES[self.config.objective.name](replace(context, kernels=eager))
             return
         self.record(Notice("info", f"compiled in {time.perf_counter() - began:.0f} s"))
-
-
-def _classes(config: Config) -> int:
-    from engine.config.schema import CLASSES
-
-    return CLASSES[config.data.name]
 
 
 def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Evaluation:

@@ -57,7 +57,7 @@ def loss_and_gradient(
 
 def batches(count: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
     """Indices of one epoch's batches: chunks of a random permutation, the last one smaller."""
-    yield from torch.randperm(count, generator=draws).split(size)
+    yield from torch.split(torch.randperm(count, generator=draws), size)
 
 
 @dataclass(frozen=True)

@@ -46,9 +46,7 @@ class Data(Section):
     )
     test_limit: int = Field(0, ge=0, description="Evaluate on only this many test images; 0 uses all.")
     zca: bool = Field(False, description="ZCA whitening, fitted on the training images in use.")
-    zca_epsilon: float = Field(
-        0.1, gt=0, le=10, description="Added to the covariance's eigenvalues before whitening."
-    )
+    zca_epsilon: float = Field(0.1, gt=0, le=10, description="Added to the covariance's eigenvalues before whitening.")
 
 
 class Augmentation(Section):
@@ -73,9 +71,7 @@ class Augmentation(Section):
         unknown = [name for name in names if name not in AUGMENTATIONS]
         if unknown or len(set(names)) != len(names):
             wrong = f"unknown strategy {unknown[0]!r}" if unknown else "a strategy is named twice"
-            raise ValueError(
-                f"strategy: {wrong}; allowed: 'none' or any of {', '.join(AUGMENTATIONS)} joined by '_'"
-            )
+            raise ValueError(f"strategy: {wrong}; allowed: 'none' or any of {', '.join(AUGMENTATIONS)} joined by '_'")
         return self
 
 
@@ -110,9 +106,7 @@ class Experts(Section):
     weight_decay: float = Field(0.0, ge=0, description="SGD weight decay.")
     batch_size: PositiveInt = Field(256, description="Training batch.")
     augment: bool = Field(True, description="Apply the augmentation while training experts.")
-    seed: int = Field(
-        0, ge=0, description="Seed of the experts, apart from the run's, so that seeds share one buffer."
-    )
+    seed: int = Field(0, ge=0, description="Seed of the experts, apart from the run's, so that seeds share one buffer.")
 
 
 class Objective(Section):
@@ -127,9 +121,7 @@ class Objective(Section):
     pixel_rate: Rate = Field(100.0, description="Learning rate of the pixels (SGD).")
     pixel_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the pixels.")
     step_size: Rate = Field(0.01, description="Initial step size of the student.")
-    step_size_rate: float = Field(
-        1e-7, ge=0, description="Learning rate of the step size; 0 keeps it fixed."
-    )
+    step_size_rate: float = Field(1e-7, ge=0, description="Learning rate of the step size; 0 keeps it fixed.")
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the step size.")
 
 
@@ -174,9 +166,7 @@ class Information(Section):
         2.0, ge=1, le=100, description="beta of Eq. 2.17: each layer weighs this times the one before."
     )
     real_batch: PositiveInt = Field(256, description="Real images an iteration, class-balanced.")
-    synthetic_batch: PositiveInt = Field(
-        256, description="Most synthetic images an iteration, class-balanced."
-    )
+    synthetic_batch: PositiveInt = Field(256, description="Most synthetic images an iteration, class-balanced.")
     augment: Literal["none", "shared", "independent"] = Field(
         "none", description="Augmentation of the two views: none, one draw for both sides, or two draws."
     )
@@ -187,9 +177,7 @@ class Information(Section):
     critic_rate: Rate = Field(1e-3, description="Learning rate of the critic.")
     critic_steps: int = Field(1, ge=0, le=100, description="Critic updates an iteration.")
     warmup: int = Field(50, ge=0, description="Critic updates before the first iteration.")
-    readout: PositiveInt = Field(
-        500, description="Real images set apart to read the bound on, class-balanced."
-    )
+    readout: PositiveInt = Field(500, description="Real images set apart to read the bound on, class-balanced.")
     readout_every: PositiveInt = Field(10, description="Read the bound every this many iterations.")
 
 
@@ -253,9 +241,7 @@ class Config(Section):
                 "0 takes all"
             )
         if self.network.pooling != "none" and 2**self.network.depth > image_side(self.data.name):
-            raise ValueError(
-                f"network.depth = {self.network.depth} pools images of {self.data.name} below one pixel"
-            )
+            raise ValueError(f"network.depth = {self.network.depth} pools images of {self.data.name} below one pixel")
         return self
 
 

@@ -20,9 +20,7 @@ SHAPE = (3, 32, 32)
 PIXELS = 3 * 32 * 32
 
 
-def load_binary(
-    folder: Path, files: tuple[File, ...], classes: int, *, official: bool, tick: Tick | None
-) -> Images:
+def load_binary(folder: Path, files: tuple[File, ...], classes: int, *, official: bool, tick: Tick | None) -> Images:
     """Images of one split from binary files: uint8 [n, 3, 32, 32] and (fine) labels.
 
     Args:

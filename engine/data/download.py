@@ -91,8 +91,7 @@ def _writing(folder: Path) -> Iterator[None]:
         yield
     except OSError as error:
         raise DataError(
-            f"{folder}: cannot be written ({error.strerror or error}). Make room, or choose another "
-            "--data-dir."
+            f"{folder}: cannot be written ({error.strerror or error}). Make room, or choose another --data-dir."
         ) from None
 
 
@@ -127,9 +126,7 @@ class _UnreachableError(Exception):
     """The network failed, not the disk."""
 
 
-def _stream(
-    url: str, target: Path, progress: Callable[[str, int, int | None], None] | None, tick: Tick | None
-) -> str:
+def _stream(url: str, target: Path, progress: Callable[[str, int, int | None], None] | None, tick: Tick | None) -> str:
     """Write what ``url`` answers to ``target``; returns its MD5."""
     request = urllib.request.Request(url, headers={"User-Agent": AGENT})  # noqa: S310 - fixed addresses
     digest = hashlib.md5(usedforsecurity=False)

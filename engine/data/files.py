@@ -15,10 +15,7 @@ Tick = Callable[[], None]
 """Called between pieces of work; may raise to interrupt it."""
 
 CHUNK = 1 << 22
-REMEDY = (
-    "Delete it and run again to download it afresh, or point --data-dir (or MIM4DD_DATA_DIR) "
-    "to a complete copy."
-)
+REMEDY = "Delete it and run again to download it afresh, or point --data-dir (or MIM4DD_DATA_DIR) to a complete copy."
 
 
 def broken(path: Path, what: str) -> DataError:

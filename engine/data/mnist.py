@@ -20,9 +20,7 @@ IMAGES_MAGIC, LABELS_MAGIC = 2051, 2049
 SIDE = 28
 
 
-def load_split(
-    layout: Layout, folder: Path, files: tuple[File, ...], *, official: bool, tick: Tick | None
-) -> Images:
+def load_split(layout: Layout, folder: Path, files: tuple[File, ...], *, official: bool, tick: Tick | None) -> Images:
     """Images of one split: uint8 [n, 1, 28, 28] and labels 0..9.
 
     Args:

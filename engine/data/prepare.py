@@ -99,9 +99,7 @@ def split(raw: RawSet, data: Data, *, seed: int, readout: int = 0) -> Split:
     if data.validation:
         held_out = round(data.validation * len(labels))
         if held_out == 0:
-            raise ConfigError(
-                f"data.validation = {data.validation} of {len(labels):,} images holds out none; raise it"
-            )
+            raise ConfigError(f"data.validation = {data.validation} of {len(labels):,} images holds out none; raise it")
         counts = proportional(sizes(labels, raw.classes), held_out)
         validation = choose(labels, counts, generator(seed, "validation"))
     train = without(everything, validation)
@@ -186,9 +184,7 @@ def _even(key: str, labels: Tensor, classes: int, total: int) -> list[int]:
     try:
         return even(sizes(labels, classes), total)
     except ValueError:
-        raise ConfigError(
-            f"{key} = {total} exceeds the {len(labels):,} training images there are; lower it"
-        ) from None
+        raise ConfigError(f"{key} = {total} exceeds the {len(labels):,} training images there are; lower it") from None
 
 
 def _test(raw: RawSet, data: Data, seed: int) -> Tensor:
@@ -197,8 +193,7 @@ def _test(raw: RawSet, data: Data, seed: int) -> Tensor:
         return torch.arange(len(labels))
     if data.test_limit > len(labels):
         raise ConfigError(
-            f"data.test_limit = {data.test_limit} exceeds the {len(labels):,} test images of {raw.name}; "
-            "0 uses all"
+            f"data.test_limit = {data.test_limit} exceeds the {len(labels):,} test images of {raw.name}; 0 uses all"
         )
     counts = proportional(sizes(labels, raw.classes), data.test_limit)
     return choose(labels, counts, generator(seed, "test_limit"))

@@ -87,10 +87,8 @@ def load(
         if unofficial is None:
             unofficial = name in os.environ.get(UNOFFICIAL, "").replace(" ", "").split(",")
         directory = data_dir or default_data_dir()
-        layout, folder = _obtain(
-            name, layouts[name], directory, download=download, progress=progress, tick=tick
-        )
-        official = not unofficial or layout.form == "pickled" or _matches(layout, folder, tick)
+        layout, folder = _obtain(name, layouts[name], directory, download=download, progress=progress, tick=tick)
+        official = not unofficial or _matches(layout, folder, tick)
         train = _read(name, layout, folder, train=True, official=official, tick=tick)
         test = _read(name, layout, folder, train=False, official=official, tick=tick)
         notes = () if official else (_note(name, folder, len(train), len(test)),)
@@ -148,9 +146,7 @@ def _matches(layout: Layout, folder: Path, tick: Tick | None) -> bool:
     return True
 
 
-def _read(
-    name: str, layout: Layout, folder: Path, *, train: bool, official: bool, tick: Tick | None
-) -> Images:
+def _read(name: str, layout: Layout, folder: Path, *, train: bool, official: bool, tick: Tick | None) -> Images:
     files = layout.train if train else layout.test
     if layout.form == "idx":
         from engine.data import mnist

@@ -56,8 +56,7 @@ def _reader(file: File) -> Any:
         from torchvision.datasets import SVHN
     except (ImportError, RuntimeError) as error:
         raise DataError(
-            f"svhn: torchvision cannot be imported ({error}). Install the version that fits torch "
-            f"{torch.__version__}."
+            f"svhn: torchvision cannot be imported ({error}). Install the version that fits torch {torch.__version__}."
         ) from None
 
     class OneFile(SVHN):  # type: ignore[misc]

@@ -54,9 +54,7 @@ class Transform:
             tensor = tensors.get(name)
             if tensor is None or tuple(tensor.shape) != expected or tensor.dtype != torch.float32:
                 found = "is missing" if tensor is None else f"is {tensor.dtype} {list(tensor.shape)}"
-                raise DataError(
-                    f"transform {kind!r}: tensor {name!r} {found}, expected float32 {list(expected)}"
-                )
+                raise DataError(f"transform {kind!r}: tensor {name!r} {found}, expected float32 {list(expected)}")
             self._tensors[name] = tensor
 
     @classmethod
@@ -122,9 +120,7 @@ def fit_normalise(pixels: Tensor) -> Transform:
     mean = sums / total
     variance = (squares * total - sums.square()) / total**2
     if bool((variance <= 0).any()):
-        raise DataError(
-            "a channel of the training images has the same value everywhere: nothing to learn from"
-        )
+        raise DataError("a channel of the training images has the same value everywhere: nothing to learn from")
     tensors = {"mean": (mean / 255).float(), "std": (variance.sqrt() / 255).float()}
     return Transform("normalise", _shape(pixels), tensors)
 

@@ -59,13 +59,9 @@ def fetch(digest: str, cache_dir: Path) -> Transform:
         channels, height, width = json.loads(header["shape"])
         transform = Transform.from_tensors(header["kind"], (channels, height, width), tensors)
     except (SafetensorError, OSError, KeyError, TypeError, ValueError, DataError) as error:
-        raise DataError(
-            f"{path}: the whitening cannot be read ({error}). Delete it; it is fitted anew."
-        ) from None
+        raise DataError(f"{path}: the whitening cannot be read ({error}). Delete it; it is fitted anew.") from None
     if transform.digest() != digest:
-        raise DataError(
-            f"{path}: the whitening is corrupted: its digest differs. Delete it; it is fitted anew."
-        )
+        raise DataError(f"{path}: the whitening is corrupted: its digest differs. Delete it; it is fitted anew.")
     return transform
 
 

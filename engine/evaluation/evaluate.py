@@ -8,7 +8,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
 
 from engine.data.augment import Augment
@@ -132,5 +131,3 @@ def evaluate(
         if progress is not None:
             progress(index + 1, networks)
     return Score.of(found, protocol, measured, time.perf_counter() - began)
-
-

@@ -174,7 +174,12 @@ class Store:
             return fresh
         fresh.path[: len(rows)] = rows
         return Expert(
-            fresh.number, fresh.path, tensors["velocity"], len(rows) - 1, figures["loss"], figures["train_accuracy"]
+            fresh.number,
+            fresh.path,
+            tensors["velocity"],
+            len(rows) - 1,
+            figures["loss"],
+            figures["train_accuracy"],
         )
 
 
@@ -243,7 +248,13 @@ class _Work:
     """Training what the cache lacks."""
 
     def __init__(
-        self, config: Config, real: RealSet, net: ConvNet, store: Store, observer: Observer, tick: Callable[[], None]
+        self,
+        config: Config,
+        real: RealSet,
+        net: ConvNet,
+        store: Store,
+        observer: Observer,
+        tick: Callable[[], None],
     ) -> None:
         self.settings = config.experts
         self.real = real
@@ -268,7 +279,13 @@ class _Work:
         self._began = time.perf_counter()
         try:
             train_expert(
-                expert, self.net, self.real, self.augment, self.settings, tick=self.tick, after_epoch=self._after
+                expert,
+                self.net,
+                self.real,
+                self.augment,
+                self.settings,
+                tick=self.tick,
+                after_epoch=self._after,
             )
         except BaseException:
             if 0 < expert.epoch < self.settings.epochs:

@@ -90,7 +90,7 @@ class ConvNet:
 
         One split instead of a slice for each: its derivative is one concatenation, not a sum of padded copies.
         """
-        parts = parameters.split([slot.stop - slot.start for slot in self.slots])
+        parts = torch.split(parameters, [slot.stop - slot.start for slot in self.slots])
         return [part.view(slot.shape) for part, slot in zip(parts, self.slots, strict=True)]
 
     def features(self, parameters: Tensor, images: Tensor) -> list[Tensor]:

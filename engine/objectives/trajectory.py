@@ -84,7 +84,7 @@ class Trajectory:
             batch = None
             if size < images:
                 if not waiting:
-                    waiting = list(torch.randperm(images, generator=draws).split(size))
+                    waiting = list(torch.split(torch.randperm(images, generator=draws), size))
                 batch = waiting.pop(0).to(self.context.device)
             augmentation = None
             if augment.enabled:

@@ -59,9 +59,7 @@ def dashboard(
 
     able = abilities()
     if not able.dashboard:
-        raise UsageError(
-            f"no dashboard here ({able.refusal}); use `mim4dd run PRESET --headless`, or `mim4dd --help`"
-        )
+        raise UsageError(f"no dashboard here ({able.refusal}); use `mim4dd run PRESET --headless`, or `mim4dd --help`")
     from mim4dd_tui.dashboard import run_dashboard
 
     code = run_dashboard(runs_dir=runs_dir_of(runs_dir), data_dir=data_dir_of(data_dir))

@@ -28,9 +28,9 @@ def runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
         tell(f"There are no runs in {place}; start one with `mim4dd run digits-ipc1`.")
     else:
         table(
-            ("run", "state", "progress", "accuracy", "preset", "seed", "started"),
+            ("run", "state", "progress", "accuracy", "begun"),
             [_cells(row) for row in rows],
-            right=(2, 3, 5),
+            right=(2, 3, 4),
         )
 
 
@@ -62,15 +62,23 @@ def _row(folder: RunFolder) -> dict[str, Any]:
 def _cells(row: dict[str, Any]) -> tuple[str, ...]:
     accuracy, created = row.get("accuracy"), row.get("created")
     progress = f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
+    if row["state"] in ("running", "paused") and row.get("phase"):
+        progress = f"{row['phase']} {progress}"
     return (
         str(row["run"]),
-        str(row["state"]) + (f" ({row['phase']})" if row["state"] == "running" and row.get("phase") else ""),
+        str(row["state"]),
         progress,
         percent(accuracy) if accuracy is not None else "-",
-        str(row.get("preset") or "-"),
-        str(row.get("seed", "-")),
-        time.strftime("%Y-%m-%d %H:%M", time.localtime(created)) if created else "-",
+        ago(time.time() - created) if created else "-",
     )
+
+
+def ago(seconds: float) -> str:
+    """``40 s ago``, ``12 min ago``, ``5 h ago`` or ``3 days ago``."""
+    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
+        if seconds < limit:
+            return f"{max(0, int(seconds // unit))} {name} ago"
+    return f"{int(seconds // 86_400)} days ago"
 
 
 def show(

@@ -50,9 +50,7 @@ Device = Annotated[
     str | None,
     typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (sets execution.device)."),
 ]
-Headless = Annotated[
-    bool, typer.Option("--headless", help="No dashboard: plain progress lines on standard error.")
-]
+Headless = Annotated[bool, typer.Option("--headless", help="No dashboard: plain progress lines on standard error.")]
 Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
 RunName = Annotated[
     str | None,

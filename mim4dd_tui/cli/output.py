@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
-from typing import Any, TextIO
+from typing import Any, Literal, TextIO
 
 _reserved: TextIO | None = None
 """Where the JSON document goes while standard output is kept free of anything else."""
@@ -21,7 +21,7 @@ def json_only() -> Iterator[None]:
     Only :func:`write_json` reaches the real standard output inside. Descriptor 1 is redirected too, so that
     compilers and C libraries are kept out.
     """
-    global _reserved  # noqa: PLW0603 - standard output is one per process, and so is its reservation
+    global _reserved  # standard output is one per process, and so is its reservation
     stdout = sys.stdout
     with suppress(OSError, ValueError):
         stdout.flush()
@@ -83,7 +83,7 @@ def tell(text: str) -> None:
 
 
 def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
-    """A table on standard output: fitted to a terminal, or full-width aligned columns in a pipe or file.
+    """A table on standard output: aligned columns, the last one wrapped where a terminal is narrow.
 
     Args:
         right: indices of the columns that are aligned to the right (numbers).
@@ -109,10 +109,8 @@ def _terminal_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right
 
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column, name in enumerate(headers):
-        numeric = column in right
-        drawn.add_column(
-            name, justify="right" if numeric else "left", no_wrap=numeric or column == 0, overflow="fold"
-        )
+        justify: Literal["left", "right"] = "right" if column in right else "left"
+        drawn.add_column(name, justify=justify, no_wrap=column < len(headers) - 1, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))
     Console(file=sys.stdout, highlight=False).print(drawn)

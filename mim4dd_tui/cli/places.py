@@ -2,19 +2,8 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 from mim4dd_tui.cli.options import DataDir, Json, RunsDir, data_dir_of, runs_dir_of
 from mim4dd_tui.cli.output import pairs, write_json
-
-
-def cache_dir() -> Path:
-    """Experts, baselines and whitening shared by runs: ``MIM4DD_CACHE_DIR``, else the user's cache."""
-    from platformdirs import user_cache_path
-
-    chosen = os.environ.get("MIM4DD_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("mim4dd", appauthor=False)
 
 
 def paths(runs_dir: RunsDir = None, data_dir: DataDir = None, as_json: Json = False) -> None:
@@ -22,11 +11,12 @@ def paths(runs_dir: RunsDir = None, data_dir: DataDir = None, as_json: Json = Fa
     from platformdirs import user_state_path
 
     from engine.config.presets import user_dir
+    from engine.files import default_cache_dir
 
     places = {
         "runs": runs_dir_of(runs_dir).absolute(),
         "data": data_dir_of(data_dir).absolute(),
-        "cache": cache_dir().absolute(),
+        "cache": default_cache_dir().absolute(),
         "presets": user_dir(),
         "state": user_state_path("mim4dd", appauthor=False),
     }

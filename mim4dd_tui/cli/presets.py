@@ -41,7 +41,7 @@ def presets(
         )
         return
     table(
-        ("preset", "data set", "images/class", "objective", "summary"),
+        ("preset", "data", "IPC", "objective", "summary"),
         [(i.name, i.dataset, str(i.images_per_class), i.objective, first_sentence(i.summary)) for i in found],
         right=(2,),
     )

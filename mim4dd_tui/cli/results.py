@@ -2,6 +2,179 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-def evaluate() -> None: ...
-def export() -> None: ...
+import typer
+
+from engine.errors import DataError
+from mim4dd_tui.cli.failures import UsageError
+from mim4dd_tui.cli.options import (
+    DataDir,
+    Device,
+    Json,
+    Latest,
+    RunsDir,
+    chosen_run,
+    complete_run,
+    locate,
+    runs_dir_of,
+)
+from mim4dd_tui.cli.output import pairs, tell, write_json
+from mim4dd_tui.cli.summary import score as score_text
+
+if TYPE_CHECKING:
+    from engine.artifact import DistilledSet
+
+Format = Literal["npz", "png", "folder", "pt"]
+Which = Literal["best", "last"]
+
+Target = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="[RUN|FILE]",
+        help="A run's name, its folder's path, or a distilled set (.safetensors).",
+        autocompletion=complete_run,
+    ),
+]
+WhichOption = Annotated[
+    Which, typer.Option("--which", help="Of a run: the best iterate, or the last one.", show_default=True)
+]
+
+
+def evaluate(
+    target: Target = None,
+    latest: Latest = False,
+    which: WhichOption = "best",
+    protocol: Annotated[
+        str | None,
+        typer.Option("--protocol", metavar="NAME", help="mtt-1000, paper-300 or quick-100. Default: the set's own."),
+    ] = None,
+    networks: Annotated[
+        int | None, typer.Option("--networks", metavar="N", min=1, help="How many. Default: as many as the run's.")
+    ] = None,
+    seed: Annotated[
+        int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the networks. Default: the run's.")
+    ] = None,
+    runs_dir: RunsDir = None,
+    data_dir: DataDir = None,
+    device: Device = None,
+    as_json: Json = False,
+) -> None:
+    """Train new networks on a distilled set and measure them on the real test images."""
+    path = artifact_path(runs_dir_of(runs_dir), chosen_run(target, latest, "evaluate"), which)
+    from engine.reuse import judge
+
+    item = _load(path)
+    judged = judge(
+        item,
+        protocol=protocol,
+        networks=networks,
+        seed=seed,
+        device=device,
+        data_dir=None if data_dir is None else data_dir.expanduser(),
+        progress=lambda done, of: tell(f"  network {done}/{of}"),
+    )
+    score = judged.score
+    document: dict[str, Any] = {
+        "artifact": path,
+        "fingerprint": item.fingerprint(),
+        "run": item.provenance.get("run"),
+        "iteration": item.provenance.get("iteration"),
+        "accuracy": {
+            "mean": score.mean,
+            "std": score.std,
+            "networks": len(score.accuracies),
+            "accuracies": list(score.accuracies),
+            "protocol": score.protocol,
+            "measured_on": score.measured_on,
+        },
+        "device": judged.device,
+        "seconds": score.seconds,
+    }
+    if as_json:
+        write_json(document)
+    else:
+        pairs([("distilled set", str(path)), ("accuracy", score_text(document["accuracy"]))])
+
+
+def export(
+    target: Target = None,
+    latest: Latest = False,
+    kind: Annotated[
+        Format | None,
+        typer.Option("--format", help="Default: what --output ends in, else npz. folder and png are pictures."),
+    ] = None,
+    place: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="PATH", help="Default: named after the run, in this folder."),
+    ] = None,
+    which: WhichOption = "best",
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """Write a distilled set as npz, as a PNG grid, as a folder of PNGs, or as .pt."""
+    path = artifact_path(runs_dir_of(runs_dir), chosen_run(target, latest, "export"), which)
+    chosen = kind or _format_of(place)
+    if place is None:
+        stem = path.stem if path.stem not in ("best", "last") else f"{path.parent.parent.name}-{path.stem}"
+        place = Path(stem if chosen == "folder" else f"{stem}.{chosen}")
+    if place.exists() and (chosen == "folder" or place.is_dir() or not force):
+        remedy = "choose another --output" + ("" if chosen == "folder" else ", or replace it with --force")
+        raise UsageError(f"{place} exists already: {remedy}")
+    from engine.export import export as write
+
+    item = _load(path)
+    written = write(item, place.absolute(), chosen)
+    if as_json:
+        write_json(
+            {
+                "artifact": path,
+                "fingerprint": item.fingerprint(),
+                "format": chosen,
+                "path": written,
+                "images": len(item),
+                "classes": item.classes,
+            }
+        )
+    else:
+        pairs([("exported", str(written))])
+
+
+def artifact_path(runs_dir: Path, target: str, which: Which) -> Path:
+    """The distilled set that a word names: a file, or a run's best or last one.
+
+    Raises:
+        ConfigError: the run's name is unsafe.
+        DataError: there is no such run or file, or the run has no distilled set yet.
+    """
+    if target.endswith(".safetensors"):
+        path = Path(target).expanduser()
+        if not path.is_file():
+            raise DataError(f"there is no file {path}")
+        return path.absolute()
+    folder = locate(runs_dir, target)
+    path = folder.distilled_path(which)
+    if not path.is_file():
+        raise DataError(
+            f"run {folder.name} has no distilled set yet: the first comes with the first checkpoint "
+            f"(`mim4dd show {folder.name}` says how far it is)"
+        )
+    return path
+
+
+def _format_of(place: Path | None) -> Format:
+    if place is None:
+        return "npz"
+    by_ending: dict[str, Format] = {".npz": "npz", ".png": "png", ".pt": "pt", "": "folder"}
+    ending = place.suffix.lower()
+    if ending not in by_ending:
+        raise UsageError(f"--output {place}: say which --format it is to be: npz, png, folder or pt")
+    return by_ending[ending]
+
+
+def _load(path: Path) -> DistilledSet:
+    from engine.artifact import load_artifact
+
+    return load_artifact(path)

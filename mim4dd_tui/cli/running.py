@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -41,6 +42,14 @@ RESUMABLE = ("queued", "stopped", "failed")
 """States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
 
 
+@dataclass(frozen=True)
+class Places:
+    """Where runs are made and data sets found."""
+
+    runs_dir: Path
+    data_dir: Path
+
+
 def run(
     target: Annotated[
         str,
@@ -52,9 +61,7 @@ def run(
     ],
     changes: Annotated[
         list[str] | None,
-        typer.Option(
-            "--set", metavar="KEY=VALUE", help="Change a setting, e.g. objective.iterations=500. Repeatable."
-        ),
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. objective.iterations=500. Repeatable."),
     ] = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the run.")] = None,
     seeds: Annotated[
@@ -85,18 +92,23 @@ def run(
         raise UsageError("--seed and --seeds exclude each other: use one of them")
     overrides = [*(changes or ()), *([f"execution.device={device}"] if device is not None else [])]
     several = seeds_of(seeds) if seeds is not None else None
-    resolved = [
-        resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])
-    ]
-    places = {"runs_dir": runs_dir_of(runs_dir), "data_dir": data_dir_of(data_dir)}
+    resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
+    places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
     if not (headless or as_json or several) and _dashboard_possible():
         from mim4dd_tui.dashboard import run_dashboard
 
         if seed is not None:
             overrides.append(f"seed={seed}")
-        return run_dashboard(**places, preset=target, autostart=True, overrides=tuple(overrides), name=name)
+        return run_dashboard(
+            runs_dir=places.runs_dir,
+            data_dir=places.data_dir,
+            preset=target,
+            autostart=True,
+            overrides=overrides,
+            name=name,
+        )
     if several is None:
-        document, code = _headless(_starting(resolved[0], name=name, **places))
+        document, code = _headless(_starting(resolved[0], name, places))
         _report(document, as_json)
         return code
     return _one_after_another(resolved, several, name, places, as_json)
@@ -112,16 +124,16 @@ def resume(
 ) -> int:
     """Continue a run from its last checkpoint, to exactly what it would have given without the pause."""
     path = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "resume"), states=RESUMABLE).path
-    places = {"data_dir": data_dir_of(data_dir)}
+    data = data_dir_of(data_dir)
     if not (headless or as_json) and _dashboard_possible():
         from mim4dd_tui.dashboard import run_dashboard
 
-        return run_dashboard(runs_dir=path.parent, **places, attach=path, autostart=True)
+        return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=True)
 
     def work(observer: Callable[[Event], None], control: Control) -> Document:
         from engine.run import resume as resume_run
 
-        return resume_run(path, **places, observer=observer, control=control)
+        return resume_run(path, data_dir=data, observer=observer, control=control)
 
     document, code = _headless(work)
     _report(document, as_json)
@@ -135,15 +147,15 @@ def _dashboard_possible() -> bool:
 
 
 def _starting(
-    resolved: Resolved, *, runs_dir: Path, data_dir: Path, name: str | None
+    resolved: Resolved, name: str | None, places: Places
 ) -> Callable[[Callable[[Event], None], Control], Document]:
     def work(observer: Callable[[Event], None], control: Control) -> Document:
         from engine.run import start
 
         return start(
             resolved.config,
-            runs_dir=runs_dir,
-            data_dir=data_dir,
+            runs_dir=places.runs_dir,
+            data_dir=places.data_dir,
             name=name,
             preset=resolved.preset,
             origins=resolved.origins,
@@ -176,7 +188,7 @@ def _one_after_another(
     resolved: Sequence[Resolved],
     seeds: Sequence[int],
     name: str | None,
-    places: dict[str, Path],
+    places: Places,
     as_json: bool,
 ) -> int:
     """One run a seed; what is finished is reported also where a later one fails or is stopped."""
@@ -185,7 +197,7 @@ def _one_after_another(
     for each, seed in zip(resolved, seeds, strict=True):
         own_name = None if name is None else f"{name}-seed{seed}"
         try:
-            document, code = _headless(_starting(each, name=own_name, **places))
+            document, code = _headless(_starting(each, own_name, places))
         except AbandonedError:
             raise
         except MimError as error:

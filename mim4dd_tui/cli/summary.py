@@ -14,10 +14,9 @@ CHOSEN = {
 }
 
 
-def score(values: Any) -> str:
+def score(values: Any, reason: str = "") -> str:
     """``87.3 ± 0.4 % (mtt-1000, 5 networks)``, or why there is none."""
     if not isinstance(values, dict) or values.get("mean") is None:
-        reason = values.get("reason") if isinstance(values, dict) else None
         return f"- ({reason})" if reason else "-"
     text = percent(values["mean"], values.get("std"))
     details = [str(values["protocol"])] if values.get("protocol") else []
@@ -29,13 +28,17 @@ def score(values: Any) -> str:
 def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """Names and values of what a person wants to know of a run."""
     accuracy = document.get("accuracy")
+
+    def of(key: str) -> str:
+        return score(document.get(key), str(document.get(f"{key}_reason", "")))
+
     lines = [
         ("run", str(document.get("run"))),
         ("state", str(document.get("state")) + (f": {m}" if (m := document.get("message")) else "")),
         ("preset", f"{document.get('preset') or '-'}, seed {document.get('seed')}"),
-        ("accuracy", score(accuracy)),
-        ("random real images", score(document.get("random_selection"))),
-        ("full set", score(document.get("full_set"))),
+        ("accuracy", of("accuracy")),
+        ("random real images", of("random_selection")),
+        ("full set", of("full_set")),
     ]
     if isinstance(accuracy, dict) and accuracy.get("selected_on") in CHOSEN:
         lines.insert(4, ("", CHOSEN[accuracy["selected_on"]]))

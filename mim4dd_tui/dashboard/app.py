@@ -67,7 +67,7 @@ class DashboardApp(App[Leave]):
         self._home = HomeScreen(preset=preset, overrides=overrides)
         self._name = name
         self._autostart = autostart
-        self._attach = attach
+        self._attached = attach
         self._launch_run = launch
         self._signals = signals
 
@@ -84,8 +84,8 @@ class DashboardApp(App[Leave]):
             self._listen()
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
-        if self._attach is not None:
-            self.call_after_refresh(self.open_run, RunFolder(self._attach.absolute()))
+        if self._attached is not None:
+            self.call_after_refresh(self.open_run, RunFolder(self._attached.absolute()))
         elif self._autostart:
             self.call_after_refresh(self._home.start_wanted)
 
@@ -98,7 +98,7 @@ class DashboardApp(App[Leave]):
         loop.add_signal_handler(signal.SIGTERM, self._terminated)
 
     def _hung_up(self) -> None:
-        """The terminal is gone. Nothing may be written to it again, so its descriptors lead nowhere from now on."""
+        """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now."""
         nowhere = os.open(os.devnull, os.O_RDWR)
         for descriptor in (0, 1, 2):
             os.dup2(nowhere, descriptor)
@@ -210,7 +210,7 @@ class DashboardApp(App[Leave]):
         self.push_screen(QuitScreen(name), self._answered)
 
     def action_interrupt(self) -> None:
-        """Ctrl-C: the first asks, the second stops with a checkpoint, the third leaves while that is written."""
+        """Ctrl-C: first ask, then stop with a checkpoint, then leave while that is still being written."""
         session = self.session
         if isinstance(self.screen, QuitScreen):
             self.screen.action_answer("stop")

@@ -8,7 +8,6 @@ from pathlib import Path
 
 from engine.config.schema import CLASSES, Config
 from engine.errors import MimError
-from engine.files import read_json_object
 from engine.runs.folder import RunFolder, list_runs
 from mim4dd_tui.plain import duration
 
@@ -35,6 +34,13 @@ class RunInfo:
         return self.folder.name
 
     @property
+    def label(self) -> str:
+        """A short name: preset and seed where the folder's name says no more, else that name."""
+        if self.preset and self.name.startswith(f"{self.preset}-s{self.seed}-"):
+            return self.preset if not self.seed else f"{self.preset} s{self.seed}"
+        return self.name
+
+    @property
     def resumable(self) -> bool:
         """Whether it can be continued."""
         return self.state in ("stopped", "failed") or (self.state == "queued" and not self.elsewhere)
@@ -45,7 +51,7 @@ def read_run(folder: RunFolder) -> RunInfo:
     status = folder.status()
     if status is None:
         return RunInfo(folder, "failed", "", None, 0, 0, None, 0, 0, "its status file is missing or damaged", False)
-    alive = status.liveness() == "alive"
+    alive = status.liveness() == "live"
     message = status.message
     if status.liveness() == "crashed":
         message = message or "its process is gone; it can be resumed from its last checkpoint"
@@ -99,21 +105,18 @@ def describe_work(config: Config) -> str:
 
 
 def describe_cost(config: Config, runs: list[RunInfo]) -> str:
-    """How long it takes here, from what runs of the same work took on this machine; else that it is not known yet."""
+    """How long it takes here, from a finished run of the same work; else that it is not known yet."""
     for info in runs:
-        if info.state != "done":
-            continue
-        result = read_json_object(info.folder.result_file) or {}
-        seconds = result.get("seconds")
-        if not isinstance(seconds, (int, float)):
+        seconds = info.heartbeat - info.started
+        if info.state != "done" or seconds <= 0:
             continue
         try:
             other = info.folder.config()
         except MimError:
             continue
         if _same_work(config, other):
-            return f"about {duration(float(seconds))} here, as {info.name} took"
-    return "time not known until this machine has run it"
+            return f"about {duration(seconds)} here, as {info.name} took"
+    return "time not known until it has run here"
 
 
 def _same_work(a: Config, b: Config) -> bool:
@@ -127,7 +130,7 @@ def _same_work(a: Config, b: Config) -> bool:
 def age(moment: float, now: float | None = None) -> str:
     """How long ago, in one unit."""
     seconds = max(0.0, (time.time() if now is None else now) - moment)
-    for unit, name in ((86400.0, "d"), (3600.0, "h"), (60.0, "min")):
+    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
         if seconds >= unit:
-            return f"{seconds / unit:.0f} {name}"
-    return "now"
+            return f"{seconds / unit:.0f} {name} ago"
+    return "just now"

@@ -58,8 +58,7 @@ KEYS: tuple[Key, ...] = (
     Key("home", "D", "duplicate", "copy", "Take the chosen run's settings into a new one.", "D"),
     Key("home", "l", "show_live", "live run", "Back to the run that is going on."),
     # settings
-    Key("settings", "slash", "search", "search", "Show only settings whose name or meaning has the words typed.",
-        "/", footer=True),
+    Key("settings", "slash", "search", "search", "Show only settings with the words typed.", "/", footer=True),
     Key("settings", "u", "undo", "undo", "Back to the preset's value."),
     Key("settings", "U", "undo_all", "undo all", "Back to the preset in every setting.", "U"),
     Key("settings", "c", "only_changed", "changed", "Show only what differs from the preset."),
@@ -86,7 +85,7 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "W", "plot('rougher')", "rougher", "Smooth less.", "W"),
     Key("plot", "plus,equals_sign", "plot('in')", "zoom in", "Zoom in around the cursor.", "+"),
     Key("plot", "minus", "plot('out')", "zoom out", "Zoom out.", "-"),
-    Key("plot", "h,left", "plot('left')", "left", "Move the cursor left; when zoomed, the view follows.", "h ←"),
+    Key("plot", "h,left", "plot('left')", "left", "Move the cursor left; a zoomed view follows.", "h ←"),
     Key("plot", "l,right", "plot('right')", "right", "Move the cursor right.", "l →"),
     Key("plot", "H", "plot('far_left')", "far left", "Move the cursor ten columns left.", "H"),
     Key("plot", "L", "plot('far_right')", "far right", "Move the cursor ten columns right.", "L"),
@@ -94,10 +93,9 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone, or all again."),
     # pictures
     Key("pictures", "comma", "scrub(-1)", "earlier", "The snapshot before.", ","),
-    Key("pictures", "full_stop", "scrub(1)", "later", "The next snapshot; the last one follows the run.", "."),
+    Key("pictures", "full_stop", "scrub(1)", "later", "The next snapshot; the last follows the run.", "."),
     Key("pictures", "less_than_sign", "scrub(-1000000)", "first", "The first snapshot.", "<"),
-    Key("pictures", "greater_than_sign", "scrub(1000000)", "newest", "The newest snapshot, and those to come.",
-        ">"),
+    Key("pictures", "greater_than_sign", "scrub(1000000)", "newest", "The newest snapshot, and what follows.", ">"),
     Key("pictures", "n", "pictures_page(1)", "more images", "Further images, where not all fit."),
     Key("pictures", "N", "pictures_page(-1)", "images before", "The images before.", "N"),
     # log

@@ -6,8 +6,10 @@ Both are polled by the interface's timer for what is new, take the same requests
 from __future__ import annotations
 
 import threading
+import traceback
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,6 +20,9 @@ from engine.events import Event, Observer, RunStarted
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
+
+TRACEBACK = "traceback.txt"
+"""File of the run folder that keeps the traceback of an unforeseen error."""
 
 Request = Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
 
@@ -90,7 +95,7 @@ class Session(Protocol):
 
 
 class EngineSession:
-    """A run in a thread of this process. The observer only appends to a queue; nothing waits for the interface."""
+    """A run in a thread of this process. The observer only appends to a queue and never waits."""
 
     def __init__(self, order: Order, launch: Launch) -> None:
         self.order = order
@@ -114,6 +119,14 @@ class EngineSession:
             self.result = self._launch(self.order, self._observe, self.control)
         except BaseException as error:  # the interface shows it; a thread has nobody above it
             self._error = error
+            if not isinstance(error, MimError):
+                self._keep_traceback(error)
+
+    def _keep_traceback(self, error: BaseException) -> None:
+        """An error nobody foresaw: its traceback goes beside the journal, where a report can take it from."""
+        if self._path is not None and self._path.is_dir():
+            with suppress(OSError):
+                (self._path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
 
     def _observe(self, event: Event) -> None:
         if isinstance(event, RunStarted) and self._path is None:
@@ -176,7 +189,7 @@ class FolderSession:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
-        self._reader = JournalReader(folder.journal_file)
+        self._reader = JournalReader(folder.journal_path)
         self._error: BaseException | None = None
 
     @property
@@ -188,7 +201,7 @@ class FolderSession:
     def running(self) -> bool:
         """Whether another process works on it, by its heartbeat."""
         status = self.folder.status()
-        return status is not None and status.liveness() == "alive"
+        return status is not None and status.liveness() == "live"
 
     @property
     def owned(self) -> bool:
@@ -210,4 +223,4 @@ class FolderSession:
 
     def request(self, what: Request) -> None:
         """Leave the request in the run folder; its process looks there several times a second."""
-        post(self.folder.control, what)
+        post(self.folder.control_path, what)

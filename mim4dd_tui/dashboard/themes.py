@@ -1,11 +1,12 @@
 """Themes: dark, light, safe for colour-blind eyes, and the terminal's own palette.
 
-Each names its curves' colours (``series-1`` ... ``series-8``) beside Textual's own, so that curves, legends and
-numbers agree.
+Each names its curves' colours (``series-1`` ... ``series-8``) beside Textual's own, so that curves, legends
+and numbers agree.
 """
 
 from __future__ import annotations
 
+from textual.color import Color
 from textual.theme import Theme
 
 SERIES = 8
@@ -16,21 +17,25 @@ def _series(*colours: str) -> dict[str, str]:
     return {f"series-{index}": colour for index, colour in enumerate(colours, 1)}
 
 
-_QUIET = {
-    "footer-key-foreground": "$primary",
-    "footer-background": "$background",
-    "footer-description-foreground": "$text-muted",
-    "footer-key-background": "$background",
-    "footer-description-background": "$background",
-    "footer-item-background": "$background",
-    "block-cursor-background": "$primary 30%",
-    "block-cursor-foreground": "$foreground",
-    "block-cursor-text-style": "none",
-    "block-cursor-blurred-background": "$primary 12%",
-    "block-cursor-blurred-foreground": "$foreground",
-    "block-cursor-blurred-text-style": "none",
-    "input-selection-background": "$primary 35%",
-}
+def _quiet(primary: str, background: str, foreground: str) -> dict[str, str]:
+    """A flat footer, and a list cursor that is a tint instead of a bar."""
+    on = Color.parse(background)
+    tint, faint = (on.blend(Color.parse(primary), share).hex for share in (0.32, 0.14))
+    muted = on.blend(Color.parse(foreground), 0.62).hex
+    cursor = {
+        f"block-cursor{state}-{part}": value
+        for state, back in (("", tint), ("-blurred", faint))
+        for part, value in (("background", back), ("foreground", foreground), ("text-style", "none"))
+    }
+    footer = {f"footer-{part}background": background for part in ("", "key-", "description-", "item-")}
+    return {
+        **cursor,
+        **footer,
+        "footer-key-foreground": primary,
+        "footer-description-foreground": muted,
+        "input-selection-background": tint,
+    }
+
 
 DARK = Theme(
     name="mim4dd-dark",
@@ -46,7 +51,7 @@ DARK = Theme(
     panel="#222838",
     dark=True,
     variables={
-        **_QUIET,
+        **_quiet("#7aa2f7", "#12151d", "#c8d0e8"),
         **_series("#7aa2f7", "#e0af68", "#9ece6a", "#bb9af7", "#5fc9c9", "#f7768e", "#c0a36e", "#8a93b0"),
     },
 )
@@ -64,7 +69,7 @@ LIGHT = Theme(
     panel="#e4e1d9",
     dark=False,
     variables={
-        **_QUIET,
+        **_quiet("#2f5fc4", "#fbfaf7", "#232838"),
         **_series("#2f5fc4", "#b3690a", "#3f7d20", "#8340b0", "#0d7a86", "#c0303f", "#7a6320", "#5c6480"),
     },
 )
@@ -83,7 +88,7 @@ SAFE = Theme(
     panel="#262b30",
     dark=True,
     variables={
-        **_QUIET,
+        **_quiet("#56b4e9", "#101214", "#e4e6ea"),
         **_series("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#b0b0b0"),
     },
 )

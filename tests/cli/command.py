@@ -27,9 +27,7 @@ def environment(**changes: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT)} | changes
 
 
-def mim4dd(
-    *arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, wait: float = 120
-) -> Ended:
+def mim4dd(*arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, wait: float = 120) -> Ended:
     """Run ``mim4dd ARGUMENTS`` without a terminal."""
     with subprocess.Popen(
         [*COMMAND, *arguments],

@@ -57,9 +57,7 @@ def test_a_failure_after_finished_work_reports_both(failing: Any, capsys: pytest
     assert document == {"error": "gone", "kind": "DataError", "exit_code": 3, "runs": [{"run": "a"}]}
 
 
-def test_a_bug_gives_a_short_message_and_a_crash_log(
-    failing: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_bug_gives_a_short_message_and_a_crash_log(failing: Any, capsys: pytest.CaptureFixture[str]) -> None:
     failing(ZeroDivisionError("by zero"))
     assert main(["runs", "--json"]) == 1
     out, err = capsys.readouterr()
@@ -83,9 +81,7 @@ def test_a_bug_gives_a_short_message_and_a_crash_log(
     ],
     ids=" ".join,
 )
-def test_wrong_usage_ends_with_2_and_tells_why(
-    arguments: list[str], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_wrong_usage_ends_with_2_and_tells_why(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert main(arguments) == 2
     out, err = capsys.readouterr()
     assert out == ""

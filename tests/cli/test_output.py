@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -65,7 +66,7 @@ def test_a_terminal_table_fits_its_width() -> None:
     env = environment(COLUMNS="60", TERM="xterm-256color", NO_COLOR="1")
     command = [sys.executable, "-c", program]
     done = subprocess.run(command, capture_output=True, text=True, env=env, check=True, timeout=60)
-    lines = done.stderr.splitlines()
+    lines = re.sub(r"\x1b\[\d*m", "", done.stderr).splitlines()
     assert len(lines) > 5
     assert max(len(line) for line in lines) <= 60
     assert "".join(lines).count("many") == 20

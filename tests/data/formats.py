@@ -51,15 +51,11 @@ def write(name: str, data_dir: Path, form: int = BINARY) -> Written:
     for split, files in (("train", layout.train), ("test", layout.test)):
         pixels, labels = content(name, split)
         if layout.form == "idx":
-            (folder / files[0].name).write_bytes(
-                struct.pack(">4I", 2051, len(labels), 28, 28) + pixels.tobytes()
-            )
+            (folder / files[0].name).write_bytes(struct.pack(">4I", 2051, len(labels), 28, 28) + pixels.tobytes())
             (folder / files[1].name).write_bytes(struct.pack(">2I", 2049, len(labels)) + labels.tobytes())
         elif layout.form == "mat":
             digits = np.where(labels == 0, 10, labels)[:, None].astype(np.uint8)
-            savemat(
-                folder / files[0].name, {"X": pixels.transpose(2, 3, 1, 0), "y": digits}, do_compression=True
-            )
+            savemat(folder / files[0].name, {"X": pixels.transpose(2, 3, 1, 0), "y": digits}, do_compression=True)
         else:
             parts = zip(files, np.split(pixels, len(files)), np.split(labels, len(files)), strict=True)
             for file, some_pixels, some_labels in parts:

@@ -171,9 +171,7 @@ def test_settings_reach_the_transformation() -> None:
     still = Augmentation(flip=0, scale=1, rotate=0, crop=0, cutout=0, brightness=0, saturation=0, contrast=0)
     for op in ("crop", "cutout", "flip", "scale", "rotate"):
         augment = Augment(still.model_copy(update={"strategy": op}), shape)
-        torch.testing.assert_close(
-            augment(images, augment.draw(6, generator())), images, rtol=1e-5, atol=1e-5
-        )
+        torch.testing.assert_close(augment(images, augment.draw(6, generator())), images, rtol=1e-5, atol=1e-5)
     always = Augment(Augmentation(strategy="flip", flip=1), shape)
     assert torch.equal(always(images, always.draw(6, generator())), images.flip(3))
 
@@ -220,6 +218,4 @@ def test_compiles_whole(op: str) -> None:
         found: Tensor = torch.func.grad(lambda y: augment(y, draw).square().sum())(x)
         return found
 
-    torch.testing.assert_close(
-        torch.compile(gradient, fullgraph=True)(images), gradient(images), rtol=1e-4, atol=1e-4
-    )
+    torch.testing.assert_close(torch.compile(gradient, fullgraph=True)(images), gradient(images), rtol=1e-4, atol=1e-4)

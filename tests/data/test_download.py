@@ -177,8 +177,7 @@ def test_the_next_address_is_tried(server: Server, tmp_path: Path) -> None:
     layouts = publish("svhn", server, write("svhn", tmp_path / "published"))
     layout = layouts["svhn"][0]
     archives = tuple(
-        dataclasses.replace(archive, urls=(f"{server.address}/gone", *archive.urls))
-        for archive in layout.archives
+        dataclasses.replace(archive, urls=(f"{server.address}/gone", *archive.urls)) for archive in layout.archives
     )
     raw = load("svhn", tmp_path / "mine", layouts={"svhn": (dataclasses.replace(layout, archives=archives),)})
     assert raw.official

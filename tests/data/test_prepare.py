@@ -113,9 +113,7 @@ def test_validation_takes_the_share_of_every_class(digits: RawSet) -> None:
     raw = unbalanced()
     assert counts(raw.train.labels[split(raw, Data(validation=0.1), seed=0).validation], 3) == [5, 3, 1]
     assert real.validation_images is not None
-    assert torch.equal(
-        real.validation_images, real.transform.forward(digits.train.pixels[real.split.validation])
-    )
+    assert torch.equal(real.validation_images, real.transform.forward(digits.train.pixels[real.split.validation]))
 
 
 def test_limits_draw_by_class(digits: RawSet) -> None:

@@ -268,9 +268,7 @@ def test_svhn_without_its_variables(tmp_path: Path) -> None:
         read(written, "svhn", unofficial=True)
 
 
-def test_unofficial_files_need_the_users_word_and_say_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_unofficial_files_need_the_users_word_and_say_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     written = write("svhn", tmp_path)
     with pytest.raises(DataError, match="expected e26dedcc434d2e4c54c9b2d4a06d8373"):
         load("svhn", tmp_path, download=False)
@@ -324,9 +322,7 @@ def test_find_digits() -> None:
     assert found.is_file()
 
 
-def test_the_data_directory_comes_from_the_environment(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_data_directory_comes_from_the_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("MIM4DD_DATA_DIR", str(tmp_path))
     assert default_data_dir() == tmp_path
     written = write("mnist", tmp_path)
@@ -357,9 +353,7 @@ def test_the_fingerprint_covers_every_array() -> None:
 def test_layouts_agree_with_torchvision() -> None:
     from torchvision.datasets import CIFAR10, CIFAR100, MNIST, SVHN
 
-    archives = {
-        archive.urls[0].rsplit("/", 1)[-1]: archive.md5 for archive in LAYOUTS["mnist"][BINARY].archives
-    }
+    archives = {archive.urls[0].rsplit("/", 1)[-1]: archive.md5 for archive in LAYOUTS["mnist"][BINARY].archives}
     assert archives == dict(MNIST.resources)
     for name, cls in (("cifar10", CIFAR10), ("cifar100", CIFAR100)):
         layout = LAYOUTS[name][PICKLED]

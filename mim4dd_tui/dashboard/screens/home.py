@@ -14,7 +14,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.load import PresetInfo, list_presets, resolve
+from engine.config.load import list_presets, resolve
+from engine.config.presets import PresetInfo
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog
@@ -27,6 +28,10 @@ from mim4dd_tui.plain import percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
+
+
+DEFAULT = "digits-ipc1"
+"""Preset chosen at first."""
 
 
 class HomeScreen(Screen[None]):
@@ -78,7 +83,7 @@ class HomeScreen(Screen[None]):
         banner = Text("mim4dd", style="bold")
         banner.append("  a data set distilled into a few images", style="dim")
         self.query_one("#banner", Static).update(banner)
-        self._presets = {info.name: info for info in list_presets()}
+        self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
         presets = self.query_one("#presets", OptionList)
         presets.add_options([Option(self._preset_row(info), id=name) for name, info in self._presets.items()])
         names = list(self._presets)
@@ -91,7 +96,7 @@ class HomeScreen(Screen[None]):
 
     @staticmethod
     def _default(names: list[str]) -> int:
-        return names.index("digits-ipc1") if "digits-ipc1" in names else 0
+        return names.index(DEFAULT) if DEFAULT in names else 0
 
     def on_screen_resume(self) -> None:
         """Runs may have come or gone."""
@@ -142,7 +147,8 @@ class HomeScreen(Screen[None]):
         row.append(mark + " ", style=style)
         if info.accuracy is not None:
             row.append(f"{info.accuracy * 100:4.1f} ", style="bold")
-        row.append(info.name)
+        row.append(info.label)
+        row.append(f"  {catalog.age(info.started)}" if info.started else "", style="dim")
         return row
 
     # ---- what is chosen
@@ -180,6 +186,7 @@ class HomeScreen(Screen[None]):
     def _describe(self) -> None:
         on_run = self.query_one("#runs").has_focus and self._run is not None
         self.query_one(SettingsForm).display = not on_run
+        self.query_one("#summary").set_class(on_run, "-run")
         if on_run and self._run is not None:
             self.query_one("#summary", Static).update(self._run_text(self._run))
         elif self._preset is not None:
@@ -218,7 +225,7 @@ class HomeScreen(Screen[None]):
         if info.seed is not None:
             rows.append(("seed", str(info.seed)))
         if info.heartbeat:
-            rows.append(("last sign", catalog.age(info.heartbeat) + (" ago" if info.state != "running" else "")))
+            rows.append(("last sign", catalog.age(info.heartbeat)))
         for label, value in rows:
             text.append(f"{label:<12}", style="dim")
             text.append(value + "\n")
@@ -325,3 +332,8 @@ class HomeScreen(Screen[None]):
         """From the settings or the runs back to the presets."""
         if not isinstance(self.focused, Input):
             self.action_presets()
+
+
+def _quickest(info: PresetInfo) -> tuple[bool, bool, bool]:
+    """Order of the list: one's own presets, then what is small enough for any machine, then the published ones."""
+    return info.builtin, info.dataset != "digits", not info.name.endswith("-small")

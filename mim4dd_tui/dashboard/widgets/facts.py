@@ -15,6 +15,10 @@ Fact = tuple[str, str, int]
 """Name, value, and the ink of the curve it belongs to (0 for none)."""
 
 
+LABEL = 11
+"""Columns of a name."""
+
+
 class FactsPane(Widget):
     """Facts in as many columns as fit; the first ones are the most important."""
 
@@ -41,8 +45,8 @@ class FactsPane(Widget):
 
     def _fact(self, fact: Fact, width: int, inks: Inks) -> list[Segment]:
         name, value, ink = fact
-        name = name[:13].ljust(14)
-        value = value[: max(0, width - 15)]
+        name = name[: LABEL - 1].ljust(LABEL)
+        value = value[: max(0, width - LABEL - 1)]
         style = inks.of(ink) if ink else inks.base
         rest = max(0, width - len(name) - cell_len(value))
         return [

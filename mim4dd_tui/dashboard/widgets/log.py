@@ -44,6 +44,10 @@ class LogPane(Vertical):
         """No filter yet."""
         self.query_one("#log-filter").display = False
 
+    def on_resize(self) -> None:
+        """Another height shows the end again."""
+        self.call_after_refresh(self.query_one(RichLog).scroll_end, animate=False)
+
     def add(self, lines: list[Line]) -> None:
         """Append lines."""
         self._all = (self._all + lines)[-MOST:]

@@ -14,13 +14,11 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from mim4dd_tui.dashboard.ink import Inks
-from mim4dd_tui.plots.draw import Drawing, draw
+from mim4dd_tui.plots.draw import DIM, Drawing, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
 
-Move = Literal[
-    "log_y", "log_x", "smoother", "rougher", "in", "out", "left", "right", "far_left", "far_right", "reset"
-]
+Move = Literal["log_y", "log_x", "smoother", "rougher", "in", "out", "left", "right", "far_left", "far_right", "reset"]
 SMOOTHING = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
 """Steps of the smoothing key."""
 STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
@@ -115,7 +113,7 @@ class PlotPane(Widget, can_focus=True):
         place = self.viewport.cursor
         for series in self._figure.series:
             index = _nearest(series, place)
-            if index is not None:
+            if index is not None and not (series.ink >= DIM and not series.name):
                 value = short(float(series.y[index]), percent=self._figure.percent)
                 if series.band is not None:
                     half = (series.band.high[index] - series.band.low[index]) / 2

@@ -1,4 +1,4 @@
-"""The settings form, made from the schema: values with their origins, and an editor that checks as you type."""
+"""The settings form, made from the schema: values, their origins, and an editor that checks as you type."""
 
 from __future__ import annotations
 
@@ -61,9 +61,7 @@ class SettingsForm(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._fields: dict[str, FieldInfo] = {
-            field.key: field for field in fields() if field.key != "summary"
-        }
+        self._fields: dict[str, FieldInfo] = {field.key: field for field in fields() if field.key != "summary"}
         self._origins: Mapping[str, str] = {}
         self.base = Config()
         self.config = self.base
@@ -141,7 +139,7 @@ class SettingsForm(Vertical):
             field_list.set_options(options)
         keys = [option.id for option in options]
         if keys:
-            field_list.highlighted = keys.index(chosen) if chosen in keys else min(1, len(keys) - 1)
+            field_list.highlighted = keys.index(chosen) if chosen is not None and chosen in keys else min(1, len(keys) - 1)
         self._title()
         self._edit(self.chosen)
 
@@ -213,7 +211,7 @@ class SettingsForm(Vertical):
         self.query_one("#settings-verdict", Static).update(Text(text))
 
     def _try(self, text: str) -> Config | None:
-        """The configuration with the text taken for the chosen setting; None (and the reason shown) if wrong."""
+        """The configuration with the text for the chosen setting; None (and the reason shown) if wrong."""
         key = self.chosen
         if key is None:
             return None
@@ -314,8 +312,4 @@ def _rich(colour: str) -> str:
 
 def _reason(message: str, key: str) -> str:
     """The error without the key's name, which stands beside it anyway."""
-    text = message.strip()
-    for prefix in (f"{key}:", f"{key} "):
-        if text.startswith(prefix):
-            text = text[len(prefix) :].strip()
-    return text
+    return message.partition(f"{key}: ")[2].strip() or message.strip()

@@ -1,0 +1,128 @@
+"""Judging a distilled set after its run, from its file alone: network, data and whitening are those it carries."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from pydantic import ValidationError
+
+from engine import evaluation, execution
+from engine.artifact import DistilledSet
+from engine.config.load import changed
+from engine.config.schema import Config
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet, split
+from engine.data.sources import load
+from engine.data.types import RawSet
+from engine.errors import ConfigError, DataError
+from engine.networks import ConvNet
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A score and the device it was measured on."""
+
+    score: evaluation.Score
+    device: str
+
+
+def config_of(item: DistilledSet) -> Config:
+    """The configuration a distilled set was made with.
+
+    Raises:
+        DataError: the file does not carry one.
+    """
+    try:
+        return Config.model_validate(item.provenance["config"])
+    except (KeyError, ValidationError) as error:
+        raise DataError(
+            f"the distilled set does not say with which configuration it was made, so it cannot be evaluated: {error}"
+        ) from None
+
+
+def judge(
+    item: DistilledSet,
+    *,
+    protocol: str | None = None,
+    networks: int | None = None,
+    seed: int | None = None,
+    device: str | None = None,
+    data_dir: Path | None = None,
+    tick: Callable[[], None] = lambda: None,
+    progress: Callable[[int, int], None] | None = None,
+) -> Judgement:
+    """Train networks on a distilled set and measure them on the real test images.
+
+    With protocol, seed and device left as they were, the first networks are those of the run's own final
+    evaluation, to the bit on the CPU; more networks add to them.
+
+    Args:
+        protocol: a name in ``engine.evaluation.PROTOCOLS``; the set's own by default.
+        networks: how many; as many as the run's evaluation by default.
+        seed: of the networks; the run's by default.
+        device: as ``execution.device``; the run's own setting by default.
+        data_dir: where the data set is found or downloaded to.
+
+    Raises:
+        ConfigError: there is no such protocol or device.
+        DataError: the data set cannot be had, or is not the one the set was made from.
+    """
+    config = config_of(item)
+    if device is not None:
+        config = changed(config, {"execution.device": device})
+    name = protocol or item.protocol or config.evaluation.protocol
+    if name not in evaluation.PROTOCOLS:
+        raise ConfigError(f"there is no protocol {name!r}; allowed are {', '.join(evaluation.PROTOCOLS)}")
+    resolved = execution.resolve(config)
+    torch.set_num_threads(resolved.threads)
+    raw = load(config.data.name, data_dir, tick=tick)
+    real = _test_set(item, raw, config, torch.device(resolved.device))
+    score = evaluation.evaluate(
+        item.pixels.to(resolved.device),
+        item.labels.to(resolved.device),
+        item.step_size,
+        net=ConvNet(config.network, real.shape, real.classes),
+        real=real,
+        protocol=name,
+        networks=networks or config.evaluation.networks,
+        augment=Augment(config.augmentation, real.shape),
+        seed=config.seed if seed is None else seed,
+        purpose=("final",),
+        tick=tick,
+        progress=progress,
+    )
+    return Judgement(score, resolved.device)
+
+
+def _test_set(item: DistilledSet, raw: RawSet, config: Config, device: torch.device) -> RealSet:
+    """The real test images under the distilled set's own transform; nothing is fitted anew."""
+    if item.transform.shape != raw.shape or item.classes != raw.classes:
+        raise DataError(
+            f"the distilled set has images of shape {item.transform.shape} in {item.classes} classes, but "
+            f"{raw.name} has {raw.shape} in {raw.classes}"
+        )
+    chosen = split(raw, config.data, seed=config.experts.seed)
+    transform = item.transform.to(device)
+    nothing = torch.empty(0, *raw.shape, device=device)
+    return RealSet(
+        train_images=nothing,
+        train_labels=torch.empty(0, dtype=torch.int64, device=device),
+        test_images=transform.forward(raw.test.pixels[chosen.test].to(device)),
+        test_labels=raw.test.labels[chosen.test].to(device),
+        validation_images=None,
+        validation_labels=None,
+        readout_images=None,
+        readout_labels=None,
+        transform=transform,
+        classes=raw.classes,
+        class_names=raw.class_names,
+        shape=raw.shape,
+        fingerprint=raw.fingerprint,
+        class_indices=[],
+        split=chosen,
+        official=raw.official,
+        notes=raw.notes,
+    )

@@ -1,0 +1,161 @@
+"""From a run's history to the figures and facts of the run screen. Pure: no widget, no terminal."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+import numpy as np
+
+from engine.events import Evaluation
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.widgets.facts import Fact
+from mim4dd_tui.plain import percent
+from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
+from mim4dd_tui.plots.scale import short
+
+OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP = 1, 2, 3, 5, 8, 4, 7, 6
+"""Inks: one meaning, one colour, on all curves and in all numbers."""
+
+LAYERS = (5, 6, 7, 8)
+"""Inks of the single layers' bounds."""
+
+
+def _arrays(history: RunHistory, name: str) -> tuple[Floats, Floats]:
+    series = history.series.get(name)
+    if series is None:
+        empty = np.empty(0)
+        return empty, empty
+    return np.array(series.iterations, dtype=float), np.array(series.values, dtype=float)
+
+
+def _curve(history: RunHistory, name: str, label: str, ink: int) -> list[Series]:
+    x, y = _arrays(history, name)
+    return [Series(label, x, y, ink)] if len(x) else []
+
+
+def losses(history: RunHistory) -> Figure:
+    """Objective on the left axis, contrastive loss on the right; before the first iteration the experts' loss."""
+    if not history.iteration and history.experts:
+        return experts_loss(history)
+    series = _curve(history, "objective", "objective", OBJECTIVE)
+    x, y = _arrays(history, "nce")
+    if len(x):
+        # first, so that the objective is drawn over it
+        series.insert(0, Series("nce", x, y, NCE, side="right" if series else "left"))
+    return Figure(tuple(series), empty="no iteration yet")
+
+
+def experts_loss(history: RunHistory) -> Figure:
+    """Every expert's training loss over its epochs; the newest is drawn strongest."""
+    newest = max(history.experts)
+    series = []
+    for number, expert in sorted(history.experts.items())[-24:]:
+        epochs = np.array(expert.loss.iterations, dtype=float)
+        values = np.array(expert.loss.values, dtype=float)
+        name = f"expert {number + 1}" if number == newest else ""
+        series.append(Series(name, epochs, values, OBJECTIVE if number == newest else OBJECTIVE + 100))
+    return Figure(tuple(s for s in series if len(s.x)), empty="no epoch yet")
+
+
+def information(history: RunHistory) -> Figure:
+    """The bound on the mutual information in nats, below its ceiling log C; single layers fainter."""
+    series = []
+    layers = sorted(name for name in history.series if name.startswith("bound."))
+    if len(layers) > 1:
+        for ink, name in zip(LAYERS, layers, strict=False):
+            x, y = _arrays(history, name)
+            series.append(Series("", x, y, ink + 100))
+    series += _curve(history, "bound", "MI bound", BOUND)
+    ceiling = history.series.get("ceiling")
+    levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
+    return Figure(tuple(series), levels, y_floor=0.0, empty="no bound read yet")
+
+
+def accuracy(history: RunHistory) -> Figure:
+    """Live accuracy with its deviation, between random selection and the full set."""
+    x, mean = _arrays(history, "accuracy")
+    deviations = history.series.get("accuracy_std")
+    known = dict(deviations.points()) if deviations else {}
+    spread = np.array([known.get(int(i), math.nan) for i in x])
+    half = np.where(np.isfinite(spread), spread, 0.0)
+    series = []
+    if len(x):
+        series.append(Series("", x, mean, ACCURACY, band=Band(mean - half, mean + half), markers=True))
+    levels = []
+    for label, event, ink in (
+        ("random", history.random_selection, RANDOM),
+        ("full", history.full_set, FULL),
+    ):
+        if event is not None and math.isfinite(event.mean):
+            levels.append(Level(label, event.mean, ink))
+    return Figure(
+        tuple(series),
+        tuple(levels),
+        percent=True,
+        empty="no evaluation yet",
+        extent=(0.0, float(max(1, history.iteration))),
+    )
+
+
+def ratio(history: RunHistory) -> Figure:
+    """Norm of the contrastive gradient over the objective's, on the pixels."""
+    return Figure(tuple(_curve(history, "gradient_ratio", "", RATIO)), empty="no iteration yet")
+
+
+def step_size(history: RunHistory) -> Figure:
+    """The student's learned step size."""
+    return Figure(tuple(_curve(history, "step_size", "", STEP)), empty="no iteration yet")
+
+
+def speed(history: RunHistory) -> Figure:
+    """Seconds an iteration takes."""
+    return Figure(tuple(_curve(history, "seconds", "", OBJECTIVE)), empty="no iteration yet")
+
+
+FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
+    "losses": ("loss", losses),
+    "information": ("information", information),
+    "accuracy": ("accuracy", accuracy),
+    "ratio": ("NCE / objective gradient", ratio),
+    "step_size": ("step size", step_size),
+    "speed": ("seconds an iteration", speed),
+}
+"""Panes by name: heading and figure."""
+
+
+def _score(event: Evaluation | None) -> str:
+    return "-" if event is None else percent(event.mean, event.std)
+
+
+def _last(history: RunHistory, name: str) -> float | None:
+    series = history.series.get(name)
+    return None if series is None else series.last
+
+
+def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
+    """The numbers that matter, most important first. ``memory`` in MiB, where it is measured here."""
+    best, last = history.best, history.last
+    bound, ceiling = _last(history, "bound"), _last(history, "ceiling")
+    execution = history.started.execution if history.started is not None else {}
+    used = _last(history, "memory") or memory
+    information_text = "-" if bound is None else f"{bound:.2f}/{ceiling or math.nan:.2f} nats"
+    device = str(execution.get("device", "-"))
+    if execution.get("threads") and device == "cpu":
+        device += f", {execution['threads']} threads"
+    gradient = _last(history, "gradient_ratio")
+    step = _last(history, "step_size")
+    return (
+        ("best", _score(best), ACCURACY),
+        ("random", _score(history.random_selection), 0),
+        ("MI bound", information_text, BOUND),
+        ("memory", "-" if used is None else f"{used:,.0f} MiB", 0),
+        ("newest", _score(last), 0),
+        ("full set", _score(history.full_set), 0),
+        ("NCE/obj.", "-" if gradient is None else short(gradient), 0),
+        ("device", device, 0),
+        ("step size", "-" if step is None else short(step), 0),
+        ("protocol", best.protocol if best is not None else "-", 0),
+        ("chosen on", best.selected_on if best is not None else "-", 0),
+        ("precision", str(execution.get("precision", "-")), 0),
+    )
