@@ -15,9 +15,15 @@ The public surface; heavy modules load on first use, so that importing this pack
 from __future__ import annotations
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 __version__ = "0.1.0"
+
+# OpenMP's threads spin while they wait, by default. With another busy process on the machine (a shared server,
+# the interface's own thread) a step on two threads then takes ten times as long or more; waiting passively
+# costs next to nothing on an idle one. Read when torch is loaded, so it has to be said before.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 if TYPE_CHECKING:
     from engine.artifact import DistilledSet, load_artifact

@@ -29,6 +29,10 @@ COMPILE_PAYS = 5e13
 about a third of a time that is a minute for each 2e12 (measured eager on two AVX-512 cores)."""
 
 
+THREADS_PAY = 2e7
+"""FLOPs of a student step's forward pass below which more threads only wait for each other."""
+
+
 @dataclass(frozen=True)
 class Resolved:
     """What was decided, and on what."""
@@ -67,7 +71,7 @@ def resolve(config: Config) -> Resolved:
         device=device,
         precision=config.execution.precision,
         compile=compiles,
-        threads=config.execution.threads or os.cpu_count() or 1,
+        threads=config.execution.threads or _threads(config),
         torch=torch.__version__,
         processor=_processor(device),
         why_eager=why,
@@ -113,14 +117,23 @@ def eager(resolved: Resolved, why: str) -> Resolved:
 
 
 def student_flops(config: Config) -> float:
-    """FLOPs of all student steps and their adjoints: 12 forward passes a step, two operations a multiplication."""
+    """FLOPs of all student steps and their adjoints: 12 forward passes a step."""
+    return 12 * forward_flops(config) * config.objective.student_steps * config.objective.iterations
+
+
+def forward_flops(config: Config) -> float:
+    """FLOPs of the convolutions of one student step's forward pass, two operations a multiplication."""
     side, channels, total = (8, 1, 0.0) if config.data.name == "digits" else (32, 3, 0.0)
     for _ in range(config.network.depth):
         total += 2.0 * 9 * channels * config.network.width * side * side
         channels = config.network.width
         side = side // 2 if config.network.pooling != "none" else side
     images = config.objective.batch_size or config.synthetic.images_per_class * CLASSES[config.data.name]
-    return 12 * total * images * config.objective.student_steps * config.objective.iterations
+    return total * images
+
+
+def _threads(config: Config) -> int:
+    return 1 if forward_flops(config) < THREADS_PAY else os.cpu_count() or 1
 
 
 def _compile(config: Config, device: str) -> tuple[bool, str]:
@@ -175,7 +188,8 @@ def _functional(net: gradient.NetworkFunction) -> tuple[Callable[..., Any], Call
     slope_of = torch.func.grad(loss)
 
     def step(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
-        return parameters - step_size * slope_of(parameters, images, labels)
+        slope: Tensor = slope_of(parameters, images, labels)
+        return parameters - step_size * slope
 
     def adjoint(
         parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor

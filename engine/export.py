@@ -7,6 +7,7 @@ trained on, with the transform between the two.
 
 from __future__ import annotations
 
+import io
 import json
 import math
 import re
@@ -21,7 +22,7 @@ from torch import Tensor
 
 from engine.artifact import PREFIX, DistilledSet
 from engine.errors import ConfigError
-from engine.files import creating_folder, private_folder, replacing
+from engine.files import creating_folder, private_folder, replacing, write_bytes
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 GAP = 1
@@ -50,8 +51,9 @@ def write_npz(item: DistilledSet, path: Path) -> Path:
 
 def write_pt(item: DistilledSet, path: Path) -> Path:
     """A dict of tensors for ``torch.load(path, weights_only=True)``; names as in :func:`write_npz`."""
-    with replacing(path) as aside:
-        torch.save(_tensors(item), aside)
+    whole = io.BytesIO()  # torch.save to a file hides a full disk behind an error of its own
+    torch.save(_tensors(item), whole)
+    write_bytes(path, whole.getvalue())
     return path
 
 

@@ -1,21 +1,26 @@
-"""Ordinary training of a network on images: what experts and evaluations share.
+"""Ordinary training of networks on images: what experts and evaluations share.
 
-SGD with momentum and weight decay on a flat parameter vector, in ``torch.optim.SGD``'s form::
+SGD with momentum and weight decay on flat parameter vectors, in ``torch.optim.SGD``'s form::
 
     d = gradient + weight_decay * parameters;  velocity = momentum * velocity + d;  parameters -= rate * velocity
+
+Networks are trained k at a time, each with draws of its own (``engine.stacked``); one alone is k = 1.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from engine.data.augment import Augment
-from engine.gradient import NetworkFunction
+from engine.data.augment import Augment, Draw
+from engine.networks import ConvNet
+from engine.stacked import Gradient, Stack, gradient_function
+
+__all__ = ["EpochStatistics", "Sets", "Trainee", "accuracy", "gradient_function", "train_epoch"]
 
 CHUNK = 500
 """Images measured at once: whole test sets fit no cache."""
@@ -23,7 +28,7 @@ CHUNK = 500
 
 @dataclass
 class Trainee:
-    """A network being trained: flat parameters [size] and SGD's velocity [size].
+    """k networks being trained: flat parameters [k, size] and SGD's velocities [k, size].
 
     Every update makes new tensors, so that a snapshot never aliases what is trained on.
     """
@@ -33,86 +38,135 @@ class Trainee:
 
     @classmethod
     def fresh(cls, parameters: Tensor) -> Trainee:
-        """A network at the start of its training."""
+        """Networks at the start of their training."""
         return cls(parameters, torch.zeros_like(parameters))
 
     def update(self, gradient: Tensor, rate: float, momentum: float, weight_decay: float) -> None:
-        """One step of SGD."""
+        """One step of SGD by the gradients [k, size]."""
         direction = gradient.add(self.parameters, alpha=weight_decay) if weight_decay else gradient
         self.velocity = self.velocity.mul(momentum).add_(direction) if momentum else direction
         self.parameters = self.parameters.sub(self.velocity, alpha=rate)
 
 
-def loss_and_gradient(
-    net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Mean cross-entropy [], logits [n, classes] and the gradient by the parameters [size]."""
-    with torch.enable_grad():
-        leaf = parameters.detach().requires_grad_()
-        logits = net(leaf, images)
-        loss = F.cross_entropy(logits, labels)
-        (gradient,) = torch.autograd.grad(loss, leaf)
-    return loss.detach(), logits.detach(), gradient
+@dataclass(frozen=True)
+class Sets:
+    """What each of k networks is trained on: a stretch of ``size`` images, its own or shared by all.
+
+    Attributes:
+        images: [m, c, h, w] in network space.
+        labels: int64 [m] or probabilities [m, classes].
+        starts: for each network, where its stretch begins.
+    """
+
+    images: Tensor
+    labels: Tensor
+    size: int
+    starts: Sequence[int]
+
+    @classmethod
+    def shared(cls, images: Tensor, labels: Tensor, networks: int) -> Sets:
+        """One set for all networks."""
+        return cls(images, labels, len(labels), [0] * networks)
+
+    @classmethod
+    def apart(cls, sets: Sequence[tuple[Tensor, Tensor]]) -> Sets:
+        """A set for each network: images and labels, all of the same size."""
+        size = len(sets[0][1])
+        images, labels = torch.cat([s[0] for s in sets]), torch.cat([s[1] for s in sets])
+        return cls(images, labels, size, [size * number for number in range(len(sets))])
+
+    def take(self, batch: Tensor) -> tuple[Tensor, Tensor]:
+        """Images [k, b, c, h, w] and labels [k, b, ...] at the positions [k, b] in each network's stretch."""
+        chosen = (batch + torch.tensor(self.starts).unsqueeze(1)).flatten().to(self.images.device)
+        shape = (len(self.starts), batch.shape[1])
+        return (
+            self.images.index_select(0, chosen).unflatten(0, shape),
+            self.labels.index_select(0, chosen).unflatten(0, shape),
+        )
 
 
-def batches(count: int, size: int, draws: torch.Generator) -> Iterator[Tensor]:
-    """Indices of one epoch's batches: chunks of a random permutation, the last one smaller."""
-    yield from torch.split(torch.randperm(count, generator=draws), size)
+def batches(count: int, size: int, draws: Sequence[torch.Generator]) -> Iterator[Tensor]:
+    """Positions [k, b] of one epoch's batches: chunks of a random permutation for each network, the last smaller."""
+    yield from torch.stack([torch.randperm(count, generator=one) for one in draws]).split(size, 1)
+
+
+def augmented(augment: Augment, images: Tensor, draws: Sequence[torch.Generator]) -> Tensor:
+    """Images [k, b, c, h, w], each network's by a draw of its own; networks that drew alike are computed at once."""
+    b = images.shape[1]
+    drawn = [augment.draw(b, one) for one in draws]
+    result = list(images.unbind(0))
+    for op in sorted({draw.op for draw in drawn}):
+        members = [number for number, draw in enumerate(drawn) if draw.op == op]
+        together = Draw(op, torch.cat([drawn[number].values for number in members]))
+        done = augment(torch.cat([images[number] for number in members]), together.to(images.device))
+        for number, part in zip(members, done.split(b), strict=True):
+            result[number] = part
+    return torch.stack(result)
 
 
 @dataclass(frozen=True)
 class EpochStatistics:
-    """Means over an epoch's images, as they were seen."""
+    """Means [k] over an epoch's images as they were seen, on the device: reading them waits for it."""
 
-    loss: float
-    accuracy: float
+    loss: Tensor
+    accuracy: Tensor
 
 
 def train_epoch(
-    net: NetworkFunction,
+    gradient: Gradient,
     trainee: Trainee,
-    images: Tensor,
-    labels: Tensor,
+    sets: Sets,
     *,
     rate: float,
     momentum: float,
     weight_decay: float,
     batch_size: int,
     augment: Augment | None,
-    draws: torch.Generator,
+    draws: Sequence[torch.Generator],
     tick: Callable[[], None],
 ) -> EpochStatistics:
-    """One epoch over all images in a new random order.
+    """One epoch of k networks, each over all its images in a new random order.
 
     Args:
-        images: [n, c, h, w] in network space; ``labels`` int64 [n] or probabilities [n, classes].
+        gradient: how losses and gradients are computed, see :func:`engine.stacked.gradient_function`.
         augment: None trains on the images as they are.
-        draws: of the order and of the augmentation.
+        draws: for each network, of its order and its augmentation.
         tick: called before every step; may raise to stop.
     """
-    total, right = torch.zeros((), device=images.device), torch.zeros((), device=images.device)
-    for batch in batches(len(labels), batch_size, draws):
+    total = right = torch.zeros(len(draws), device=sets.images.device)
+    for batch in batches(sets.size, batch_size, draws):
         tick()
-        chosen = batch.to(images.device)
-        x, y = images[chosen], labels[chosen]
+        images, labels = sets.take(batch)
         if augment is not None and augment.enabled:
-            x = augment(x, augment.draw(len(batch), draws).to(images.device))
-        loss, logits, gradient = loss_and_gradient(net, trainee.parameters, x, y)
-        trainee.update(gradient, rate, momentum, weight_decay)
-        total += loss * len(batch)
-        hard = y if y.ndim == 1 else y.argmax(1)
-        right += (logits.argmax(1) == hard).sum()
-    return EpochStatistics(float(total) / len(labels), float(right) / len(labels))
+            images = augmented(augment, images, draws)
+        losses, logits, slopes = gradient(trainee.parameters, images, labels)
+        trainee.update(slopes, rate, momentum, weight_decay)
+        hard = labels if labels.ndim == 2 else labels.argmax(2)
+        total = total + losses * batch.shape[1]
+        right = right + (logits.argmax(2) == hard).sum(1)
+    return EpochStatistics(total / sets.size, right / sets.size)
 
 
 @torch.no_grad()
 def accuracy(
-    net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor, tick: Callable[[], None]
+    net: ConvNet,
+    parameters: Tensor,
+    images: Tensor,
+    labels: Tensor,
+    tick: Callable[[], None],
+    execution: Mapping[str, Any] | None = None,
 ) -> float:
-    """Share of the images whose largest logit is their label."""
+    """Share of the images [n, c, h, w] whose largest logit is their label; parameters [size].
+
+    Args:
+        tick: called before every chunk of images; may raise to stop.
+        execution: its "precision" is computed in; None is float32.
+    """
+    stack = Stack(net, str(execution["precision"]) if execution else "float32")
+    tensors = stack.split(parameters.unsqueeze(0))
     right = torch.zeros((), dtype=torch.int64, device=images.device)
     for start in range(0, len(labels), CHUNK):
         tick()
-        logits = net(parameters, images[start : start + CHUNK])
+        logits = stack.logits(tensors, images[start : start + CHUNK].unsqueeze(0))[0]
         right += (logits.argmax(1) == labels[start : start + CHUNK]).sum()
     return int(right) / len(labels)

@@ -70,7 +70,7 @@ def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid
     """The layout of ``count`` images of ``shape`` (height, width) that shows them largest in the cells given.
 
     The space is ``columns`` wide and ``2 * rows`` pixels high. Where not even 4 pixels a side remain for
-    each, fewer images get a place. Images are enlarged by whole factors only, so that pixels stay square.
+    each, fewer images get a place.
     """
     across, down = max(1, columns), max(2, 2 * rows)
     best: tuple[tuple[float, int], Grid] | None = None
@@ -82,7 +82,6 @@ def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid
             )
             if scale * min(shape) < 4:
                 continue
-            scale = math.floor(scale) if scale >= 1 else scale
             empty = n * lines - count
             # whole lines first (ten classes as 5 x 2, not 4 x 3), then size; the gap is worth a little
             key = (scale * (1.0 if gap else 0.93) * (1 - 0.3 * empty / (n * lines)), -n)

@@ -13,8 +13,8 @@ import hashlib
 import json
 import math
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -30,13 +30,17 @@ from engine.data.prepare import RealSet
 from engine.errors import DataError, RunFailed
 from engine.events import ExpertEpoch, Notice, Observer
 from engine.experts.train import Expert, train_expert
-from engine.files import private_folder, read_json_object, replacing, write_json
+from engine.files import explained, private_folder, read_json_object, replacing, write_json
 from engine.networks import ConvNet
-from engine.training import EpochStatistics, accuracy
+from engine.stacked import gradient_function
+from engine.training import accuracy
 
 FORMAT = 1
 PARTIAL_SECONDS = 15.0
-"""A partial file is written at most this often: an interruption costs no more work than that, and an epoch."""
+"""A partial file is written at most this often: a kill costs no more work than that, and an epoch."""
+
+FIGURES = ("loss", "train_accuracy", "test_accuracy")
+"""What is known of a finished expert: after its last epoch, accuracies 0..1."""
 
 
 class Trajectories:
@@ -119,13 +123,16 @@ class Store:
         path, seal = self.path(expert), read_json_object(self.seal(expert))
         if seal is None:
             return None, "its checksum is missing or unreadable" if path.exists() else ""
+        if any(not isinstance(seal.get(figure), float) for figure in FIGURES):
+            return None, f"{self.seal(expert).name} lacks its figures"
         try:
-            if path.stat().st_size != seal["bytes"]:
-                return None, f"it has {path.stat().st_size} bytes instead of {seal['bytes']}"
+            size = path.stat().st_size
+            if size != seal.get("bytes"):
+                return None, f"it has {size} bytes instead of {seal.get('bytes')}"
             with path.open("rb") as file:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
-        except (OSError, KeyError) as error:
-            return None, f"it cannot be read ({error})"
+        except OSError as error:
+            return None, f"it cannot be read ({error.strerror})"
         if digest != seal.get("sha256"):
             return None, "its checksum does not fit"
         return seal, ""
@@ -140,7 +147,7 @@ class Store:
         seal = {
             "sha256": digest,
             "bytes": path.stat().st_size,
-            "loss": expert.loss if math.isfinite(expert.loss) else None,
+            "loss": expert.loss,
             "train_accuracy": expert.train_accuracy,
             "test_accuracy": test_accuracy,
             "torch": torch.__version__,
@@ -158,29 +165,27 @@ class Store:
         with replacing(self.partial(expert.number), durable=False) as aside:
             save_file(tensors, aside, metadata={"figures": json.dumps(figures)})
 
-    def take_up(self, fresh: Expert) -> Expert:
-        """The unfinished expert, if there is a whole partial file of it; else the fresh one."""
+    def take_up(self, fresh: Expert) -> tuple[Expert, str]:
+        """The unfinished expert of a partial file, or the fresh one where there is none; and why a file that is
+        there was not used."""
         path = self.partial(fresh.number)
+        if not path.exists():
+            return fresh, ""
         try:
             tensors = load_file(path)
             with safe_open(path, framework="pt") as file:
                 figures = json.loads((file.metadata() or {})["figures"])
-            rows = tensors["path"]
-            if _digest(tensors) != figures["sha256"] or rows.shape[1] != fresh.path.shape[1]:
-                return fresh
-        except (OSError, SafetensorError, KeyError, ValueError, IndexError):
-            return fresh
-        if len(rows) > len(fresh.path) or tensors["velocity"].shape != fresh.velocity.shape:
-            return fresh
+            rows, velocity = tensors["path"], tensors["velocity"]
+            loss, accurate = float(figures["loss"]), float(figures["train_accuracy"])
+            if _digest(tensors) != figures["sha256"]:
+                return fresh, "its checksum does not fit"
+        except (OSError, SafetensorError, KeyError, TypeError, ValueError) as error:
+            return fresh, f"it cannot be read ({error})"
+        whole = tuple(fresh.path.shape)
+        if rows.shape[1:] != whole[1:] or not 1 < len(rows) <= whole[0] or velocity.shape != fresh.velocity.shape:
+            return fresh, "it is of another network or number of epochs"
         fresh.path[: len(rows)] = rows
-        return Expert(
-            fresh.number,
-            fresh.path,
-            tensors["velocity"],
-            len(rows) - 1,
-            figures["loss"],
-            figures["train_accuracy"],
-        )
+        return Expert(fresh.number, fresh.path, velocity, len(rows) - 1, loss, accurate), ""
 
 
 def _digest(tensors: Mapping[str, Tensor]) -> str:
@@ -211,7 +216,7 @@ def ensure(
     """
     document = provenance(config, real, net, execution)
     store = Store(cache_dir / "experts" / key_of(document))
-    work = _Work(config, real, net, store, observer, tick)
+    work = _Work(config, real, net, store, execution, observer, tick)
     with _held(store.folder / "lock", observer, tick):
         if read_json_object(store.folder / "provenance.json") != document:
             write_json(store.folder / "provenance.json", document)
@@ -221,27 +226,25 @@ def ensure(
     return Trajectories(files, config.experts.epochs, accuracies, real.train_images.device)
 
 
-class _held:  # noqa: N801  (reads as a statement)
+@contextmanager
+def _held(path: Path, observer: Observer, tick: Callable[[], None]) -> Iterator[None]:
     """Holds a key's lock; waits for another process with a notice and a live ``tick``."""
-
-    def __init__(self, path: Path, observer: Observer, tick: Callable[[], None]) -> None:
-        self.lock = FileLock(path)
-        self.path, self.observer, self.tick = path, observer, tick
-
-    def __enter__(self) -> None:
-        waiting = False
-        while True:
-            try:
-                self.lock.acquire(timeout=0.2)
-                return
-            except Timeout:
-                if not waiting:
-                    self.observer(Notice("info", "another run is training the same experts; waiting for it"))
-                waiting = True
-                self.tick()
-
-    def __exit__(self, *_: object) -> None:
-        self.lock.release()
+    lock = FileLock(path)
+    waiting = False
+    while True:
+        try:
+            with explained(path):
+                lock.acquire(timeout=0.2)
+            break
+        except Timeout:
+            if not waiting:
+                observer(Notice("info", "another run is training the same experts; waiting for it"))
+            waiting = True
+            tick()
+    try:
+        yield
+    finally:
+        lock.release()
 
 
 class _Work:
@@ -253,6 +256,7 @@ class _Work:
         real: RealSet,
         net: ConvNet,
         store: Store,
+        execution: Mapping[str, Any],
         observer: Observer,
         tick: Callable[[], None],
     ) -> None:
@@ -261,6 +265,8 @@ class _Work:
         self.net = net
         self.augment = Augment(config.augmentation, real.shape)
         self.store = store
+        self.execution = execution
+        self.gradient = gradient_function(net, execution)
         self.observer = observer
         self.tick = tick
         self._began = time.perf_counter()
@@ -268,47 +274,61 @@ class _Work:
 
     def expert(self, number: int) -> dict[str, Any]:
         """The seal of an expert, trained if need be."""
+        self.tick()
         seal, why = self.store.finished(number)
         if seal is not None:
-            loss = math.nan if seal["loss"] is None else float(seal["loss"])
-            self._say(number, self.settings.epochs, loss, seal["train_accuracy"], seal["test_accuracy"], reused=True)
+            self._say(
+                number, self.settings.epochs, seal["loss"], seal["train_accuracy"], seal["test_accuracy"], reused=True
+            )
             return seal
         if why:
-            self.observer(Notice("warning", f"expert {number} is trained again: {self.store.path(number).name}: {why}"))
-        expert = self.store.take_up(Expert.fresh(number, self.net, self.settings))
+            self._warn(number, self.store.path(number), why)
+        expert, why = self.store.take_up(Expert.fresh(number, self.net, self.settings))
+        if why:
+            self._warn(number, self.store.partial(number), why)
         self._began = time.perf_counter()
         try:
             train_expert(
                 expert,
-                self.net,
+                self.gradient,
                 self.real,
                 self.augment,
                 self.settings,
                 tick=self.tick,
                 after_epoch=self._after,
             )
+            test = self._test_accuracy(expert)
+        except RunFailed:
+            raise  # it diverged: nothing worth taking up again
         except BaseException:
-            if 0 < expert.epoch < self.settings.epochs:
+            if expert.epoch > 0:
                 self.store.keep(expert)
             raise
-        last = expert.path[-1].to(self.real.train_images.device)
-        test = accuracy(self.net, last, self.real.test_images, self.real.test_labels, self.tick)
         seal = self.store.finish(expert, test)
         self._say(number, expert.epoch, expert.loss, expert.train_accuracy, test)
         return seal
 
-    def _after(self, expert: Expert, statistics: EpochStatistics) -> None:
-        if not math.isfinite(statistics.loss):
+    def _test_accuracy(self, expert: Expert) -> float:
+        last = expert.path[-1].to(self.real.test_images.device)
+        return accuracy(
+            self.net, last, self.real.test_images, self.real.test_labels, self.tick, self.execution
+        )
+
+    def _after(self, expert: Expert) -> None:
+        if not math.isfinite(expert.loss) or not bool(expert.path[expert.epoch].isfinite().all()):
             raise RunFailed(
                 f"expert {expert.number} diverges in epoch {expert.epoch} (its loss is not a number): "
                 "lower experts.learning_rate"
             )
         if expert.epoch == self.settings.epochs:
             return  # said once its test accuracy is known
-        self._say(expert.number, expert.epoch, statistics.loss, statistics.accuracy, None)
+        self._say(expert.number, expert.epoch, expert.loss, expert.train_accuracy, None)
         if time.monotonic() - self._kept > PARTIAL_SECONDS:
             self.store.keep(expert)
             self._kept = time.monotonic()
+
+    def _warn(self, number: int, path: Path, why: str) -> None:
+        self.observer(Notice("warning", f"expert {number} is trained again: {path.name}: {why}"))
 
     def _say(
         self, number: int, epoch: int, loss: float, train: float, test: float | None, *, reused: bool = False

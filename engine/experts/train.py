@@ -11,19 +11,21 @@ from torch import Tensor
 from engine.config.schema import Experts
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
-from engine.gradient import NetworkFunction
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.training import EpochStatistics, Trainee, train_epoch
+from engine.stacked import Gradient
+from engine.training import Sets, Trainee, train_epoch
 
 
 @dataclass
 class Expert:
-    """An expert on its way: its path so far, and SGD's velocity after the last epoch.
+    """An expert on its way: its path so far, and SGD's velocity [size] after the last epoch.
 
     Attributes:
         path: float32 [epochs + 1, size] on the CPU; rows up to ``epoch`` are filled.
         epoch: epochs done.
+        loss: mean over the last epoch's batches, as they were seen; nan before the first.
+        train_accuracy: likewise, 0..1.
     """
 
     number: int
@@ -44,37 +46,39 @@ class Expert:
 
 def train_expert(
     expert: Expert,
-    net: NetworkFunction,
+    gradient: Gradient,
     real: RealSet,
     augment: Augment,
     settings: Experts,
     *,
     tick: Callable[[], None],
-    after_epoch: Callable[[Expert, EpochStatistics], None],
+    after_epoch: Callable[[Expert], None],
 ) -> None:
     """Train an expert from where it is to its last epoch.
 
     Every epoch has a generator of its own, so that an expert taken up again after an epoch goes on to the
-    same bits. ``after_epoch`` hears of every epoch; ``tick`` may raise between steps.
+    same bits. ``after_epoch`` hears of every epoch; ``tick`` may raise between steps, which leaves the expert
+    as it was after its last whole epoch.
     """
     device = real.train_images.device
-    trainee = Trainee(expert.path[expert.epoch].to(device), expert.velocity.to(device))
+    trainee = Trainee(expert.path[expert.epoch : expert.epoch + 1].to(device), expert.velocity.to(device)[None])
+    sets = Sets.shared(real.train_images, real.train_labels, 1)
     while expert.epoch < settings.epochs:
         statistics = train_epoch(
-            net,
+            gradient,
             trainee,
-            real.train_images,
-            real.train_labels,
+            sets,
             rate=settings.learning_rate,
             momentum=settings.momentum,
             weight_decay=settings.weight_decay,
             batch_size=settings.batch_size,
             augment=augment if settings.augment else None,
-            draws=generator(settings.seed, "expert", expert.number, "epoch", expert.epoch),
+            draws=[generator(settings.seed, "expert", expert.number, "epoch", expert.epoch)],
             tick=tick,
         )
+        # All at once: an interruption finds the epoch before or this one, never half of it.
+        expert.path[expert.epoch + 1] = trainee.parameters[0]  # copies: no row aliases what is trained on
+        expert.velocity = trainee.velocity[0].cpu().clone()
+        expert.loss, expert.train_accuracy = float(statistics.loss[0]), float(statistics.accuracy[0])
         expert.epoch += 1
-        expert.path[expert.epoch] = trainee.parameters  # copies: the path never aliases what is trained on
-        expert.velocity = trainee.velocity.cpu().clone()
-        expert.loss, expert.train_accuracy = statistics.loss, statistics.accuracy
-        after_epoch(expert, statistics)
+        after_epoch(expert)

@@ -51,7 +51,7 @@ def read_run(folder: RunFolder) -> RunInfo:
     status = folder.status()
     if status is None:
         return RunInfo(folder, "failed", "", None, 0, 0, None, 0, 0, "its status file is missing or damaged", False)
-    alive = status.liveness() == "live"
+    alive = status.liveness() not in ("queued", "crashed", "ended")
     message = status.message
     if status.liveness() == "crashed":
         message = message or "its process is gone; it can be resumed from its last checkpoint"

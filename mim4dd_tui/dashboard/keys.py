@@ -75,8 +75,6 @@ KEYS: tuple[Key, ...] = (
     Key("run", "2", "view('curves')", "curves", "All curves, large."),
     Key("run", "3", "view('pictures')", "pictures", "The synthetic images, large."),
     Key("run", "4", "view('log')", "log", "The log, large."),
-    Key("run", "right_square_bracket", "page(1)", "next curves", "The next curves, where not all fit.", "]"),
-    Key("run", "left_square_bracket", "page(-1)", "curves before", "The curves before.", "["),
     Key("run", "escape", "home", "home", "Back to presets and runs; the run goes on.", "esc", footer=True),
     # plots: the one in focus, or all where none is
     Key("plot", "y", "plot('log_y')", "log y", "Logarithmic y axis."),

@@ -201,7 +201,7 @@ class FolderSession:
     def running(self) -> bool:
         """Whether another process works on it, by its heartbeat."""
         status = self.folder.status()
-        return status is not None and status.liveness() == "live"
+        return status is not None and status.liveness() not in ("queued", "crashed", "ended")
 
     @property
     def owned(self) -> bool:

@@ -147,15 +147,26 @@ class _FakeRun:
                 last = epoch == script.epochs
                 loss = 2.3 * math.exp(-epoch / 3)
                 self.say(
-                    ExpertEpoch(expert, script.experts, epoch, script.epochs, loss, 1 - loss / 3,
-                                0.97 if last else None, 0.1)  # fmt: skip
+                    ExpertEpoch(
+                        expert, script.experts, epoch, script.epochs, loss, 1 - loss / 3, 0.97 if last else None, 0.1
+                    )
                 )
 
     def evaluation(self, subject: str, iteration: int, mean: float, *, best: bool = False) -> None:
         spread = 0.012
         self.say(
-            Evaluation(iteration, subject, "quick-100", mean, spread, [mean - spread, mean + spread],
-                       "none" if "_" in subject else "test", "test", 1.0, best)  # fmt: skip
+            Evaluation(
+                iteration,
+                subject,
+                "quick-100",
+                mean,
+                spread,
+                [mean - spread, mean + spread],
+                "none" if "_" in subject else "test",
+                "test",
+                1.0,
+                best,
+            )
         )
 
     def baselines(self) -> None:

@@ -80,8 +80,7 @@ class HomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fill the lists; the runs are read beside, as there may be many."""
-        banner = Text("mim4dd", style="bold")
-        banner.append("  a data set distilled into a few images", style="dim")
+        banner = Text.assemble(("mim4dd", "bold"), ("  a data set distilled into a few images", "dim"))
         self.query_one("#banner", Static).update(banner)
         self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
         presets = self.query_one("#presets", OptionList)

@@ -34,6 +34,7 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._all: list[Line] = []
         self._words = ""
+        self._width = 0
 
     def compose(self) -> ComposeResult:
         """The lines, and the filter's box where one is typed."""
@@ -45,7 +46,10 @@ class LogPane(Vertical):
         self.query_one("#log-filter").display = False
 
     def on_resize(self) -> None:
-        """Another height shows the end again."""
+        """Another width wraps anew, another height shows the end again."""
+        if self.size.width != self._width:
+            self._width = self.size.width
+            self._rewrite()
         self.call_after_refresh(self.query_one(RichLog).scroll_end, animate=False)
 
     def add(self, lines: list[Line]) -> None:
@@ -85,6 +89,9 @@ class LogPane(Vertical):
     def _filtered(self, event: Input.Changed) -> None:
         event.stop()
         self._words = event.value
+        self._rewrite()
+
+    def _rewrite(self) -> None:
         log = self.query_one(RichLog)
         log.clear()
         for line in self._all:

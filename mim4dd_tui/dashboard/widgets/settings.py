@@ -139,7 +139,9 @@ class SettingsForm(Vertical):
             field_list.set_options(options)
         keys = [option.id for option in options]
         if keys:
-            field_list.highlighted = keys.index(chosen) if chosen is not None and chosen in keys else min(1, len(keys) - 1)
+            field_list.highlighted = (
+                keys.index(chosen) if chosen is not None and chosen in keys else min(1, len(keys) - 1)
+            )
         self._title()
         self._edit(self.chosen)
 
@@ -156,7 +158,7 @@ class SettingsForm(Vertical):
         name = key.rpartition(".")[2]
         origin = self.origin(key)
         edited = origin == EDITED
-        value_width = width - name_width - (10 if wide else 0)
+        value_width = min(width - name_width - (10 if wide else 0), 34)
         value = written(value_of(self.config, key))
         if len(value) > value_width - 1:
             value = value[: value_width - 2] + "…"
@@ -169,7 +171,7 @@ class SettingsForm(Vertical):
 
     def _title(self) -> None:
         changed = len(self.changed())
-        title = Text("settings", style="bold")
+        title = Text.assemble(("settings", "bold"))
         if changed:
             title.append(f"  {changed} changed", style=_rich(self.app.theme_variables.get("accent", "yellow")))
         if self._words:

@@ -1,0 +1,91 @@
+"""``doctor``: what it sees, and what it says of a broken pair of torch and torchvision."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import doctor
+from mim4dd_tui.__main__ import main
+
+HEALTHY: dict[str, Any] = {
+    "torch": "2.15.0+cpu", "cuda_build": None, "threads": 2, "cpu": "AVX512", "amx": False, "mps": False,
+    "cuda": [], "torchvision": "0.29.2+cpu",
+}  # fmt: skip
+
+
+def test_a_healthy_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "All is well." in out
+    assert "FAIL" not in out
+    assert "CPU only" in out
+    assert "TERM" in out
+    assert "digits" in out
+
+
+def test_a_cpu_torch_with_a_cuda_torchvision_is_named(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = {key: value for key, value in HEALTHY.items() if key != "torchvision"}
+    broken["torchvision_error"] = "RuntimeError: operator torchvision::nms does not exist"
+    monkeypatch.setattr(doctor, "probe", lambda: broken)
+    assert main(["doctor", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["healthy"] is False
+    (failed,) = [check for check in document["checks"] if check["state"] == "problem"]
+    assert failed["name"] == "torchvision"
+    assert "do not belong together" in failed["detail"]
+    assert "pip install --force-reinstall torch torchvision" in failed["advice"]
+
+
+def test_a_torch_that_does_not_import_is_a_problem() -> None:
+    (check,) = doctor.torch_checks({"torch_error": "OSError: libcudart.so.13: cannot open"})
+    assert check.state == "problem"
+    assert "libcudart" in check.detail
+    assert "pip install" in check.advice
+
+
+def test_gpus_are_listed_and_a_hidden_one_is_noticed(monkeypatch: pytest.MonkeyPatch) -> None:
+    gpu = {"name": "H100", "memory_mib": 80_000, "capability": "9.0", "bfloat16": True}
+    checks = doctor.torch_checks(HEALTHY | {"cuda_build": "13.0", "cuda": [gpu]})
+    (found,) = [check for check in checks if check.name == "cuda:0"]
+    assert "H100, 80000 MiB, capability 9.0; float32, mixed" in found.detail
+    monkeypatch.setattr("shutil.which", lambda name: f"/usr/bin/{name}")
+    hidden = doctor.torch_checks(HEALTHY | {"cuda_build": "13.0"})
+    assert [check.state for check in hidden if check.name == "cuda"] == ["warning"]
+
+
+def test_the_probe_looks_at_this_environments_torch() -> None:
+    import importlib.metadata
+
+    found = doctor.probe()
+    assert found["torch"].partition("+")[0] == importlib.metadata.version("torch").partition("+")[0]
+    assert "torchvision" in found
+    assert found["threads"] == 1  # the test suite's own setting reaches the probe
+
+
+def test_data_sets_are_found_where_they_lie(tmp_path: Path) -> None:
+    states = {check.name: check.state for check in doctor.data_sets(tmp_path)}
+    assert states == {
+        "digits": "ok",
+        "mnist": "warning",
+        "svhn": "warning",
+        "cifar10": "warning",
+        "cifar100": "warning",
+    }
+    raw = tmp_path / "MNIST" / "raw"
+    raw.mkdir(parents=True)
+    for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
+        (raw / f"{part}-ubyte").touch()
+    assert {check.name: check.state for check in doctor.data_sets(tmp_path)}["mnist"] == "ok"
+
+
+def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package-at-all"))
+    states = {check.name: check.state for check in doctor.packages()}
+    assert states == {"python": "ok", "numpy": "ok", "no-such-package-at-all": "problem"}

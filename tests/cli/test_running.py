@@ -1,0 +1,262 @@
+"""Real runs through the command line, as small as they get."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import signal
+import subprocess
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from unittest import mock
+
+import numpy as np
+import pytest
+import torch
+
+from engine.runs.lock import RunLock
+from mim4dd_tui.__main__ import main
+from mim4dd_tui.cli import running
+from mim4dd_tui.cli.results import Format
+from tests.cli.command import COMMAND, Ended, environment, mim4dd
+
+TINY = {
+    "execution.threads": 1, "execution.compile": "off", "network.depth": 1, "network.width": 8,
+    "data.train_limit": 100, "data.test_limit": 50, "experts.count": 1, "experts.epochs": 3,
+    "objective.iterations": 3, "objective.student_steps": 2, "objective.expert_epochs": 1,
+    "objective.max_start_epoch": 1, "objective.step_size_rate": 0, "information.readout": 20,
+    "information.real_batch": 20, "information.warmup": 1, "evaluation.every": 3, "evaluation.random_draws": 1,
+    "evaluation.networks": 2, "evaluation.live_networks": 1, "evaluation.protocol": "quick-100",
+}  # fmt: skip
+
+
+def settings(**changes: object) -> list[str]:
+    """``--set`` options of the tiny run; ``__`` in a name stands for the dot."""
+    values = TINY | {key.replace("__", "."): value for key, value in changes.items()}
+    return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+
+
+@dataclass(frozen=True)
+class Place:
+    """A folder with runs in ``runs``, and the environment in which they were made."""
+
+    folder: Path
+    env: dict[str, str]
+    ended: Ended
+
+    def command(self, *arguments: str) -> Ended:
+        """Another command in the same place; in this process, which has torch loaded already."""
+        out, err = io.StringIO(), io.StringIO()
+        with (
+            contextlib.chdir(self.folder),
+            mock.patch.dict(os.environ, self.env, clear=True),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            code = main(arguments)
+        return Ended(code, out.getvalue(), err.getvalue())
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    """One finished run called ``first``."""
+    folder = tmp_path_factory.mktemp("place")
+    env = environment(HOME=str(folder), MIM4DD_CACHE_DIR=str(folder / "cache"), XDG_STATE_HOME=str(folder))
+    ended = mim4dd("run", "digits-ipc1", "--name", "first", "--json", *settings(), cwd=folder, env=env)
+    return Place(folder, env, ended)
+
+
+def test_run_prints_one_document_and_its_progress_elsewhere(place: Place) -> None:
+    assert place.ended.code == 0, place.ended.err
+    document = json.loads(place.ended.out)
+    assert document["state"] == "done"
+    assert document["run"] == "first"
+    assert document["preset"] == "digits-ipc1"
+    assert document["seed"] == 0
+    assert {"mean", "std", "networks", "protocol", "selected_on"} <= set(document["accuracy"])
+    assert document["accuracy"]["networks"] == 2
+    assert {"nats", "ceiling"} <= set(document["mutual_information"])
+    assert 0 <= document["random_selection"]["mean"] <= 1
+    assert Path(document["artifact"]).is_file()
+    assert len(document["fingerprint"]) == 64
+    assert "iteration 3/3" in place.ended.err
+    assert "\x1b" not in place.ended.out + place.ended.err
+
+
+def test_show_gives_the_same_document_again(place: Place) -> None:
+    shown = place.command("show", "first", "--json")
+    assert json.loads(shown.out) == json.loads(place.ended.out)
+    assert place.command("show", "--latest", "--json").out == shown.out
+    assert place.command("show", "runs/first", "--json").out == shown.out
+    text = place.command("show", "first").out
+    assert "quick-100, 2 networks" in text
+    assert "best iterate chosen on the test images" in text
+
+
+def test_show_config_says_what_set_every_value(place: Place) -> None:
+    document = json.loads(place.command("show", "first", "--config", "--json").out)
+    assert document["config"]["network"]["width"] == 8
+    assert document["origins"]["network.width"] == "--set"
+    assert document["origins"]["objective.name"] == "default"
+    assert "width = 8  # --set" in place.command("show", "first", "--config").out
+
+
+def test_runs_lists_it(place: Place) -> None:
+    listed = {row["run"]: row for row in json.loads(place.command("runs", "--json").out)}
+    assert listed["first"]["state"] == "done"
+    assert listed["first"]["iteration"] == 3
+    assert listed["first"]["preset"] == "digits-ipc1"
+    lines = place.command("runs").out.splitlines()
+    assert lines[0].split() == ["run", "state", "progress", "accuracy", "begun"]
+    assert any(line.split()[:3] == ["first", "done", "3/3"] for line in lines)
+
+
+def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
+    again = json.loads(place.command("evaluate", "first", "--networks", "3", "--json").out)
+    document = json.loads(place.ended.out)
+    assert again["fingerprint"] == document["fingerprint"]
+    assert again["accuracy"]["accuracies"][:2] == document["accuracy"]["accuracies"]
+    assert again["accuracy"]["networks"] == 3
+    other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", "paper-300", "--json")
+    assert json.loads(other.out)["accuracy"]["protocol"] == "paper-300"
+    assert place.command("evaluate", "first", "--protocol", "best-ever").code == 2
+
+
+def test_export_writes_every_format(place: Place) -> None:
+    from engine.export import FORMATS
+
+    assert set(FORMATS) == set(Format.__args__)  # type: ignore[attr-defined]
+    for kind, name in (("npz", "first-best.npz"), ("png", "first-best.png"), ("pt", "first-best.pt")):
+        document = json.loads(place.command("export", "first", "--format", kind, "--json").out)
+        assert document["path"] == str(place.folder / name)
+        assert Path(document["path"]).stat().st_size > 100
+    with np.load(place.folder / "first-best.npz", allow_pickle=False) as archive:
+        assert archive["images"].shape == (10, 1, 8, 8)
+    tensors = torch.load(place.folder / "first-best.pt", weights_only=True)
+    assert tensors["labels"].tolist() == list(range(10))
+    assert place.command("export", "--latest", "--which", "last", "-o", "pictures").code == 0
+    assert len(list((place.folder / "pictures").rglob("*.png"))) == 10
+
+
+def test_export_replaces_nothing_unasked(place: Place) -> None:
+    taken = place.folder / "taken.npz"
+    taken.write_text("mine")
+    refused = place.command("export", "first", "-o", "taken.npz")
+    assert refused.code == 2
+    assert "--force" in refused.err
+    assert taken.read_text() == "mine"
+    assert place.command("export", "first", "-o", "taken.npz", "--force").code == 0
+    assert taken.read_bytes()[:2] == b"PK"
+    assert place.command("export", "first", "-o", "odd.gif").code == 2
+
+
+def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:
+    ended = place.command("run", "digits-ipc1", "--seeds", "0-1", "--name", "many", "--json", *settings())
+    document = json.loads(ended.out)
+    assert [run["seed"] for run in document["runs"]] == [0, 1]
+    assert [run["run"] for run in document["runs"]] == ["many-seed0", "many-seed1"]
+    means = [run["accuracy"]["mean"] for run in document["runs"]]
+    assert document["accuracy"]["mean"] == pytest.approx(sum(means) / 2)
+    assert document["accuracy"]["std"] == pytest.approx(abs(means[0] - means[1]) / 2**0.5)
+    assert document["accuracy"]["runs"] == 2
+
+
+def test_ctrl_c_stops_with_a_checkpoint_and_resume_completes(place: Place) -> None:
+    changes = settings(objective__iterations=200, evaluation__every=200)
+    command = [*COMMAND, "run", "digits-ipc1", "--name", "cut", "--json", *changes]
+    with subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place.folder, env=place.env
+    ) as process:
+        journal = place.folder / "runs" / "cut" / "journal.jsonl"
+        while not (journal.exists() and '"iteration":2,' in journal.read_text()):
+            assert process.poll() is None
+            time.sleep(0.02)
+        process.send_signal(signal.SIGINT)
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    document = json.loads(out)
+    assert document["state"] == "stopped"
+    assert 2 <= document["iteration"] < 200
+    resumed = place.command("resume", "--latest", "--json")
+    assert resumed.code == 0, resumed.err
+    assert json.loads(resumed.out)["run"] == "cut"
+    assert json.loads(resumed.out)["state"] == "done"
+    assert json.loads(resumed.out)["iteration"] == 200
+    assert f"resumed from iteration {document['iteration']}" in resumed.err
+
+
+def test_a_run_held_by_another_process_ends_with_4(place: Place) -> None:
+    begun = place.command("run", "digits-ipc1", "--name", "held", "--json", *settings(information__weight=0))
+    assert begun.code == 0
+    (place.folder / "runs" / "held" / "result.json").unlink()
+    with RunLock(place.folder / "runs" / "held"):
+        ended = place.command("resume", "held", "--json")
+    assert ended.code == 4
+    assert json.loads(ended.out)["kind"] == "RunLocked"
+    assert str(os.getpid()) in ended.err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "word"),
+    [
+        (["run", "digits-ipc2"], 2, "digits-ipc1"),
+        (["run", "nowhere.toml"], 2, "nowhere.toml"),
+        (["run", "digits-ipc1", "--set", "network.widht=3"], 2, "network.width"),
+        (["run", "digits-ipc1", "--set", "network.width=0"], 2, "network.width"),
+        (["run", "digits-ipc1", "--seed", "1", "--seeds", "0-1"], 2, "--seeds"),
+        (["run", "digits-ipc1", "--name", "../out"], 2, "../out"),
+        (["run", "digits-ipc1", "--device", "tpu"], 2, "execution.device"),
+        (["resume"], 2, "--latest"),
+        (["show", "nothing-here"], 3, "nothing-here"),
+        (["show", "some/where"], 3, "some/where"),
+        (["evaluate", "gone.safetensors"], 3, "gone.safetensors"),
+        (["export", "nothing-here"], 3, "nothing-here"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_mistakes_are_named_with_their_exit_code(
+    arguments: list[str], code: int, word: str,
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.chdir(tmp_path)
+    assert main(arguments) == code
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert word in err
+    assert "Traceback" not in err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_on_a_terminal_run_and_resume_open_the_dashboard(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    opened: list[dict[str, Any]] = []
+
+    def fake(**arguments: Any) -> int:
+        opened.append(arguments)
+        return 7
+
+    monkeypatch.setattr("mim4dd_tui.dashboard.run_dashboard", fake)
+    monkeypatch.setattr(running, "_dashboard_possible", lambda: True)
+    monkeypatch.chdir(place.folder)
+    assert main(["run", "digits-ipc1", "--set", "network.width=4", "--seed", "3", "--device", "cpu"]) == 7
+    assert opened[0]["preset"] == "digits-ipc1"
+    assert opened[0]["autostart"] is True
+    assert list(opened[0]["overrides"]) == ["network.width=4", "execution.device=cpu", "seed=3"]
+    assert opened[0]["runs_dir"] == Path("runs")
+    assert main(["resume", "first"]) == 7
+    assert opened[1]["attach"] == place.folder / "runs" / "first"
+    assert opened[1]["autostart"] is True
+    assert main(["run", "digits-ipc1", "--set", "network.width=-4"]) == 2  # refused before anything opens
+    assert len(opened) == 2
+
+
+def test_the_shell_completes_presets_and_runs(place: Place) -> None:
+    for words, expected in (("mim4dd run dig", "digits-ipc1"), ("mim4dd show fir", "first")):
+        asked = {"_MIM4DD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "2"}
+        ended = mim4dd(cwd=place.folder, env=place.env | asked)
+        assert ended.out.split() == [expected]

@@ -1,0 +1,46 @@
+"""What tests read from and do to a running app."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable
+
+from textual.pilot import Pilot
+
+from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.screens.run import RunScreen
+
+SIZES = [(60, 20), (80, 24), (100, 30), (160, 48)]
+"""Terminal sizes every flow is tried at."""
+
+
+async def until(pilot: Pilot[Leave], condition: Callable[[], bool], seconds: float = 10.0) -> None:
+    """Wait for a condition, letting the app work; fails when it does not come true in time."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, f"not within {seconds} s; on screen:\n{text(pilot.app)}"
+        await pilot.pause()
+        await asyncio.sleep(0.01)
+    await pilot.pause()
+
+
+def text(app: object) -> str:
+    """The characters on the screen."""
+    assert isinstance(app, DashboardApp)
+    width, height = app.size
+    lines = app.screen._compositor.render_strips()
+    assert len(lines) == height
+    return "\n".join("".join(segment.text for segment in strip)[:width].rstrip() for strip in lines)
+
+
+def words(app: object) -> str:
+    """The text on the screen as one line: for what may be wrapped."""
+    return " ".join(text(app).replace("▌", " ").split())
+
+
+def run_screen(app: DashboardApp) -> RunScreen:
+    """The run screen, which must be the one shown."""
+    screen = app.screen
+    assert isinstance(screen, RunScreen)
+    return screen
