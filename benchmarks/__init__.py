@@ -1,0 +1,1 @@
+"""Measurements: what the documentation's numbers are made by."""
