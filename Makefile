@@ -24,7 +24,8 @@ $(BIN)/python:
 		echo "python -m venv failed (on Debian and Ubuntu: apt install python3-venv)." >&2; exit 1; }
 
 $(STAMP): pyproject.toml | $(BIN)/python
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -e '.[dev]'
+	@echo "Installing mim4dd with PyTorch into $(VENV); the first time takes a few minutes"
+	@$(BIN)/python -m pip install --disable-pip-version-check -e '.[dev]'
 	@touch $@
 
 install: $(STAMP)  ## make the environment and install mim4dd into it

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 import torch
@@ -178,7 +178,6 @@ class Loop:
     classes: int
     hooks: Hooks
     memory: Callable[[], float | None]
-    fresh: bool = field(default=True)
 
     def run(self, state: State) -> State:
         """Iterate to the end. ``state`` is changed in place, and only between iterations."""

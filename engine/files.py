@@ -24,8 +24,8 @@ ASIDE = ".part"
 """Ending of a file or folder that is still being written; found after a kill, it may be removed."""
 
 ADVICE = {
-    errno.ENOSPC: "the disk is full: free some space, then go on with `mim4dd resume`",
-    errno.EDQUOT: "the disk quota is used up: free some space, then go on with `mim4dd resume`",
+    errno.ENOSPC: "the disk is full: free some space and try again (`mim4dd resume` continues a run)",
+    errno.EDQUOT: "the disk quota is used up: free some space and try again (`mim4dd resume` continues a run)",
     errno.EROFS: "the file system is read-only: mount it writable or choose another --runs-dir",
     errno.EACCES: "permission denied: make the folder writable or choose another place",
     errno.EPERM: "not permitted: make the folder writable or choose another place",

@@ -66,12 +66,8 @@ class Judge:
         if self.record.control.take("evaluate"):
             self._evaluate_on_request(state)
         if self._checkpoint_due(state):
-            self._checkpoint(state)
-        try:
-            self.record.tick()
-        except BaseException:
-            self._checkpoint(state)
-            raise
+            self.checkpoint(state)
+        self.record.tick()
 
     def metrics(self, event: Iteration) -> None:
         """Tell of an iteration."""
@@ -173,7 +169,8 @@ class Judge:
         waited = time.monotonic() - self._saved_at > settings.checkpoint_seconds
         return waited or self._due(settings.checkpoint_every, state) or self.record.control.take("checkpoint")
 
-    def _checkpoint(self, state: State) -> None:
+    def checkpoint(self, state: State) -> None:
+        """Save the state, unless it is saved already, and the sets that stand in it."""
         if state.iteration == self._saved:
             return
         assert self.loop is not None

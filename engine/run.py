@@ -154,7 +154,11 @@ class _Session:
         loop, state = self._prepared(checkpoint, real, net, augment, trajectories, judge)
         judge.attach(loop)
         self.record.phase(Phase("distill", total=self.config.objective.iterations))
-        loop.run(state)
+        try:
+            loop.run(state)
+        except StopRequested:
+            judge.checkpoint(state)  # asked for in the middle of an iteration, which has changed nothing yet
+            raise
         self.record.phase(Phase("evaluate", total=judge.final_networks(state)))
         judge.conclude(state)
         return self.record.end("done", "")

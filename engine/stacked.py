@@ -33,16 +33,15 @@ TOGETHER_ON_GPU = 100_000_000
 """The same on a GPU, where only memory is the limit."""
 
 
-def together(net: ConvNet, batch: int, networks: int, device: torch.device) -> int:
-    """How many of ``networks`` networks to train at once on batches of ``batch`` images, at least 1.
+def together(net: ConvNet, batch: int, device: torch.device) -> int:
+    """How many networks to train at once on batches of ``batch`` images, at least 1.
 
     A function of sizes alone, never of a timing: the same set-up gives the same bits.
     """
     _, height, width = net.shape
     padding = 2 * (net.first_padding - 1)
     activations = batch * net.network.width * (height + padding) * (width + padding)
-    budget = TOGETHER if device.type == "cpu" else TOGETHER_ON_GPU
-    return max(1, min(networks, budget // activations))
+    return max(1, (TOGETHER if device.type == "cpu" else TOGETHER_ON_GPU) // activations)
 
 
 class Stack:
@@ -60,7 +59,7 @@ class Stack:
 
     def split(self, parameters: Tensor) -> list[Tensor]:
         """The tensors [k, ...] of parameters [k, size], in the order of the layout's slots."""
-        parts = parameters.split(self._sizes, 1)
+        parts = torch.split(parameters, self._sizes, 1)
         return [part.reshape(-1, *slot.shape) for part, slot in zip(parts, self.net.slots, strict=True)]
 
     def join(self, tensors: Sequence[Tensor]) -> Tensor:

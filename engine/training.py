@@ -78,16 +78,13 @@ class Sets:
     def take(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Images [k, b, c, h, w] and labels [k, b, ...] at the positions [k, b] in each network's stretch."""
         chosen = (batch + torch.tensor(self.starts).unsqueeze(1)).flatten().to(self.images.device)
-        shape = (len(self.starts), batch.shape[1])
-        return (
-            self.images.index_select(0, chosen).unflatten(0, shape),
-            self.labels.index_select(0, chosen).unflatten(0, shape),
-        )
+        images, labels = self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
+        return images.view(*batch.shape, *images.shape[1:]), labels.view(*batch.shape, *labels.shape[1:])
 
 
 def batches(count: int, size: int, draws: Sequence[torch.Generator]) -> Iterator[Tensor]:
     """Positions [k, b] of one epoch's batches: chunks of a random permutation for each network, the last smaller."""
-    yield from torch.stack([torch.randperm(count, generator=one) for one in draws]).split(size, 1)
+    yield from torch.split(torch.stack([torch.randperm(count, generator=one) for one in draws]), size, 1)
 
 
 def augmented(augment: Augment, images: Tensor, draws: Sequence[torch.Generator]) -> Tensor:
@@ -99,7 +96,7 @@ def augmented(augment: Augment, images: Tensor, draws: Sequence[torch.Generator]
         members = [number for number, draw in enumerate(drawn) if draw.op == op]
         together = Draw(op, torch.cat([drawn[number].values for number in members]))
         done = augment(torch.cat([images[number] for number in members]), together.to(images.device))
-        for number, part in zip(members, done.split(b), strict=True):
+        for number, part in zip(members, torch.split(done, b), strict=True):
             result[number] = part
     return torch.stack(result)
 

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor
 
 from engine.config.schema import Data
-from engine.data.split import choose, even, proportional, sizes, without
+from engine.data.shares import even, proportional
+from engine.data.split import choose, sizes, without
 from engine.data.transform import Transform, fit_normalise
 from engine.data.types import RawSet
 from engine.data.whitening import fitted

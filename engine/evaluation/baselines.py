@@ -5,21 +5,29 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
-from engine.evaluation.evaluate import Score, evaluate, nothing
+from engine.evaluation.evaluate import Score, nothing, train_networks
 from engine.evaluation.protocols import PROTOCOLS
 from engine.experts.store import Trajectories
 from engine.files import private_folder, read_json_object, write_json
 from engine.networks import ConvNet
 from engine.seeds import generator
+from engine.stacked import together
+from engine.training import accuracy
+
+FORMAT = 1
+"""Part of every key: raised when the same settings come to give other numbers."""
 
 
 def random_selection(
@@ -37,45 +45,32 @@ def random_selection(
 
     Random images have no step size of their own, so they are trained at the protocol's rate. Drawn anew
     ``evaluation.random_draws`` times with ``evaluation.random_networks`` networks each; the deviation is over
-    all networks. Measured on the test images; kept in ``cache_dir`` by all that decides it.
+    all networks. Measured on the test images. Each draw is kept in ``cache_dir`` by all that decides it, so
+    that an interruption loses little, and asking for more adds to those there.
+
+    Raises:
+        RunFailed: the cache cannot be written.
+        StopRequested: through ``tick``.
     """
     settings = config.evaluation
-    path = cache_dir / "baselines" / f"{_key(config, real, execution)}.json"
-    known = read_json_object(path)
-    if known is not None:
-        return Score(**known)
-    accuracies: list[float] = []
-    seconds = 0.0
-    total = settings.random_draws * settings.random_networks
-    for draw in range(settings.random_draws):
-        images, labels = random_images(real, config.synthetic.images_per_class, config.experts.seed, draw)
-        score = evaluate(
-            images,
-            labels,
-            None,
-            net=net,
-            real=real,
-            protocol=settings.protocol,
-            networks=settings.random_networks,
-            augment=augment,
-            seed=config.experts.seed,
-            purpose=("random selection", draw),
-            tick=tick,
-        )
-        accuracies += score.accuracies
-        seconds += score.seconds
-        if progress is not None:
-            progress(len(accuracies), total)
-    score = Score.of(accuracies, settings.protocol, "test", seconds)
-    private_folder(path.parent)
-    values = dataclasses.asdict(score)
-    if len(accuracies) == 1:
-        return score  # one network has no deviation, and JSON has no nan: not worth keeping
-    write_json(path, values)
-    return score
+    folder = private_folder(cache_dir / "baselines" / key_of(config, real, net, execution))
+    draws = range(settings.random_draws)
+    paths = [folder / f"draw-{draw:02d}.json" for draw in draws]
+    found = {draw: kept for draw in draws if (kept := _kept(paths[draw], settings.random_networks))}
+    missing = [draw for draw in draws if draw not in found]
+    at_once = _at_once(config, real, net)
+    while missing:
+        some, missing = missing[:at_once], missing[at_once:]
+        told = _shifted(progress, len(found) * settings.random_networks, len(draws) * settings.random_networks)
+        results = _train(some, config, real, net, augment, execution, tick, told)
+        for draw, result in zip(some, results, strict=True):
+            write_json(paths[draw], dataclasses.asdict(result))
+            found[draw] = result
+    accuracies = [value for draw in draws for value in found[draw].accuracies]
+    return Score.of(accuracies, settings.protocol, "test", sum(found[draw].seconds for draw in draws))
 
 
-def random_images(real: RealSet, each: int, seed: int, draw: int) -> tuple[torch.Tensor, torch.Tensor]:
+def random_images(real: RealSet, each: int, seed: int, draw: int) -> tuple[Tensor, Tensor]:
     """``each`` random training images of every class, without validation and readout images, and their labels."""
     draws = generator(seed, "random selection", draw)
     parts = [pool[torch.randperm(len(pool), generator=draws)[:each].to(pool.device)] for pool in real.class_indices]
@@ -88,18 +83,88 @@ def full_set(trajectories: Trajectories) -> Score:
     return Score.of(trajectories.test_accuracies, "experts-last-epoch", "test", 0.0)
 
 
-def _key(config: Config, real: RealSet, execution: Mapping[str, Any]) -> str:
-    """SHA-256 over all that decides the baseline."""
+def key_of(config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, Any]) -> str:
+    """A hash of all that decides a draw's accuracies."""
+    protocol = dataclasses.asdict(PROTOCOLS[config.evaluation.protocol])
+    del protocol["source"]
     parts = {
+        "format": FORMAT,
         "data": real.fingerprint,
         "transform": real.transform.digest(),
         "readout": len(real.split.readout),
-        "network": config.network.model_dump(),
-        "augmentation": config.augmentation.model_dump(),
+        "network": {**config.network.model_dump(), "size": net.size},
+        "augmentation": config.augmentation.model_dump() if protocol["augment"] else None,
         "images_per_class": config.synthetic.images_per_class,
-        "protocol": dataclasses.asdict(PROTOCOLS[config.evaluation.protocol]),
-        "draws": [config.evaluation.random_draws, config.evaluation.random_networks],
+        "protocol": protocol,
+        "networks": config.evaluation.random_networks,
         "seed": config.experts.seed,
         "execution": dict(execution),
     }
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """The networks of one draw of images."""
+
+    accuracies: list[float]
+    seconds: float
+
+
+def _shifted(progress: Callable[[int, int], None] | None, before: int, total: int) -> Callable[[int, int], None]:
+    """A part's progress, told as that of the whole."""
+
+    def told(done: int, _: int) -> None:
+        if progress is not None:
+            progress(before + done, total)
+
+    return told
+
+
+def _kept(path: Path, networks: int) -> _Draw | None:
+    """A draw in the cache; None where there is none, or none that makes sense."""
+    values = read_json_object(path) or {}
+    accuracies, seconds = values.get("accuracies"), values.get("seconds")
+    if not isinstance(accuracies, list) or len(accuracies) != networks or not isinstance(seconds, float):
+        return None
+    if not all(isinstance(value, float) and 0 <= value <= 1 for value in accuracies):
+        return None
+    return _Draw(accuracies, seconds)
+
+
+def _at_once(config: Config, real: RealSet, net: ConvNet) -> int:
+    """How many draws to train at once: as many as their networks are trained side by side."""
+    images = config.synthetic.images_per_class * real.classes
+    batch = min(PROTOCOLS[config.evaluation.protocol].batch_size, images)
+    return max(1, together(net, batch, real.train_images.device) // config.evaluation.random_networks)
+
+
+def _train(
+    draws: Sequence[int],
+    config: Config,
+    real: RealSet,
+    net: ConvNet,
+    augment: Augment,
+    execution: Mapping[str, Any],
+    tick: Callable[[], None],
+    progress: Callable[[int, int], None],
+) -> list[_Draw]:
+    """Train and measure the networks of some draws."""
+    began = time.perf_counter()
+    networks, seed = config.evaluation.random_networks, config.experts.seed
+    sets = [random_images(real, config.synthetic.images_per_class, seed, draw) for draw in draws]
+    trained = train_networks(
+        [one for one in sets for _ in range(networks)],
+        None,
+        net=net,
+        protocol=PROTOCOLS[config.evaluation.protocol],
+        augment=augment,
+        seed=seed,
+        purposes=[("random selection", draw, network) for draw in draws for network in range(networks)],
+        tick=tick,
+        progress=progress,
+        execution=execution,
+    )
+    found = [accuracy(net, one, real.test_images, real.test_labels, tick, execution) for one in trained]
+    seconds = (time.perf_counter() - began) / len(draws)
+    return [_Draw(found[i * networks : (i + 1) * networks], seconds) for i in range(len(draws))]

@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from engine.data.augment import Augment
@@ -16,12 +18,25 @@ from engine.errors import DataError
 from engine.evaluation.protocols import PROTOCOLS, Protocol
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.training import Trainee, accuracy, train_epoch
+from engine.stacked import gradient_function, together
+from engine.training import Sets, Trainee, accuracy, train_epoch
+
+EAGER: Mapping[str, Any] = {"precision": "float32"}
+"""How networks are computed where nothing else is asked for."""
+
+Purpose = Sequence[str | int]
+"""What a network is for: with the seed it decides every draw of its training."""
 
 
 @dataclass(frozen=True)
 class Score:
-    """Accuracies 0..1 of several networks, their mean and standard deviation (n-1; nan for one)."""
+    """Accuracies 0..1 of several networks, their mean and standard deviation (n-1; nan for one).
+
+    Attributes:
+        protocol: name of the protocol the networks were trained by.
+        measured_on: "test" or "validation" images.
+        seconds: wall time.
+    """
 
     mean: float
     std: float
@@ -50,33 +65,81 @@ def train_network(
     protocol: Protocol,
     augment: Augment,
     seed: int,
-    purpose: Sequence[str | int],
+    purpose: Purpose,
     tick: Callable[[], None] = nothing,
+    execution: Mapping[str, Any] = EAGER,
 ) -> Tensor:
-    """Flat parameters [size] of one network trained on a set from a random start.
+    """Flat parameters [size] of one network trained on a set from a random start, see :func:`train_networks`."""
+    return train_networks(
+        [(images, labels)],
+        step_size,
+        net=net,
+        protocol=protocol,
+        augment=augment,
+        seed=seed,
+        purposes=[purpose],
+        tick=tick,
+        execution=execution,
+    )[0]
+
+
+def train_networks(
+    sets: Sequence[tuple[Tensor, Tensor]],
+    step_size: float | None,
+    *,
+    net: ConvNet,
+    protocol: Protocol,
+    augment: Augment,
+    seed: int,
+    purposes: Sequence[Purpose],
+    tick: Callable[[], None] = nothing,
+    progress: Callable[[int, int], None] | None = None,
+    execution: Mapping[str, Any] = EAGER,
+) -> Tensor:
+    """Flat parameters [networks, size] of networks trained on sets from random starts.
+
+    Small ones are trained several at once. What becomes of a network depends on its set, seed and purpose
+    alone, and not on how many others are trained.
 
     Args:
-        images: [n, c, h, w] in network space; ``labels`` int64 [n] or probabilities [n, classes].
-        purpose: what the network is for; with the seed it decides every draw.
+        sets: for each network, or one for all: images [n, c, h, w] in network space, labels int64 [n] or
+            probabilities [n, classes]; all of one size.
+        step_size: learned with the sets, for protocols that use it.
+        purposes: one for each network.
+        tick: called before every step; may raise to stop.
+        progress: hears of networks trained, out of all.
+        execution: its "precision" is computed in.
     """
-    start = net.init(generator(seed, "evaluation", *purpose, "init"))
-    trainee = Trainee.fresh(start.to(images.device))
-    draws = generator(seed, "evaluation", *purpose, "draws")
-    for epoch in range(protocol.epochs):
-        train_epoch(
-            net,
-            trainee,
-            images,
-            labels,
-            rate=protocol.rate(epoch, step_size),
-            momentum=protocol.momentum,
-            weight_decay=protocol.weight_decay,
-            batch_size=protocol.batch_size,
-            augment=augment if protocol.augment else None,
-            draws=draws,
-            tick=tick,
-        )
-    return trainee.parameters
+    most = together(net, min(protocol.batch_size, len(sets[0][1])), sets[0][0].device)
+    gradient = gradient_function(net, execution)
+    trained: list[Tensor] = []
+    for first in range(0, len(purposes), most):
+        numbers = list(range(first, min(first + most, len(purposes))))
+        count = len(numbers)
+        if most > 1 and count == 1:
+            numbers *= 2  # one alone is computed by other kernels than two are: a twin keeps its bits
+        named = [("evaluation", *purposes[number]) for number in numbers]
+        starts = torch.stack([net.init(generator(seed, *name, "init")) for name in named])
+        trainee = Trainee.fresh(starts.to(sets[0][0].device))
+        chosen = Sets.shared(*sets[0], len(numbers)) if len(sets) == 1 else Sets.apart([sets[n] for n in numbers])
+        draws = [generator(seed, *name, "draws") for name in named]
+        for epoch in range(protocol.epochs):
+            train_epoch(
+                gradient,
+                trainee,
+                chosen,
+                rate=protocol.rate(epoch, step_size),
+                momentum=protocol.momentum,
+                weight_decay=protocol.weight_decay,
+                batch_size=protocol.batch_size,
+                augment=augment if protocol.augment else None,
+                draws=draws,
+                tick=tick,
+            )
+            if progress is not None:
+                progress(first + count * (epoch + 1) // protocol.epochs, len(purposes))
+        trained += trainee.parameters[:count].unbind(0)
+    return torch.stack(trained)
 
 
 def evaluate(
@@ -90,10 +153,11 @@ def evaluate(
     networks: int,
     augment: Augment,
     seed: int,
-    purpose: Sequence[str | int],
+    purpose: Purpose,
     on: str = "test",
     tick: Callable[[], None] = nothing,
     progress: Callable[[int, int], None] | None = None,
+    execution: Mapping[str, Any] = EAGER,
 ) -> Score:
     """Train ``networks`` networks on a set and measure them.
 
@@ -103,31 +167,40 @@ def evaluate(
         protocol: a name in ``PROTOCOLS``.
         purpose: with the seed and the network's number decides every draw; no global seed is touched.
         on: "test" or "validation" ("none" means test).
+        tick: called before every step and chunk of images; may raise to stop.
+        progress: hears of networks trained, out of all.
+        execution: its "precision" is computed in.
 
     Raises:
         DataError: there are no validation images.
     """
     began = time.perf_counter()
     measured = "validation" if on == "validation" else "test"
-    targets = (real.test_images, real.test_labels)
-    if measured == "validation":
-        if real.validation_images is None or real.validation_labels is None:
-            raise DataError("there are no validation images: set data.validation")
-        targets = (real.validation_images, real.validation_labels)
-    found = []
-    for index in range(networks):
-        parameters = train_network(
-            images,
-            labels,
-            step_size,
-            net=net,
-            protocol=PROTOCOLS[protocol],
-            augment=augment,
-            seed=seed,
-            purpose=(*purpose, index),
-            tick=tick,
-        )
-        found.append(accuracy(net, parameters, *targets, tick))
-        if progress is not None:
-            progress(index + 1, networks)
+    targets = measured_images(real, measured)
+    parameters = train_networks(
+        [(images, labels)],
+        step_size,
+        net=net,
+        protocol=PROTOCOLS[protocol],
+        augment=augment,
+        seed=seed,
+        purposes=[(*purpose, index) for index in range(networks)],
+        tick=tick,
+        progress=progress,
+        execution=execution,
+    )
+    found = [accuracy(net, one, *targets, tick, execution) for one in parameters]
     return Score.of(found, protocol, measured, time.perf_counter() - began)
+
+
+def measured_images(real: RealSet, on: str) -> tuple[Tensor, Tensor]:
+    """The images and labels that networks are measured on: "test" or "validation".
+
+    Raises:
+        DataError: there are no validation images.
+    """
+    if on == "test":
+        return real.test_images, real.test_labels
+    if real.validation_images is None or real.validation_labels is None:
+        raise DataError("there are no validation images: set data.validation")
+    return real.validation_images, real.validation_labels

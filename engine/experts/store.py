@@ -35,7 +35,9 @@ from engine.networks import ConvNet
 from engine.stacked import gradient_function
 from engine.training import accuracy
 
-FORMAT = 1
+FORMAT = 2
+"""Part of every key: raised when the same settings come to give other bits."""
+
 PARTIAL_SECONDS = 15.0
 """A partial file is written at most this often: a kill costs no more work than that, and an epoch."""
 
@@ -310,9 +312,7 @@ class _Work:
 
     def _test_accuracy(self, expert: Expert) -> float:
         last = expert.path[-1].to(self.real.test_images.device)
-        return accuracy(
-            self.net, last, self.real.test_images, self.real.test_labels, self.tick, self.execution
-        )
+        return accuracy(self.net, last, self.real.test_images, self.real.test_labels, self.tick, self.execution)
 
     def _after(self, expert: Expert) -> None:
         if not math.isfinite(expert.loss) or not bool(expert.path[expert.epoch].isfinite().all()):

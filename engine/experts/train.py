@@ -76,9 +76,9 @@ def train_expert(
             draws=[generator(settings.seed, "expert", expert.number, "epoch", expert.epoch)],
             tick=tick,
         )
-        # All at once: an interruption finds the epoch before or this one, never half of it.
         expert.path[expert.epoch + 1] = trainee.parameters[0]  # copies: no row aliases what is trained on
-        expert.velocity = trainee.velocity[0].cpu().clone()
-        expert.loss, expert.train_accuracy = float(statistics.loss[0]), float(statistics.accuracy[0])
-        expert.epoch += 1
+        velocity = trainee.velocity[0].cpu().clone()
+        loss, accuracy = float(statistics.loss[0]), float(statistics.accuracy[0])
+        # One statement without a call: an interruption finds the epoch before or this one, never half of it.
+        expert.velocity, expert.loss, expert.train_accuracy, expert.epoch = velocity, loss, accuracy, expert.epoch + 1
         after_epoch(expert)

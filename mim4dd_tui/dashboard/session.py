@@ -103,7 +103,7 @@ class EngineSession:
         self.result: dict[str, Any] | None = None
         self._error: BaseException | None = None
         self._launch = launch
-        self._queue: deque[Event] = deque()
+        self._queue: deque[Event | Record] = deque()
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
         self._began = threading.Event()
@@ -116,6 +116,9 @@ class EngineSession:
 
     def _work(self) -> None:
         try:
+            if self.order.resume is not None:
+                # what the run was before: the first event of its continuation takes back what it supersedes
+                self._queue.extend(JournalReader(RunFolder(self.order.resume).journal_path).poll())
             self.result = self._launch(self.order, self._observe, self.control)
         except BaseException as error:  # the interface shows it; a thread has nobody above it
             self._error = error

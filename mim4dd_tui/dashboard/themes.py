@@ -7,7 +7,7 @@ and numbers agree.
 from __future__ import annotations
 
 from textual.color import Color
-from textual.theme import Theme
+from textual.theme import BUILTIN_THEMES, Theme
 
 SERIES = 8
 """Number of curve colours in every theme."""
@@ -110,6 +110,7 @@ TERMINAL = Theme(
     text_alpha=1.0,
     ansi=True,
     variables={
+        **BUILTIN_THEMES["ansi-dark"].variables,
         **_series(
             "ansi_bright_blue", "ansi_yellow", "ansi_green", "ansi_magenta",
             "ansi_cyan", "ansi_red", "ansi_bright_yellow", "ansi_white",

@@ -173,7 +173,7 @@ def test_ctrl_c_stops_with_a_checkpoint_and_resume_completes(place: Place) -> No
     ) as process:
         journal = place.folder / "runs" / "cut" / "journal.jsonl"
         while not (journal.exists() and '"iteration":2,' in journal.read_text()):
-            assert process.poll() is None
+            assert process.poll() is None, process.communicate()
             time.sleep(0.02)
         process.send_signal(signal.SIGINT)
         out, _ = process.communicate(timeout=120)

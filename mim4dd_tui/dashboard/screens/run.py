@@ -96,6 +96,8 @@ class RunScreen(Screen[None]):
         self._shown: Snapshot | None = None
         self._scrub: int | None = None  # index of the snapshot looked at; None follows the newest
         self._process = psutil.Process()
+        self._view = VIEWS[0]
+        self.add_class(f"-view-{self._view}")
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -359,24 +361,27 @@ class RunScreen(Screen[None]):
 
     def action_view(self, view: str) -> None:
         """Show another view."""
-        self.remove_class("-alone", *(f"-view-{name}" for name in VIEWS))
+        self._view = view
+        self._dress(view)
+
+    def _dress(self, view: str) -> None:
+        """One class of the screen names the view; the style sheet does the rest."""
         self.query(PlotPane).remove_class("-alone")
-        self.add_class(f"-view-{view}")
+        for name in (*VIEWS, "alone"):
+            self.set_class(name == view, f"-view-{name}")
 
     def action_next_view(self) -> None:
         """The view after this one."""
-        now = next((i for i, name in enumerate(VIEWS) if self.has_class(f"-view-{name}")), 0)
-        self.action_view(VIEWS[(now + 1) % len(VIEWS)])
+        self.action_view(VIEWS[(VIEWS.index(self._view) + 1) % len(VIEWS)])
 
     def action_zoom_pane(self) -> None:
         """One curve alone, or all again."""
-        if self.has_class("-alone"):
-            self.remove_class("-alone")
-            self.query(PlotPane).remove_class("-alone")
+        if self.has_class("-view-alone"):
+            self._dress(self._view)
             return
         pane = self.focused if isinstance(self.focused, PlotPane) else self.query_one("#losses", PlotPane)
+        self._dress("alone")
         pane.add_class("-alone")
-        self.add_class("-alone")
         pane.focus()
 
     def action_plot(self, move: Move) -> None:

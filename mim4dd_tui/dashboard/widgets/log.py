@@ -49,8 +49,9 @@ class LogPane(Vertical):
         """Another width wraps anew, another height shows the end again."""
         if self.size.width != self._width:
             self._width = self.size.width
-            self._rewrite()
-        self.call_after_refresh(self.query_one(RichLog).scroll_end, animate=False)
+            self.call_after_refresh(self._rewrite)
+        else:
+            self.call_after_refresh(self.query_one(RichLog).scroll_end, animate=False)
 
     def add(self, lines: list[Line]) -> None:
         """Append lines."""
@@ -83,7 +84,7 @@ class LogPane(Vertical):
         """Show the filter's box."""
         box = self.query_one("#log-filter", Input)
         box.display = True
-        box.focus()
+        self.screen.set_focus(box)
 
     @on(Input.Changed, "#log-filter")
     def _filtered(self, event: Input.Changed) -> None:

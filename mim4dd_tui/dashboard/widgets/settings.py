@@ -44,13 +44,13 @@ def brief(origin: str) -> str:
 
 
 class FieldList(OptionList):
-    """The list itself; enter edits, left and right go through choices."""
-
-    BINDINGS = bindings("settings")
+    """The list of settings; a type of its own, so that style sheets and queries can name it."""
 
 
 class SettingsForm(Vertical):
     """Holds a base configuration and the one being made from it; the latter is valid at all times."""
+
+    BINDINGS = bindings("settings")
 
     class Changed(Message):
         """A setting was changed (or undone)."""
@@ -191,7 +191,7 @@ class SettingsForm(Vertical):
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
         box = self.query_one("#settings-value", Input)
-        box.focus()
+        self.screen.set_focus(box)
         box.cursor_position = len(box.value)
 
     def _edit(self, key: str | None) -> None:
@@ -258,7 +258,7 @@ class SettingsForm(Vertical):
         """Show the search box."""
         search = self.query_one("#settings-search", Input)
         search.display = True
-        search.focus()
+        self.screen.set_focus(search)
 
     @on(Input.Changed, "#settings-search")
     def _searched(self, event: Input.Changed) -> None:
