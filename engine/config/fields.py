@@ -19,6 +19,10 @@ from pydantic.fields import FieldInfo as PydanticField
 from engine.config.schema import Config
 
 
+LONGEST = 80
+"""Characters of a wrong word that are compared: comparing takes the product of both lengths."""
+
+
 @dataclass(frozen=True)
 class FieldInfo:
     """One setting.
@@ -72,7 +76,7 @@ def by_key() -> dict[str, FieldInfo]:
 
 def nearest(word: str, known: typing.Iterable[str]) -> str | None:
     """The known word most like a wrong one, if one is like it."""
-    found = difflib.get_close_matches(word, list(known), n=1, cutoff=0.55)
+    found = difflib.get_close_matches(word[:LONGEST], list(known), n=1, cutoff=0.55)
     return found[0] if found else None
 
 
@@ -99,9 +103,9 @@ def _info(key: str, section: str, field: PydanticField) -> FieldInfo:
         kind = {int: "integer", float: "number", str: "text"}[typing.cast(type, annotation)]
         article = "an integer" if kind == "integer" else f"a {kind}" if kind == "number" else "text"
         allowed = " ".join(part for part in (article, _range(constraints)) if part)
-        pattern = next((p for c in constraints if (p := getattr(c, "pattern", None))), None)
-        if pattern:
-            allowed += " (" + pattern.strip("^$()").replace("|", ", ").replace(r"(:\d+)?", " or cuda:N") + ")"
+    extra = field.json_schema_extra
+    if isinstance(extra, dict) and "allowed" in extra:
+        allowed = str(extra["allowed"])
     default = field.get_default(call_default_factory=True)
     return FieldInfo(key, section, kind, default, allowed, field.description or "", choices)
 
@@ -125,11 +129,15 @@ def _range(constraints: list[Any]) -> str:
     for constraint in constraints:
         match constraint:
             case annotated_types.Ge(ge=bound):
-                low = f"at least {bound}"
+                low = f"at least {_number(bound)}"
             case annotated_types.Gt(gt=bound):
-                low = f"above {bound}"
+                low = f"above {_number(bound)}"
             case annotated_types.Le(le=bound):
-                high = f"at most {bound}"
+                high = f"at most {_number(bound)}"
             case annotated_types.Lt(lt=bound):
-                high = f"below {bound}"
+                high = f"below {_number(bound)}"
     return " and ".join(part for part in (low, high) if part)
+
+
+def _number(bound: Any) -> str:
+    return f"{bound:,}" if isinstance(bound, int) else f"{bound:g}"

@@ -7,7 +7,6 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
-from typing import Any
 
 from platformdirs import user_config_path
 
@@ -20,7 +19,7 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 
 @dataclass(frozen=True)
 class PresetInfo:
-    """What a list of presets shows."""
+    """What a list of presets shows. One that cannot be used says why in ``summary``, and has no data set."""
 
     name: str
     summary: str
@@ -39,17 +38,16 @@ def builtin_dir() -> Path:
 def user_dir() -> Path:
     """The user's presets: ``presets`` in MIM4DD_CONFIG_DIR or the user's configuration folder."""
     given = os.environ.get("MIM4DD_CONFIG_DIR")
-    return (Path(given) if given else user_config_path("mim4dd")) / "presets"
+    return (Path(given).expanduser() if given else user_config_path("mim4dd")) / "presets"
 
 
 def names(*, hidden: bool = False) -> dict[str, Path]:
-    """Files of all presets by name; the user's own come last and win. Names with an underscore are bases."""
+    """Files of all presets by name; the user's own win. Names with an underscore are bases for others."""
     found: dict[str, Path] = {}
     for folder in (builtin_dir(), user_dir()):
-        if folder.is_dir():
-            for path in sorted(folder.glob("*.toml")):
-                if hidden or not path.name.startswith("_"):
-                    found[path.stem] = path
+        for path in sorted(folder.glob("*.toml")):
+            if _is_name(path.stem) and (hidden or not path.name.startswith("_")):
+                found[path.stem] = path
     return found
 
 
@@ -60,12 +58,35 @@ def find(name: str) -> Path:
         ConfigError: there is none of this name; the nearest is named.
     """
     known = names(hidden=True)
-    if name in known:
-        return known[name]
-    listed = names()
-    close = nearest(name, listed)
-    hint = f"did you mean {close}?" if close else f"there are {', '.join(listed)}"
-    raise ConfigError(f"no preset and no file is named {name!r}; {hint} (`mim4dd presets` lists them)")
+    if name not in known:
+        raise _missing(name)
+    return known[name]
+
+
+def parent(path: Path, name: str) -> Path:
+    """The file of the preset that a file ``extends``.
+
+    The program's presets extend the program's alone; all other files the user's first. A user's preset that
+    extends its own name means the one that comes with the program.
+
+    Raises:
+        ConfigError: there is none of this name; the nearest is named.
+    """
+    builtin = builtin_dir() / f"{name}.toml"
+    own = user_dir() / f"{name}.toml"
+    at = path.resolve()
+    candidates = [builtin] if at.parent == builtin_dir().resolve() else [own, builtin]
+    if _is_name(name):
+        existing = [candidate for candidate in candidates if candidate.is_file()]
+        others = [candidate for candidate in existing if candidate.resolve() != at]
+        if existing:
+            return (others or existing)[0]
+    raise _missing(name)
+
+
+def is_builtin(path: Path) -> bool:
+    """Whether a file is one of the program's presets."""
+    return path.resolve().parent == builtin_dir().resolve()
 
 
 def checked_name(name: str, what: str) -> str:
@@ -82,14 +103,12 @@ def checked_name(name: str, what: str) -> str:
     return name
 
 
-def info(name: str, path: Path, tree: dict[str, Any]) -> PresetInfo:
-    """What a list shows of a preset whose tree has been read."""
-    return PresetInfo(
-        name=name,
-        summary=str(tree.get("summary", "")),
-        dataset=str(tree.get("data", {}).get("name", "digits")),
-        images_per_class=int(tree.get("synthetic", {}).get("images_per_class", 1)),
-        objective=str(tree.get("objective", {}).get("name", "trajectory")),
-        path=path,
-        builtin=path.parent == builtin_dir(),
-    )
+def _is_name(name: str) -> bool:
+    return bool(NAME.match(name.removeprefix("_")))
+
+
+def _missing(name: str) -> ConfigError:
+    listed = names()
+    close = nearest(name, listed)
+    hint = f"did you mean {close}?" if close else f"there are {', '.join(listed)}"
+    return ConfigError(f"no preset is named {name!r}; {hint} (`mim4dd presets` lists them; a file ends in .toml)")

@@ -11,14 +11,36 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
-PositiveInt = Annotated[int, Field(ge=1)]
-Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
+from engine.config.consistency import problems
+from engine.config.datasets import CLASSES
+
+__all__ = [
+    "AUGMENTATIONS",
+    "CLASSES",
+    "Augmentation",
+    "Config",
+    "Data",
+    "Evaluation",
+    "Execution",
+    "Experts",
+    "Information",
+    "Network",
+    "Objective",
+    "Section",
+    "Synthetic",
+]
+
+PositiveInt = Annotated[int, Field(ge=1, le=10**9)]
+Count = Annotated[int, Field(ge=0, le=10**9)]
+Seed = Annotated[int, Field(ge=0, le=2**31 - 1)]
+Rate = Annotated[float, Field(gt=0, le=1e12)]
 Fraction = Annotated[float, Field(ge=0, lt=1)]
 
-CLASSES = {"digits": 10, "mnist": 10, "svhn": 10, "cifar10": 10, "cifar100": 100}
-"""Number of classes of the built-in data sets."""
+INCONSISTENT = "inconsistent"
+"""Type of the validation error of settings that do not go together; its context holds the problems."""
 
 AUGMENTATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 """Differentiable Siamese augmentation's strategies (DSA, Zhao & Bilen 2021)."""
@@ -27,7 +49,7 @@ AUGMENTATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 class Section(BaseModel):
     """Base of all sections: unknown keys are refused, numbers are never taken from strings."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, validate_default=True, allow_inf_nan=False)
 
 
 class Data(Section):
@@ -36,15 +58,15 @@ class Data(Section):
     name: Literal["digits", "mnist", "svhn", "cifar10", "cifar100"] = Field(
         "digits", description="The data set to distill."
     )
-    train_limit: int = Field(
-        0, ge=0, description="Use only this many training images (class-balanced draw); 0 uses all."
+    train_limit: Count = Field(
+        0, description="Use only this many training images (class-balanced draw); 0 uses all."
     )
     validation: Fraction = Field(
         0.0,
         description="Share of the training images held out to choose the best iterate; seen by nothing else. "
         "0 chooses on the test set, as most published numbers do, and the result says so.",
     )
-    test_limit: int = Field(0, ge=0, description="Evaluate on only this many test images; 0 uses all.")
+    test_limit: Count = Field(0, description="Evaluate on only this many test images; 0 uses all.")
     zca: bool = Field(False, description="ZCA whitening, fitted on the training images in use.")
     zca_epsilon: float = Field(0.1, gt=0, le=10, description="Added to the covariance's eigenvalues before whitening.")
 
@@ -54,7 +76,8 @@ class Augmentation(Section):
 
     strategy: str = Field(
         "color_crop_cutout_flip_scale_rotate",
-        description="Strategies joined by underscores (color crop cutout flip scale rotate), or 'none'.",
+        description="Strategies that are drawn from, joined by underscores, or none.",
+        json_schema_extra={"allowed": f"none, or any of {', '.join(AUGMENTATIONS)} joined by _, each once"},
     )
     flip: float = Field(0.5, ge=0, le=1, description="Probability of a horizontal flip.")
     scale: float = Field(1.2, ge=1, le=4, description="Largest scaling factor (and its inverse).")
@@ -65,14 +88,13 @@ class Augmentation(Section):
     saturation: float = Field(2.0, ge=0, le=4, description="Range of the saturation factor.")
     contrast: float = Field(0.5, ge=0, le=4, description="Range of the contrast factor.")
 
-    @model_validator(mode="after")
-    def _known_strategies(self) -> Augmentation:
-        names = [] if self.strategy == "none" else self.strategy.split("_")
-        unknown = [name for name in names if name not in AUGMENTATIONS]
-        if unknown or len(set(names)) != len(names):
-            wrong = f"unknown strategy {unknown[0]!r}" if unknown else "a strategy is named twice"
-            raise ValueError(f"strategy: {wrong}; allowed: 'none' or any of {', '.join(AUGMENTATIONS)} joined by '_'")
-        return self
+    @field_validator("strategy")
+    @classmethod
+    def _known_strategies(cls, strategy: str) -> str:
+        names = [] if strategy == "none" else strategy.split("_")
+        if not set(names) <= set(AUGMENTATIONS) or len(set(names)) != len(names):
+            raise ValueError("unknown or repeated strategies")
+        return strategy
 
 
 class Network(Section):
@@ -103,10 +125,10 @@ class Experts(Section):
     epochs: PositiveInt = Field(50, description="Epochs each expert is trained.")
     learning_rate: Rate = Field(0.01, description="SGD learning rate.")
     momentum: float = Field(0.0, ge=0, lt=1, description="SGD momentum.")
-    weight_decay: float = Field(0.0, ge=0, description="SGD weight decay.")
+    weight_decay: float = Field(0.0, ge=0, le=1e12, description="SGD weight decay.")
     batch_size: PositiveInt = Field(256, description="Training batch.")
     augment: bool = Field(True, description="Apply the augmentation while training experts.")
-    seed: int = Field(0, ge=0, description="Seed of the experts, apart from the run's, so that seeds share one buffer.")
+    seed: Seed = Field(0, description="Seed of the experts, apart from the run's, so that seeds share one buffer.")
 
 
 class Objective(Section):
@@ -117,18 +139,18 @@ class Objective(Section):
     student_steps: PositiveInt = Field(50, description="N: steps the student takes on synthetic images.")
     expert_epochs: PositiveInt = Field(2, description="M: epochs of the expert the student has to match.")
     max_start_epoch: PositiveInt = Field(2, description="Start epochs are drawn from 0..this-1.")
-    batch_size: int = Field(0, ge=0, description="Synthetic images of one student step; 0 takes all.")
+    batch_size: Count = Field(0, description="Synthetic images of one student step; 0 takes all.")
     pixel_rate: Rate = Field(100.0, description="Learning rate of the pixels (SGD).")
     pixel_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the pixels.")
     step_size: Rate = Field(0.01, description="Initial step size of the student.")
-    step_size_rate: float = Field(1e-7, ge=0, description="Learning rate of the step size; 0 keeps it fixed.")
+    step_size_rate: float = Field(1e-7, ge=0, le=1e12, description="Learning rate of the step size; 0 keeps it fixed.")
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the step size.")
 
 
 class Information(Section):
     """The contrastive mutual-information term of MIM4DD, an add-on to any objective."""
 
-    weight: float = Field(0.8, ge=0, description="lambda of Eq. 2.17; 0 switches the term off.")
+    weight: float = Field(0.8, ge=0, le=1e12, description="lambda of Eq. 2.17; 0 switches the term off.")
     scaling: Literal["raw", "ratio"] = Field(
         "ratio",
         description="raw: weight multiplies the NCE gradient. ratio: the NCE gradient is scaled so that its "
@@ -176,7 +198,7 @@ class Information(Section):
     critic_optimizer: Literal["adam", "sgd"] = Field("adam", description="Optimiser of the critic.")
     critic_rate: Rate = Field(1e-3, description="Learning rate of the critic.")
     critic_steps: int = Field(1, ge=0, le=100, description="Critic updates an iteration.")
-    warmup: int = Field(50, ge=0, description="Critic updates before the first iteration.")
+    warmup: Count = Field(50, description="Critic updates before the first iteration.")
     readout: PositiveInt = Field(500, description="Real images set apart to read the bound on, class-balanced.")
     readout_every: PositiveInt = Field(10, description="Read the bound every this many iterations.")
 
@@ -192,7 +214,7 @@ class Evaluation(Section):
         "quick-100", description="Protocol of the live curve and of choosing the best iterate."
     )
     live_networks: int = Field(2, ge=1, le=100, description="Networks of a live evaluation.")
-    every: int = Field(100, ge=0, description="Live evaluation every this many iterations; 0 never.")
+    every: Count = Field(100, description="Live evaluation every this many iterations; 0 never.")
     random_draws: int = Field(
         3, ge=0, le=50, description="Draws of random real images for the baseline; 0 leaves it out."
     )
@@ -202,12 +224,17 @@ class Evaluation(Section):
 class Execution(Section):
     """Where and how the run computes. Resolved once before the first iteration and recorded."""
 
-    device: str = Field("auto", pattern=r"^(auto|cpu|cuda(:\d+)?|mps)$", description="auto, cpu, cuda, cuda:N or mps.")
+    device: str = Field(
+        "auto",
+        pattern=r"^(auto|cpu|cuda(:[0-9]{1,4})?|mps)$",
+        description="Where the tensors are: auto takes the emptiest CUDA device, else the CPU.",
+        json_schema_extra={"allowed": "auto, cpu, cuda, cuda:N or mps"},
+    )
     precision: Literal["float32", "mixed"] = Field("float32", description="float32 is exact.")
     compile: Literal["auto", "on", "off"] = Field("auto", description="Compile the step and its adjoint.")
     threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes all cores.")
     checkpoint_every: PositiveInt = Field(100, description="Checkpoint at least every this many iterations.")
-    checkpoint_seconds: float = Field(300.0, gt=0, description="... and at least this often, in seconds.")
+    checkpoint_seconds: float = Field(300.0, gt=0, le=1e9, description="... and at least this often, in seconds.")
     snapshot_every: PositiveInt = Field(25, description="Picture of the synthetic set every this many iterations.")
 
 
@@ -215,7 +242,7 @@ class Config(Section):
     """A whole run. Immutable; validated across sections."""
 
     summary: str = Field("", description="What this preset does, in a sentence or two.")
-    seed: int = Field(0, ge=0, le=2**31 - 1, description="Seed of every random draw but the experts'.")
+    seed: Seed = Field(0, description="Seed of every random draw but the experts'.")
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
     network: Network = Network()
@@ -228,23 +255,7 @@ class Config(Section):
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:
-        last = self.objective.max_start_epoch - 1 + self.objective.expert_epochs
-        if last > self.experts.epochs:
-            raise ValueError(
-                f"objective.max_start_epoch - 1 + objective.expert_epochs = {last} must not exceed "
-                f"experts.epochs = {self.experts.epochs}: lower one of the first two or train experts longer"
-            )
-        size = self.synthetic.images_per_class * CLASSES[self.data.name]
-        if self.objective.batch_size > size:
-            raise ValueError(
-                f"objective.batch_size = {self.objective.batch_size} exceeds the synthetic set's {size} images; "
-                "0 takes all"
-            )
-        if self.network.pooling != "none" and 2**self.network.depth > image_side(self.data.name):
-            raise ValueError(f"network.depth = {self.network.depth} pools images of {self.data.name} below one pixel")
+        if found := tuple(problems(self)):
+            text = "; ".join(problem.message for problem in found)
+            raise PydanticCustomError(INCONSISTENT, "{text}", {"text": text, "problems": found})
         return self
-
-
-def image_side(name: str) -> int:
-    """Side of the first block's feature map: 28x28 images are padded to 32 by the first convolution (MTT)."""
-    return 8 if name == "digits" else 32

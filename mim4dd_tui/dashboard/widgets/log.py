@@ -8,6 +8,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Key
 from textual.widgets import Input, RichLog
 
 from mim4dd_tui.dashboard.keys import bindings
@@ -104,12 +105,11 @@ class LogPane(Vertical):
         event.stop()
         self.query_one(RichLog).focus()
 
-    def key_escape(self) -> None:
-        """No filter."""
+    def key_escape(self, event: Key) -> None:
+        """No filter; without one, escape is the screen's."""
         box = self.query_one("#log-filter", Input)
         if box.display:
+            event.stop()
             box.value = ""
             box.display = False
-            self.query_one(RichLog).focus()
-        else:
-            self.app.action_home()  # type: ignore[attr-defined]
+            self.screen.set_focus(self.query_one(RichLog))

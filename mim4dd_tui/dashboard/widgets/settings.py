@@ -9,6 +9,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
+from textual.events import Key
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -236,21 +237,24 @@ class SettingsForm(Vertical):
         config = self._try(event.value)
         if config is not None:
             self._accept(config)
-            self.query_one(FieldList).focus()
+            self.screen.set_focus(self.query_one(FieldList))
 
     def _accept(self, config: Config) -> None:
         self.config = config
         self._fill()
         self.post_message(self.Changed(self))
 
-    def key_escape(self) -> None:
-        """Leave the editor or the search without a change."""
+    def key_escape(self, event: Key) -> None:
+        """Leave the editor or the search without a change; with neither, leave the form."""
         search = self.query_one("#settings-search", Input)
-        if search.has_focus or self._words:
+        if not self._words and not isinstance(self.screen.focused, Input):
+            return
+        event.stop()
+        if search.has_focus or not isinstance(self.screen.focused, Input):
             search.value = ""
             search.display = False
         self._edit(self.chosen)
-        self.query_one(FieldList).focus()
+        self.screen.set_focus(self.query_one(FieldList))
 
     # ---- keys
 
@@ -269,7 +273,7 @@ class SettingsForm(Vertical):
     @on(Input.Submitted, "#settings-search")
     def _found(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one(FieldList).focus()
+        self.screen.set_focus(self.query_one(FieldList))
 
     def action_undo(self) -> None:
         """The base's value in the chosen setting."""

@@ -1,0 +1,148 @@
+"""Settings that are fine one by one, but not together: each rule here keeps a run from failing later.
+
+What can be known of the published data sets without reading them is checked against their counts; files
+that are not the published ones are checked again when they are split (``engine.data.prepare``).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from engine.config.datasets import CLASSES, TEST_IMAGES, TRAIN_IMAGES, image_side
+from engine.data.shares import even, proportional
+
+if TYPE_CHECKING:
+    from engine.config.schema import Config
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Settings that exclude each other, and what to do about it. The first key is the one most likely meant."""
+
+    keys: tuple[str, ...]
+    message: str
+
+
+def problems(config: Config) -> Iterator[Problem]:
+    """What is wrong between the settings of a configuration whose single values are all allowed."""
+    yield from _trajectory(config)
+    yield from _network(config)
+    yield from _synthetic(config)
+    yield from _information(config)
+    yield from _images(config)
+
+
+def _trajectory(config: Config) -> Iterator[Problem]:
+    last = config.objective.max_start_epoch - 1 + config.objective.expert_epochs
+    if last > config.experts.epochs:
+        yield Problem(
+            ("objective.max_start_epoch", "objective.expert_epochs", "experts.epochs"),
+            f"objective.max_start_epoch - 1 + objective.expert_epochs = {last} must not exceed "
+            f"experts.epochs = {config.experts.epochs}: lower one of the first two or train the experts longer",
+        )
+
+
+def _network(config: Config) -> Iterator[Problem]:
+    network, name = config.network, config.data.name
+    deepest = image_side(name).bit_length() - 1
+    if network.pooling != "none" and network.depth > deepest:
+        yield Problem(
+            ("network.depth", "network.pooling", "data.name"),
+            f"network.depth = {network.depth} pools images of {name} below one pixel: at most {deepest} blocks, "
+            "or network.pooling = none",
+        )
+    if network.norm == "group" and network.width % 4:
+        yield Problem(
+            ("network.norm", "network.width"),
+            f"network.norm = group has 4 groups, so network.width = {network.width} must be a multiple of 4",
+        )
+
+
+def _synthetic(config: Config) -> Iterator[Problem]:
+    size = config.synthetic.images_per_class * CLASSES[config.data.name]
+    if config.objective.batch_size > size:
+        yield Problem(
+            ("objective.batch_size", "synthetic.images_per_class", "data.name"),
+            f"objective.batch_size = {config.objective.batch_size} exceeds the synthetic set's {size} images; "
+            "0 takes all",
+        )
+
+
+def _information(config: Config) -> Iterator[Problem]:
+    """Every batch of the term needs each class: pairs are positive by their label."""
+    if config.information.weight == 0:
+        return
+    classes = CLASSES[config.data.name]
+    for key in ("real_batch", "synthetic_batch", "readout"):
+        value = getattr(config.information, key)
+        if value < classes:
+            yield Problem(
+                (f"information.{key}", "data.name"),
+                f"information.{key} = {value} must be at least the {classes} classes of {config.data.name}",
+            )
+
+
+def _images(config: Config) -> Iterator[Problem]:
+    """Whether the data set has the images that are asked for, class by class."""
+    data, name = config.data, config.data.name
+    if data.test_limit > TEST_IMAGES[name]:
+        yield Problem(
+            ("data.test_limit", "data.name"),
+            f"data.test_limit = {data.test_limit} exceeds the {TEST_IMAGES[name]:,} test images of {name}; 0 uses all",
+        )
+    published = TRAIN_IMAGES[name]
+    held_out = round(data.validation * sum(published))
+    if data.validation and held_out == 0:
+        yield Problem(
+            ("data.validation", "data.name"),
+            f"data.validation = {data.validation} of {sum(published):,} images holds out none; raise it",
+        )
+    left = [size - out for size, out in zip(published, proportional(published, held_out), strict=True)]
+    if data.train_limit > sum(left):
+        yield Problem(
+            ("data.train_limit", "data.validation", "data.name"),
+            f"data.train_limit = {data.train_limit} exceeds the {sum(left):,} training images of {name} that are not "
+            "held out; 0 uses all",
+        )
+        return
+    yield from _pools(config, even(left, data.train_limit) if data.train_limit else left)
+
+
+def _pools(config: Config, train: list[int]) -> Iterator[Problem]:
+    """Whether every class keeps enough images beside those the bound is read on."""
+    name = config.data.name
+    limits = ("data.train_limit", "data.validation", "data.name")
+    readout = config.information.readout if config.information.weight > 0 else 0
+    if readout > sum(train):
+        yield Problem(
+            ("information.readout", *limits),
+            f"information.readout = {readout} exceeds the {sum(train):,} training images of {name} in use; lower it",
+        )
+        return
+    pool = min(size - apart for size, apart in zip(train, even(train, readout), strict=True))
+    kept = f"{pool} training images" if pool != 1 else "1 training image"
+    beside = f" beside the {readout} of information.readout" if readout else ""
+    among: tuple[str, ...] = (*limits, *(("information.readout",) if readout else ()))
+    if pool < 1:
+        yield Problem(
+            among,
+            f"a class of {name} is left without a training image{beside}: raise data.train_limit = "
+            f"{config.data.train_limit} (0 uses all) or lower data.validation = {config.data.validation}"
+            + (" or information.readout" if readout else ""),
+        )
+        return
+    each = config.synthetic.images_per_class
+    if each > pool and config.synthetic.init == "real":
+        yield Problem(
+            ("synthetic.images_per_class", "synthetic.init", *among),
+            f"synthetic.images_per_class = {each}, but a class of {name} has only {kept}{beside}: lower it, or start "
+            "from noise (synthetic.init)",
+        )
+    elif each > pool and config.evaluation.random_draws:
+        yield Problem(
+            ("synthetic.images_per_class", "evaluation.random_draws", *among),
+            f"synthetic.images_per_class = {each}, but a class of {name} has only {kept}{beside} for the random "
+            "selection: lower it, or leave that baseline out (evaluation.random_draws = 0)",
+        )
