@@ -277,7 +277,13 @@ class Loop:
             step_momentum = settings.step_size_momentum * step_momentum + float(gradient.step_size)
             step_size = updated_step_size(step_size, step_momentum, settings.step_size_rate)
         momentum = settings.pixel_momentum * state.momentum + gradient.pixels
+        pixels = state.pixels - settings.pixel_rate * momentum
+        if not bool(torch.isfinite(pixels).all()):
+            raise RunFailed(
+                f"the pixels are not finite after iteration {state.iteration + 1}: lower objective.pixel_rate or "
+                "information.weight; the last checkpoint is intact"
+            )
         # Assigned together, and never in place: a checkpoint or a picture may still hold the old tensors.
-        state.momentum, state.pixels = momentum, state.pixels - settings.pixel_rate * momentum
+        state.momentum, state.pixels = momentum, pixels
         state.step_size, state.step_momentum = step_size, step_momentum
         state.iteration += 1

@@ -68,7 +68,7 @@ def start(
     resolved = execution.resolve(config)
     folder = RunFolder.create(runs_dir, name, config, preset=preset, origins=dict(origins or {}))
     folder.write_execution(resolved.to_dict())
-    return _run(folder, resolved, None, data_dir, cache_dir, observer, control)
+    return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=False)
 
 
 def resume(
@@ -88,22 +88,25 @@ def resume(
     if finished is not None and finished.get("state") == "done":
         return finished
     resolved = execution.Resolved.from_dict(folder.execution())
-    return _run(folder, resolved, latest(folder.path), data_dir, cache_dir, observer, control)
+    return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=True)
 
 
 def _run(
     folder: RunFolder,
     resolved: execution.Resolved,
-    checkpoint: Checkpoint | None,
     data_dir: Path | None,
     cache_dir: Path | None,
     observer: Observer | None,
     control: Control | None,
+    *,
+    resuming: bool,
 ) -> dict[str, Any]:
     """Hold the run, go through its phases, and end it in words whatever happens."""
     control = control or Control()
     with Recorder(folder, observer, control) as record:
         try:
+            # Read while the run is held: before, another process may still be writing a newer one.
+            checkpoint = latest(folder.path) if resuming else None
             return _Session(folder, resolved, record, data_dir, cache_dir).go(checkpoint)
         except StopRequested:
             return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
@@ -203,12 +206,12 @@ class _Session:
             self.record.progress(Progress("data", done, total, what))
 
         raw = load(self.config.data.name, self.data_dir, progress=progress, tick=self.record.tick)
-        readout = self.config.information.readout if self.config.information.weight > 0 else 0
         real = prepare(
             raw,
             self.config.data,
             seed=self.config.experts.seed,
-            readout=readout,
+            # Set apart with the term switched off too: a run at weight 0 starts from the same images as its pair.
+            readout=self.config.information.readout,
             device=self.device,
             cache_dir=self.cache_dir,
         )

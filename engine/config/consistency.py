@@ -126,12 +126,12 @@ def _pools(config: Config, train: list[int]) -> Iterator[Problem]:
     beside = f" beside the {readout} of information.readout" if readout else ""
     among: tuple[str, ...] = (*limits, *(("information.readout",) if readout else ()))
     if pool < 1:
-        yield Problem(
-            among,
-            f"a class of {name} is left without a training image{beside}: raise data.train_limit = "
-            f"{config.data.train_limit} (0 uses all) or lower data.validation = {config.data.validation}"
-            + (" or information.readout" if readout else ""),
-        )
+        ways = [
+            *(["raise data.train_limit (0 uses all)"] if config.data.train_limit else []),
+            *(["lower data.validation"] if config.data.validation else []),
+            *(["lower information.readout"] if readout else []),
+        ]
+        yield Problem(among, f"a class of {name} is left without a training image{beside}: {' or '.join(ways)}")
         return
     each = config.synthetic.images_per_class
     if each > pool and config.synthetic.init == "real":

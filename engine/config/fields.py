@@ -18,7 +18,6 @@ from pydantic.fields import FieldInfo as PydanticField
 
 from engine.config.schema import Config
 
-
 LONGEST = 80
 """Characters of a wrong word that are compared: comparing takes the product of both lengths."""
 

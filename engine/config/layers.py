@@ -11,7 +11,8 @@ import tomli
 
 from engine.config import presets
 from engine.config.fields import nearest
-from engine.config.validate import MOST, printable, structure, written
+from engine.config.schema import Config
+from engine.config.validate import MOST, printable, structure, validated, written
 from engine.errors import ConfigError
 
 LARGEST = 1 << 20
@@ -41,7 +42,7 @@ class Layers:
     tree: dict[str, Any] = field(default_factory=dict)
     sources: dict[str, Source] = field(default_factory=dict)
     wrong: list[str] = field(default_factory=list)
-    files: int = 0
+    paths: list[Path] = field(default_factory=list)
     rank: int = 0
 
     def lay(self, tree: Mapping[str, Any], origin: str, shown: str | None = None) -> None:
@@ -59,6 +60,11 @@ class Layers:
             else:
                 self.tree[name] = value
 
+    def set(self, key: str, value: Any, origin: str) -> None:
+        """Put a layer of one setting on top."""
+        section, _, name = key.rpartition(".")
+        self.lay({section: {name: value}} if section else {name: value}, origin)
+
     def origin(self, key: str) -> str:
         """Where a setting's value came from, for the record."""
         return self.sources[key].origin if key in self.sources else "default"
@@ -70,6 +76,14 @@ class Layers:
     def latest(self, keys: Sequence[str]) -> str:
         """Of some keys, the one that was set last; the first of them among equals."""
         return max(keys, key=lambda key: self.sources[key].rank if key in self.sources else 0)
+
+    def config(self) -> Config:
+        """The configuration of all layers.
+
+        Raises:
+            ConfigError: see :func:`engine.config.validate.validated`.
+        """
+        return validated(self.tree, self, self.wrong)
 
     def read(self, path: Path, preset: str | None = None, chain: tuple[Path, ...] = ()) -> None:
         """Lay what a file extends, then the file.
@@ -87,8 +101,8 @@ class Layers:
         if real in chain:
             circle = " -> ".join(p.name for p in (*chain[chain.index(real) :], real))
             raise ConfigError(f"{shown}: extends: the files extend each other in a circle: {printable(circle, 400)}")
-        self.files += 1
-        if len(chain) >= DEEPEST or self.files > MOST_FILES:
+        self.paths.append(real)
+        if len(chain) >= DEEPEST or len(self.paths) > MOST_FILES:
             raise ConfigError(f"{shown}: extends: at most {DEEPEST} files in a chain and {MOST_FILES} in all")
         for parent in _parents(tree, shown):
             target, name = _parent(path, parent, shown)
@@ -169,7 +183,7 @@ def _parent(path: Path, parent: str, shown: str) -> tuple[Path, str | None]:
 def _hint(path: Path) -> str:
     """The file beside a missing one that is named most like it."""
     try:
-        close = nearest(path.name, [other.name for other in path.parent.glob("*.toml")])
-    except OSError:
+        close = nearest(path.stem, [other.stem for other in path.parent.glob("*.toml")])
+    except (OSError, ValueError):
         close = None
-    return f"; did you mean {printable(close)}?" if close else ""
+    return f"; did you mean {printable(close)}.toml?" if close else ""

@@ -14,12 +14,12 @@ from typing import Any
 import tomli_w
 
 from engine.config import presets
-from engine.config.fields import by_key, fields
-from engine.config.layers import Layers, chain_of
+from engine.config.fields import fields
+from engine.config.layers import Layers
 from engine.config.presets import PresetInfo
 from engine.config.schema import Config
 from engine.config.typed import parse_override, parse_value
-from engine.config.validate import printable, unknown_key, validated
+from engine.config.validate import printable
 from engine.errors import ConfigError
 from engine.files import private_folder, write_bytes
 
@@ -51,18 +51,17 @@ def resolve(preset_or_file: str, overrides: Sequence[str] = (), *, seed: int | N
     """
     layers = Layers()
     preset = _lay_named(layers, preset_or_file)
-    wrong = []
     for text in overrides:
         try:
             key, value = parse_override(text)
         except ConfigError as error:
-            wrong.append(str(error))
+            layers.wrong.append(str(error))
         else:
             layers.set(key, value, "--set")
     if seed is not None:
         layers.set("seed", seed, "--seed")
-    config = validated(layers.tree, layers, wrong)
-    return Resolved(config, {f.key: layers.origins.get(f.key, "default") for f in fields()}, preset)
+    config = layers.config()
+    return Resolved(config, {field.key: layers.origin(field.key) for field in fields()}, preset)
 
 
 def load_config(path: Path) -> Config:
@@ -72,8 +71,8 @@ def load_config(path: Path) -> Config:
         ConfigError: as :func:`resolve`.
     """
     layers = Layers()
-    layers.lay_file(path, None)
-    return validated(layers.tree, layers)
+    layers.read(path)
+    return layers.config()
 
 
 def dump(config: Config, *, base: Config | None = None) -> str:
@@ -90,8 +89,9 @@ def list_presets() -> list[PresetInfo]:
     for name, path in presets.names().items():
         layers = Layers()
         try:
-            layers.lay_file(path, name)
-            found.append(presets.info(name, path, validated(layers.tree, layers)))
+            layers.read(path, name)
+            config = layers.config()
+            found.append(presets.info(name, path, config))
         except ConfigError as error:
             found.append(presets.broken(name, path, str(error)))
     return found
@@ -114,11 +114,9 @@ def changed(config: Config, values: Mapping[str, Any]) -> Config:
     """
     layers = Layers()
     layers.lay(config.model_dump(), "settings")
-    wrong = [f"settings: {unknown_key(key)}" for key in values if key not in by_key()]
     for key, value in values.items():
-        if key in by_key():
-            layers.set(key, value, "settings")
-    return validated(layers.tree, layers, wrong)
+        layers.set(key, value, "settings")
+    return layers.config()
 
 
 def save_user_preset(name: str, config: Config, base: str | None = None) -> Path:
@@ -140,10 +138,10 @@ def save_user_preset(name: str, config: Config, base: str | None = None) -> Path
     path = presets.user_dir() / f"{name}.toml"
     text = dump(config)
     if base is not None:
-        layers = Layers()
-        layers.lay_file(presets.find(base), base)
-        if path.resolve() not in chain_of(presets.find(base)):
-            text = tomli_w.dumps({"extends": base}) + dump(config, base=validated(layers.tree, layers))
+        below = Layers()
+        below.read(presets.find(base), base)
+        if path.resolve() not in below.paths:
+            text = tomli_w.dumps({"extends": base}) + dump(config, base=below.config())
     private_folder(path.parent)
     write_bytes(path, text.encode())
     return path
@@ -152,7 +150,7 @@ def save_user_preset(name: str, config: Config, base: str | None = None) -> Path
 def _lay_named(layers: Layers, preset_or_file: str) -> str | None:
     """Lay a preset or a file; the preset's name if it was one."""
     if preset_or_file.endswith(".toml") or "/" in preset_or_file or "\\" in preset_or_file:
-        layers.lay_file(Path(preset_or_file), None)
+        layers.read(Path(preset_or_file))
         return None
     try:
         path = presets.find(preset_or_file)
@@ -163,7 +161,7 @@ def _lay_named(layers: Layers, preset_or_file: str) -> str | None:
                 f"or write ./{printable(preset_or_file)}"
             ) from None
         raise
-    layers.lay_file(path, preset_or_file)
+    layers.read(path, preset_or_file)
     return preset_or_file
 
 

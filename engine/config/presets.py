@@ -7,11 +7,16 @@ import re
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from platformdirs import user_config_path
 
 from engine.config.fields import nearest
+from engine.config.validate import printable
 from engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from engine.config.schema import Config
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 """A preset's or run's name: no separators, no leading dot or dash."""
@@ -89,6 +94,24 @@ def is_builtin(path: Path) -> bool:
     return path.resolve().parent == builtin_dir().resolve()
 
 
+def info(name: str, path: Path, config: Config) -> PresetInfo:
+    """What a list shows of a preset."""
+    return PresetInfo(
+        name=name,
+        summary=config.summary,
+        dataset=config.data.name,
+        images_per_class=config.synthetic.images_per_class,
+        objective=config.objective.name,
+        path=path,
+        builtin=is_builtin(path),
+    )
+
+
+def broken(name: str, path: Path, why: str) -> PresetInfo:
+    """What a list shows of a preset that cannot be used."""
+    return PresetInfo(name, f"cannot be used: {why.splitlines()[0]}", "", 0, "", path, is_builtin(path))
+
+
 def checked_name(name: str, what: str) -> str:
     """The name, if it is one.
 
@@ -97,7 +120,7 @@ def checked_name(name: str, what: str) -> str:
     """
     if not NAME.match(name):
         raise ConfigError(
-            f"{name!r} is no name for a {what}: use letters, digits, dot, dash and underscore, "
+            f"{printable(name)} is no name for a {what}: use letters, digits, dot, dash and underscore, "
             "beginning with a letter or digit, at most 100"
         )
     return name

@@ -58,9 +58,7 @@ class Data(Section):
     name: Literal["digits", "mnist", "svhn", "cifar10", "cifar100"] = Field(
         "digits", description="The data set to distill."
     )
-    train_limit: Count = Field(
-        0, description="Use only this many training images (class-balanced draw); 0 uses all."
-    )
+    train_limit: Count = Field(0, description="Use only this many training images (class-balanced draw); 0 uses all.")
     validation: Fraction = Field(
         0.0,
         description="Share of the training images held out to choose the best iterate; seen by nothing else. "

@@ -24,6 +24,8 @@ def parse_override(text: str) -> tuple[str, Any]:
     if key in sections():
         example = next(iter(sections()[key].model_fields))
         raise ConfigError(f"--set: {key}: is a section; set one of its keys, for example {key}.{example}=...")
+    if key == "extends":
+        raise ConfigError("--set: extends: belongs in a file; name the preset or file to start from instead")
     if key not in by_key():
         raise ConfigError(f"--set: {unknown_key(key)}")
     return key, parse_value(key, value)

@@ -2,87 +2,98 @@
 
 from __future__ import annotations
 
-import reprlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import islice
 from typing import Any, Protocol
 
 from pydantic import ValidationError
 
+from engine.config.consistency import Problem
 from engine.config.fields import by_key, nearest, nearest_key, sections
-from engine.config.schema import CONFLICT, Config
+from engine.config.schema import INCONSISTENT, Config
 from engine.errors import ConfigError
 
-MOST_LINES = 20
-"""Errors listed at once; of more, the number is given."""
-
-LONGEST = 60
-"""Characters of a wrong value that are shown."""
+MOST = 20
+"""Problems told at once."""
 
 
-class Places(Protocol):
-    """Knows where values came from."""
+class Where(Protocol):
+    """Where values come from."""
 
-    def where(self, key: str) -> str:
-        """The file or option that set a key (or a part of its section)."""
+    def shown(self, key: str) -> str:
+        """File or option that set a key, for a message."""
+        ...
 
-    def latest(self, keys: Iterable[str]) -> str:
-        """Of some keys, the one that was set last."""
+    def latest(self, keys: Sequence[str]) -> str:
+        """Of some keys, the one that was set last: most likely the one at fault."""
+        ...
 
 
-def validated(tree: Mapping[str, Any], places: Places, already: Iterable[str] = ()) -> Config:
-    """The configuration of a tree of sections.
+def validated(tree: Mapping[str, Any], where: Where, wrong: Sequence[str] = ()) -> Config:
+    """The configuration of a tree of known sections and keys.
 
     Args:
-        tree: sections, keys and values.
-        places: for the messages.
-        already: errors found before; they are listed with the others.
+        wrong: what was found wrong with the tree's structure.
 
     Raises:
-        ConfigError: one line for every wrong key or value: its origin, its key, what is wrong, what is allowed.
+        ConfigError: one line for every problem: origin, key, what is wrong, what is allowed.
     """
-    lines = list(already)
-    known = _structure(tree, places, lines)
+    lines = list(wrong)
     try:
-        config = Config.model_validate(known)
+        config = Config.model_validate(dict(tree))
     except ValidationError as error:
         for details in error.errors(include_url=False):
-            if details["type"] != CONFLICT:
-                lines.append(_line(details, places))
-            elif not lines:  # else it may only follow from what is wrong already
-                lines += _conflicts(details["ctx"]["conflicts"], places)
-    else:
-        if not lines:
-            return config
-    lines = list(dict.fromkeys(lines))
-    if len(lines) > MOST_LINES:
-        lines[MOST_LINES:] = [f"... and {len(lines) - MOST_LINES} more"]
-    raise ConfigError("\n".join(lines))
+            if details["type"] != INCONSISTENT:
+                lines.append(_value(details, where))
+            elif not wrong:  # else it may only seem so, because a misspelt setting was left out
+                lines += [_clash(problem, where) for problem in details["ctx"]["problems"]]
+        raise _problems(lines) from None
+    if lines:
+        raise _problems(lines)
+    return config
 
 
-def _structure(tree: Mapping[str, Any], places: Places, lines: list[str]) -> dict[str, Any]:
-    """The known part of the tree; unknown keys and sections that are no tables go into ``lines``."""
+def _problems(lines: Sequence[str]) -> ConfigError:
+    """The error of several problems, a line each; the first are told."""
+    told = list(dict.fromkeys(lines))
+    more = [f"... and {len(told) - MOST} more"] if len(told) > MOST else []
+    return ConfigError("\n".join(told[:MOST] + more))
+
+
+def structure(tree: Mapping[str, Any], shown: str) -> tuple[dict[str, Any], list[str]]:
+    """The known part of a tree, and what is wrong with the rest: unknown keys, sections that are no tables."""
     known: dict[str, Any] = {}
+    wrong: list[str] = []
     for name, value in tree.items():
-        model = sections().get(name)
-        if model is None:
-            if name in Config.model_fields:
-                known[name] = value
-            else:
-                lines.append(f"{places.where(name)}: {unknown_key(name)}")
+        if name not in Config.model_fields:
+            wrong.append(name)
+        elif name not in sections():
+            known[name] = value
         elif not isinstance(value, Mapping):
-            lines.append(f"{places.where(name)}: {name}: must be a section, [{name}], and not {shown(value)}")
+            wrong.append(name)
         else:
-            known[name] = {key: leaf for key, leaf in value.items() if key in model.model_fields}
-            wrong = [f"{name}.{key}" for key in value if key not in model.model_fields]
-            lines += [f"{places.where(key)}: {unknown_key(key)}" for key in wrong]
-    return known
+            inside = sections()[name].model_fields
+            known[name] = {key: leaf for key, leaf in value.items() if key in inside}
+            wrong += [f"{name}.{key}" for key in value if key not in inside]
+    return known, list(islice(_explained(tree, wrong, shown), MOST + 1))
+
+
+def _explained(tree: Mapping[str, Any], wrong: Sequence[str], shown: str) -> Iterator[str]:
+    for key in wrong:
+        if key in sections():
+            yield f"{shown}: {key}: must be a section [{key}], not {written(tree[key])}"
+        else:
+            yield f"{shown}: {unknown_key(key)}"
 
 
 def unknown_key(key: str) -> str:
     """The sentence for a key that does not exist: the nearest one, or those there are."""
     section, dot, name = key.partition(".")
+    close: str | None
     if not dot:
-        close = nearest(key, sections()) or nearest_key(key)
+        # A setting's own name without its section is meant more often than a section of a like name.
+        bare = next((known for known in by_key() if known.endswith(f".{key}")), None)
+        close = bare or nearest(key, [*sections(), "summary", "seed"]) or nearest_key(key)
     elif section not in sections():
         close = nearest_key(f"{nearest(section, sections()) or section}.{name}")
     else:
@@ -96,42 +107,37 @@ def unknown_key(key: str) -> str:
     return f"{printable(key)}: unknown key; {hint}"
 
 
-def _line(details: Any, places: Places) -> str:
-    key = ".".join(str(part) for part in details["loc"])
-    message = str(details["msg"]).removeprefix("Value error, ")
+def _value(details: Any, where: Where) -> str:
+    """The sentence for one wrong value."""
+    key = ".".join(str(part) for part in details["loc"][:2])
     field = by_key().get(key)
-    if field is None:  # a section's own check: its message begins with the field
-        name, _, sentence = message.partition(": ")
-        key, message = f"{key}.{name}", sentence
-        return f"{places.where(key)}: {key}: {message}"
+    if field is None:
+        return f"{where.shown(key)}: {printable(key)}: {printable(str(details['msg']))}"
     value = details["input"]
-    close = nearest(value, [c for c in field.choices if isinstance(c, str)]) if isinstance(value, str) else None
-    hint = f" (did you mean {close}?)" if close else ""
-    return f"{places.where(key)}: {key}: {shown(value)} is not allowed; it must be {field.allowed}{hint}"
+    close = nearest(value, [str(choice) for choice in field.choices]) if isinstance(value, str) else None
+    hint = f"; did you mean {close}?" if close else ""
+    return f"{where.shown(key)}: {key}: {written(value)} is not allowed; it must be {field.allowed}{hint}"
 
 
-def _conflicts(conflicts: Iterable[tuple[tuple[str, ...], str]], places: Places) -> list[str]:
-    """Values that do not go together, at the one that was set last: that is the one to look at."""
-    lines = []
-    for keys, sentence in conflicts:
-        key = places.latest(keys)
-        lines.append(f"{places.where(key)}: {key}: {sentence}")
-    return lines
+def _clash(problem: Problem, where: Where) -> str:
+    """The sentence for settings that do not go together, told of the one set last."""
+    key = where.latest(problem.keys)
+    return f"{where.shown(key)}: {key}: {problem.message}"
 
 
-def shown(value: object) -> str:
-    """A wrong value as TOML would have it, nearly; shortened, and never a control character."""
+def written(value: Any) -> str:
+    """A wrong value in a message: short, in one line, whatever it is."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    if isinstance(value, int) and value.bit_length() > 256:
-        return "an integer of hundreds of digits"
+    if isinstance(value, Mapping):
+        return "a table"
+    if isinstance(value, list | tuple):
+        return "a list"
+    if isinstance(value, int) and value.bit_length() > 128:
+        return f"an integer of {value.bit_length()} bits"
     if isinstance(value, str | int | float):
-        text = repr(value)
-    elif hasattr(value, "isoformat"):
-        text = value.isoformat()
-    else:
-        text = reprlib.repr(value)
-    return text if len(text) <= LONGEST else text[: LONGEST - 3] + "..."
+        return printable(repr(value))
+    return printable(str(value))  # TOML's dates and times
 
 
 def printable(text: str, most: int = 80) -> str:

@@ -80,19 +80,20 @@ def nce_loss(scores: Tensor, constant: Tensor, weights: Pairs, *, negatives: str
 def infonce_loss(scores: Tensor, weights: Pairs, *, negatives: str = "different") -> Tensor:
     """The softmax form of the contrastive loss (van den Oord et al. 2018), in nats.
 
-    For every real image: minus the mean over its positives of the log-probability of that positive among
-    the synthetic images. With ``negatives="different"`` a positive competes with images of other labels
-    only, else with all.
+    For every real image: minus the mean over its positives of the log-probability that such a positive, in the
+    place of its whole class, has among the synthetic images. With ``negatives="different"`` it competes with
+    images of other labels only, else with all. At chance it is log C for C labels; 0 is the least with
+    ``different``, and without spread within a class with ``all``.
     """
     prior = weights.product.sum(1, keepdim=True)
+    own_class = (prior * (weights.positive > 0)).sum(0, keepdim=True).log()
     competitors = scores + prior.log()
     if negatives == "all":
         partition = torch.logsumexp(competitors, 0, keepdim=True)
     else:
         others = competitors.masked_fill(weights.positive > 0, float("-inf"))
-        own = scores + (prior * (weights.positive > 0)).sum(0, keepdim=True).log()
-        partition = torch.logaddexp(own, torch.logsumexp(others, 0, keepdim=True))
-    return -(weights.positive * (scores - partition)).sum()
+        partition = torch.logaddexp(scores + own_class, torch.logsumexp(others, 0, keepdim=True))
+    return -(weights.positive * (scores + own_class - partition)).sum()
 
 
 def nce_log_ratio(scores: Tensor, constant: Tensor, weights: Pairs, *, negatives: str) -> Tensor:

@@ -68,7 +68,8 @@ class Critic(nn.Module):
             if settings.embedding_shared
             else nn.ModuleList(_embedding(size, settings, generator) for size in sizes)
         )
-        self.constant = nn.Parameter(torch.full((len(sizes),), constant), requires_grad=settings.bias == "learned")
+        learned = settings.bias == "learned" and settings.loss == "nce"
+        self.constant = nn.Parameter(torch.full((len(sizes),), constant), requires_grad=learned)
 
     def scores(self, layer: int, synthetic: Tensor, real: Tensor) -> Tensor:
         """Scores [s, r] of all pairs of pooled features [s, d] and [r, d]: cosine over temperature."""

@@ -81,7 +81,7 @@ class InformationTerm:
         constant = 0.0 if settings.bias == "learned" else offset
         self.critic = Critic(sizes, settings, constant, generator(seed, "critic")).to(device)
         learned = [p for p in self.critic.parameters() if p.requires_grad]
-        self.optimizer = self._optimizer(learned) if learned and settings.critic_steps else None
+        self.optimizer = self._optimizer(learned) if learned else None
         growth = settings.layer_growth
         self.weights = [growth ** (k - len(self.layers) + 2) for k in range(len(self.layers))]
 

@@ -33,6 +33,18 @@ class AbandonedError(MimError):
     exit_code = 130
 
 
+def require_torch() -> None:
+    """Load torch, or say in a sentence why it cannot be loaded.
+
+    Raises:
+        MimError: it is missing, or its libraries do not fit this machine.
+    """
+    try:
+        import torch  # noqa: F401 - only whether it loads is asked
+    except (ImportError, OSError, RuntimeError) as error:
+        raise MimError(f"torch cannot be loaded ({error}); `mim4dd doctor` says what to do") from error
+
+
 def error_document(error: MimError) -> dict[str, Any]:
     """What ``--json`` writes for a failed command."""
     finished: dict[str, Any] = error.document if isinstance(error, PartlyFailedError) else {}

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import DataError
-from mim4dd_tui.cli.failures import UsageError
+from mim4dd_tui.cli.failures import UsageError, require_torch
 from mim4dd_tui.cli.options import (
     DataDir,
     Device,
@@ -63,6 +63,7 @@ def evaluate(
 ) -> None:
     """Train new networks on a distilled set and measure them on the real test images."""
     path = artifact_path(runs_dir_of(runs_dir), chosen_run(target, latest, "evaluate"), which)
+    require_torch()
     from engine.reuse import judge
 
     item = _load(path)
@@ -123,6 +124,7 @@ def export(
     if place.exists() and (chosen == "folder" or place.is_dir() or not force):
         remedy = "choose another --output" + ("" if chosen == "folder" else ", or replace it with --force")
         raise UsageError(f"{place} exists already: {remedy}")
+    require_torch()
     from engine.export import export as write
 
     item = _load(path)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import MimError
-from mim4dd_tui.cli.failures import AbandonedError, PartlyFailedError, UsageError
+from mim4dd_tui.cli.failures import AbandonedError, PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import (
     DataDir,
@@ -131,6 +131,7 @@ def resume(
         return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=True)
 
     def work(observer: Callable[[Event], None], control: Control) -> Document:
+        require_torch()
         from engine.run import resume as resume_run
 
         return resume_run(path, data_dir=data, observer=observer, control=control)
@@ -150,6 +151,7 @@ def _starting(
     resolved: Resolved, name: str | None, places: Places
 ) -> Callable[[Callable[[Event], None], Control], Document]:
     def work(observer: Callable[[Event], None], control: Control) -> Document:
+        require_torch()
         from engine.run import start
 
         return start(

@@ -8,6 +8,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -253,6 +254,15 @@ def test_on_a_terminal_run_and_resume_open_the_dashboard(
     assert opened[1]["autostart"] is True
     assert main(["run", "digits-ipc1", "--set", "network.width=-4"]) == 2  # refused before anything opens
     assert len(opened) == 2
+
+
+def test_a_torch_that_does_not_load_is_told_in_a_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    for arguments in (["run", "digits-ipc1"], ["evaluate", "first"], ["export", "first"]):
+        ended = place.command(*arguments)
+        assert ended.code == 1
+        assert "mim4dd doctor" in ended.err
+        assert "Traceback" not in ended.err
 
 
 def test_the_shell_completes_presets_and_runs(place: Place) -> None:

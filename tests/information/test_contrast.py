@@ -77,9 +77,16 @@ def test_infonce_against_a_literal_loop(negatives: str) -> None:
             if SYNTHETIC[k] != REAL[j] or (negatives == "all"):
                 rest += math.exp(float(values[k, j])) / counts[k] / 3
         total = rest if negatives == "all" else rest + own
-        expected -= w * (float(values[i, j]) - math.log(total))
+        expected -= w * math.log(own / total)
     weights = contrast.pairs(SYNTHETIC, REAL)
     assert float(contrast.infonce_loss(values, weights, negatives=negatives)) == pytest.approx(expected)
+
+
+def test_infonce_at_chance_is_the_entropy_of_the_labels() -> None:
+    weights = contrast.pairs(SYNTHETIC, REAL)
+    for negatives in ("different", "all"):
+        loss = contrast.infonce_loss(torch.zeros(len(SYNTHETIC), len(REAL)), weights, negatives=negatives)
+        assert float(loss) == pytest.approx(math.log(3))
 
 
 @pytest.mark.parametrize("side", ["synthetic", "real"])

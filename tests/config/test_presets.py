@@ -1,0 +1,164 @@
+"""The presets that come with the program: each resolves, says what it is, and names the source of its numbers."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tomli
+
+from engine.config import Config, dump, fields, list_presets, load_config, resolve
+from engine.config.presets import builtin_dir
+
+NAMES = [
+    "digits-ipc1",
+    "mnist-ipc1-small",
+    "cifar10-ipc1-small",
+    *(f"{data}-ipc{each}" for data in ("mnist", "svhn", "cifar10", "cifar100") for each in (1, 10, 50)),
+]
+FILES = sorted(builtin_dir().glob("*.toml"))
+
+SOURCE = re.compile(r"\b(MTT|DSA|CRD|CMIM|TESLA|paper|ours|this preset)\b")
+"""What a comment names as the source of a number: code, a table, a paper, or that it was chosen here."""
+
+TABLE = {
+    # MTT's table: whitening, N, M, start epochs, images a step, pixel rate, step-size rate, first step size.
+    "cifar10-ipc1": (True, 50, 2, 2, 0, 1e2, 1e-7, 1e-2),
+    "cifar10-ipc10": (True, 30, 2, 20, 0, 1e2, 1e-5, 1e-3),
+    "cifar10-ipc50": (False, 30, 2, 40, 0, 1e3, 1e-5, 1e-3),
+    "cifar100-ipc1": (True, 20, 3, 20, 0, 1e3, 1e-5, 1e-2),
+    "cifar100-ipc10": (False, 20, 2, 20, 0, 1e3, 1e-5, 1e-2),
+    "cifar100-ipc50": (True, 80, 2, 40, 125, 1e3, 1e-5, 1e-2),
+}
+
+
+def test_all_presets_are_there_and_none_of_their_bases() -> None:
+    assert {info.name for info in list_presets() if info.builtin} == set(NAMES)
+    assert any(path.name.startswith("_") for path in FILES)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_resolves_and_is_what_the_list_says(name: str) -> None:
+    resolved = resolve(name)
+    info = next(info for info in list_presets() if info.name == name)
+    config = resolved.config
+
+    assert resolved.preset == name
+    assert (info.dataset, info.images_per_class) == (config.data.name, config.synthetic.images_per_class)
+    assert name.startswith(f"{config.data.name}-ipc{config.synthetic.images_per_class}")
+    assert info.summary == config.summary
+    assert re.fullmatch(r"[A-Z].{40,300}\.", info.summary), "one or two readable sentences"
+    assert len(re.findall(r"[.:] ", info.summary)) <= 3
+    assert info.objective == "trajectory"
+    assert config.information.weight > 0, "the information term is what the program is about"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_preset_survives_being_written_and_read(name: str, tmp_path: Path) -> None:
+    config = resolve(name).config
+    whole = tmp_path / "whole.toml"
+    whole.write_text(dump(config), encoding="utf-8")
+    assert load_config(whole) == config
+
+    difference = dump(config, base=Config())
+    (tmp_path / "part.toml").write_text(difference, encoding="utf-8")
+    assert load_config(tmp_path / "part.toml") == config
+    assert len(difference) < len(dump(config))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_origin_of_a_preset_is_known(name: str) -> None:
+    resolved = resolve(name)
+    allowed = {"default", *(f"preset {path.stem}" for path in FILES)}
+    assert list(resolved.origins) == [field.key for field in fields()]
+    assert set(resolved.origins.values()) <= allowed
+    assert resolved.origins["data.name"] == f"preset {name}"
+
+
+@pytest.mark.parametrize("name", TABLE)
+def test_published_settings_are_those_of_the_table(name: str) -> None:
+    config = resolve(name).config
+    objective = config.objective
+    assert TABLE[name] == (
+        config.data.zca,
+        objective.student_steps,
+        objective.expert_epochs,
+        objective.max_start_epoch,
+        objective.batch_size,
+        objective.pixel_rate,
+        objective.step_size_rate,
+        objective.step_size,
+    )
+    assert (config.experts.count, config.experts.epochs, config.experts.batch_size) == (100, 50, 256)
+    assert (config.network.depth, config.network.width, config.synthetic.init) == (3, 128, "real")
+    assert (objective.iterations, config.evaluation.protocol, config.evaluation.networks) == (5000, "mtt-1000", 5)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("mnist", "svhn", "digits"))])
+def test_digits_are_never_mirrored(name: str) -> None:
+    assert "flip" not in resolve(name).config.augmentation.strategy.split("_")
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("mnist-ipc", "svhn"))])
+def test_settings_nobody_published_say_so(name: str) -> None:
+    if not name.endswith("-small"):
+        assert "publishes no settings" in resolve(name).config.summary
+
+
+def test_the_builtin_preset_needs_no_download_and_starts_from_noise() -> None:
+    config = resolve("digits-ipc1").config
+    assert (config.data.name, config.synthetic.init) == ("digits", "noise")
+    assert config.evaluation.protocol == config.evaluation.live_protocol == "quick-100"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: path.stem)
+def test_every_number_names_its_source(path: Path) -> None:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    numbers = [index for index, line in enumerate(lines) if _is_number(line)]
+    unsourced = [lines[index] for index in numbers if not _sourced(lines, index)]
+    assert numbers
+    assert not unsourced
+
+
+def test_the_check_of_sources_sees_a_number_without_one() -> None:
+    lines = ["width = 32  # ours", "depth = 3", "# paper", "grid = 4", 'init = "real"', "count = 1e3  # many"]
+    assert [line for i, line in enumerate(lines) if _is_number(line) and not _sourced(lines, i)] == [
+        "depth = 3",
+        "count = 1e3  # many",
+    ]
+
+
+def test_listing_is_light_and_quick() -> None:
+    code = (
+        "import time\n"
+        "from engine.config.load import list_presets\n"
+        "list_presets()\n"
+        "import sys\n"
+        "print(time.process_time(), sorted({'torch', 'numpy', 'textual'} & set(sys.modules)))"
+    )
+    best = None
+    for _ in range(3):  # a busy machine slows one start, not the quickest of three
+        seconds, heavy = subprocess.run(
+            [sys.executable, "-c", code], check=True, capture_output=True, text=True
+        ).stdout.split(" ", 1)
+        assert heavy.strip() == "[]"
+        best = min(best or float(seconds), float(seconds))
+    assert best is not None
+    assert best < 0.5
+
+
+def _is_number(line: str) -> bool:
+    try:
+        tree = tomli.loads(line)
+    except tomli.TOMLDecodeError:
+        return False
+    return any(isinstance(value, int | float) and not isinstance(value, bool) for value in tree.values())
+
+
+def _sourced(lines: list[str], index: int) -> bool:
+    own = lines[index].partition("#")[2]
+    above = lines[index - 1] if index and lines[index - 1].lstrip().startswith("#") else ""
+    return bool(SOURCE.search(own) or SOURCE.search(above))
