@@ -101,7 +101,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
         with explained(path):
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             yield aside
-            aside.chmod(0o600)  # a library may have made a new file in its place
+            aside.chmod(0o600)  # a library may have put a new file in its place
             if durable:
                 descriptor = os.open(aside, os.O_RDWR)
                 try:

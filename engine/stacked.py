@@ -25,9 +25,9 @@ Gradient = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
 """Of parameters [k, size], images [k, n, c, h, w] and labels (int64 [k, n] or probabilities [k, n, classes]):
 each network's mean cross-entropy [k], its logits [k, n, classes], and its loss's gradient [k, size]."""
 
-TOGETHER = 1_500_000
-"""Activations (floats of the first block's output) worth computing at once on a CPU: beyond, the caches do not
-hold them and networks one after another are as fast (measured on two AVX-512 cores)."""
+TOGETHER = 600_000
+"""Activations (floats of the first blocks' outputs) worth computing at once on a CPU: beyond, arithmetic costs more
+than issuing it, and networks one after another are as fast (measured on two AVX-512 cores)."""
 
 TOGETHER_ON_GPU = 100_000_000
 """The same on a GPU, where only memory is the limit."""

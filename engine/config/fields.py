@@ -74,19 +74,27 @@ def by_key() -> dict[str, FieldInfo]:
 
 
 def nearest(word: str, known: typing.Iterable[str]) -> str | None:
-    """The known word most like a wrong one, if one is like it."""
-    found = difflib.get_close_matches(word[:LONGEST], list(known), n=1, cutoff=0.55)
+    """The known word most like a wrong one, if one is like it or is abbreviated by it (lr, ipc)."""
+    words = list(known)
+    short = [name for name in words if len(word) > 1 and word.lower() == "".join(p[:1] for p in name.split("_"))]
+    found = short or difflib.get_close_matches(word[:LONGEST], words, n=1, cutoff=0.55)
     return found[0] if found else None
 
 
 def nearest_key(key: str) -> str | None:
-    """The setting most like a wrong key: of the same name in another section, or spelled like it."""
-    section, _, name = key.rpartition(".")
-    same = [known for known in by_key() if known.rpartition(".")[2] == name]
-    if same:
-        return nearest(key, same) or same[0]
-    in_section = [known for known in by_key() if known.rpartition(".")[0] == section]
-    return nearest(key, in_section) or nearest(key, by_key())
+    """The setting most like a wrong key: like it in its own section, else like it in another."""
+    section, dot, name = key.partition(".")
+    if not dot:
+        section, name = "", key
+    own = [field.key for field in fields() if field.section == section]
+    for keys in (own, list(by_key())):
+        names: dict[str, list[str]] = {}
+        for known in keys:
+            names.setdefault(known.rpartition(".")[2], []).append(known)
+        close = name if name in names else nearest(name, names)
+        if close:
+            return nearest(key, names[close]) or names[close][0]
+    return None
 
 
 def _info(key: str, section: str, field: PydanticField) -> FieldInfo:

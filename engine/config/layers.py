@@ -132,9 +132,12 @@ def read_toml(path: Path, shown: str) -> dict[str, Any]:
     try:
         return tomli.loads(data.decode("utf-8-sig"))
     except UnicodeDecodeError as error:
-        raise ConfigError(f"{shown}: is not UTF-8 text (byte {error.start})") from None
+        line = data.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{shown}: is not UTF-8 text (line {line}); a configuration is a TOML file") from None
     except tomli.TOMLDecodeError as error:
-        raise ConfigError(f"{shown}: is not valid TOML: {printable(str(error), 200)}") from None
+        last = data.count(b"\n") + (not data.endswith(b"\n"))
+        reason = str(error).replace("at end of document", f"at the end, line {last}")
+        raise ConfigError(f"{shown}: is not valid TOML: {printable(reason, 200)}") from None
     except RecursionError:
         raise ConfigError(f"{shown}: is not a configuration: lists or tables are nested too deeply") from None
     except ValueError as error:  # a number or date that TOML's grammar allows and Python does not
@@ -181,9 +184,14 @@ def _parent(path: Path, parent: str, shown: str) -> tuple[Path, str | None]:
 
 
 def _hint(path: Path) -> str:
-    """The file beside a missing one that is named most like it."""
+    """What a missing file may have meant: the preset of its name, the file beside it named most like it, a preset."""
+    known = presets.names()
+    name = path.name.removesuffix(".toml")
     try:
-        close = nearest(path.stem, [other.stem for other in path.parent.glob("*.toml")])
+        beside = nearest(path.name, [other.name for other in path.parent.glob("*.toml")])
     except (OSError, ValueError):
-        close = None
-    return f"; did you mean {printable(close)}.toml?" if close else ""
+        beside = None
+    if beside and name not in known:
+        return f"; did you mean {printable(str(path.parent / beside), 1000)}?"
+    close = name if name in known else nearest(name, known)
+    return f"; did you mean the preset {close}?" if close else "; `mim4dd presets` lists the presets"

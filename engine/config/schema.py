@@ -200,6 +200,14 @@ class Information(Section):
     readout: PositiveInt = Field(500, description="Real images set apart to read the bound on, class-balanced.")
     readout_every: PositiveInt = Field(10, description="Read the bound every this many iterations.")
 
+    @field_validator("embedding_layers", mode="before")
+    @classmethod
+    def _an_integer(cls, value: object) -> object:
+        """A choice is compared by equality, and true and 1.0 equal 1."""
+        if type(value) is not int:
+            raise ValueError("not an integer")
+        return value
+
 
 class Evaluation(Section):
     """How a synthetic set is judged: networks trained on it from scratch, measured on real images."""
@@ -239,7 +247,12 @@ class Execution(Section):
 class Config(Section):
     """A whole run. Immutable; validated across sections."""
 
-    summary: str = Field("", description="What this preset does, in a sentence or two.")
+    summary: str = Field(
+        "",
+        max_length=500,
+        description="What this preset does, in a sentence or two.",
+        json_schema_extra={"allowed": "one line of text that can be printed, at most 500 characters"},
+    )
     seed: Seed = Field(0, description="Seed of every random draw but the experts'.")
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
@@ -250,6 +263,14 @@ class Config(Section):
     information: Information = Information()
     evaluation: Evaluation = Evaluation()
     execution: Execution = Execution()
+
+    @field_validator("summary")
+    @classmethod
+    def _one_line(cls, summary: str) -> str:
+        """Lists show it: escape sequences and halves of characters stay out of the terminal and of TOML."""
+        if summary and not summary.isprintable():
+            raise ValueError("cannot be printed in one line")
+        return summary
 
     @model_validator(mode="after")
     def _consistent(self) -> Config:

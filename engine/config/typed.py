@@ -20,7 +20,7 @@ def parse_override(text: str) -> tuple[str, Any]:
     key, separator, value = text.partition("=")
     key = key.strip()
     if not separator or not key:
-        raise ConfigError(f"--set {printable(text)}: write section.key=value, for example objective.iterations=500")
+        raise ConfigError(f"--set: {printable(text)}: write section.key=value, for example objective.iterations=500")
     if key in sections():
         example = next(iter(sections()[key].model_fields))
         raise ConfigError(f"--set: {key}: is a section; set one of its keys, for example {key}.{example}=...")

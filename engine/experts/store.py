@@ -30,7 +30,7 @@ from engine.data.prepare import RealSet
 from engine.errors import DataError, RunFailed
 from engine.events import ExpertEpoch, Notice, Observer
 from engine.experts.train import Expert, train_expert
-from engine.files import explained, private_folder, read_json_object, replacing, write_json
+from engine.files import disk_error, private_folder, read_json_object, replacing, write_json
 from engine.networks import ConvNet
 from engine.stacked import gradient_function
 from engine.training import accuracy
@@ -235,14 +235,15 @@ def _held(path: Path, observer: Observer, tick: Callable[[], None]) -> Iterator[
     waiting = False
     while True:
         try:
-            with explained(path):
-                lock.acquire(timeout=0.2)
+            lock.acquire(timeout=0.2)
             break
-        except Timeout:
+        except Timeout:  # an OSError too, so it comes first
             if not waiting:
                 observer(Notice("info", "another run is training the same experts; waiting for it"))
             waiting = True
             tick()
+        except OSError as error:
+            raise disk_error(error, path) from error
     try:
         yield
     finally:

@@ -99,8 +99,8 @@ def describe_work(config: Config) -> str:
     """What there is to compute."""
     objective, experts = config.objective, config.experts
     return (
-        f"{experts.count} experts x {experts.epochs} epochs, then {objective.iterations} iterations "
-        f"of {objective.student_steps} student steps"
+        f"{experts.count} experts x {experts.epochs} epochs; "
+        f"{objective.iterations} x {objective.student_steps} student steps"
     )
 
 

@@ -24,6 +24,9 @@ FILES = sorted(builtin_dir().glob("*.toml"))
 SOURCE = re.compile(r"\b(MTT|DSA|CRD|CMIM|TESLA|paper|ours|this preset)\b")
 """What a comment names as the source of a number: code, a table, a paper, or that it was chosen here."""
 
+LIGHT = 0.35
+"""CPU seconds in which all presets are listed, the start of Python included; half of it on an idle machine."""
+
 TABLE = {
     # MTT's table: whitening, N, M, start epochs, images a step, pixel rate, step-size rate, first step size.
     "cifar10-ipc1": (True, 50, 2, 2, 0, 1e2, 1e-7, 1e-2),
@@ -139,15 +142,15 @@ def test_listing_is_light_and_quick() -> None:
         "import sys\n"
         "print(time.process_time(), sorted({'torch', 'numpy', 'textual'} & set(sys.modules)))"
     )
-    best = None
-    for _ in range(3):  # a busy machine slows one start, not the quickest of three
-        seconds, heavy = subprocess.run(
-            [sys.executable, "-c", code], check=True, capture_output=True, text=True
-        ).stdout.split(" ", 1)
+    quickest = 10.0
+    for _ in range(4):  # a busy machine slows one start, not the quickest of some
+        ran = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+        seconds, heavy = ran.stdout.split(" ", 1)
         assert heavy.strip() == "[]"
-        best = min(best or float(seconds), float(seconds))
-    assert best is not None
-    assert best < 0.5
+        quickest = min(quickest, float(seconds))
+        if quickest < LIGHT:
+            break
+    assert quickest < LIGHT
 
 
 def _is_number(line: str) -> bool:

@@ -6,13 +6,21 @@ import asyncio
 import time
 from collections.abc import Callable
 
+import pytest
 from textual.pilot import Pilot
 
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.dashboard.screens.run import RunScreen
 
-SIZES = [(60, 20), (80, 24), (100, 30), (160, 48)]
-"""Terminal sizes every flow is tried at."""
+_SMALL, _USUAL, _LARGER, _WIDE = (60, 20), (80, 24), (100, 30), (160, 48)
+_LONG = pytest.mark.long
+SIZES = [
+    pytest.param(_SMALL, id="60x20"),
+    pytest.param(_USUAL, id="80x24", marks=_LONG),
+    pytest.param(_LARGER, id="100x30", marks=_LONG),
+    pytest.param(_WIDE, id="160x48", marks=_LONG),
+]
+"""Terminal sizes every flow is tried at; the quick suite takes the one with the least room."""
 
 
 async def until(pilot: Pilot[Leave], condition: Callable[[], bool], seconds: float = 10.0) -> None:

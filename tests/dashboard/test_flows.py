@@ -27,7 +27,7 @@ from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 pytestmark = pytest.mark.usefixtures("_own_config")
 
 
-@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), (100, 30), (160, 48)])
 async def test_from_preset_to_the_end(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     app = make_app(FakeEngine(iterations=60))
     async with app.run_test(size=size) as pilot:
@@ -61,6 +61,7 @@ async def test_every_view_shows_its_panes(make_app: MakeApp, size: tuple[int, in
         await pilot.press("4")
         await pilot.pause()
         assert app.screen.query_one(LogPane).size.height >= size[1] - 10
+        await pilot.press("home")
         await until(pilot, lambda: "expert 2 of 2 trained" in text(app))
         await pilot.press("1", "tab", "z")
         await pilot.pause()

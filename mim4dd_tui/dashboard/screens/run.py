@@ -30,6 +30,7 @@ from engine.events import (
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
+from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.keys import bindings
 from mim4dd_tui.dashboard.session import Request, Session
@@ -91,7 +92,7 @@ class RunScreen(Screen[None]):
         self._ended_told = False
         self._dirty: set[str] = set(curves.FIGURES)
         self._painted = 0.0
-        self._logged = 0
+        self._logged: LogLine | None = None
         self._rewinds = 0
         self._shown: Snapshot | None = None
         self._scrub: int | None = None  # index of the snapshot looked at; None follows the newest
@@ -300,17 +301,13 @@ class RunScreen(Screen[None]):
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _log(self) -> None:
-        pane = self.query_one(LogPane)
+        newest = self.history.log[-1] if self.history.log else None
+        if newest is self._logged:
+            return
+        self._logged = newest
         begun = self.history.started_at
-        lines = list(self.history.log)
-        if self._rewinds != self.history.rewinds or len(lines) < self._logged:
-            pane.clear()
-            self._logged = 0
-        elif len(lines) == self._logged == self.history.log.maxlen:
-            self._logged -= 1
-        new = lines[self._logged :]
-        self._logged = len(lines)
-        pane.add([Line(line.time - begun if begun else None, line.level, line.text) for line in new])
+        lines = [Line(line.time - begun if begun else None, line.level, line.text) for line in self.history.log]
+        self.query_one(LogPane).show(lines)
 
     # ---- pictures
 
@@ -363,6 +360,12 @@ class RunScreen(Screen[None]):
         """Show another view."""
         self._view = view
         self._dress(view)
+        if view == "log":
+            self.set_focus(self.query_one("#log-lines"))
+        elif view == "pictures":
+            self.set_focus(self.query_one(PicturesPane))
+        else:
+            self.set_focus(None)
 
     def _dress(self, view: str) -> None:
         """One class of the screen names the view; the style sheet does the rest."""

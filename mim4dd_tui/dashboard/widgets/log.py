@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical
+from textual.containers import Vertical, VerticalScroll
 from textual.events import Key
-from textual.widgets import Input, RichLog
+from textual.widgets import Input, Static
 
 from mim4dd_tui.dashboard.keys import bindings
 
-MOST = 5000
-"""Lines kept."""
+MOST = 600
+"""Newest matching lines shown; the journal has all."""
 
 
 @dataclass(frozen=True)
@@ -35,41 +35,30 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._all: list[Line] = []
         self._words = ""
-        self._width = 0
 
     def compose(self) -> ComposeResult:
         """The lines, and the filter's box where one is typed."""
-        yield RichLog(id="log-lines", max_lines=MOST, wrap=True, min_width=20)
+        with VerticalScroll(id="log-lines"):
+            yield Static(id="log-text")
         yield Input(placeholder="filter the log", id="log-filter", compact=True)
 
     def on_mount(self) -> None:
-        """No filter yet."""
+        """No filter yet; stay at the end."""
         self.query_one("#log-filter").display = False
+        self.query_one("#log-lines", VerticalScroll).anchor()
 
-    def on_resize(self) -> None:
-        """Another width wraps anew, another height shows the end again."""
-        if self.size.width != self._width:
-            self._width = self.size.width
-            self.call_after_refresh(self._rewrite)
-        else:
-            self.call_after_refresh(self.query_one(RichLog).scroll_end, animate=False)
-
-    def add(self, lines: list[Line]) -> None:
-        """Append lines."""
-        self._all = (self._all + lines)[-MOST:]
-        log = self.query_one(RichLog)
-        follow = log.is_vertical_scroll_end
-        for line in lines:
-            if self._matches(line):
-                log.write(self._text(line), scroll_end=follow)
-
-    def clear(self) -> None:
-        """Start afresh."""
-        self._all = []
-        self.query_one(RichLog).clear()
+    def show(self, lines: list[Line]) -> None:
+        """Show these lines from now on."""
+        self._all = lines
+        self._write()
 
     def _matches(self, line: Line) -> bool:
         return all(word in line.text.lower() for word in self._words.lower().split())
+
+    def _write(self) -> None:
+        lines = [self._text(line) for line in self._all if self._matches(line)][-MOST:]
+        nothing = Text("no line matches" if self._words else "", style="dim")
+        self.query_one("#log-text", Static).update(Text("\n").join(lines) if lines else nothing)
 
     def _text(self, line: Line) -> Text:
         colours = self.app.theme_variables
@@ -91,19 +80,12 @@ class LogPane(Vertical):
     def _filtered(self, event: Input.Changed) -> None:
         event.stop()
         self._words = event.value
-        self._rewrite()
-
-    def _rewrite(self) -> None:
-        log = self.query_one(RichLog)
-        log.clear()
-        for line in self._all:
-            if self._matches(line):
-                log.write(self._text(line))
+        self._write()
 
     @on(Input.Submitted, "#log-filter")
     def _chosen(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one(RichLog).focus()
+        self.screen.set_focus(self.query_one("#log-lines"))
 
     def key_escape(self, event: Key) -> None:
         """No filter; without one, escape is the screen's."""
@@ -112,4 +94,4 @@ class LogPane(Vertical):
             event.stop()
             box.value = ""
             box.display = False
-            self.screen.set_focus(self.query_one(RichLog))
+            self.screen.set_focus(self.query_one("#log-lines"))

@@ -41,7 +41,7 @@ class PicturesPane(Widget, can_focus=True):
         self._rows: list[Row] | None = None
         self._grid: Grid | None = None
         self._left = 0
-        self.waiting = "the first picture comes with the first iteration"
+        self.waiting = "no picture yet"
 
     def show(self, sheet: Sheet | None) -> None:
         """Show another snapshot, or nothing."""

@@ -1,0 +1,102 @@
+"""What is said of every setting, and that it is true."""
+
+from __future__ import annotations
+
+import json
+import re
+import statistics
+import time
+from typing import Any
+
+import pytest
+
+from engine.config import Config, FieldInfo, change, dump, fields, resolve
+from engine.config.fields import by_key, sections
+from engine.errors import ConfigError
+from tests.config.helpers import message
+
+ALL = fields()
+ids = {"ids": lambda field: field.key}
+
+
+def value_of(config: Config, key: str) -> Any:
+    section, _, name = key.rpartition(".")
+    return getattr(getattr(config, section) if section else config, name)
+
+
+def test_every_setting_of_the_schema_is_there_once_in_order() -> None:
+    keys = [field.key for field in ALL]
+    inside = [f"{section}.{name}" for section, model in sections().items() for name in model.model_fields]
+    assert keys == ["summary", "seed", *inside]
+    assert set(by_key()) == set(keys)
+    assert len(keys) > 60
+
+
+@pytest.mark.parametrize("field", ALL, **ids)  # type: ignore[arg-type]
+def test_a_setting_says_what_it_is(field: FieldInfo) -> None:
+    assert field.type in {"integer", "number", "text", "true or false", "choice"}
+    assert field.description.endswith(".")
+    assert len(field.description) >= 10
+    assert field.allowed.strip()
+    assert field.default == value_of(Config(), field.key)
+    assert bool(field.choices) == (field.type in {"choice", "true or false"})
+    assert not field.choices or field.default in field.choices
+
+
+@pytest.mark.parametrize("field", [field for field in ALL if field.choices], **ids)  # type: ignore[arg-type]
+def test_every_choice_is_allowed_and_named(field: FieldInfo) -> None:
+    config = resolve("mnist-ipc1").config
+    for choice in field.choices:
+        typed = json.dumps(choice) if isinstance(choice, bool) else str(choice)
+        assert typed in field.allowed
+        assert value_of(change(config, field.key, typed), field.key) == choice
+    assert field.allowed in message(lambda: change(config, field.key, "neither"))
+
+
+@pytest.mark.parametrize("field", [f for f in ALL if f.type in {"integer", "number"}], **ids)  # type: ignore[arg-type]
+def test_the_range_in_words_is_the_range(field: FieldInfo) -> None:
+    bounds = re.fullmatch(
+        r"an? (?:integer|number) (?P<low>at least|above) (?P<least>[\d.,e+-]+) "
+        r"and (?P<high>at most|below) (?P<most>[\d.,e+-]+)",
+        field.allowed,
+    )
+    assert bounds, field.allowed
+    least, most = (float(bounds[name].replace(",", "")) for name in ("least", "most"))
+    step = 1 if field.type == "integer" else 1e-9 * max(1.0, abs(most))
+    for bound, outwards, inside in (
+        (least, -step, bounds["low"] == "at least"),
+        (most, step, bounds["high"] == "at most"),
+    ):
+        assert _refused(field, bound) != inside
+        assert _refused(field, bound + outwards)
+    assert _refused(field, float("inf"))
+    assert _refused(field, float("nan"))
+
+
+def _refused(field: FieldInfo, value: float) -> bool:
+    """Whether the value itself is refused (not how it goes with other settings)."""
+    text = str(int(value)) if field.type == "integer" and value == value and abs(value) < 1e300 else repr(value)
+    try:
+        change(Config(), field.key, text)
+    except ConfigError as error:
+        return "is not allowed; it must be" in str(error)
+    return False
+
+
+def test_a_check_in_the_form_takes_under_two_milliseconds() -> None:
+    config = resolve("cifar10-ipc10").config
+    change(config, "seed", "1")
+    times = []
+    for n in range(50):
+        begin = time.thread_time()
+        change(config, "objective.iterations", str(n + 1))
+        times.append(time.thread_time() - begin)
+    assert statistics.median(times) < 0.002
+
+
+def test_what_is_written_is_plain_and_complete() -> None:
+    text = dump(resolve("digits-ipc1").config)
+    lines = [line for line in text.splitlines() if "=" in line]
+    assert len(lines) == len(ALL)
+    assert text.index("summary") < text.index("[data]") < text.index("[network]") < text.index("[execution]")
+    assert "extends" not in text

@@ -1,0 +1,93 @@
+"""Plain progress lines."""
+
+from __future__ import annotations
+
+import io
+import math
+
+import pytest
+
+from engine.events import (
+    CheckpointWritten,
+    Evaluation,
+    ExpertEpoch,
+    Iteration,
+    Notice,
+    Phase,
+    Progress,
+    RunEnded,
+    RunStarted,
+    StateChanged,
+)
+from mim4dd_tui.plain import PlainObserver, duration, percent
+
+STARTED = RunStarted("mine", "digits-ipc1", 3, 10, 100, "here", 1, "0", {})
+
+
+def iteration(number: int) -> Iteration:
+    return Iteration(number, 0.5, 2.5, 1.25, math.log(10), None, 0.1, 0.8, 0.05, 0.1)
+
+
+def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
+    now = [0.0]
+    out = io.StringIO()
+    observer = PlainObserver(out, interval=5.0, clock=lambda: now[0])
+    observer(STARTED)
+    for number in range(1, 101):
+        now[0] += 0.1
+        observer(iteration(number))
+    lines = out.getvalue().splitlines()
+    numbers = [int(line.split("/")[0].split()[-1]) for line in lines if "iteration" in line]
+    assert numbers[0] == 1
+    assert numbers[-1] == 100
+    assert len(numbers) <= 4
+    assert "objective 0.5" in lines[1]
+    assert "MI >= 1.25 of 2.3 nats" in lines[1]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (STARTED, "run mine (preset digits-ipc1, seed 3)"),
+        (Phase("experts", 10, "8 experts"), "experts: 8 experts"),
+        (Evaluation(50, "live", "quick-100", 0.873, 0.004, [0.87], "test", "test", 1.0, True), "87.3 ± 0.4 %"),
+        (CheckpointWritten(50, "x", 0.1), "checkpoint at iteration 50"),
+        (Notice("warning", "the bound stands at chance"), "warning: the bound stands at chance"),
+        (StateChanged("paused", "on request"), "paused: on request"),
+        (RunEnded("failed", "not a number"), "run failed: not a number"),
+        (
+            ExpertEpoch(1, 4, 3, 3, 0.2, 0.9, 0.95, 1.0, reused=True),
+            "expert 2/4 trained  test 95.0 %  (from the cache)",
+        ),
+        (Progress("data", 3, 10, "mnist"), "data 3/10 mnist"),
+    ],
+)
+def test_every_event_has_its_words(event: object, words: str) -> None:
+    out = io.StringIO()
+    PlainObserver(out)(event)  # type: ignore[arg-type]
+    assert words in out.getvalue()
+    assert out.getvalue().count("\n") == 1
+
+
+def test_a_stream_that_is_gone_silences_but_never_raises() -> None:
+    class Gone(io.StringIO):
+        def write(self, text: str) -> int:
+            raise OSError(5, "Input/output error")
+
+    observer = PlainObserver(Gone())
+    observer(STARTED)
+    observer(Phase("data"))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [(0.4, "0 s"), (45, "45 s"), (187, "3:07"), (7509, "2:05:09"), (math.nan, "-"), (-1, "-")],
+)
+def test_duration(seconds: float, expected: str) -> None:
+    assert duration(seconds) == expected
+
+
+def test_percent() -> None:
+    assert percent(0.873, 0.004) == "87.3 ± 0.4 %"
+    assert percent(0.873, math.nan) == "87.3 %"
+    assert percent(math.nan) == "-"

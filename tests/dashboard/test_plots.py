@@ -1,0 +1,274 @@
+"""The braille plot: nothing lost, nothing invented, quick enough."""
+
+from __future__ import annotations
+
+import math
+import statistics
+import time
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mim4dd_tui.plots import Band, Figure, Level, Scale, Series, Viewport, draw, ema, short
+from mim4dd_tui.plots.draw import CURSOR, DIM, Drawing
+from mim4dd_tui.plots.figure import Floats
+
+
+def dots(drawing: Drawing) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
+    """The lit dots of a braille drawing, as [4 * rows, 2 * columns] of the plotting area."""
+    area = drawing.chars[:-1, drawing.left : drawing.right]
+    rows, columns = area.shape
+    out = np.zeros((rows * 4, columns * 2), dtype=bool)
+    bits = ((0x01, 0x08), (0x02, 0x10), (0x04, 0x20), (0x40, 0x80))
+    for r in range(rows):
+        for c in range(columns):
+            code = ord(str(area[r, c])) - 0x2800
+            if 0 < code < 256:
+                for y in range(4):
+                    for x in range(2):
+                        out[4 * r + y, 2 * c + x] = bool(code & bits[y][x])
+    return out
+
+
+def line(y: Floats, **arguments: object) -> Series:
+    return Series("a", np.arange(1, len(y) + 1, dtype=float), y, **arguments)  # type: ignore[arg-type]
+
+
+@given(
+    position=st.integers(0, 19_999),
+    width=st.integers(20, 150),
+    height=st.integers(5, 40),
+)
+def test_a_spike_of_one_sample_in_20000_is_seen_at_full_height(position: int, width: int, height: int) -> None:
+    y = np.zeros(20_000)
+    y[position] = 1.0
+    lit = dots(draw(Figure((line(y),)), Viewport(), width, height))
+    top, bottom = np.flatnonzero(lit.any(axis=1))[[0, -1]]
+    assert top <= 0.1 * lit.shape[0]
+    assert bottom >= 0.9 * (lit.shape[0] - 1)
+    peak = np.flatnonzero(lit[top])
+    expected = position / 19_999 * (lit.shape[1] - 1)
+    assert np.abs(peak - expected).min() <= 1
+
+
+@given(st.lists(st.floats(-5, 5), min_size=2, max_size=300), st.integers(20, 90), st.integers(4, 24))
+def test_smallest_and_largest_value_set_the_axis_and_are_drawn(values: list[float], width: int, height: int) -> None:
+    drawing = draw(Figure((line(np.array(values)),)), Viewport(), width, height)
+    lit = dots(drawing)
+    assert lit.any()
+    if max(values) - min(values) > 1e-3:
+        # 4 % of air above and below
+        assert lit[: max(2, lit.shape[0] // 8)].any()
+        assert lit[-max(2, lit.shape[0] // 8) :].any()
+
+
+def test_a_line_has_no_holes_between_its_points() -> None:
+    lit = dots(draw(Figure((line(np.array([0.0, 1.0, -1.0, 0.5])),)), Viewport(), 60, 16))
+    assert lit.any(axis=0).all()
+
+
+def test_what_is_not_finite_is_a_gap() -> None:
+    y = np.ones(1000)
+    y[400:600] = math.nan
+    y[500] = math.inf
+    lit = np.asarray(dots(draw(Figure((line(y),)), Viewport(), 80, 10)).any(axis=0))
+    columns = len(lit)
+    assert lit[: int(0.39 * columns)].all()
+    assert not lit[int(0.41 * columns) : int(0.59 * columns)].any()
+    assert lit[int(0.61 * columns) :].all()
+
+
+def test_zero_and_negative_values_are_gaps_on_a_log_axis_and_raise_nothing() -> None:
+    y = np.array([0.0, -1.0, 10.0, 100.0, 0.0, 1000.0])
+    drawing = draw(Figure((line(y),), (Level("l", -3.0),)), Viewport(log_y=True), 60, 12)
+    assert dots(drawing).any()
+    assert draw(Figure((line(np.zeros(4)),)), Viewport(log_y=True), 60, 12).chars.shape == (12, 60)
+
+
+def test_a_log_axis_draws_a_power_law_as_a_straight_line() -> None:
+    x = np.arange(1, 1001, dtype=float)
+    lit = dots(draw(Figure((Series("a", x, x**-2),)), Viewport(log_x=True, log_y=True), 80, 20))
+    centres = np.array([np.flatnonzero(lit[:, c]).mean() for c in np.flatnonzero(lit.any(axis=0))])
+    straight = np.linspace(centres[0], centres[-1], len(centres))
+    assert np.abs(centres - straight).max() <= 1.5
+
+
+@pytest.mark.parametrize("weight", [0.1, 0.5, 0.9, 0.99, 0.999])
+def test_ema_is_the_recursion_with_bias_correction(weight: float) -> None:
+    values = np.random.default_rng(0).standard_normal(2000)
+    values[700:720] = math.nan
+    state, count, expected = 0.0, 0, []
+    for value in values:
+        if math.isnan(value):
+            expected.append(math.nan)
+            continue
+        count += 1
+        state = weight * state + (1 - weight) * value
+        expected.append(state / (1 - weight**count))
+    np.testing.assert_allclose(ema(values, weight), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_smoothing_does_not_depend_on_the_zoom() -> None:
+    """The smoothed curve inside a zoomed view is the same function as in the whole one."""
+    y = np.random.default_rng(1).standard_normal(500).cumsum()
+    whole = ema(y, 0.95)
+    x = np.arange(1, 501, dtype=float)
+    smoothed = Series("a", x, y)
+    exact = Series("a", x, whole)
+    view = Viewport(x=(200.0, 230.0))
+    zoomed = draw(Figure((smoothed,)), view.changed(smoothing=0.95), 60, 20)
+    plain = draw(Figure((exact, Series("raw", x, y, ink=5))), view, 60, 20)
+    own = {tuple(cell) for cell in np.argwhere(zoomed.inks == 1)}
+    reference = {tuple(cell) for cell in np.argwhere(plain.inks == 1)}
+    assert reference <= own
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.0, 2.0])
+def test_ema_refuses_an_impossible_weight(weight: float) -> None:
+    with pytest.raises(ValueError, match="smoothing weight"):
+        ema(np.ones(3), weight)
+
+
+def test_two_axes_have_labels_in_the_inks_of_their_curves() -> None:
+    x = np.arange(10, dtype=float)
+    figure = Figure((Series("a", x, x), Series("b", x, 1000 * x, ink=2, side="right")))
+    drawing = draw(figure, Viewport(), 60, 12)
+    rows = list(drawing.rows())
+    left = {ink for row in rows[:-1] for text, ink in row[:2] if text.strip().replace(".", "").isdigit()}
+    right = {ink for row in rows[:-1] for text, ink in row[-1:] if text.strip().isalnum() and text.strip()}
+    assert left == {1}
+    assert right == {2}
+    assert "k" in drawing.text() or "2000" in drawing.text()
+
+
+def test_the_newest_curve_lies_on_top() -> None:
+    x = np.arange(100, dtype=float)
+    drawing = draw(Figure((Series("a", x, x), Series("b", x, x, ink=2))), Viewport(), 40, 10)
+    lit = np.array([["⠀" < c <= "⣿" for c in row] for row in drawing.chars])
+    assert set(drawing.inks[lit].tolist()) == {2}
+
+
+def test_a_band_lies_behind_its_curve() -> None:
+    x = np.arange(50, dtype=float)
+    mean = np.linspace(0.2, 0.8, 50)
+    figure = Figure((Series("acc", x, mean, ink=3, band=Band(mean - 0.1, mean + 0.1)),))
+    inks = draw(figure, Viewport(), 60, 20).inks
+    assert (inks == 3).any()
+    assert (inks == 3 + DIM).sum() > (inks == 3).sum() / 2
+
+
+def test_levels_widen_the_axis_and_are_dashed() -> None:
+    x = np.arange(20, dtype=float)
+    drawing = draw(Figure((line(x * 0 + 0.5),), (Level("log C", 2.3, ink=4),), y_floor=0.0), Viewport(), 60, 12)
+    row = np.flatnonzero((drawing.inks == 4).any(axis=1))
+    assert len(row) == 1
+    assert row[0] <= 1
+    marks = drawing.chars[row[0], drawing.left : drawing.right]
+    assert 0.3 < np.mean(marks != " ") < 0.9
+
+
+def test_the_cursor_stands_where_it_is_asked_to() -> None:
+    drawing = draw(Figure((line(np.arange(101.0)),)), Viewport(cursor=51.0), 60, 12)
+    columns = np.flatnonzero((drawing.inks == CURSOR).any(axis=0))
+    assert len(columns) == 1
+    value = drawing.value_at(int(columns[0]))
+    assert value is not None
+    assert abs(value - 51.0) < 2
+
+
+def test_ascii_uses_nothing_but_ascii() -> None:
+    y = np.random.default_rng(0).standard_normal(500)
+    figure = Figure((line(y, band=Band(y - 1, y + 1)),), (Level("l", 0.0),))
+    drawing = draw(figure, Viewport(cursor=100.0, smoothing=0.9), 60, 14, "ascii")
+    assert drawing.text().isascii()
+    assert "*" in drawing.text()
+
+
+@pytest.mark.parametrize("size", [(0, 0), (1, 1), (11, 5), (12, 3), (300, 2)])
+def test_any_size_gives_a_drawing_of_that_size(size: tuple[int, int]) -> None:
+    drawing = draw(Figure((line(np.arange(5.0)),)), Viewport(), *size)
+    assert drawing.chars.shape == (size[1], size[0])
+
+
+@pytest.mark.parametrize(
+    "series",
+    [
+        (),
+        (line(np.empty(0)),),
+        (line(np.array([1.0])),),
+        (line(np.full(5, math.nan)),),
+        (line(np.array([1e300, -1e300])),),
+        (line(np.full(9, 3.0)),),
+    ],
+)
+def test_degenerate_series_draw_without_an_error(series: tuple[Series, ...]) -> None:
+    for log in (False, True):
+        drawing = draw(Figure(series, empty="nothing"), Viewport(log_x=log, log_y=log, smoothing=0.5), 50, 10)
+        assert drawing.chars.shape == (10, 50)
+    if not series:
+        assert "nothing" in drawing.text()
+
+
+def test_lengths_must_agree() -> None:
+    with pytest.raises(ValueError, match="one length"):
+        Series("a", np.arange(3.0), np.arange(4.0))
+
+
+@given(st.floats(1e-9, 1e9), st.floats(1.001, 1e6), st.booleans(), st.integers(2, 10))
+def test_ticks_are_few_inside_and_ascending(low: float, factor: float, log: bool, most: int) -> None:
+    scale = Scale(low, low * factor, log)
+    ticks = scale.ticks(most)
+    assert len(ticks) <= max(2, most)
+    assert ticks == sorted(ticks)
+    slack = (scale.high - scale.low) * 1e-6
+    assert all(scale.low - slack <= tick <= scale.high + slack for tick in ticks)
+
+
+@given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3), st.floats(0, 1))
+def test_value_is_the_inverse_of_place(low: float, span: float, place: float) -> None:
+    scale = Scale(low, low + span)
+    assert float(scale.place(np.array([scale.value(place)]))[0]) == pytest.approx(place, abs=1e-6)
+
+
+def test_an_empty_axis_is_refused() -> None:
+    with pytest.raises(ValueError, match="empty"):
+        Scale(1.0, 1.0)
+    with pytest.raises(ValueError, match="empty"):
+        Scale(0.0, 1.0, log=True)
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (0.0, "0"), (0.0125, "0.0125"), (1234.0, "1234"), (12_500.0, "12.5k"), (3.2e6, "3.2M"),
+        (3e-7, "3e-7"), (-0.5, "-0.5"), (math.nan, "nan"), (math.inf, "inf"), (99.96, "100"),
+    ],
+)  # fmt: skip
+def test_short_numbers(value: float, expected: str) -> None:
+    assert short(value) == expected
+
+
+def test_short_percent() -> None:
+    assert (short(0.873, percent=True), short(0.9, percent=True)) == ("87.3%", "90%")
+
+
+def test_20000_points_draw_quickly() -> None:
+    """Under 15 ms on an idle core; here as a multiple of a fixed numpy workload, so that a busy machine passes."""
+    rng = np.random.default_rng(0)
+    y = np.exp(-np.arange(20_000) / 5000) + 0.05 * rng.standard_normal(20_000)
+    figure = Figure((line(y),))
+    matrix = rng.standard_normal((20_000, 8))
+
+    def median(work: Callable[[], object]) -> float:
+        times = []
+        for _ in range(15):
+            began = time.perf_counter()
+            work()
+            times.append(time.perf_counter() - began)
+        return statistics.median(times)
+
+    yardstick = median(lambda: np.sort(matrix, axis=0))
+    assert median(lambda: list(draw(figure, Viewport(), 78, 20).rows())) < max(0.015, 3 * yardstick)

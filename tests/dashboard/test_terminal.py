@@ -1,0 +1,101 @@
+"""What is concluded from the environment, and that nothing is asked of the terminal."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+
+from mim4dd_tui.terminal import Colours, abilities
+
+
+class Stream:
+    def __init__(self, terminal: bool) -> None:
+        self._terminal = terminal
+
+    def isatty(self) -> bool:
+        return self._terminal
+
+
+TTY, FILE = Stream(True), Stream(False)
+UTF8 = {"LANG": "en_US.UTF-8"}
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, Colours.TRUE),
+        ({"TERM": "xterm-256color"}, Colours.PALETTE),
+        ({"TERM": "xterm"}, Colours.BASIC),
+        ({"TERM": "linux"}, Colours.BASIC),
+        ({"TERM": "screen"}, Colours.BASIC),
+        ({"TERM": "dumb", "COLORTERM": "truecolor"}, Colours.NONE),
+        ({"TERM": "xterm", "TEXTUAL_COLOR_SYSTEM": "truecolor"}, Colours.TRUE),
+    ],
+)
+def test_colours(environ: dict[str, str], expected: Colours) -> None:
+    assert abilities(environ, stdin=TTY, stderr=TTY).colours == expected
+
+
+@pytest.mark.parametrize(
+    ("environ", "unicode"),
+    [
+        ({}, True),
+        (UTF8, True),
+        ({"LANG": "C.UTF-8"}, True),
+        ({"LANG": "C"}, True),
+        ({"LC_ALL": "C", **UTF8}, False),
+        ({"LC_ALL": "POSIX"}, False),
+        ({"LANG": "de_DE.ISO-8859-1"}, False),
+        ({"LC_CTYPE": "en_US.utf8", "LANG": "C"}, True),
+    ],
+)
+def test_locale(environ: dict[str, str], unicode: bool) -> None:
+    able = abilities({"TERM": "xterm", **environ}, stdin=TTY, stderr=TTY)
+    assert able.unicode is unicode
+    assert able.ascii_pictures or unicode
+
+
+@pytest.mark.parametrize(
+    ("term", "stdin", "stderr", "word"),
+    [
+        ("xterm", FILE, TTY, "standard input"),
+        ("xterm", TTY, FILE, "standard error"),
+        ("dumb", TTY, TTY, "dumb"),
+        ("", TTY, TTY, "not set"),
+    ],
+)
+def test_refusals_say_why(term: str, stdin: Stream, stderr: Stream, word: str) -> None:
+    able = abilities({"TERM": term}, stdin=stdin, stderr=stderr)
+    assert not able.dashboard
+    assert word in able.refusal
+    assert word in able.describe()["dashboard"]
+
+
+def test_a_good_terminal_is_not_refused() -> None:
+    able = abilities({"TERM": "xterm-256color", **UTF8}, stdin=TTY, stderr=TTY)
+    assert able.dashboard
+    assert not able.ascii_pictures
+
+
+def test_the_linux_console_has_no_braille() -> None:
+    assert not abilities({"TERM": "linux", **UTF8}, stdin=TTY, stderr=TTY).braille
+
+
+def test_no_color_turns_pictures_to_ascii() -> None:
+    able = abilities({"TERM": "xterm-256color", "NO_COLOR": "1"}, stdin=TTY, stderr=TTY)
+    assert able.ascii_pictures
+    assert "NO_COLOR" in able.describe()["colours"]
+
+
+def test_ssh_is_noticed() -> None:
+    assert abilities({"TERM": "xterm", "SSH_CONNECTION": "a b c d"}, stdin=TTY, stderr=TTY).remote
+
+
+def test_the_dashboard_imports_no_torch_and_writes_nothing() -> None:
+    """torch takes seconds: it is loaded on the engine's thread, after the first paint."""
+    code = "import sys, mim4dd_tui.dashboard; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+    assert done.stderr == ""
