@@ -44,13 +44,15 @@ class Recorder:
     As a context manager it takes the lock on entry and gives everything back on exit.
     """
 
-    def __init__(self, folder: RunFolder, observer: Observer | None, control: Control) -> None:
+    def __init__(self, folder: RunFolder, observer: Observer | None, control: Control, *, resuming: bool) -> None:
         self.folder = folder
         self.observer = observer
         self.control = control
         self.host = socket.gethostname()
         self.pid = os.getpid()
+        self.resuming = resuming
         self._lock = RunLock(folder.path)
+        self._fault: str | None = None
         self._spoke = 0.0
         self._process = psutil.Process()
 
@@ -60,13 +62,16 @@ class Recorder:
             remove_leftovers(self.folder.path)
             self.journal = JournalWriter(self.folder.journal_path)
             self.status = StatusWriter(self.folder.path)
-            self.control.watch(
+            # Requests to a process that is gone are void; those to a run just begun are meant for this one.
+            void = self.control.watch(
                 self.folder.control_path,
                 on_pause=lambda: self.state("paused", "paused on request"),
                 on_resume=lambda: self.state("running"),
                 on_idle=self.status.beat,
-                discard=True,
+                discard=self.resuming,
             )
+            self._found = [note for note in (self._lock.recovered, self.journal.repaired) if note]
+            self._found += [f"a request to {name}, left for an earlier process, was dropped" for name in void]
         except BaseException:
             self._lock.release()
             raise
@@ -106,11 +111,17 @@ class Recorder:
             StopRequested: a stop was asked for.
         """
         self.status.beat()
+        if self.status.fault != self._fault:
+            self._fault = self.status.fault
+            if self._fault is not None:
+                self.warn(f"the status file cannot be kept up to date ({self._fault}); the run goes on")
         self.control.tick()
 
     def started(self, event: RunStarted) -> None:
         """The first event of this process's work."""
         self(event)
+        for note in self._found:
+            self.warn(note)
         self.state("running")
 
     def phase(self, event: Phase) -> None:

@@ -103,7 +103,7 @@ def _run(
 ) -> dict[str, Any]:
     """Hold the run, go through its phases, and end it in words whatever happens."""
     control = control or Control()
-    with Recorder(folder, observer, control) as record:
+    with Recorder(folder, observer, control, resuming=resuming) as record:
         try:
             # Read while the run is held: before, another process may still be writing a newer one.
             checkpoint = latest(folder.path) if resuming else None

@@ -45,6 +45,8 @@ SUBJECTS = {
 class PlainObserver:
     """Writes events as lines. Progress at most once every ``interval`` seconds, everything else as it comes.
 
+    ``iterations`` is the run's number of them, for an observer that did not hear it start.
+
     An observer must never raise: when the stream is gone (a closed terminal, a full pipe) it falls silent.
     """
 
@@ -54,14 +56,14 @@ class PlainObserver:
         *,
         interval: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
+        iterations: int = 0,
     ) -> None:
         self._stream = stream
         self._interval = interval
         self._clock = clock
         self._last = -math.inf
         self._lock = threading.Lock()
-        self._iterations = 0
-        self._metrics: events.Iteration | None = None
+        self._iterations = iterations
         self._silent = False
 
     def __call__(self, event: events.Event) -> None:
@@ -90,7 +92,6 @@ class PlainObserver:
 
     def _line(self, event: events.Event) -> str:
         if isinstance(event, events.Iteration):
-            self._metrics = event
             last = event.iteration == self._iterations
             return self._iteration(event) if self._due() or last else ""
         if isinstance(event, events.Progress):

@@ -102,9 +102,9 @@ class Layers:
             circle = " -> ".join(p.name for p in (*chain[chain.index(real) :], real))
             raise ConfigError(f"{shown}: extends: the files extend each other in a circle: {printable(circle, 400)}")
         self.paths.append(real)
-        if len(chain) >= DEEPEST or len(self.paths) > MOST_FILES:
-            raise ConfigError(f"{shown}: extends: at most {DEEPEST} files in a chain and {MOST_FILES} in all")
         for parent in _parents(tree, shown):
+            if len(chain) + 1 >= DEEPEST or len(self.paths) >= MOST_FILES:
+                raise ConfigError(f"{shown}: extends: at most {DEEPEST} files in a chain and {MOST_FILES} in all")
             target, name = _parent(path, parent, shown)
             self.read(target, name, (*chain, real))
         tree.pop("extends", None)
@@ -174,11 +174,12 @@ def _parent(path: Path, parent: str, shown: str) -> tuple[Path, str | None]:
     beside = path.parent / parent
     try:
         inside = not Path(parent).is_absolute() and beside.resolve().is_relative_to(path.parent.resolve())
-    except (OSError, ValueError, RuntimeError):  # a null character, or links that lead in a circle
+        there = beside.exists()
+    except (OSError, ValueError, RuntimeError):  # a null character, too long, or links that lead in a circle
         raise ConfigError(f"{shown}: extends: {name!r} is no path of a file") from None
     if not inside:
         raise ConfigError(f"{shown}: extends: {name!r} is outside the file's own folder")
-    if not beside.exists():
+    if not there:
         raise ConfigError(f"{shown}: extends: there is no file {name!r} beside it{_hint(beside)}")
     return beside, None
 

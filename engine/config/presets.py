@@ -134,4 +134,11 @@ def _missing(name: str) -> ConfigError:
     listed = names()
     close = nearest(name, listed)
     hint = f"did you mean {close}?" if close else f"there are {', '.join(listed)}"
-    return ConfigError(f"no preset is named {name!r}; {hint} (`mim4dd presets` lists them; a file ends in .toml)")
+    return ConfigError(
+        f"no preset is named {shortened(name)}; {hint} (`mim4dd presets` lists them; a file ends in .toml)"
+    )
+
+
+def shortened(name: str) -> str:
+    """A wrong name in a message: quoted, in one line, and not much longer than a right one could be."""
+    return repr(name if len(name) <= 100 else name[:97] + "...")

@@ -85,7 +85,8 @@ class DashboardApp(App[Leave]):
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         if self._attached is not None:
-            self.call_after_refresh(self.open_run, RunFolder(self._attached.absolute()))
+            show = self.resume_run if self._autostart else self.open_run
+            self.call_after_refresh(show, RunFolder(self._attached.absolute()))
         elif self._autostart:
             self.call_after_refresh(self._home.start_wanted)
 

@@ -47,7 +47,7 @@ def run_dashboard(
 
     Returns:
         0; 1 where a run started here failed; 2 where no dashboard can open; 130 or 143 where a run that went
-        on was stopped by Ctrl-C or SIGTERM.
+        on was stopped by Ctrl-C or SIGTERM; 129 where the terminal hung up and nothing ran.
     """
     able = abilities()
     if not able.dashboard:
@@ -91,11 +91,11 @@ def _stop(session: EngineSession | None) -> None:
 def _afterwards(session: EngineSession | None, why: Leave) -> int:
     """The run after the interface: in plain lines, in silence, or to its stop."""
     if session is None or not session.running:
-        return TERMINATED if why is Leave.TERMINATED else 0
+        return {Leave.TERMINATED: TERMINATED, Leave.HANGUP: HANGUP}.get(why, 0)
     if why is Leave.HANGUP:
         session.hand_over(_nobody)
     else:
-        session.hand_over(PlainObserver())
+        session.hand_over(PlainObserver(iterations=session.iterations))
     return _Foreground(session, why).wait()
 
 

@@ -106,7 +106,7 @@ class EngineSession:
         self._queue: deque[Event | Record] = deque()
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
-        self._began = threading.Event()
+        self._iterations = 0
         # not a daemon: when the interface goes away the run must be able to finish its checkpoint
         self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
 
@@ -132,8 +132,9 @@ class EngineSession:
                 (self._path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
 
     def _observe(self, event: Event) -> None:
-        if isinstance(event, RunStarted) and self._path is None:
-            self._path = self.order.runs_dir / event.run
+        if isinstance(event, RunStarted):
+            self._iterations = event.iterations
+            self._path = self._path or self.order.runs_dir / event.run
         listener = self._listener
         if listener is None:
             self._queue.append(event)
@@ -159,6 +160,11 @@ class EngineSession:
     def error(self) -> BaseException | None:
         """What the engine raised."""
         return self._error
+
+    @property
+    def iterations(self) -> int:
+        """Iterations the run is to make; 0 until it has said so."""
+        return self._iterations
 
     @property
     def failed(self) -> bool:

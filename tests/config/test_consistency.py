@@ -91,7 +91,7 @@ def _there(digits: RawSet, data: Any, readout: int, each: int, needs_pools: bool
     except ConfigError:
         return False
     labels = digits.train.labels
-    if readout and len(labels[chosen.readout].unique()) < digits.classes:
+    if readout and len(set(labels[chosen.readout].tolist())) < digits.classes:
         return False
     pool = chosen.train[~torch.isin(chosen.train, chosen.readout)]
     smallest = int(labels[pool].bincount(minlength=digits.classes).min())

@@ -70,3 +70,21 @@ def test_an_environment_made_by_hand_is_taken_over(tmp_path: Path) -> None:
     calls = (tmp_path / "calls").read_text().splitlines()
     assert len(calls) == 1
     assert calls[0].endswith("-e .[dev]")
+
+
+def test_no_source_file_is_ignored_by_git(tmp_path: Path) -> None:
+    """A pattern meant for what runs leave behind must not swallow a package of the same name."""
+    shutil.copy(ROOT / ".gitignore", tmp_path)
+    subprocess.run(["git", "init", "--quiet", str(tmp_path)], check=True)
+    sources = [
+        str(path.relative_to(ROOT))
+        for folder in ("engine", "mim4dd_tui", "presets", "tests", "docs", ".ci")
+        for path in (ROOT / folder).rglob("*")
+        if path.is_file() and not {"__pycache__", ".hypothesis"} & set(path.parts)
+    ]
+    done = subprocess.run(
+        ["git", "-C", str(tmp_path), "check-ignore", "--no-index", "--stdin"],
+        input="\n".join(sources), capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1, done.stdout  # git's code for "none is ignored"
+    assert done.stdout == ""

@@ -1,0 +1,137 @@
+"""Checkpoints: all a run needs to go on exactly, in one sealed file each.
+
+A checkpoint is complete or absent. The newest ones are kept, so that a damaged one costs only the time
+since the one before. Order is the order of writing (a serial number in the name), not the iteration: a
+run that had to go back writes a lower iteration later.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from torch import Tensor
+
+from engine import sealed
+from engine.errors import DataError
+from engine.files import private_folder, sync_folder
+
+FORMAT = "mim4dd checkpoint"
+VERSION = 1
+FOLDER = "checkpoints"
+_NAME = re.compile(r"(\d{6,})-(\d{8,})\.safetensors")
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A checkpoint that was read and verified.
+
+    Attributes:
+        iteration: iterations completed.
+        tensors: on the CPU, by name.
+        state: the JSON state it was saved with.
+        path: its file.
+        skipped: newer files that were damaged, each with the reason.
+    """
+
+    iteration: int
+    tensors: dict[str, Tensor]
+    state: dict[str, Any]
+    path: Path
+    skipped: list[tuple[Path, str]] = field(default_factory=list)
+
+
+def _files(folder: Path) -> list[tuple[int, int, Path]]:
+    """(serial, iteration, path) of the checkpoints, newest first."""
+    found = []
+    with suppress(FileNotFoundError):
+        for path in (folder / FOLDER).iterdir():
+            if match := _NAME.fullmatch(path.name):
+                found.append((int(match[1]), int(match[2]), path))
+    return sorted(found, reverse=True)
+
+
+def save(folder: Path, iteration: int, tensors: dict[str, Tensor], state: dict[str, Any], keep: int = 2) -> Path:
+    """Writes a checkpoint durably, then removes all but the newest ``keep``; returns its path.
+
+    Args:
+        folder: the run's folder.
+        iteration: iterations completed, from 0.
+        tensors: by name; copied.
+        state: JSON values; floats come back bit for bit, nan and infinity included.
+        keep: how many to keep, at least 1.
+
+    Raises:
+        RunFailed: the disk is full, read-only or failing; the earlier checkpoints are untouched.
+    """
+    private_folder(folder / FOLDER)
+    older = _files(folder)
+    serial = older[0][0] + 1 if older else 1
+    path = folder / FOLDER / f"{serial:06d}-{iteration:08d}.safetensors"
+    document = {
+        "format": FORMAT,
+        "version": VERSION,
+        "iteration": iteration,
+        "written": time.time(),
+        "state": state,
+    }
+    sealed.write(path, tensors, document)
+    for _, _, stale in older[max(1, keep) - 1 :]:
+        with suppress(OSError):  # one file too many does no harm; the next save tries again
+            stale.unlink()
+    return path
+
+
+def load(path: Path) -> Checkpoint:
+    """One checkpoint, verified.
+
+    Raises:
+        DataError: it is missing, truncated, changed, or of a newer version.
+    """
+    tensors, document = sealed.read(path)
+    if document.get("format") != FORMAT:
+        raise DataError(f"{path}: not a checkpoint")
+    version, iteration, state = (document.get(key) for key in ("version", "iteration", "state"))
+    if not isinstance(version, int) or version > VERSION:
+        raise DataError(f"{path}: written by a newer version of mim4dd; update mim4dd")
+    if not isinstance(iteration, int) or not isinstance(state, dict):
+        raise DataError(f"{path}: its header is incomplete")
+    return Checkpoint(iteration, tensors, state, path)
+
+
+def latest(folder: Path) -> Checkpoint | None:
+    """The newest checkpoint that is whole; None where none was ever written.
+
+    Damaged newer ones are named in ``skipped``: say so, and :func:`set_aside` them before saving again.
+
+    Raises:
+        DataError: there are checkpoints, and all of them are damaged.
+    """
+    skipped: list[tuple[Path, str]] = []
+    for _, _, path in _files(folder):
+        try:
+            found = load(path)
+        except DataError as error:
+            skipped.append((path, str(error)))
+        else:
+            return Checkpoint(found.iteration, found.tensors, found.state, path, skipped)
+    if skipped:
+        reasons = "; ".join(why for _, why in skipped)
+        raise DataError(
+            f"every checkpoint of run {folder.name} is damaged: {reasons}. Delete {folder / FOLDER} to "
+            "begin the run again (trained experts are kept in the cache)"
+        )
+    return None
+
+
+def set_aside(folder: Path, skipped: list[tuple[Path, str]]) -> None:
+    """Renames damaged checkpoints (``*.damaged``) so that they no longer count among the newest."""
+    for path, _ in skipped:
+        with suppress(FileNotFoundError):
+            path.replace(path.with_name(path.name + ".damaged"))
+    if skipped:
+        sync_folder(folder / FOLDER)

@@ -1,0 +1,205 @@
+"""What a run is asked to do while it works: pause, resume, stop, checkpoint now, evaluate now.
+
+Requests come from any thread of this process, or as files in the run's ``control/`` folder from any
+process that may write there. A request file says everything in its name and is never opened: it is
+consumed by removing it, which succeeds exactly once.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from engine.files import explained, private_folder
+
+REQUESTS = ("pause", "resume", "stop", "checkpoint", "evaluate")
+POLL_SECONDS = 0.2
+_FILE = re.compile(r"\d{1,25}-\d{1,12}-[0-9a-f]{8,32}\.(pause|resume|stop|checkpoint|evaluate)")
+
+
+class StopRequested(Exception):
+    """Raised between two steps of work after a stop was asked for."""
+
+
+def post(directory: Path, name: str) -> Path:
+    """Asks the run whose control folder this is, from any process; returns the request's file.
+
+    Raises:
+        ValueError: there is no such request.
+        RunFailed: the folder cannot be written.
+    """
+    _check(name)
+    private_folder(directory)
+    path = directory / f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(8)}.{name}"
+    with explained(path):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+    return path
+
+
+def _check(name: str) -> str:
+    if name not in REQUESTS:
+        raise ValueError(f"unknown request {name!r}; one of {', '.join(REQUESTS)}")
+    return name
+
+
+def _nothing() -> None:
+    return None
+
+
+class Control:
+    """The requests of one run; every method may be called from any thread.
+
+    Make one before the run starts, keep it in the interface, and hand it to the engine, which lets it
+    watch the run folder's ``control/`` and calls :meth:`tick` between two steps of work.
+    """
+
+    def __init__(self, *, ticker: Callable[[], float] = time.monotonic) -> None:
+        self.on_pause: Callable[[], None] = _nothing
+        self.on_resume: Callable[[], None] = _nothing
+        self.on_idle: Callable[[], None] = _nothing
+        self._ticker = ticker
+        self._changed = threading.Condition()
+        self._directory: Path | None = None
+        self._polled: float | None = None
+        self._pause = False
+        self._stop = False
+        self._once: set[str] = set()
+
+    def watch(
+        self,
+        directory: Path,
+        *,
+        on_pause: Callable[[], None] = _nothing,
+        on_resume: Callable[[], None] = _nothing,
+        on_idle: Callable[[], None] = _nothing,
+        discard: bool = False,
+    ) -> list[str]:
+        """Follows a control folder and sets what is called, on the engine's thread, around a pause.
+
+        ``on_idle`` is called every 0.2 s of a pause (for the heartbeat). With ``discard``, requests that were
+        left for an earlier process are dropped; their names are returned.
+        """
+        private_folder(directory)
+        left = _consume(directory) if discard else []
+        with self._changed:
+            self._directory = directory
+            self._polled = None
+            self.on_pause, self.on_resume, self.on_idle = on_pause, on_resume, on_idle
+        return left
+
+    def unwatch(self) -> None:
+        """Lets go of the folder and the callbacks; requests of this process's threads still arrive."""
+        with self._changed:
+            self._directory = None
+            self.on_pause = self.on_resume = self.on_idle = _nothing
+
+    def request(self, name: str) -> None:
+        """Asks for "pause", "resume", "stop", "checkpoint" or "evaluate"; returns at once.
+
+        Raises:
+            ValueError: there is no such request.
+        """
+        _check(name)
+        with self._changed:
+            self._apply(name)
+            self._changed.notify_all()
+
+    @property
+    def paused(self) -> bool:
+        """Whether a pause is asked for and not yet lifted."""
+        with self._changed:
+            return self._pause
+
+    @property
+    def stopping(self) -> bool:
+        """Whether a stop was asked for; it cannot be taken back."""
+        with self._changed:
+            return self._stop
+
+    def pending(self, name: str) -> bool:
+        """Whether "checkpoint" or "evaluate" is asked for and not yet taken."""
+        with self._changed:
+            return _check(name) in self._once
+
+    def take(self, name: str) -> bool:
+        """Whether "checkpoint" or "evaluate" was asked for since the last call; True once a request."""
+        _check(name)
+        self._poll()
+        with self._changed:
+            if name in self._once:
+                self._once.remove(name)
+                return True
+            return False
+
+    def tick(self) -> None:
+        """Obeys: returns at once, blocks while paused, raises where a stop was asked for.
+
+        Requests for a checkpoint or an evaluation that come during a pause are kept until after it.
+
+        Raises:
+            StopRequested: on this and every later call.
+        """
+        self._poll()
+        with self._changed:
+            stop, pause = self._stop, self._pause
+        if stop:
+            raise StopRequested
+        if pause:
+            self._wait()
+
+    def _wait(self) -> None:
+        self.on_pause()
+        while True:
+            self.on_idle()
+            self._poll()
+            with self._changed:
+                if self._stop:
+                    raise StopRequested
+                if not self._pause:
+                    break
+                self._changed.wait(POLL_SECONDS)
+        self.on_resume()
+
+    def _apply(self, name: str) -> None:
+        if name == "stop":
+            self._stop = True
+        elif name in ("pause", "resume"):
+            self._pause = name == "pause"
+        else:
+            self._once.add(name)
+
+    def _poll(self) -> None:
+        with self._changed:
+            now = self._ticker()
+            if self._directory is None or (self._polled is not None and now - self._polled < POLL_SECONDS):
+                return
+            self._polled = now
+            directory = self._directory
+        names = _consume(directory)
+        with self._changed:
+            for name in names:
+                self._apply(name)
+
+
+def _consume(directory: Path) -> list[str]:
+    """Removes the request files of a folder, oldest first, and returns what they ask for.
+
+    What is not a request (another name, a folder) stays where it is and is not looked into.
+    """
+    try:
+        files = sorted(entry for entry in os.listdir(directory) if _FILE.fullmatch(entry))  # noqa: PTH208
+    except OSError:
+        return []  # the folder is gone or unreachable for now: requests wait
+    names = []
+    for file in sorted(files, key=lambda entry: (int(entry.partition("-")[0]), entry)):
+        try:
+            (directory / file).unlink()
+        except OSError:
+            continue  # another consumer was first, or it is a folder
+        names.append(file.rpartition(".")[2])
+    return names

@@ -1,0 +1,74 @@
+"""How long a phase still takes, from the times at which its units were finished."""
+
+from __future__ import annotations
+
+import statistics
+from collections import deque
+
+WINDOW = 256
+GAP = 30.0
+"""A unit that seems to take this many times the typical one was a pause or a sleeping machine."""
+
+
+class Estimate:
+    """Remaining time of one phase at a time.
+
+    Robust against a clock that steps (an interval that runs backwards or is far too long counts as a typical
+    one), against units that were found done in a cache, and against pauses.
+    """
+
+    def __init__(self) -> None:
+        self._last: tuple[float, int] | None = None
+        self._intervals: deque[tuple[float, int]] = deque(maxlen=WINDOW)
+        self._total: int | None = None
+
+    def begin(self, total: int | None) -> None:
+        """A phase of ``total`` units begins."""
+        self._last = None
+        self._intervals.clear()
+        self._total = total
+
+    def pause(self) -> None:
+        """What passes from now to the next unit is not work."""
+        self._last = None
+
+    def advance(self, now: float, done: int, total: int | None = None) -> None:
+        """``done`` units are finished at ``now`` seconds on any clock."""
+        if total is not None:
+            self._total = total
+        if self._last is None or done < self._last[1]:
+            self._last = (now, done)
+            return
+        before, previous = self._last
+        if done > previous:
+            self._intervals.append((now - before, done - previous))
+            self._last = (now, done)
+
+    def remaining(self, now: float | None = None) -> float | None:
+        """Seconds to the phase's end; None where nothing is known yet.
+
+        Args:
+            now: on the same clock; what passed since the last unit is taken off.
+        """
+        if self._total is None or self._last is None:
+            return None
+        left = max(0, self._total - self._last[1])
+        if left == 0:
+            return 0.0
+        each = self._seconds_each()
+        if each is None:
+            return None
+        waited = 0.0 if now is None else min(max(0.0, now - self._last[0]), each)
+        return left * each - waited
+
+    def _seconds_each(self) -> float | None:
+        rates = [seconds / units for seconds, units in self._intervals if seconds >= 0]
+        if not rates:
+            return None
+        typical = statistics.median(rates)
+        total = units_seen = 0.0
+        for seconds, units in self._intervals:
+            usual = typical * units
+            total += seconds if 0 <= seconds <= max(GAP * usual, GAP) else usual
+            units_seen += units
+        return total / units_seen

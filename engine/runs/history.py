@@ -1,0 +1,363 @@
+"""What is known of a run, built event by event: the one source of every view.
+
+The same reducer takes live events from the engine's thread and records read back from a journal, and ends
+in the same state. When a run is continued from a checkpoint, what came after that checkpoint is taken back,
+so that no view shows an iteration twice.
+"""
+
+from __future__ import annotations
+
+import time as clock
+from bisect import bisect_right
+from collections import deque
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeVar
+
+from engine.events import (
+    CheckpointWritten,
+    Evaluation,
+    Event,
+    ExpertEpoch,
+    Iteration,
+    Phase,
+    Progress,
+    RunEnded,
+    RunStarted,
+    Snapshot,
+    StateChanged,
+)
+from engine.runs.eta import Estimate
+from engine.runs.journal import Record, read_all
+from engine.runs.log import LogLine, log_line
+
+_S = TypeVar("_S", Snapshot, CheckpointWritten)
+
+LOG_LINES = 2000
+METRICS = (
+    "objective",
+    "nce",
+    "bound",
+    "ceiling",
+    "gradient_norm",
+    "gradient_ratio",
+    "step_size",
+    "seconds",
+    "memory",
+)
+"""Fields of an Iteration that become series of the same name; ``bounds`` become ``bound.0``, ``bound.1``."""
+
+
+@dataclass(slots=True)
+class Series:
+    """Values over iterations (or epochs), both plain lists of one length; iterations strictly increase.
+
+    A value that is not a finite number stays nan or infinite: draw a gap.
+    """
+
+    iterations: list[int] = field(default_factory=list)
+    values: list[float] = field(default_factory=list)
+
+    def __len__(self) -> int:
+        return len(self.iterations)
+
+    @property
+    def last(self) -> float | None:
+        """The newest value, None in an empty series."""
+        return self.values[-1] if self.values else None
+
+    def add(self, iteration: int, value: float) -> None:
+        """Appends a point; one that is not beyond the last replaces everything from there on."""
+        if self.iterations and iteration <= self.iterations[-1]:
+            self.cut(iteration - 1)
+        self.iterations.append(iteration)
+        self.values.append(value)
+
+    def cut(self, after: int) -> None:
+        """Drops the points beyond iteration ``after``."""
+        keep = bisect_right(self.iterations, after)
+        del self.iterations[keep:]
+        del self.values[keep:]
+
+    def points(self) -> list[tuple[int, float]]:
+        """Pairs (iteration, value)."""
+        return list(zip(self.iterations, self.values, strict=True))
+
+
+@dataclass(slots=True)
+class ExpertProgress:
+    """One expert: its last epoch and its curves over epochs. ``sequence`` is that of its last record."""
+
+    last: ExpertEpoch
+    loss: Series = field(default_factory=Series)
+    train_accuracy: Series = field(default_factory=Series)
+    sequence: int | None = None
+
+    @property
+    def finished(self) -> bool:
+        """Whether it is trained, or was found trained."""
+        return self.last.epoch >= self.last.epochs
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """An event with an iteration, and the sequence number of its record (None for a live one)."""
+
+    sequence: int | None
+    event: Evaluation | Snapshot | CheckpointWritten
+
+    def holds(self, iteration: int, sequence: int | None) -> bool:
+        """Whether it was there when the run stood at ``iteration`` and journal record ``sequence``."""
+        if self.event.iteration > iteration:
+            return False
+        return sequence is None or self.sequence is None or self.sequence <= sequence
+
+
+class RunHistory:
+    """A run's past and present: feed :meth:`apply`, read the attributes. Not thread-safe.
+
+    Attributes:
+        started: the newest RunStarted; None before the first event.
+        state: queued, running, paused, stopped, failed or done, as the run last said; message beside it.
+        phase, detail, done, total: what it is doing and how far (units of the phase).
+        iteration: iterations completed; ``iterations`` in all.
+        series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations.
+        experts: expert number -> ExpertProgress.
+        log: lines for people, the newest LOG_LINES.
+        result: the result document of RunEnded; None while the run goes on.
+        sequence: of the last record applied.
+        rewinds: how often something shown was taken back; a view that caches draws anew when it changes.
+    """
+
+    def __init__(self) -> None:
+        self.sequence = 0
+        self.rewinds = 0
+        self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self._estimate = Estimate()
+        self._reset()
+
+    def _reset(self) -> None:
+        self.started: RunStarted | None = None
+        self.started_at: float | None = None
+        self.updated_at: float | None = None
+        self.state = "queued"
+        self.message = ""
+        self.phase = ""
+        self.detail = ""
+        self.done = 0
+        self.total: int | None = None
+        self.iteration = 0
+        self.iterations = 0
+        self.series: dict[str, Series] = {}
+        self.experts: dict[int, ExpertProgress] = {}
+        self.result: dict[str, Any] | None = None
+        self._entries: list[_Entry] = []
+        self.log.clear()
+
+    # -- reading ------------------------------------------------------------------------------------
+
+    @property
+    def evaluations(self) -> list[Evaluation]:
+        """Every evaluation that holds, oldest first; one for each subject and iteration."""
+        held: dict[tuple[str, int], Evaluation] = {}
+        for entry in self._entries:
+            if isinstance(entry.event, Evaluation):
+                key = (entry.event.subject, entry.event.iteration)
+                held.pop(key, None)  # the later one counts, in its place
+                held[key] = entry.event
+        return list(held.values())
+
+    @property
+    def snapshots(self) -> list[Snapshot]:
+        """Every picture that holds, oldest first; one for each iteration."""
+        return list({e.event.iteration: e.event for e in self._entries if isinstance(e.event, Snapshot)}.values())
+
+    @property
+    def snapshot(self) -> Snapshot | None:
+        """The newest picture."""
+        return self._newest(Snapshot)
+
+    @property
+    def checkpoint(self) -> CheckpointWritten | None:
+        """The newest checkpoint."""
+        return self._newest(CheckpointWritten)
+
+    @property
+    def best(self) -> Evaluation | None:
+        """The final evaluation of the best iterate; before it, the best live one."""
+        live = [e for e in self.evaluations if e.best_so_far]
+        return self._subject("best") or (live[-1] if live else None)
+
+    @property
+    def last(self) -> Evaluation | None:
+        """The final evaluation of the last iterate; before it, the newest live one."""
+        return self._subject("last") or self._subject("live")
+
+    @property
+    def random_selection(self) -> Evaluation | None:
+        """The baseline of random real images."""
+        return self._subject("random_selection")
+
+    @property
+    def full_set(self) -> Evaluation | None:
+        """The baseline of networks trained on the whole set (the experts)."""
+        return self._subject("full_set")
+
+    def eta(self, now: float | None = None) -> float | None:
+        """Seconds to the end of the current phase; None while unknown, paused or not running.
+
+        Args:
+            now: seconds since the epoch, this moment by default.
+        """
+        if self.state != "running":
+            return None
+        return self._estimate.remaining(clock.time() if now is None else now)
+
+    def _newest(self, kind: type[_S]) -> _S | None:
+        return next((e.event for e in reversed(self._entries) if isinstance(e.event, kind)), None)
+
+    def _subject(self, subject: str) -> Evaluation | None:
+        found = (e.event for e in reversed(self._entries) if isinstance(e.event, Evaluation))
+        return next((e for e in found if e.subject == subject), None)
+
+    # -- building -----------------------------------------------------------------------------------
+
+    @classmethod
+    def of(cls, records: Iterable[Record]) -> RunHistory:
+        """The history of records, superseded ones included or not."""
+        history = cls()
+        for record in records:
+            history.apply(record)
+        return history
+
+    @classmethod
+    def load(cls, journal: Path) -> RunHistory:
+        """The history in a journal file. Raises DataError where it cannot be read."""
+        return cls.of(read_all(journal))
+
+    def apply(self, item: Record | Event, *, time: float | None = None) -> None:
+        """Takes in one event, live or from a journal. A record that was applied before is ignored.
+
+        Args:
+            item: a record with its time, or a live event.
+            time: seconds since the epoch of a live event; this moment by default.
+        """
+        if isinstance(item, Record):
+            if item.sequence <= self.sequence:
+                return
+            self.sequence = item.sequence
+            event, moment, sequence = item.event, item.time, item.sequence
+        else:
+            event, moment, sequence = item, clock.time() if time is None else time, None
+        if isinstance(event, RunStarted):
+            self._run_started(event, moment)
+        elif isinstance(event, Iteration):
+            self._iterated(event, moment)
+        elif isinstance(event, Progress):
+            self._progressed(event, moment)
+        elif isinstance(event, ExpertEpoch):
+            self._expert_epoch(event, moment, sequence)
+        elif isinstance(event, (Evaluation, Snapshot, CheckpointWritten)):
+            self._keep(event, sequence)
+        else:
+            self._changed(event)
+        self.updated_at = moment
+        line = log_line(event)
+        if line is not None:
+            self.log.append(LogLine(moment, *line, sequence))
+
+    def _run_started(self, event: RunStarted, moment: float) -> None:
+        first = self.started_at
+        if event.resumed_from is None:
+            if self.started is not None:
+                self.rewinds += 1
+            self._reset()
+        else:
+            self._rewind(event.resumed_from, event.after_sequence)
+        self.started = event
+        self.started_at = moment if first is None or event.resumed_from is None else first
+        self.iterations = event.iterations
+        self.state, self.message, self.result = "running", "", None
+        self.phase, self.detail, self.done, self.total = "", "", 0, None
+        self._estimate.begin(None)
+
+    def _rewind(self, iteration: int, sequence: int | None) -> None:
+        """Takes back what came after the run stood at ``iteration`` and journal record ``sequence``."""
+        self.rewinds += 1
+        for series in self.series.values():
+            series.cut(iteration)
+        self._entries = [entry for entry in self._entries if entry.holds(iteration, sequence)]
+        for name in ("accuracy", "accuracy_std"):  # an evaluation can be newer than the checkpoint it is of
+            self.series.pop(name, None)
+        for evaluation in self.evaluations:
+            self._draw(evaluation)
+        self.iteration = iteration
+        if sequence is not None:
+            for number, expert in list(self.experts.items()):
+                if expert.sequence is not None and expert.sequence > sequence:
+                    del self.experts[number]
+            kept = [line for line in self.log if line.sequence is None or line.sequence <= sequence]
+            if len(kept) != len(self.log):
+                self.log = deque(kept, maxlen=LOG_LINES)
+
+    def _iterated(self, event: Iteration, moment: float) -> None:
+        if event.iteration <= self.iteration:
+            self._rewind(event.iteration - 1, None)
+        self.iteration = event.iteration
+        for name in METRICS:
+            self._point(name, event.iteration, getattr(event, name))
+        for layer, bound in enumerate(event.bounds or ()):
+            self._point(f"bound.{layer}", event.iteration, bound)
+        self._advance("distill", event.iteration, self.iterations, moment)
+
+    def _point(self, name: str, iteration: int, value: float | None) -> None:
+        if value is not None:
+            series = self.series.get(name)
+            if series is None:
+                series = self.series[name] = Series()
+            series.add(iteration, float(value))
+
+    def _progressed(self, event: Progress, moment: float) -> None:
+        self.detail = event.detail
+        self._advance(event.phase, event.done, event.total, moment)
+
+    def _advance(self, phase: str, done: int, total: int | None, moment: float, *, work: bool = True) -> None:
+        if phase != self.phase:
+            self.phase = phase
+            self._estimate.begin(total)
+        if not work:
+            self._estimate.pause()
+        self._estimate.advance(moment, done, total)
+        self.done, self.total = done, total if total is not None else self.total
+
+    def _expert_epoch(self, event: ExpertEpoch, moment: float, sequence: int | None) -> None:
+        progress = self.experts.get(event.expert)
+        if progress is None:
+            progress = self.experts[event.expert] = ExpertProgress(event)
+        progress.last, progress.sequence = event, sequence
+        progress.loss.add(event.epoch, event.loss)
+        progress.train_accuracy.add(event.epoch, event.train_accuracy)
+        done = event.expert * event.epochs + event.epoch
+        self._advance("experts", done, event.experts * event.epochs, moment, work=not event.reused)
+
+    def _keep(self, event: Evaluation | Snapshot | CheckpointWritten, sequence: int | None) -> None:
+        self._entries.append(_Entry(sequence, event))
+        if isinstance(event, Evaluation):
+            self._draw(event)
+
+    def _draw(self, event: Evaluation) -> None:
+        """Adds a live evaluation to the accuracy curve."""
+        if event.subject == "live":
+            self._point("accuracy", event.iteration, event.mean)
+            self._point("accuracy_std", event.iteration, event.std)
+
+    def _changed(self, event: Event) -> None:
+        if isinstance(event, Phase):
+            self.phase, self.detail, self.done, self.total = event.name, event.detail, 0, event.total
+            self._estimate.begin(event.total)
+        elif isinstance(event, StateChanged):
+            self.state, self.message = event.state, event.reason
+            self._estimate.pause()
+        elif isinstance(event, RunEnded):
+            self.state, self.message, self.result = event.state, event.message, event.result

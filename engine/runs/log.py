@@ -1,0 +1,73 @@
+"""Events as lines for people."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from engine.events import (
+    CheckpointWritten,
+    Evaluation,
+    Event,
+    ExpertEpoch,
+    Notice,
+    Phase,
+    RunEnded,
+    RunStarted,
+    StateChanged,
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """A line for people. ``level`` is info or warning; ``time`` in seconds since the epoch."""
+
+    time: float
+    level: str
+    text: str
+    sequence: int | None = None
+
+
+SUBJECTS = {
+    "live": "accuracy",
+    "request": "accuracy (asked for)",
+    "best": "best iterate",
+    "last": "last iterate",
+    "random_selection": "random real images",
+    "full_set": "full set",
+}
+
+
+def log_line(event: Event) -> tuple[str, str] | None:
+    """Level and text of an event for the log; None for one that belongs to curves and bars."""
+    text = _text(event)
+    if not text:
+        return None
+    warning = (isinstance(event, Notice) and event.level != "info") or (
+        isinstance(event, (RunEnded, StateChanged)) and event.state == "failed"
+    )
+    return ("warning" if warning else "info"), text
+
+
+def _text(event: Event) -> str:
+    if isinstance(event, Notice):
+        return event.message
+    if isinstance(event, RunStarted):
+        again = "" if event.resumed_from is None else f", continued from iteration {event.resumed_from}"
+        return f"run {event.run}, seed {event.seed}, on {event.host}{again}"
+    if isinstance(event, Phase):
+        return f"{event.name}: {event.detail}" if event.detail else event.name
+    if isinstance(event, StateChanged):
+        return f"{event.state}: {event.reason}" if event.reason else event.state
+    if isinstance(event, CheckpointWritten):
+        return f"checkpoint at iteration {event.iteration}"
+    if isinstance(event, Evaluation):
+        spread = f" ± {event.std * 100:.1f}" if math.isfinite(event.std) else ""
+        best = ", best so far" if event.best_so_far else ""
+        what = SUBJECTS.get(event.subject, event.subject)
+        return f"{what} {event.mean * 100:.1f}{spread} % ({event.protocol}) at iteration {event.iteration}{best}"
+    if isinstance(event, ExpertEpoch) and event.epoch >= event.epochs:
+        accuracy = "" if event.test_accuracy is None else f", test {event.test_accuracy * 100:.1f} %"
+        found = ", from the cache" if event.reused else ""
+        return f"expert {event.expert + 1} of {event.experts} trained{accuracy}{found}"
+    return ""

@@ -1,0 +1,151 @@
+"""The result document of a run: what ``run --json`` and ``show --json`` print.
+
+It can be made of any run folder at any time: of a run that is done, that goes on, that was stopped, or
+whose process was killed. What is not there is null beside a ``..._reason``. Accuracies are fractions in
+0..1, information in nats; a number that is not finite is null.
+
+    run, path, state, message, preset, seed, iteration, iterations
+    accuracy                {mean, std, accuracies, networks, protocol, selected_on, measured_on, iteration,
+                            final}: the best iterate's; ``final`` is false for a live evaluation of a run
+                            that has not come to its end
+    last                    the same for the last iterate
+    random_selection        the same for random real images; full_set: for the experts on the whole set
+    mutual_information      {nats, ceiling, iteration}: the last lower bound read, and log of the classes
+    artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
+"""
+
+from __future__ import annotations
+
+import math
+from pathlib import Path
+from typing import Any
+
+from engine import sealed
+from engine.errors import DataError
+from engine.events import Evaluation
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.lock import holder
+from engine.runs.status import Status, holds, host_name
+
+Document = dict[str, Any]
+
+
+def document(folder: Path) -> Document:
+    """The result document of the run in a folder, from its journal, status and artifact.
+
+    Raises:
+        DataError: it is not a run folder, or its journal or configuration cannot be read.
+        ConfigError: its configuration was changed into something invalid.
+    """
+    run = RunFolder.open(folder)
+    return build(run, RunHistory.load(run.journal_path))
+
+
+def build(run: RunFolder, history: RunHistory) -> Document:
+    """The result document of a run whose history is known already. Errors as :func:`document`."""
+    about, config = run.about(), run.config()
+    state, message = _state(run.path, run.status(), history)
+    values: Document = {
+        "run": run.name,
+        "path": str(run.path),
+        "state": state,
+        "message": message,
+        "preset": about.preset,
+        "seed": config.seed,
+        "iteration": history.iteration,
+        "iterations": config.objective.iterations,
+    }
+    unfinished = f"the run is {state}" if state != "done" else "it was not measured"
+    nothing = f"no evaluation yet: {unfinished}"
+    _put(values, "accuracy", _score(history.best), nothing)
+    _put(values, "last", _score(history.last), nothing)
+    no_draws = "switched off (evaluation.random_draws is 0)"
+    _put(
+        values,
+        "random_selection",
+        _score(history.random_selection),
+        no_draws if config.evaluation.random_draws == 0 else f"not measured yet: {unfinished}",
+    )
+    _put(values, "full_set", _score(history.full_set), f"not measured yet: {unfinished}")
+    no_term = "the term is off (information.weight is 0)"
+    _put(
+        values,
+        "mutual_information",
+        _information(history),
+        no_term if config.information.weight == 0 else f"not read yet: {unfinished}",
+    )
+    artifact, fingerprint, reason = _artifact(run.distilled_path("best"), unfinished)
+    _put(values, "artifact", artifact, reason)
+    _put(values, "fingerprint", fingerprint, reason)
+    return values
+
+
+def _put(values: Document, key: str, value: Any, reason: str) -> None:
+    values[key] = value
+    if value is None:
+        values[f"{key}_reason"] = reason
+
+
+def _state(run: Path, status: Status | None, history: RunHistory) -> tuple[str, str]:
+    """State and message as they really are: a run whose process is gone has failed, and can be resumed."""
+    resume = f"continue it with `mim4dd resume {run.name}`"
+    if status is None:
+        # The journal alone cannot say whether a process is still at work.
+        if history.state in ("stopped", "failed", "done"):
+            return history.state, history.message
+        claim = holder(run)
+        if claim is not None and claim.host == host_name() and holds(claim.pid, claim.identity):
+            return "running", f"status.json is missing or damaged; {claim.describe()} works on the run"
+        if history.started is None:
+            return "queued", "not started yet"
+        return "failed", f"status.json is missing or damaged, and the journal tells of no end; {resume}"
+    if status.liveness() == "crashed":
+        where = f"process {status.pid} on {status.host}"
+        if history.result is not None and history.state in ("stopped", "failed", "done"):
+            return history.state, history.message  # killed between its last event and its last status
+        return "failed", f"the run's process ({where}) is gone without a word; {resume}"
+    return status.state, status.message
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and math.isfinite(value) else None
+
+
+def _score(evaluation: Evaluation | None) -> Document | None:
+    if evaluation is None:
+        return None
+    return {
+        "mean": _finite(evaluation.mean),
+        "std": _finite(evaluation.std),
+        "accuracies": [_finite(value) for value in evaluation.accuracies],
+        "networks": len(evaluation.accuracies),
+        "protocol": evaluation.protocol,
+        "selected_on": evaluation.selected_on,
+        "measured_on": evaluation.measured_on,
+        "iteration": evaluation.iteration,
+        "final": evaluation.subject not in ("live", "request"),
+    }
+
+
+def _information(history: RunHistory) -> Document | None:
+    bounds, ceilings = history.series.get("bound"), history.series.get("ceiling")
+    if bounds is None:
+        return None
+    finite = [point for point in bounds.points() if math.isfinite(point[1])]
+    if not finite:
+        return None
+    iteration, nats = finite[-1]
+    return {"nats": nats, "ceiling": _finite(ceilings.last) if ceilings else None, "iteration": iteration}
+
+
+def _artifact(path: Path, unfinished: str) -> tuple[str | None, str | None, str]:
+    """Path and fingerprint of a distilled set whose every byte was checked, or why there is none."""
+    if not path.exists():
+        return None, None, f"no distilled set yet: {unfinished}"
+    try:
+        header = sealed.verify(path)
+    except DataError as error:
+        return None, None, str(error)
+    fingerprint = header.get("fingerprint")
+    return str(path), fingerprint if isinstance(fingerprint, str) else None, "the file names no fingerprint"

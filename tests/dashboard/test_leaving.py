@@ -1,0 +1,173 @@
+"""Every way of leaving, in a real pseudo-terminal: signals, hang-up, detach, and what the terminal gets back."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import select
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from mim4dd_tui.dashboard import run_dashboard
+from tests.dashboard.fake import FakeEngine
+engine = FakeEngine(iterations=int(sys.argv[2]), delay=0.02, hold=sys.argv[3] == "hold", fail_at=int(sys.argv[4]))
+sys.exit(run_dashboard(runs_dir=Path(sys.argv[1]), launch=engine, preset="digits-ipc1", autostart=True))
+"""
+ROOT = Path(__file__).parents[2]
+RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
+"""Main screen, no mouse reports, a visible cursor."""
+
+
+@dataclass
+class Terminal:
+    pid: int
+    master: int
+    runs: Path
+
+    def read(self, until: bytes = b"", seconds: float = 20.0) -> bytes:
+        """What is written until some bytes are seen (or until the time is over)."""
+        out, end = b"", time.monotonic() + seconds
+        while time.monotonic() < end:
+            if not select.select([self.master], [], [], 0.05)[0]:
+                continue
+            try:
+                data = os.read(self.master, 65536)
+            except OSError:
+                break
+            out += data
+            if not data or (until and until in out):
+                break
+        assert until in out, out[-600:]
+        return out
+
+    def wait(self, seconds: float = 20.0) -> int:
+        """The exit code."""
+        end = time.monotonic() + seconds
+        while time.monotonic() < end:
+            pid, status = os.waitpid(self.pid, os.WNOHANG)
+            if pid:
+                return os.waitstatus_to_exitcode(status)
+            time.sleep(0.02)
+        os.kill(self.pid, signal.SIGKILL)
+        raise AssertionError(f"the process did not end within {seconds} s")
+
+    def status(self) -> dict[str, Any]:
+        (path,) = self.runs.glob("*/status.json")
+        values: dict[str, Any] = json.loads(path.read_text())
+        return values
+
+
+@pytest.fixture
+def open_terminal(tmp_path: Path) -> Iterator[Any]:
+    opened: list[Terminal] = []
+
+    def start(iterations: int = 400, *, hold: bool = False, fail_at: int = -1, **environ: str) -> Terminal:
+        pid, master = pty.fork()
+        if pid == 0:
+            env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **environ}
+            env |= {"MIM4DD_CONFIG_DIR": str(tmp_path / "config"), "LINES": "24", "COLUMNS": "80"}
+            os.chdir(ROOT)
+            program = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), str(iterations)]
+            os.execve(sys.executable, [*program, "hold" if hold else "end", str(fail_at)], env)
+        opened.append(Terminal(pid, master, tmp_path / "runs"))
+        return opened[-1]
+
+    yield start
+    for terminal in opened:
+        with suppress(OSError):
+            os.close(terminal.master)
+        with suppress(ChildProcessError, ProcessLookupError):
+            os.kill(terminal.pid, signal.SIGKILL)
+            os.waitpid(terminal.pid, 0)
+
+
+def assert_restored(out: bytes) -> None:
+    for code in RESTORED:
+        assert code in out, (code, out[-400:])
+    assert b"\x1b[?1049h" not in out[out.index(RESTORED[0]) :]
+
+
+def test_sigterm_stops_with_a_checkpoint_restores_the_terminal_and_exits_143(open_terminal: Any) -> None:
+    terminal = open_terminal(hold=True)
+    terminal.read(until=b"distill")
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert_restored(terminal.read(until=RESTORED[2]))
+    print(terminal.read(seconds=3).decode())
+    assert terminal.wait() == 143
+    assert terminal.status()["state"] == "stopped"
+
+
+@pytest.mark.long
+def test_a_hang_up_closes_the_dashboard_and_the_run_goes_on_to_its_end(open_terminal: Any) -> None:
+    terminal = open_terminal(iterations=150)
+    terminal.read(until=b"distill")
+    os.close(terminal.master)
+    time.sleep(1.0)
+    before, ticks = time.monotonic(), cpu(terminal.pid)
+    time.sleep(1.0)
+    assert cpu(terminal.pid) - ticks < 0.6 * (time.monotonic() - before), "it spins on the dead terminal"
+    assert terminal.wait() == 0
+    assert terminal.status()["state"] == "done"
+
+
+def cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+@pytest.mark.long
+def test_let_it_run_on_prints_plain_lines_and_ctrl_c_then_stops_it(open_terminal: Any) -> None:
+    terminal = open_terminal(hold=True, iterations=200)
+    terminal.read(until=b"distill")
+    os.write(terminal.master, b"q")
+    terminal.read(until=b"Let it run on")
+    os.write(terminal.master, b"r")
+    out = terminal.read(until=b"goes on; Ctrl-C stops it")
+    assert_restored(out)
+    lines = terminal.read(until=b"iteration 200/200")
+    assert b"\x1b" not in lines
+    os.write(terminal.master, b"\x03")
+    terminal.read(until=b"run stopped")
+    assert terminal.wait() == 130
+    assert terminal.status()["state"] == "stopped"
+
+
+@pytest.mark.long
+def test_a_failed_run_gives_exit_code_1_when_the_dashboard_is_closed(open_terminal: Any) -> None:
+    terminal = open_terminal(fail_at=30)
+    terminal.read(until=b"objective.pixel_rate")
+    os.write(terminal.master, b"q")
+    assert_restored(terminal.read(until=RESTORED[2]))
+    assert terminal.wait() == 1
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("environ", "forbidden"),
+    [
+        ({"TERM": "linux", "COLORTERM": ""}, ["38;2;", "38;5;", "▀"]),
+        ({"TERM": "xterm-256color", "COLORTERM": ""}, ["38;2;"]),
+        ({"LC_ALL": "C"}, ["▀"]),
+    ],
+)
+def test_poor_terminals_get_only_what_they_can_show(
+    open_terminal: Any, environ: dict[str, str], forbidden: list[str]
+) -> None:
+    terminal = open_terminal(iterations=60, hold=True, **environ)
+    out = terminal.read(until=b"iteration 60").decode()
+    for code in forbidden:
+        assert code not in out
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.wait() == 143

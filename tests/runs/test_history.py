@@ -1,0 +1,328 @@
+"""The history of a run is the same live and from the journal, and shows no iteration twice."""
+
+from __future__ import annotations
+
+import math
+import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from engine.events import (
+    CheckpointWritten,
+    Event,
+    ExpertEpoch,
+    Notice,
+    Phase,
+    Progress,
+    RunEnded,
+    Snapshot,
+    StateChanged,
+)
+from engine.runs.eta import Estimate
+from engine.runs.history import LOG_LINES, RunHistory, Series
+from engine.runs.journal import JournalReader, JournalWriter, Record, read_all, without_superseded
+from tests.runs.helpers import evaluation, iteration, started
+
+
+def picture(number: int) -> Snapshot:
+    return Snapshot(number, f"snapshots/{number}.npy", 10, 1, "clipped")
+
+
+def expert(number: int, epoch: int, *, reused: bool = False) -> ExpertEpoch:
+    accuracy = 0.9 if epoch == 5 else None
+    return ExpertEpoch(number, 3, epoch, 5, 1.0 / epoch, 0.5, accuracy, 1.0, reused)
+
+
+def live(events: list[Event]) -> RunHistory:
+    history = RunHistory()
+    for moment, event in enumerate(events):
+        history.apply(event, time=float(moment))
+    return history
+
+
+def shown(history: RunHistory) -> dict[str, object]:
+    """Everything a view draws."""
+    return {
+        "state": history.state,
+        "iteration": history.iteration,
+        "series": {name: s.points() for name, s in history.series.items() if len(s)},
+        "evaluations": history.evaluations,
+        "snapshots": history.snapshots,
+        "checkpoint": history.checkpoint,
+        "experts": {n: (e.last, e.loss.points()) for n, e in history.experts.items()},
+        "result": history.result,
+    }
+
+
+def test_a_whole_run() -> None:
+    document: dict[str, object] = {"state": "done"}
+    events: list[Event] = [
+        started(),
+        StateChanged("running"),
+        Phase("experts", 15),
+        expert(0, 4),
+        expert(0, 5),
+        expert(1, 5, reused=True),
+        Phase("baselines", 3),
+        evaluation(0, "random_selection", 0.3),
+        evaluation(0, "full_set", 0.95),
+        Phase("distill", 100),
+        *(iteration(n, bound=0.5 if n % 2 else None) for n in range(1, 11)),
+        picture(5),
+        picture(10),
+        evaluation(5, mean=0.7, best_so_far=True),
+        evaluation(10, mean=0.6),
+        evaluation(10, "request", 0.1),
+        CheckpointWritten(10, "checkpoints/x", 0.1),
+        Progress("distill", 10, 100, "half-way"),
+    ]
+    history = live(events)
+    assert (history.state, history.phase, history.iteration, history.iterations) == ("running", "distill", 10, 100)
+    assert (history.done, history.total, history.detail) == (10, 100, "half-way")
+    assert history.series["objective"].points() == [(n, 1.0 / n) for n in range(1, 11)]
+    assert history.series["bound"].iterations == [1, 3, 5, 7, 9]
+    assert history.series["bound.1"].last == 0.5
+    assert history.series["accuracy"].points() == [(5, 0.7), (10, 0.6)]
+    assert "memory" not in history.series
+    assert history.best == evaluation(5, mean=0.7, best_so_far=True)
+    assert history.last == evaluation(10, mean=0.6)
+    assert history.random_selection == evaluation(0, "random_selection", 0.3)
+    assert history.full_set == evaluation(0, "full_set", 0.95)
+    assert history.snapshot == picture(10)
+    assert history.checkpoint == CheckpointWritten(10, "checkpoints/x", 0.1)
+    assert [history.experts[n].finished for n in (0, 1)] == [True, True]
+    assert history.experts[0].loss.points() == [(4, 0.25), (5, 0.2)]
+    assert not history.result
+    for event in (evaluation(5, "best", 0.8), evaluation(10, "last", 0.75), RunEnded("done", "", document)):
+        history.apply(event, time=99.0)
+    assert (history.best.mean, history.last.mean) == (0.8, 0.75)
+    assert (history.state, history.result) == ("done", document)
+    assert any("expert 1 of 3 trained, test 90.0 %" in line.text for line in history.log)
+
+
+def test_a_continued_run_takes_back_what_is_replaced() -> None:
+    before: list[Event] = [
+        started(),
+        Phase("distill", 100),
+        *(iteration(n) for n in range(1, 6)),
+        evaluation(2, mean=0.4, best_so_far=True),
+        evaluation(4, mean=0.9, best_so_far=True),
+        picture(2),
+        picture(4),
+        CheckpointWritten(5, "checkpoints/5", 0.1),
+        RunEnded("stopped", "asked", {"state": "stopped"}),
+    ]
+    history = live([*before, started(resumed_from=3), StateChanged("running")])
+    assert (history.state, history.result, history.iteration) == ("running", None, 3)
+    assert history.series["objective"].iterations == [1, 2, 3]
+    assert history.series["bound.0"].iterations == [1, 2, 3]
+    assert history.series["accuracy"].iterations == [2]
+    assert history.best == evaluation(2, mean=0.4, best_so_far=True)
+    assert history.snapshots == [picture(2)]
+    assert history.checkpoint is None
+    assert history.rewinds == 1
+    for n in (4, 5):
+        history.apply(iteration(n))
+    assert history.series["objective"].iterations == [1, 2, 3, 4, 5]
+
+
+def test_a_final_evaluation_after_the_last_checkpoint_is_taken_back() -> None:
+    records = [
+        Record(n, float(n), event)
+        for n, event in enumerate(
+            [
+                started(),
+                iteration(1),
+                evaluation(1, best_so_far=True),
+                evaluation(1, "best", 0.1),
+                Notice("info", "gone"),
+                started(resumed_from=1, after_sequence=3),
+            ],
+            start=1,
+        )
+    ]
+    history = RunHistory.of(records)
+    assert [e.subject for e in history.evaluations] == ["live"]
+    assert all(line.text != "gone" for line in history.log)
+
+
+def test_a_start_afresh_takes_back_everything() -> None:
+    history = live([started(), iteration(1), evaluation(1), picture(1), expert(0, 5), started()])
+    assert shown(history) == {**shown(RunHistory()), "state": "running"}
+    assert history.rewinds == 1
+
+
+def test_going_back_without_a_word_shows_no_iteration_twice() -> None:
+    history = live([started(), *(iteration(n) for n in (1, 2, 3, 4)), iteration(2, objective=9.0)])
+    assert history.series["objective"].points() == [(1, 1.0), (2, 9.0)]
+    assert history.iteration == 2
+
+
+def test_records_are_applied_once() -> None:
+    record = Record(1, 0.0, iteration(1))
+    history = RunHistory.of([record, record, Record(2, 0.0, iteration(2)), record])
+    assert history.series["objective"].iterations == [1, 2]
+
+
+def test_the_same_evaluation_again_replaces_the_first() -> None:
+    history = live([started(), evaluation(1, mean=0.1), picture(1), evaluation(1, mean=0.2), picture(1)])
+    assert [e.mean for e in history.evaluations] == [0.2]
+    assert history.series["accuracy"].points() == [(1, 0.2)]
+    assert len(history.snapshots) == 1
+
+
+def test_nan_stays_a_gap() -> None:
+    history = live([started(), iteration(1, objective=math.nan), evaluation(1, std=math.nan)])
+    assert math.isnan(history.series["objective"].values[0])
+    assert "±" not in history.log[-1].text
+
+
+def test_the_log_is_bounded() -> None:
+    history = live([started(), *(Notice("info", str(n)) for n in range(LOG_LINES + 5))])
+    assert len(history.log) == LOG_LINES
+    assert history.log[-1].text == str(LOG_LINES + 4)
+    history.apply(Notice("warning", "careful"))
+    history.apply(StateChanged("failed", "why"))
+    assert [line.level for line in list(history.log)[-3:]] == ["info", "warning", "warning"]
+
+
+STEP = st.sampled_from(["iterate", "iterate", "iterate", "evaluate", "picture", "checkpoint", "kill"])
+
+
+@settings(max_examples=150, deadline=None)
+@given(steps=st.lists(STEP, max_size=40))
+def test_killed_anywhere_the_history_is_that_of_an_uninterrupted_run(steps: list[str]) -> None:
+    """A run that does what it does at fixed iterations, killed at random, against one never killed."""
+    records: list[Record] = []
+    saved, now = (0, 1), 0
+
+    def say(event: Event) -> None:
+        records.append(Record(len(records) + 1, float(len(records)), event))
+
+    say(started())
+    furthest = 0
+    for step in [*steps, "kill"]:
+        if step == "iterate":
+            now += 1
+            say(iteration(now))
+        elif step == "evaluate" and now:
+            say(evaluation(now, mean=now / 100))
+        elif step == "picture":
+            say(picture(now))
+        elif step == "checkpoint":
+            saved = (now, len(records))
+        elif step == "kill":
+            furthest = now
+            now = saved[0]
+            say(started(resumed_from=saved[0], after_sequence=saved[1]))
+    for number in range(now + 1, furthest + 1):
+        say(iteration(number))
+    followed, reread = RunHistory.of(records), RunHistory.of(without_superseded(records))
+    drawn = followed.series.get("objective", Series())
+    assert drawn.iterations == list(range(1, furthest + 1))
+    assert shown(followed) == shown(reread)
+
+
+def test_live_and_journal_agree(tmp_path: Path) -> None:
+    events: list[Event] = [
+        started(),
+        Phase("experts", 15),
+        expert(0, 5),
+        Phase("distill", 100),
+        *(iteration(n, bounds=None) for n in range(1, 8)),
+        evaluation(7, best_so_far=True),
+        picture(7),
+        RunEnded("done", "", {"a": 1}),
+    ]
+    with JournalWriter(tmp_path / "j") as writer:
+        for event in events:
+            writer.append(event)
+    reader, history = JournalReader(tmp_path / "j"), RunHistory()
+    for record in reader.poll():
+        history.apply(record)
+    assert shown(history) == shown(live(events)) == shown(RunHistory.load(tmp_path / "j"))
+    assert len(read_all(tmp_path / "j")) == len(events)
+
+
+def test_twenty_thousand_iterations_stay_cheap() -> None:
+    def cost(numbers: range) -> float:
+        began = time.process_time()
+        for number in numbers:
+            history.apply(iteration(number), time=float(number))
+        return time.process_time() - began
+
+    history = RunHistory()
+    history.apply(started())
+    first = cost(range(1, 2001))
+    cost(range(2001, 18_001))
+    last = cost(range(18_001, 20_001))
+    assert len(history.series["objective"]) == 20_000
+    assert last < 5 * first + 0.05, "an append must not depend on how many came before"
+
+
+def test_series_keep_strict_order() -> None:
+    series = Series()
+    for number in (1, 2, 5, 3):
+        series.add(number, float(number))
+    assert series.points() == [(1, 1.0), (2, 2.0), (3, 3.0)]
+    series.cut(0)
+    assert (len(series), series.last) == (0, None)
+
+
+# -- remaining time ---------------------------------------------------------------------------------
+
+
+def estimate(times: list[tuple[float, int]], total: int | None = 100) -> Estimate:
+    made = Estimate()
+    made.begin(total)
+    for moment, done in times:
+        made.advance(moment, done)
+    return made
+
+
+def test_a_steady_phase_is_foretold() -> None:
+    steady = estimate([(2.0 * n, n) for n in range(51)])
+    assert steady.remaining() == pytest.approx(100.0)
+    assert steady.remaining(101.0) == pytest.approx(99.0)
+    assert steady.remaining(1e9) == pytest.approx(98.0), "a late unit is not yet a slow one"
+
+
+def test_nothing_is_foretold_from_nothing() -> None:
+    assert estimate([]).remaining() is None
+    assert estimate([(0.0, 0)]).remaining() is None
+    assert estimate([(0.0, 0), (1.0, 1)], total=None).remaining() is None
+    assert estimate([(0.0, 0), (1.0, 100)]).remaining() == 0.0
+
+
+@pytest.mark.parametrize("jump", [-1e6, 1e6])
+def test_a_clock_that_steps_does_not_spoil_it(jump: float) -> None:
+    times = [(2.0 * n + (jump if n > 20 else 0.0), n) for n in range(51)]
+    assert estimate(times).remaining() == pytest.approx(100.0, rel=0.05)
+
+
+def test_regular_slow_units_are_counted_in() -> None:
+    times, now = [], 0.0
+    for n in range(101):
+        now += 11.0 if n % 10 == 0 else 1.0  # an evaluation every ten
+        times.append((now, n))
+    assert estimate(times, total=200).remaining() == pytest.approx(200.0, rel=0.1)
+
+
+def test_pauses_and_found_units_do_not_count() -> None:
+    history = live([started(), StateChanged("running"), Phase("distill", 100)])
+    for number in range(1, 11):
+        history.apply(Progress("distill", number, 100), time=float(number))
+    history.apply(StateChanged("paused"), time=11.0)
+    assert history.eta(12.0) is None
+    history.apply(StateChanged("running"), time=25.0)
+    for number in range(11, 21):
+        history.apply(Progress("distill", number, 100), time=20.0 + number)
+    assert history.eta(40.0) == pytest.approx(80.0, rel=0.02)
+    cached = live([started(), Phase("experts", 15)])
+    cached.apply(expert(0, 5, reused=True), time=1.0)
+    cached.apply(expert(1, 1), time=11.0)
+    cached.apply(expert(1, 2), time=21.0)
+    assert cached.eta(21.0) == pytest.approx(80.0)

@@ -1,0 +1,209 @@
+"""The result document can be made of any run at any time, and is honest about what is not there."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import subprocess
+import sys
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine import sealed
+from engine.config.schema import Config, Evaluation, Information
+from engine.errors import DataError
+from engine.events import Event, RunEnded, StateChanged
+from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
+from engine.runs.lock import RunLock
+from engine.runs.result import document
+from engine.runs.status import Status, StatusWriter, host_name
+from tests.runs.helpers import evaluation, iteration, make_folder, started
+
+NULLABLE = (
+    "accuracy", "last", "random_selection", "full_set", "mutual_information", "artifact", "fingerprint",
+)  # fmt: skip
+
+
+def say(run: RunFolder, *events: Event) -> None:
+    with JournalWriter(run.journal_path) as writer:
+        for event in events:
+            writer.append(event)
+
+
+def check(values: dict[str, Any]) -> dict[str, Any]:
+    """What holds for every document: JSON without nan, and every null has its reason."""
+    json.dumps(values, allow_nan=False)
+    for key in NULLABLE:
+        assert (values[key] is None) == (f"{key}_reason" in values), key
+        assert values.get(f"{key}_reason", "x").strip()
+    assert values["state"] in ("queued", "running", "paused", "stopped", "failed", "done")
+    return values
+
+
+def crash(run: RunFolder, **changes: Any) -> None:
+    """Leaves the status of a process that is gone."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    status = Status(state="running", pid=gone.pid, host=host_name(), identity="x", phase="distill")
+    run.status_path.write_text(json.dumps(asdict(replace(status, **changes))))
+
+
+def test_a_run_that_waits(tmp_path: Path) -> None:
+    values = check(document(make_folder(tmp_path).path))
+    assert (values["run"], values["state"], values["preset"], values["seed"]) == ("one", "queued", "digits-ipc1", 0)
+    assert values["accuracy"] is None
+    assert "queued" in values["accuracy_reason"]
+
+
+def finished(tmp_path: Path) -> RunFolder:
+    run = make_folder(tmp_path)
+    sealed.write(run.distilled_path("best"), {"pixels": torch.zeros(1)}, {"fingerprint": "ab" * 32})
+    say(
+        run,
+        started(),
+        evaluation(0, "random_selection", 0.3),
+        evaluation(0, "full_set", 0.9),
+        iteration(1, bound=1.5),
+        iteration(2, bound=None),
+        evaluation(2, mean=0.6, best_so_far=True),
+        evaluation(2, "best", 0.7, protocol="mtt-1000", accuracies=[0.7] * 5, std=math.nan),
+        evaluation(2, "last", 0.65),
+        StateChanged("done"),
+        RunEnded("done", "", {}),
+    )
+    StatusWriter(run.path).update(state="done")
+    return run
+
+
+def test_a_run_that_is_done(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    values = check(document(run.path))
+    assert values["state"] == "done"
+    assert values["accuracy"] == {
+        "mean": 0.7,
+        "std": None,
+        "accuracies": [0.7] * 5,
+        "networks": 5,
+        "protocol": "mtt-1000",
+        "selected_on": "test",
+        "measured_on": "test",
+        "iteration": 2,
+        "final": True,
+    }
+    assert values["last"]["mean"] == 0.65
+    assert values["random_selection"]["mean"] == 0.3
+    assert values["full_set"]["mean"] == 0.9
+    assert values["mutual_information"] == {"nats": 1.5, "ceiling": 2.3, "iteration": 1}
+    assert values["artifact"] == str(run.distilled_path("best"))
+    assert values["fingerprint"] == "ab" * 32
+
+
+def test_a_damaged_artifact_is_not_offered(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    path = run.distilled_path("best")
+    path.write_bytes(path.read_bytes()[:-1] + b"\1")
+    values = check(document(run.path))
+    assert values["artifact"] is None
+    assert "checksum" in values["artifact_reason"]
+
+
+def test_a_run_that_goes_on_shows_its_live_numbers_as_such(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    StatusWriter(run.path).update(state="running")
+    say(run, started(), iteration(1), evaluation(1, mean=0.5, best_so_far=True), evaluation(1, "request", 0.1))
+    values = check(document(run.path))
+    assert (values["state"], values["iteration"]) == ("running", 1)
+    assert (values["accuracy"]["mean"], values["accuracy"]["final"]) == (0.5, False)
+
+
+def test_a_killed_run_has_failed_and_says_how_to_go_on(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    crash(run)
+    say(run, started(), StateChanged("running"), iteration(1))
+    values = check(document(run.path))
+    assert values["state"] == "failed"
+    assert "mim4dd resume one" in values["message"]
+    assert values["iteration"] == 1
+
+
+@pytest.mark.parametrize("state", ["done", "stopped"])
+def test_killed_between_its_last_event_and_its_last_status(tmp_path: Path, state: str) -> None:
+    run = make_folder(tmp_path)
+    crash(run)
+    say(run, started(), RunEnded(state, "asked", {"state": state}))
+    assert check(document(run.path))["state"] == state
+
+
+def test_an_old_result_does_not_outlive_a_resumption(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.write_result({"state": "done"})
+    say(run, started(resumed_from=1, after_sequence=4))
+    crash(run)
+    values = check(document(run.path))
+    assert values["state"] == "failed"
+    assert values["accuracy"] is None
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed", "paused", "running"])
+def test_states_of_a_live_process_are_its_own(tmp_path: Path, state: str) -> None:
+    run = make_folder(tmp_path)
+    StatusWriter(run.path).update(state=state, message="so it is")
+    values = check(document(run.path))
+    assert (values["state"], values["message"]) == (state, "so it is")
+
+
+def test_without_a_status_the_journal_decides(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    run.status_path.write_text("\0\0\0")
+    assert check(document(run.path))["state"] == "queued"
+    say(run, started(), iteration(1))
+    assert check(document(run.path))["state"] == "failed"
+    with RunLock(run.path):
+        values = check(document(run.path))
+        assert values["state"] == "running"
+        assert f"process {os.getpid()}" in values["message"]
+    say(run, RunEnded("stopped", "asked", {}))
+    assert check(document(run.path))["state"] == "stopped"
+
+
+def test_what_is_switched_off_is_named(tmp_path: Path) -> None:
+    config = Config(information=Information(weight=0.0), evaluation=Evaluation(random_draws=0))
+    values = check(document(RunFolder.create(tmp_path, "off", config).path))
+    assert "information.weight is 0" in values["mutual_information_reason"]
+    assert "evaluation.random_draws is 0" in values["random_selection_reason"]
+
+
+def test_a_bound_that_is_no_number_is_not_reported(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    say(run, started(), iteration(1, bound=math.nan))
+    assert check(document(run.path))["mutual_information"] is None
+
+
+def test_no_run_no_document(tmp_path: Path) -> None:
+    with pytest.raises(DataError):
+        document(tmp_path / "none")
+
+
+def test_run_rooms_import_no_torch(tmp_path: Path) -> None:
+    """Listing and showing runs must be quick: neither importing nor reading a folder loads torch."""
+    run = finished(tmp_path)
+    code = (
+        "import sys, importlib\n"
+        "for name in 'folder journal status lock control history eta log result plain'.split():\n"
+        "    importlib.import_module('engine.runs.' + name)\n"
+        "import engine.files, engine.sealed, engine.runs\n"
+        "from pathlib import Path\n"
+        "from engine.runs.result import document\n"
+        "from engine.runs.folder import list_runs\n"
+        f"assert document(Path({str(run.path)!r}))['fingerprint'] == 'ab' * 32\n"
+        f"assert len(list_runs(Path({str(tmp_path)!r}))) == 1\n"
+        "print([m for m in ('torch', 'numpy', 'textual', 'rich', 'typer') if m in sys.modules])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
