@@ -30,7 +30,7 @@ TOGETHER = 600_000
 than issuing it, and networks one after another are as fast (measured on two AVX-512 cores)."""
 
 TOGETHER_ON_GPU = 100_000_000
-"""The same on a GPU, where only memory is the limit."""
+"""The same on a GPU, which wants more work at once; bounded by memory, some 2 GB with what a gradient keeps."""
 
 
 def together(net: ConvNet, batch: int, device: torch.device) -> int:

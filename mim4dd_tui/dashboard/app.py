@@ -62,6 +62,7 @@ class DashboardApp(App[Leave]):
         self.slow_link = abilities.remote
         self.session: EngineSession | None = None
         self.leaving: Leave | None = None
+        self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.exit_status = 0
         self._ascii = abilities.ascii_pictures
         self._home = HomeScreen(preset=preset, overrides=overrides)
@@ -139,6 +140,8 @@ class DashboardApp(App[Leave]):
 
     def start_run(self, order: Order) -> None:
         """Start a run in this process and show it."""
+        if self.closing:
+            return
         if self.session is not None and self.session.running:
             self.notify("a run is going on here already (l shows it); stop it first", severity="warning")
             return
@@ -236,6 +239,7 @@ class DashboardApp(App[Leave]):
     def leave(self, why: Leave) -> None:
         """Close the interface now."""
         self.leaving = why
+        self.closing = True
         self.exit(why)
 
     def _watch_session(self) -> None:
@@ -244,8 +248,8 @@ class DashboardApp(App[Leave]):
             return
         if session.failed:
             self.exit_status = 1
-        if self.leaving is Leave.DONE:
-            self.exit(Leave.DONE)
+        if self.leaving is Leave.DONE and not self.closing:
+            self.leave(Leave.DONE)
 
 
 def _same(a: Path, b: Path) -> bool:

@@ -81,9 +81,7 @@ class Setting:
         self.labels = torch.arange(10)
         self.augment = Augment(self.config.augmentation, self.real.shape)
         device = torch.device("cpu")
-        self.term = InformationTerm(
-            self.config.information, self.net, self.real, self.labels, self.augment, 0, device
-        )
+        self.term = InformationTerm(self.config.information, self.net, self.real, self.labels, self.augment, 0, device)
         self.term.critic.double()
         context = Context(
             self.config, self.real, self.net, GivenTrajectories(self.net), self.augment,

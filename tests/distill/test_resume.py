@@ -242,7 +242,9 @@ def test_a_damaged_checkpoint_costs_time_and_nothing_else(
 ) -> None:
     found = known(references, FAST, tmp_path_factory)
     place = Place(tmp_path / "damaged")
-    place.start(found.config, Watch(act=lambda w: w.request("stop") if w.after(kind="iteration", iteration=5) else None))
+    place.start(
+        found.config, Watch(act=lambda w: w.request("stop") if w.after(kind="iteration", iteration=5) else None)
+    )
     newest = latest(place.folder)
     assert newest is not None
     assert newest.iteration == 5

@@ -1,348 +1,344 @@
-"""The cache of experts: what is shared, what is trained again, what an interruption costs."""
+"""The expert cache: what is in it, what it reuses, and what an interruption or a damaged file costs."""
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import random
 import shutil
-import subprocess
-import sys
 import threading
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
+from filelock import FileLock
+from torch import Tensor
 
-from engine.data.types import RawSet
-from engine.errors import DataError
-from engine.events import Notice
-from engine.experts import store as store_module
-from engine.files import ASIDE
-from engine.runs.control import StopRequested
-from tests.experts.helpers import Bench, bench, equal
+from engine.config.schema import Augmentation, Config, Network
+from engine.data.prepare import RealSet
+from engine.errors import DataError, RunFailed
+from engine.events import ExpertEpoch, Notice
+from engine.experts import Trajectories, store
+from engine.experts.store import key_of, provenance
+from engine.seeds import generator
+from tests.experts.small import (
+    EPOCHS,
+    EXECUTION,
+    STEPS,
+    Heard,
+    InterruptAt,
+    Interruption,
+    configuration,
+    network,
+    real_set,
+    train,
+)
 
-OTHER_EXPERTS: dict[str, Any] = {
-    "data__train_limit": 150,
-    "data__test_limit": 60,
-    "data__validation": 0.1,
-    "data__zca": True,
-    "network__width": 8,
-    "network__depth": 2,
-    "network__norm": "group",
-    "network__pooling": "max",
-    "augmentation__strategy": "flip",
-    "augmentation__rotate": 20.0,
-    "experts__epochs": 4,
-    "experts__learning_rate": 0.04,
-    "experts__momentum": 0.6,
-    "experts__weight_decay": 1e-4,
-    "experts__batch_size": 32,
-    "experts__augment": False,
-    "experts__seed": 1,
-}
-SAME_EXPERTS: dict[str, Any] = {
-    "seed": 3,
-    "summary": "another",
-    "experts__count": 5,
-    "synthetic__images_per_class": 2,
-    "objective__iterations": 3,
-    "objective__step_size": 0.5,
-    "information__weight": 0.0,
-    "information__readout": 50,
-    "evaluation__networks": 1,
-    "execution__checkpoint_every": 1,
-}
+EVERYTHING = [(expert, epoch) for expert in range(2) for epoch in range(1, EPOCHS + 1)]
 
 
-@pytest.mark.parametrize("change", OTHER_EXPERTS)
-def test_what_decides_an_expert_is_in_its_key(change: str, digits: RawSet, tmp_path: Path) -> None:
-    assert bench(digits, tmp_path, **{change: OTHER_EXPERTS[change]}).key != bench(digits, tmp_path).key
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return configuration()
 
 
-@pytest.mark.parametrize("change", SAME_EXPERTS)
-def test_what_does_not_is_not(change: str, digits: RawSet, tmp_path: Path) -> None:
-    assert bench(digits, tmp_path, **{change: SAME_EXPERTS[change]}).key == bench(digits, tmp_path).key
+@pytest.fixture(scope="module")
+def real(config: Config) -> RealSet:
+    return real_set(config)
 
 
-@pytest.mark.parametrize(("name", "value"), [("threads", 2), ("precision", "mixed"), ("device", "cuda")])
-def test_how_it_is_computed_is_in_its_key(name: str, value: Any, digits: RawSet, tmp_path: Path) -> None:
-    setting, other = bench(digits, tmp_path), bench(digits, tmp_path)
-    other.execution[name] = value
-    assert other.key != setting.key
+@pytest.fixture(scope="module")
+def whole(config: Config, real: RealSet, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A cache with both experts, trained without interruption; tests work on copies."""
+    cache = tmp_path_factory.mktemp("whole")
+    train(config, real, cache)
+    return cache
 
 
-def test_augmentation_counts_only_where_it_is_used(digits: RawSet, tmp_path: Path) -> None:
-    off = bench(digits, tmp_path, experts__augment=False)
-    assert bench(digits, tmp_path, experts__augment=False, augmentation__strategy="flip").key == off.key
+@pytest.fixture
+def cache(whole: Path, tmp_path: Path) -> Path:
+    return Path(shutil.copytree(whole, tmp_path / "cache"))
 
 
-def test_more_experts_add_to_the_first(digits: RawSet, tmp_path: Path) -> None:
-    few, more = (bench(digits, tmp_path / "a", experts__count=count) for count in (1, 3))
-    first = few.paths()
-    written = few.store.path(0).stat().st_mtime_ns
-    paths = more.paths()
-    assert few.store.path(0).stat().st_mtime_ns == written
-    assert torch.equal(paths[0], first[0])
-    assert equal(bench(digits, tmp_path / "b", experts__count=3).paths(), paths), "as if asked for at once"
-    few.ensure()
-    assert (few.reused, few.epochs) == ([0], []), "and fewer are there already"
+def paths(found: Trajectories) -> Tensor:
+    """All parameters [experts, epochs + 1, size]."""
+    return torch.stack(
+        [torch.stack([found.parameters(e, t) for t in range(found.epochs + 1)]) for e in range(found.count)]
+    )
 
 
-def test_found_experts_are_announced_and_not_trained(digits: RawSet, tmp_path: Path) -> None:
-    setting = bench(digits, tmp_path)
-    first = setting.ensure()
-    assert setting.epochs == [(0, 1), (0, 2), (0, 3), (1, 1), (1, 2), (1, 3)]
-    again = setting.ensure()
-    assert (setting.reused, setting.epochs, setting.warnings) == ([0, 1], [], [])
-    assert again.test_accuracies == first.test_accuracies
+def folder(cache: Path) -> Path:
+    (found,) = (cache / "experts").iterdir()
+    return found
 
 
-def test_provenance_lies_beside_them(digits: RawSet, tmp_path: Path) -> None:
-    setting = bench(digits, tmp_path)
-    setting.ensure()
-    document = json.loads((setting.store.folder / "provenance.json").read_text())
+def test_a_path_begins_at_the_start_and_no_two_epochs_are_alike(config: Config, real: RealSet, cache: Path) -> None:
+    found, _ = train(config, real, cache)
+    assert (found.count, found.epochs) == (2, EPOCHS)
+    rows = paths(found)
+    net = network(config, real)
+    for expert in range(2):
+        assert torch.equal(rows[expert, 0], net.init(generator(0, "expert", expert, "init")))
+    moved = (rows[:, 1:] - rows[:, :-1]).norm(dim=2)
+    assert bool((moved > 1e-3).all())
+    assert not torch.equal(rows[0], rows[1])
+
+
+def test_accuracy_is_that_of_the_last_row(config: Config, real: RealSet, cache: Path) -> None:
+    found, heard = train(config, real, cache)
+    net = network(config, real)
+    for expert, claimed in enumerate(found.test_accuracies):
+        logits = net(found.parameters(expert, EPOCHS), real.test_images)
+        assert claimed == pytest.approx(float((logits.argmax(1) == real.test_labels).float().mean()))
+    said = [e for e in heard if isinstance(e, ExpertEpoch)]
+    assert [e.test_accuracy for e in said] == found.test_accuracies
+    assert all(e.reused and e.epoch == EPOCHS for e in said)
+
+
+def test_training_learns_and_says_so(config: Config, real: RealSet, tmp_path: Path) -> None:
+    found, heard = train(configuration(count=1, epochs=20, learning_rate=0.1, augment=False), real, tmp_path)
+    said = [e for e in heard if isinstance(e, ExpertEpoch)]
+    assert [e.epoch for e in said] == list(range(1, 21))
+    assert said[-1].loss < said[0].loss / 2
+    assert said[-1].train_accuracy > 0.9
+    assert [e.test_accuracy for e in said[:-1]] == [None] * 19
+    assert found.test_accuracies[0] > 0.6
+
+
+def test_what_is_read_can_be_changed_without_changing_the_file(config: Config, real: RealSet, cache: Path) -> None:
+    found, _ = train(config, real, cache)
+    row = found.parameters(0, 1)
+    kept = row.clone()
+    row.zero_()
+    assert torch.equal(found.parameters(0, 1), kept)
+    assert found.parameters(0, 1).data_ptr() != found.parameters(0, 1).data_ptr() or row.is_contiguous()
+
+
+def test_found_again_nothing_is_trained(config: Config, real: RealSet, cache: Path) -> None:
+    before = {path: path.read_bytes() for path in folder(cache).iterdir()}
+    _, heard = train(config, real, cache)
+    assert heard.trained == []
+    assert heard.warnings == []
+    assert {path: path.read_bytes() for path in folder(cache).iterdir()} == before
+
+
+def test_more_experts_are_added_to_those_there(real: RealSet, tmp_path: Path, whole: Path, config: Config) -> None:
+    train(configuration(count=1), real, tmp_path)
+    found, heard = train(configuration(count=2), real, tmp_path)
+    assert {expert for expert, _ in heard.trained} == {1}
+    assert torch.equal(paths(found), paths(train(config, real, whole)[0]))
+    fewer, heard = train(configuration(count=1), real, tmp_path)
+    assert fewer.count == 1
+    assert heard.trained == []
+
+
+def _key(config: Config, real: RealSet, execution: dict[str, Any] = EXECUTION) -> str:
+    return key_of(provenance(config, real, network(config, real), execution))
+
+
+@pytest.mark.parametrize(
+    "experts",
+    [
+        {"epochs": 5},
+        {"learning_rate": 0.06},
+        {"momentum": 0.5},
+        {"weight_decay": 1e-4},
+        {"batch_size": 16},
+        {"augment": False},
+        {"seed": 1},
+    ],
+)
+def test_other_settings_have_another_key(experts: dict[str, Any], config: Config, real: RealSet) -> None:
+    assert _key(configuration(**experts), real) != _key(config, real)
+
+
+def test_other_network_augmentation_data_or_arithmetic_has_another_key(config: Config, real: RealSet) -> None:
+    others = [
+        _key(config.model_copy(update={"network": Network(width=8, depth=2, norm="group")}), real),
+        _key(config.model_copy(update={"network": Network(width=16, depth=2)}), real),
+        _key(config.model_copy(update={"augmentation": Augmentation(strategy="crop")}), real),
+        _key(config, dataclasses.replace(real, fingerprint="0" * 64)),
+        _key(config, real, {**EXECUTION, "precision": "mixed"}),
+        _key(config, real, {**EXECUTION, "threads": 2}),
+        _key(config, real),
+    ]
+    assert len(set(others)) == len(others)
+
+
+def test_what_experts_do_not_depend_on_is_not_in_the_key(config: Config, real: RealSet) -> None:
+    assert _key(configuration(count=7), real) == _key(config, real)
+    assert _key(config.model_copy(update={"seed": 9}), real) == _key(config, real)
+    plain = configuration(augment=False)
+    other = plain.model_copy(update={"augmentation": Augmentation(strategy="crop")})
+    assert _key(other, real) == _key(plain, real)
+
+
+def test_the_folder_says_where_its_experts_come_from(config: Config, real: RealSet, whole: Path) -> None:
+    document = json.loads((folder(whole) / "provenance.json").read_text())
+    assert document["data"] == real.fingerprint
     assert document["experts"]["learning_rate"] == 0.05
+    assert document["execution"] == EXECUTION
     assert "count" not in document["experts"]
-    assert store_module.key_of(document) == setting.key
 
 
-# -- damage -------------------------------------------------------------------------------------------------
+@pytest.mark.parametrize("seed", range(4))
+def test_interrupted_anywhere_and_resumed_the_bits_are_the_same(
+    seed: int, config: Config, real: RealSet, whole: Path, tmp_path: Path
+) -> None:
+    """Interrupted again and again, at random steps, until it gets through."""
+    source = random.Random(seed)
+    expected = paths(train(config, real, whole)[0])
+    interruptions = 0
+    while True:
+        try:
+            found, _ = train(config, real, tmp_path, InterruptAt(source.randrange(STEPS + 3, 3 * STEPS + 3)))
+        except Interruption:
+            interruptions += 1
+        else:
+            break
+        assert interruptions < 20
+    assert interruptions >= 2
+    assert torch.equal(paths(found), expected)
 
 
-def truncated(path: Path) -> None:
+def test_an_interruption_costs_no_finished_epoch(config: Config, real: RealSet, tmp_path: Path) -> None:
+    """One tick for the expert, then one a step: the third epoch's second step is interrupted."""
+    with pytest.raises(Interruption):
+        train(config, real, tmp_path, InterruptAt(1 + 2 * STEPS + 2))
+    _, heard = train(config, real, tmp_path)
+    assert heard.trained == EVERYTHING[2:]
+    assert heard.warnings == []
+    assert not list(folder(tmp_path).glob("*.partial.*"))
+
+
+def test_an_interruption_while_measuring_costs_no_training(config: Config, real: RealSet, tmp_path: Path) -> None:
+    with pytest.raises(Interruption):
+        train(config, real, tmp_path, InterruptAt(1 + EPOCHS * STEPS + 1))
+    found, heard = train(config, real, tmp_path)
+    assert heard.trained == [(0, EPOCHS), *EVERYTHING[EPOCHS:]]
+    said = next(e for e in heard if isinstance(e, ExpertEpoch))
+    assert 0 < said.train_accuracy <= 1
+    assert said.test_accuracy == found.test_accuracies[0]
+
+
+def test_after_a_kill_the_last_partial_file_is_taken_up(
+    config: Config, real: RealSet, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The cache as a kill in the fourth epoch leaves it: copied in the middle of training."""
+    monkeypatch.setattr(store, "PARTIAL_SECONDS", 0.0)
+    steps = 0
+
+    def tick() -> None:
+        nonlocal steps
+        steps += 1
+        if steps == 1 + 3 * STEPS + 2:
+            shutil.copytree(tmp_path / "killed", tmp_path / "left")
+
+    train(config, real, tmp_path / "killed", tick)
+    found, heard = train(config, real, tmp_path / "left")
+    assert heard.trained == EVERYTHING[3:]
+    assert torch.equal(paths(found), paths(train(config, real, whole)[0]))
+
+
+def _truncate(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-100])
 
 
-def flipped(path: Path) -> None:
+def _flip(path: Path) -> None:
     data = bytearray(path.read_bytes())
     data[len(data) // 2] ^= 1
     path.write_bytes(data)
 
 
-def emptied(path: Path) -> None:
+def _empty(path: Path) -> None:
     path.write_bytes(b"")
 
 
-def without_figures(path: Path) -> None:
-    seal = json.loads(path.read_text())
-    del seal["test_accuracy"]
-    path.write_text(json.dumps(seal))
+@pytest.mark.parametrize("damage", [_truncate, _flip, _empty])
+def test_a_damaged_trajectory_is_trained_again_aloud(
+    damage: Callable[[Path], None], config: Config, real: RealSet, cache: Path, whole: Path
+) -> None:
+    damage(folder(cache) / "expert-0001.safetensors")
+    found, heard = train(config, real, cache)
+    assert heard.trained == EVERYTHING[EPOCHS:]
+    assert len(heard.warnings) == 1
+    assert "expert-0001.safetensors" in heard.warnings[0]
+    assert torch.equal(paths(found), paths(train(config, real, whole)[0]))
 
 
-DAMAGE: dict[str, tuple[str, Callable[[Path], None]]] = {
-    "trajectory truncated": ("safetensors", truncated),
-    "trajectory flipped": ("safetensors", flipped),
-    "trajectory emptied": ("safetensors", emptied),
-    "trajectory gone": ("safetensors", Path.unlink),
-    "seal truncated": ("json", truncated),
-    "seal emptied": ("json", emptied),
-    "seal gone": ("json", Path.unlink),
-    "seal without figures": ("json", without_figures),
-}
+@pytest.mark.parametrize("text", ["{}", "", "[1]", '{"loss": "x", "train_accuracy": 1, "test_accuracy": null}'])
+def test_a_damaged_seal_too(text: str, config: Config, real: RealSet, cache: Path) -> None:
+    (folder(cache) / "expert-0000.json").write_text(text)
+    _, heard = train(config, real, cache)
+    assert {expert for expert, _ in heard.trained} == {0}
+    assert len(heard.warnings) == 1
 
 
-@pytest.fixture(scope="module")
-def whole(tmp_path_factory: pytest.TempPathFactory) -> Bench:
-    """Two finished experts."""
-    from engine.data.sources import load
-
-    setting = bench(load("digits"), tmp_path_factory.mktemp("whole"))
-    setting.ensure()
-    return setting
+def test_a_missing_trajectory_is_trained_again(config: Config, real: RealSet, cache: Path) -> None:
+    (folder(cache) / "expert-0000.safetensors").unlink()
+    _, heard = train(config, real, cache)
+    assert {expert for expert, _ in heard.trained} == {0}
+    assert len(heard.warnings) == 1
 
 
-@pytest.mark.parametrize("damage", DAMAGE)
-def test_a_damaged_expert_is_trained_again_to_the_same_bits(damage: str, whole: Bench, tmp_path: Path) -> None:
-    expected, ending, harm = whole.paths(), *DAMAGE[damage]
-    shutil.copytree(whole.cache, tmp_path / "cache")
-    setting = Bench(whole.raw, whole.config, tmp_path / "cache")
-    harm(setting.store.folder / f"expert-0001.{ending}")
-    setting.ensure()
-    assert setting.reused == [0]
-    assert setting.epochs == [(1, 1), (1, 2), (1, 3)]
-    (warning,) = setting.warnings
-    assert "expert 1 is trained again" in warning
-    assert equal(setting.paths(), expected)
-    assert setting.warnings == []
+@pytest.mark.parametrize("damage", [_truncate, _flip, _empty])
+def test_a_damaged_partial_file_is_not_used(
+    damage: Callable[[Path], None], config: Config, real: RealSet, tmp_path: Path, whole: Path
+) -> None:
+    with pytest.raises(Interruption):
+        train(config, real, tmp_path, InterruptAt(1 + 2 * STEPS + 2))
+    damage(folder(tmp_path) / "expert-0000.partial.safetensors")
+    found, heard = train(config, real, tmp_path)
+    assert heard.trained == EVERYTHING
+    assert len(heard.warnings) == 1
+    assert torch.equal(paths(found), paths(train(config, real, whole)[0]))
 
 
-def test_an_expert_that_vanishes_during_a_run_is_named(whole: Bench, tmp_path: Path) -> None:
-    shutil.copytree(whole.cache, tmp_path / "cache")
-    setting = Bench(whole.raw, whole.config, tmp_path / "cache")
-    found = setting.ensure()
-    emptied(setting.store.path(1))
-    found.parameters(0, 1)
+def test_divergence_names_the_rate_and_leaves_nothing(real: RealSet, tmp_path: Path) -> None:
+    with pytest.raises(RunFailed, match=r"experts\.learning_rate"):
+        train(configuration(learning_rate=1e30), real, tmp_path)
+    assert not list(folder(tmp_path).glob("expert-*"))
+
+
+def test_a_file_that_goes_during_a_run_is_an_error_in_words(config: Config, real: RealSet, cache: Path) -> None:
+    found, _ = train(config, real, cache)
+    (folder(cache) / "expert-0001.safetensors").unlink()
     with pytest.raises(DataError, match=r"expert-0001\.safetensors.*resume"):
-        found.parameters(1, 1)
+        found.parameters(1, 0)
 
 
-# -- interruption -----------------------------------------------------------------------------------------------
+def test_two_runs_share_the_work(config: Config, real: RealSet, cache: Path) -> None:
+    """While another process holds the key, a run waits aloud, can be stopped, and then finds the experts."""
+    lock = FileLock(folder(cache) / "lock")
+    with lock, pytest.raises(Interruption):
+        train(config, real, cache, InterruptAt(2))
+    heard, done = Heard(), threading.Event()
+
+    def wait() -> None:
+        store.ensure(
+            config, real, network(config, real), cache_dir=cache, execution=EXECUTION, observer=heard,
+            tick=lambda: None,
+        )  # fmt: skip
+        done.set()
+
+    with lock:
+        thread = threading.Thread(target=wait)
+        thread.start()
+        deadline = time.monotonic() + 20
+        while not heard and time.monotonic() < deadline:
+            time.sleep(0.02)
+        assert [type(event) for event in heard] == [Notice]
+        assert not done.is_set()
+    thread.join(20)
+    assert done.is_set()
+    assert heard.trained == []
 
 
-class Clock:
-    """Counts ticks; at the chosen one, ``act``."""
-
-    def __init__(self, at: int, act: Callable[[], None]) -> None:
-        self.at = at
-        self.act = act
-        self.ticks = 0
-
-    def __call__(self) -> None:
-        self.ticks += 1
-        if self.ticks == self.at:
-            self.act()
-
-
-def stop() -> None:
-    raise StopRequested
-
-
-def die() -> None:
-    raise KeyboardInterrupt
-
-
-@pytest.fixture(scope="module")
-def ticks(whole: Bench, tmp_path_factory: pytest.TempPathFactory) -> int:
-    """Ticks of the whole training."""
-    clock = Clock(0, stop)
-    Bench(whole.raw, whole.config, tmp_path_factory.mktemp("ticks")).ensure(clock)
-    return clock.ticks
-
-
-@pytest.mark.parametrize("end", [stop, die])
-def test_interrupted_at_any_tick_nothing_is_lost(
-    end: Callable[[], None], whole: Bench, ticks: int, tmp_path: Path
-) -> None:
-    """Within epochs, between them, between experts, while the test accuracy is measured."""
-    expected, accuracies = whole.paths(), whole.ensure().test_accuracies
-    assert ticks > 20
-    for at in range(1, ticks + 1):
-        setting = Bench(whole.raw, whole.config, tmp_path / str(at))
-        with pytest.raises((StopRequested, KeyboardInterrupt)):
-            setting.ensure(Clock(at, end))
-        done = setting.epochs
-        found = setting.ensure()
-        again = setting.epochs
-        assert equal(setting.paths(), expected)
-        assert found.test_accuracies == accuracies
-        assert setting.warnings == []
-        trained = sorted({*done, *again})
-        assert trained == [(expert, epoch) for expert in (0, 1) for epoch in (1, 2, 3)]
-        twice = set(done) & set(again)
-        assert twice <= {(0, 3), (1, 3)}, "no finished epoch is trained twice; a last one is announced when measured"
-        assert not list(setting.store.folder.glob("*.partial*"))
-
-
-def test_killed_at_any_tick(
-    whole: Bench, ticks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Nothing is written on the way out: only what was on the disk counts."""
-    monkeypatch.setattr(store_module, "PARTIAL_SECONDS", 0.0)
-    expected = whole.paths()
-    source = Bench(whole.raw, whole.config, tmp_path / "source")
-    clock = Clock(0, stop)
-    copies = []
-
-    def copy() -> None:
-        clock()
-        copies.append(tmp_path / f"copy{clock.ticks}")
-        shutil.copytree(source.cache, copies[-1])
-
-    source.ensure(copy)
-    assert len(copies) == ticks
-    for cache in copies[::2]:
-        setting = Bench(whole.raw, whole.config, cache)
-        assert equal(setting.paths(), expected)
-        assert setting.warnings == []
-    resumed = Bench(whole.raw, whole.config, copies[-1])
-    resumed.ensure()
-    assert resumed.reused == [0, 1] or resumed.epochs == []
-
-
-@pytest.mark.parametrize("harm", [truncated, flipped, emptied])
-def test_a_damaged_partial_file_is_not_used(harm: Callable[[Path], None], whole: Bench, tmp_path: Path) -> None:
-    setting = Bench(whole.raw, whole.config, tmp_path)
-    with pytest.raises(StopRequested):
-        setting.ensure(Clock(11, stop))
-    assert setting.epochs[-1] == (0, 2)
-    harm(setting.store.partial(0))
-    setting.ensure()
-    (warning,) = setting.warnings
-    assert "expert 0 is trained again" in warning
-    assert "partial" in warning
-    assert setting.epochs[0] == (0, 1)
-    assert equal(setting.paths(), whole.paths())
-
-
-def test_nothing_half_written_is_taken_for_an_expert(whole: Bench, tmp_path: Path) -> None:
-    """A trajectory whose process died before it was sealed."""
-    shutil.copytree(whole.cache, tmp_path / "cache")
-    setting = Bench(whole.raw, whole.config, tmp_path / "cache")
-    setting.store.seal(1).unlink()
-    path = setting.store.path(1)
-    path.rename(path.with_name(f".{path.name}.0a{ASIDE}"))
-    setting.ensure()
-    assert setting.epochs == [(1, 1), (1, 2), (1, 3)]
-    assert setting.warnings == []
-
-
-# -- company ---------------------------------------------------------------------------------------------------
-
-
-def test_two_runs_at_once_train_every_expert_once(whole: Bench, tmp_path: Path) -> None:
-    first, second = (Bench(whole.raw, whole.config, tmp_path) for _ in range(2))
-    at_work, go_on, waits = threading.Event(), threading.Event(), threading.Event()
-
-    def slowly() -> None:
-        at_work.set()
-        assert go_on.wait(60)
-
-    def waiting() -> None:
-        if any("waiting" in e.message for e in second.events if isinstance(e, Notice)):
-            waits.set()
-
-    threads = [threading.Thread(target=first.ensure, args=(slowly,)), threading.Thread(target=second.ensure, args=(waiting,))]
-    threads[0].start()
-    assert at_work.wait(60)
-    threads[1].start()
-    assert waits.wait(60), "the second says that it waits, and ticks meanwhile"
-    assert second.epochs == second.reused == []
-    go_on.set()
-    for thread in threads:
-        thread.join(60)
-        assert not thread.is_alive()
-    assert len(first.epochs) == 6
-    assert (second.epochs, second.reused) == ([], [0, 1])
-    assert equal(first.paths(), whole.paths())
-
-
-HOLDER = """
-import sys, time
-from filelock import FileLock
-with FileLock(sys.argv[1]):
-    print("held", flush=True)
-    time.sleep(600)
-"""
-
-
-def test_another_process_is_waited_for_until_it_ends_or_one_is_stopped(whole: Bench, tmp_path: Path) -> None:
-    setting = Bench(whole.raw, whole.config, tmp_path)
-    child = subprocess.Popen(
-        [sys.executable, "-c", HOLDER, str(setting.store.folder / "lock")], stdout=subprocess.PIPE, text=True
-    )
-    try:
-        assert child.stdout is not None
-        assert child.stdout.readline() == "held\n"
-        with pytest.raises(StopRequested):
-            setting.ensure(Clock(2, stop))
-        assert setting.epochs == []
-        assert [e.message for e in setting.events if isinstance(e, Notice)] == [
-            "another run is training the same experts; waiting for it"
-        ]
-        clock = Clock(2, child.kill)
-        setting.ensure(clock)
-    finally:
-        child.kill()
-        child.communicate()
-    assert len(setting.epochs) == 6
+def test_no_global_generator_is_touched(config: Config, real: RealSet, tmp_path: Path) -> None:
+    torch.manual_seed(11)
+    before = torch.get_rng_state()
+    train(configuration(count=1, epochs=2), real, tmp_path)
+    assert torch.equal(torch.get_rng_state(), before)

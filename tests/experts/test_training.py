@@ -1,253 +1,221 @@
-"""Training against torch's own optimiser and plain autograd; what is kept of it."""
+"""Training against the plain way of writing it: torch.optim.SGD, autograd through the network's own call."""
 
 from __future__ import annotations
 
-import random
-from pathlib import Path
+import itertools
+from typing import Literal
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine import training
 from engine.config.schema import Augmentation, Network
 from engine.data.augment import Augment
-from engine.data.types import RawSet
-from engine.errors import RunFailed
-from engine.events import ExpertEpoch
 from engine.networks import ConvNet
-from engine.seeds import generator
-from engine.stacked import gradient_function
-from engine.training import Sets, Trainee, accuracy, train_epoch
-from tests.experts.helpers import Bench, bench, equal, nothing
+from engine.stacked import Stack, gradient_function
+from engine.training import Sets, Trainee, accuracy, augmented, batches, train_epoch
 
-SHAPE = (1, 8, 8)
-NORMS = ("instance", "group", "layer", "none")
+FLOAT32 = {"precision": "float32"}
+MIXED = {"precision": "mixed"}
 
 
-def literal_epoch(
-    net: ConvNet,
-    parameters: Tensor,
-    optimiser: torch.optim.Optimizer,
-    images: Tensor,
-    labels: Tensor,
-    *,
-    batch: int,
-    augment: Augment | None,
-    draws: torch.Generator,
-) -> tuple[float, float]:
-    """One epoch the plain way, on the network's own forward pass: mean loss and accuracy as images were seen."""
-    total, right = 0.0, 0
-    for chosen in torch.randperm(len(labels), generator=draws).split(batch):
-        x, y = images[chosen], labels[chosen]
-        if augment is not None and augment.enabled:
-            x = augment(x, augment.draw(len(chosen), draws))
-        optimiser.zero_grad()
-        logits = net(parameters, x)
-        loss = F.cross_entropy(logits, y)
-        loss.backward()  # type: ignore[no-untyped-call]
-        optimiser.step()
-        total += float(loss.detach()) * len(chosen)
-        hard = y if y.ndim == 1 else y.argmax(1)
-        right += int((logits.argmax(1) == hard).sum())
-    return total / len(labels), right / len(labels)
+def draws(*seeds: int) -> list[torch.Generator]:
+    return [torch.Generator().manual_seed(seed) for seed in seeds]
 
 
-@pytest.mark.parametrize(("momentum", "decay"), [(0.0, 0.0), (0.9, 0.0), (0.0, 5e-3), (0.9, 5e-3)])
-@pytest.mark.parametrize("norm", NORMS)
-@pytest.mark.parametrize("networks", [1, 3])
-def test_an_epoch_is_that_of_torchs_sgd(momentum: float, decay: float, norm: str, networks: int) -> None:
-    """In float64, several epochs, batches of uneven size, augmentation, hard and soft labels, one network or more."""
-    net = ConvNet(Network.model_validate({"depth": 2, "width": 8, "norm": norm}), SHAPE, 10)
-    augment = Augment(Augmentation(), SHAPE)
-    draws = generator(0, "test")
-    images = torch.randn(25, *SHAPE, generator=draws, dtype=torch.float64)
-    hard = torch.arange(25) % 10
-    labels = hard if norm != "group" else F.one_hot(hard, 10).double() * 0.9 + 0.01
-    starts = torch.stack([net.init(generator(number, "init")) for number in range(networks)]).double()
-    trainee = Trainee.fresh(starts)
-    gradient = gradient_function(net, {"precision": "float32"})
-    settings = {"rate": 0.05, "momentum": momentum, "weight_decay": decay}
-    found = [
-        train_epoch(
-            gradient, trainee, Sets.shared(images, labels, networks), **settings, batch_size=8, augment=augment,
-            draws=[generator(number, "epoch", epoch) for number in range(networks)], tick=nothing,
+def given(net: ConvNet, k: int, n: int, dtype: torch.dtype = torch.float64) -> tuple[Tensor, Tensor, Tensor]:
+    """Parameters, images and labels of k networks; normalisation's own parameters are random too."""
+    source = torch.Generator().manual_seed(5)
+    parameters = torch.stack([net.init(source) for _ in range(k)])
+    parameters = parameters + 0.1 * torch.randn(parameters.shape, generator=source)
+    images = torch.randn(k, n, *net.shape, generator=source)
+    labels = torch.randint(net.classes, (k, n), generator=source)
+    return parameters.to(dtype), images.to(dtype), labels
+
+
+def plain(net: ConvNet, parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Loss, logits and gradient of one network by autograd through its own call."""
+    leaf = parameters.clone().requires_grad_()
+    logits = net(leaf, images)
+    loss = F.cross_entropy(logits, labels)
+    (gradient,) = torch.autograd.grad(loss, leaf)
+    return loss.detach(), logits.detach(), gradient
+
+
+@pytest.mark.parametrize(
+    ("norm", "pooling", "shape"),
+    [
+        ("instance", "avg", (1, 8, 8)),
+        ("instance", "max", (3, 12, 12)),
+        ("group", "avg", (1, 28, 28)),
+        ("layer", "none", (1, 8, 8)),
+        ("none", "max", (3, 8, 8)),
+        ("none", "avg", (1, 8, 8)),
+    ],
+)
+@pytest.mark.parametrize("k", [1, 3])
+def test_stacked_gradient_is_each_networks_own(
+    norm: Literal["instance", "group", "layer", "none"],
+    pooling: Literal["avg", "max", "none"],
+    shape: tuple[int, int, int],
+    k: int,
+) -> None:
+    net = ConvNet(Network(width=8, depth=2, norm=norm, pooling=pooling), shape, 10)
+    parameters, images, labels = given(net, k, 5)
+    losses, logits, gradients = gradient_function(net, FLOAT32)(parameters, images, labels)
+    for i in range(k):
+        loss, outputs, gradient = plain(net, parameters[i], images[i], labels[i])
+        torch.testing.assert_close(losses[i], loss, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(logits[i], outputs, rtol=1e-9, atol=1e-11)
+        torch.testing.assert_close(gradients[i], gradient, rtol=1e-8, atol=1e-11)
+
+
+def test_group_normalisation_of_a_width_that_four_does_not_divide() -> None:
+    net = ConvNet(Network(width=6, depth=1, norm="group"), (1, 8, 8), 3)
+    parameters, images, labels = given(net, 2, 4)
+    _, _, gradients = gradient_function(net, FLOAT32)(parameters, images, labels)
+    for i in range(2):
+        torch.testing.assert_close(
+            gradients[i], plain(net, parameters[i], images[i], labels[i])[2], rtol=1e-8, atol=1e-11
         )
-        for epoch in range(3)
-    ]  # fmt: skip
-    for number in range(networks):
-        parameters = starts[number].clone().requires_grad_()
-        theirs = torch.optim.SGD([parameters], lr=0.05, momentum=momentum, weight_decay=decay)
-        for epoch in range(3):
-            loss, accurate = literal_epoch(
-                net, parameters, theirs, images, labels, batch=8, augment=augment,
-                draws=generator(number, "epoch", epoch),
-            )  # fmt: skip
-            assert float(found[epoch].loss[number]) == pytest.approx(loss, rel=1e-6)
-            assert float(found[epoch].accuracy[number]) == pytest.approx(accurate)
-        assert float((trainee.parameters[number] - parameters.detach()).abs().max()) < 1e-10
-    assert float((trainee.parameters - starts).abs().max()) > 1e-2
 
 
-def test_sets_apart_are_not_mixed_up() -> None:
-    net = ConvNet(Network.model_validate({"depth": 1, "width": 4}), SHAPE, 10)
-    sets = [(torch.randn(12, *SHAPE, generator=generator(n, "set")), (torch.arange(12) + n) % 10) for n in range(3)]
-    starts = torch.stack([net.init(generator(0, "init"))] * 3)
-    gradient = gradient_function(net, {"precision": "float32"})
-
-    def trained(which: list[int]) -> Tensor:
-        trainee = Trainee.fresh(starts[: len(which)])
-        chosen = Sets.apart([sets[n] for n in which])
-        train_epoch(
-            gradient, trainee, chosen, rate=0.1, momentum=0.0, weight_decay=0.0, batch_size=5, augment=None,
-            draws=[generator(0, "epoch") for _ in which], tick=nothing,
-        )  # fmt: skip
-        return trainee.parameters
-
-    together = trained([0, 1, 2])
-    for n in range(3):
-        torch.testing.assert_close(together[n], trained([n])[0], rtol=1e-5, atol=1e-6)
-    assert float((together[0] - together[1]).abs().max()) > 1e-3
+def test_soft_labels_are_cross_entropy_with_probabilities() -> None:
+    net = ConvNet(Network(width=8, depth=1), (1, 8, 8), 10)
+    parameters, images, _ = given(net, 2, 6)
+    soft = torch.rand(2, 6, 10, generator=torch.Generator().manual_seed(1), dtype=torch.float64).softmax(2)
+    losses, logits, gradients = gradient_function(net, FLOAT32)(parameters, images, soft)
+    for i in range(2):
+        leaf = parameters[i].clone().requires_grad_()
+        loss = -(soft[i] * net(leaf, images[i]).log_softmax(1)).sum(1).mean()
+        torch.testing.assert_close(losses[i], loss.detach(), rtol=1e-10, atol=0)
+        torch.testing.assert_close(gradients[i], torch.autograd.grad(loss, leaf)[0], rtol=1e-8, atol=1e-11)
+    assert logits.shape == (2, 6, 10)
 
 
-def test_every_image_is_seen_once_an_epoch() -> None:
-    """Each image's first pixel is its number; a gradient that only writes down what it is given."""
-    seen: list[float] = []
-    images = torch.arange(23.0).view(23, 1, 1, 1).expand(23, 1, 8, 8)
-
-    def gradient(parameters: Tensor, x: Tensor, y: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        seen.extend(x[0, :, 0, 0, 0].tolist())
-        return torch.zeros(1), torch.zeros(1, x.shape[1], 10), torch.zeros_like(parameters)
-
-    orders = []
-    for epoch in range(2):
-        seen.clear()
-        train_epoch(
-            gradient, Trainee.fresh(torch.zeros(1, 3)), Sets.shared(images, torch.zeros(23).long(), 1), rate=0.1,
-            momentum=0.0, weight_decay=0.0, batch_size=5, augment=None, draws=[generator(epoch, "t")], tick=nothing,
-        )  # fmt: skip
-        assert sorted(seen) == list(range(23))
-        orders.append(list(seen))
-    assert orders[0] != orders[1]
+def test_mixed_precision_is_close_and_not_the_same() -> None:
+    net = ConvNet(Network(width=16, depth=2), (1, 8, 8), 10)
+    parameters, images, labels = given(net, 2, 16, torch.float32)
+    _, logits, exact = gradient_function(net, FLOAT32)(parameters, images, labels)
+    _, rounded, mixed = gradient_function(net, MIXED)(parameters, images, labels)
+    assert rounded.dtype == mixed.dtype == torch.float32
+    assert not torch.equal(logits, rounded)
+    assert bool((F.cosine_similarity(exact, mixed) > 0.99).all())
 
 
-def test_accuracy_is_the_share_of_right_answers(digits: RawSet) -> None:
-    net = ConvNet(Network.model_validate({"depth": 1, "width": 4}), SHAPE, 10)
-    images = digits.test.pixels.repeat(2, 1, 1, 1).float() / 8 - 1  # more than one chunk
-    labels = digits.test.labels.repeat(2)
-    parameters = net.init(generator(3, "init"))
-    expected = float((net(parameters, images).argmax(1) == labels).double().mean())
-    assert accuracy(net, parameters, images, labels, nothing) == pytest.approx(expected, abs=2 / len(labels))
+def test_no_gradient_is_left_on_the_parameters() -> None:
+    net = ConvNet(Network(width=8, depth=1), (1, 8, 8), 10)
+    parameters, images, labels = given(net, 1, 4, torch.float32)
+    before = parameters.clone()
+    results = gradient_function(net, FLOAT32)(parameters, images, labels)
+    assert torch.equal(parameters, before)
+    assert not parameters.requires_grad
+    assert not any(result.requires_grad for result in results)
+
+
+@pytest.mark.parametrize(("momentum", "weight_decay"), list(itertools.product((0.0, 0.9), (0.0, 5e-4))))
+def test_updates_are_those_of_torch_sgd(momentum: float, weight_decay: float) -> None:
+    """Ten steps in float64, the rate changed halfway."""
+    net = ConvNet(Network(width=8, depth=2), (1, 8, 8), 10)
+    parameters, images, labels = given(net, 1, 8)
+    trainee = Trainee.fresh(parameters.clone())
+    leaf = parameters[0].clone().requires_grad_()
+    optimizer = torch.optim.SGD([leaf], lr=0.1, momentum=momentum, weight_decay=weight_decay)
+    gradient = gradient_function(net, FLOAT32)
+    for step in range(10):
+        rate = 0.1 if step < 5 else 0.01
+        trainee.update(gradient(trainee.parameters, images, labels)[2], rate, momentum, weight_decay)
+        optimizer.param_groups[0]["lr"] = rate
+        optimizer.zero_grad()
+        torch.autograd.backward(F.cross_entropy(net(leaf, images[0]), labels[0]))
+        optimizer.step()
+        torch.testing.assert_close(trainee.parameters[0], leaf.detach(), rtol=1e-9, atol=1e-12)
+    assert float((leaf.detach() - parameters[0]).norm()) > 1e-2
+
+
+def test_an_update_leaves_earlier_tensors_alone() -> None:
+    trainee = Trainee.fresh(torch.ones(1, 3))
+    kept, old = trainee.parameters, trainee.velocity
+    for momentum in (0.0, 0.9):
+        trainee.update(torch.ones(1, 3), 0.5, momentum, 0.1)
+    assert torch.equal(kept, torch.ones(1, 3))
+    assert torch.equal(old, torch.zeros(1, 3))
+
+
+def test_an_epoch_sees_every_image_once_in_orders_of_their_own() -> None:
+    parts = list(batches(10, 4, draws(0, 1)))
+    assert [tuple(part.shape) for part in parts] == [(2, 4), (2, 4), (2, 2)]
+    order = torch.cat(parts, 1)
+    assert order.sort(1).values.tolist() == [list(range(10))] * 2
+    assert order[0].tolist() != order[1].tolist()
+    assert order[0].tolist() != list(range(10))
+
+
+def test_sets_apart_stay_apart() -> None:
+    sets = [(torch.full((3, 1, 2, 2), float(i)), torch.full((3,), i)) for i in range(2)]
+    images, labels = Sets.apart(sets).take(torch.tensor([[0, 2], [1, 1]]))
+    assert images[:, :, 0, 0, 0].tolist() == [[0, 0], [1, 1]]
+    assert labels.tolist() == [[0, 0], [1, 1]]
+
+
+def test_augmentation_of_several_is_each_ones_own() -> None:
+    """Enough networks that some draw the same strategy."""
+    shape = (3, 8, 8)
+    augment = Augment(Augmentation(), shape)
+    images = torch.randn(9, 4, *shape, generator=torch.Generator().manual_seed(0))
+    found = augmented(augment, images, draws(*range(9)))
+    drawn = [augment.draw(4, one) for one in draws(*range(9))]
+    assert 1 < len({draw.op for draw in drawn}) < 9
+    for i, draw in enumerate(drawn):
+        torch.testing.assert_close(found[i], augment(images[i], draw), rtol=1e-6, atol=1e-6)
+
+
+def test_an_epoch_against_a_plain_loop() -> None:
+    """Order, augmentation, last smaller batch, and the statistics."""
+    net = ConvNet(Network(width=8, depth=1), (1, 8, 8), 4)
+    augment = Augment(Augmentation(strategy="crop_cutout"), net.shape)
+    parameters, images, labels = given(net, 1, 10, torch.float32)
+    trainee, ticks = Trainee.fresh(parameters), []
+    found = train_epoch(
+        gradient_function(net, FLOAT32), trainee, Sets.shared(images[0], labels[0], 1), rate=0.1, momentum=0.9,
+        weight_decay=1e-3, batch_size=4, augment=augment, draws=draws(3), tick=lambda: ticks.append(0),
+    )  # fmt: skip
+    (source,), leaf = draws(3), parameters[0].clone().requires_grad_()
+    optimizer = torch.optim.SGD([leaf], lr=0.1, momentum=0.9, weight_decay=1e-3)
+    total, right = 0.0, 0
+    for batch in torch.split(torch.randperm(10, generator=source), 4):
+        x, y = augment(images[0][batch], augment.draw(len(batch), source)), labels[0][batch]
+        optimizer.zero_grad()
+        logits = net(leaf, x)
+        loss = F.cross_entropy(logits, y)
+        torch.autograd.backward(loss)
+        optimizer.step()
+        total += loss.item() * len(batch)
+        right += int((logits.argmax(1) == y).sum())
+    torch.testing.assert_close(trainee.parameters[0], leaf.detach(), rtol=1e-4, atol=1e-5)
+    assert float(found.loss[0]) == pytest.approx(total / 10, rel=1e-4)
+    assert float(found.accuracy[0]) == pytest.approx(right / 10)
+    assert len(ticks) == 3
+
+
+@pytest.mark.parametrize("chunk", [3, 7, 100])
+def test_accuracy_in_chunks(chunk: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(training, "CHUNK", chunk)
+    net = ConvNet(Network(width=8, depth=1), (1, 8, 8), 4)
+    parameters, images, labels = given(net, 1, 20, torch.float32)
+    ticks: list[int] = []
+    expected = float((net(parameters[0], images[0]).argmax(1) == labels[0]).float().mean())
     assert 0 < expected < 1
-    ticks = []
-    accuracy(net, parameters, images, labels, lambda: ticks.append(1))
-    assert len(ticks) == 2
+    assert accuracy(net, parameters[0], images[0], labels[0], lambda: ticks.append(0)) == pytest.approx(expected)
+    assert len(ticks) == -(-20 // chunk)
 
 
-# -- experts ----------------------------------------------------------------------------------------------
-
-
-def recomputed(setting: Bench, expert: int) -> Tensor:
-    """An expert's path, trained anew the plain way."""
-    settings = setting.config.experts
-    parameters = setting.net.init(generator(settings.seed, "expert", expert, "init")).requires_grad_()
-    theirs = torch.optim.SGD(
-        [parameters], lr=settings.learning_rate, momentum=settings.momentum, weight_decay=settings.weight_decay
-    )
-    augment = Augment(setting.config.augmentation, setting.real.shape) if settings.augment else None
-    rows = [parameters.detach().clone()]
-    for epoch in range(settings.epochs):
-        literal_epoch(
-            setting.net, parameters, theirs, setting.real.train_images, setting.real.train_labels,
-            batch=settings.batch_size, augment=augment, draws=generator(settings.seed, "expert", expert, "epoch", epoch),
-        )  # fmt: skip
-        rows.append(parameters.detach().clone())
-    return torch.stack(rows)
-
-
-@pytest.mark.parametrize("augment", [True, False])
-def test_paths_are_those_recomputed_and_no_row_is_another(augment: bool, digits: RawSet, tmp_path: Path) -> None:
-    setting = bench(digits, tmp_path, experts__augment=augment, experts__weight_decay=1e-3)
-    paths = setting.paths()
-    assert [tuple(path.shape) for path in paths] == [(4, setting.net.size)] * 2
-    for expert, path in enumerate(paths):
-        expected = recomputed(setting, expert)
-        torch.testing.assert_close(path, expected, rtol=1e-4, atol=1e-5)
-        assert torch.equal(path[0], expected[0])
-        for row in range(3):
-            moved = float((path[row + 1] - path[row]).abs().max())
-            assert moved > 1e-3, "a snapshot that aliases the weights shows the last epoch everywhere"
-    assert not torch.equal(paths[0][0], paths[1][0])
-
-
-def test_figures_are_those_of_the_last_epoch(digits: RawSet, tmp_path: Path) -> None:
-    setting = bench(digits, tmp_path)
-    found = setting.ensure()
-    real = setting.real
-    for expert in range(2):
-        last = found.parameters(expert, found.epochs)
-        measured = accuracy(setting.net, last, real.test_images, real.test_labels, nothing)
-        assert found.test_accuracies[expert] == measured
-        (event,) = [e for e in setting.events if isinstance(e, ExpertEpoch) and (e.expert, e.epoch) == (expert, 3)]
-        assert event.test_accuracy == measured
-        assert 0 < event.train_accuracy < 1
-    assert [e.test_accuracy for e in setting.events if isinstance(e, ExpertEpoch) and e.epoch < 3] == [None] * 4
-
-
-def test_what_is_handed_out_is_a_copy(digits: RawSet, tmp_path: Path) -> None:
-    found = bench(digits, tmp_path).ensure()
-    row = found.parameters(0, 1)
-    kept = row.clone()
-    row.zero_()
-    assert torch.equal(found.parameters(0, 1), kept)
-
-
-def test_global_generators_are_left_alone(digits: RawSet, tmp_path: Path) -> None:
-    setting = bench(digits, tmp_path)
-    torch.manual_seed(1)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index,union-attr]
-    paths = setting.paths()
-    assert torch.equal(before[0], torch.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])  # type: ignore[index,arg-type]
-    assert before[2] == random.getstate()
-    torch.manual_seed(2)
-    assert equal(bench(digits, tmp_path / "again").paths(), paths)
-
-
-def test_the_seed_is_the_experts_own(digits: RawSet, tmp_path: Path) -> None:
-    same = bench(digits, tmp_path / "a", seed=5).paths()
-    assert equal(bench(digits, tmp_path / "b", seed=6).paths(), same)
-    assert not equal(bench(digits, tmp_path / "c", experts__seed=1).paths(), same)
-
-
-def test_a_diverging_expert_ends_the_run_in_words(digits: RawSet, tmp_path: Path) -> None:
-    setting = bench(digits, tmp_path, experts__learning_rate=1e30)
-    with pytest.raises(RunFailed, match=r"expert 0 diverges in epoch 1 .*experts\.learning_rate"):
-        setting.ensure()
-    assert not setting.store.path(0).exists()
-    assert not setting.store.partial(0).exists()
-
-
-@pytest.mark.parametrize("zca", [False, True])
-def test_validation_images_are_never_seen(zca: bool, digits: RawSet, tmp_path: Path) -> None:
-    """Other pixels and labels in their place: the experts, the statistics and the pools are the same to the bit."""
-    from dataclasses import replace
-
-    from engine.data.types import Images, fingerprint
-
-    changes = {"data__validation": 0.2, "data__zca": zca, "data__train_limit": 0}
-    setting = bench(digits, tmp_path / "a", **changes)
-    chosen = setting.real.split.validation
-    assert len(chosen) == round(0.2 * len(digits.train))
-    pixels, labels = digits.train.pixels.clone(), digits.train.labels
-    pixels[chosen] = 255 - pixels[chosen]
-    train = Images(pixels, labels)
-    other_raw = replace(digits, train=train, fingerprint=fingerprint(train, digits.test))
-    other = bench(other_raw, tmp_path / "b", **changes)
-    assert other.real.validation_images is not None
-    assert setting.real.validation_images is not None
-    assert not torch.equal(other.real.validation_images, setting.real.validation_images)
-    assert other.real.transform.digest() == setting.real.transform.digest()
-    assert equal(other.paths(), setting.paths())
-    assert other.ensure().test_accuracies == setting.ensure().test_accuracies
+def test_split_and_join_are_inverse() -> None:
+    net = ConvNet(Network(width=8, depth=2), (3, 8, 8), 10)
+    parameters = torch.randn(3, net.size)
+    stack = Stack(net)
+    assert torch.equal(stack.join(stack.split(parameters)), parameters)
+    for part, one in zip(stack.split(parameters), net.unflatten(parameters[2]), strict=True):
+        assert torch.equal(part[2], one)

@@ -80,6 +80,8 @@ class HomeScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Fill the lists; the runs are read beside, as there may be many."""
+        if self.dashboard.closing:
+            return
         banner = Text.assemble(("mim4dd", "bold"), ("  a data set distilled into a few images", "dim"))
         self.query_one("#banner", Static).update(banner)
         self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
@@ -99,7 +101,8 @@ class HomeScreen(Screen[None]):
 
     def on_screen_resume(self) -> None:
         """Runs may have come or gone."""
-        self.refresh_runs()
+        if not self.dashboard.closing:
+            self.refresh_runs()
 
     @staticmethod
     def _preset_row(info: PresetInfo) -> Text:
@@ -120,6 +123,8 @@ class HomeScreen(Screen[None]):
     @on(RunsRead)
     def _runs_read(self, message: RunsRead) -> None:
         message.stop()
+        if self.dashboard.closing:
+            return
         field = self.query_one("#runs", OptionList)
         before = field.highlighted
         self._runs = {info.name: info for info in message.runs}

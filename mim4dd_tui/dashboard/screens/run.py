@@ -124,6 +124,8 @@ class RunScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Start listening."""
+        if self.dashboard.closing:
+            return
         self.set_mode(self._mode)
         self._head()
         self.set_interval(LISTEN_SECONDS if self.session.owned else FOLDER_SECONDS, self._listen)
@@ -137,6 +139,8 @@ class RunScreen(Screen[None]):
     # ---- hearing of the run
 
     def _listen(self) -> None:
+        if self.dashboard.closing:
+            return
         if self.session.owned:
             alive = self.session.running  # before the queue: what a thread said last must still be heard
             self._take(self.session.poll(), alive)
@@ -159,7 +163,8 @@ class RunScreen(Screen[None]):
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
         message.stop()
-        self._take(message.items, message.alive)
+        if not self.dashboard.closing:
+            self._take(message.items, message.alive)
 
     def _take(self, items: list[Event | Record], alive: bool) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
@@ -333,7 +338,7 @@ class RunScreen(Screen[None]):
     @on(PictureRead)
     def _picture_read(self, message: PictureRead) -> None:
         message.stop()
-        if message.snapshot is not self._shown:
+        if message.snapshot is not self._shown or self.dashboard.closing:
             return
         pane = self.query_one(PicturesPane)
         if message.sheet is None:
