@@ -50,7 +50,8 @@ class Cell:
     @property
     def overrides(self) -> list[str]:
         """What ``--set`` would be given."""
-        return [] if self.weight is None else [f"information.weight={self.weight:g}"]
+        own = [] if self.weight is None else [f"information.weight={self.weight:g}"]
+        return [*own, "execution.threads=1"]  # so that cells can be measured side by side, one to a core
 
     def key(self) -> str:
         """Hash of the configuration, to notice a preset that changed."""

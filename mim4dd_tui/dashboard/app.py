@@ -12,6 +12,7 @@ from textual.app import App
 from textual.theme import Theme
 
 from engine.runs.folder import RunFolder
+from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -53,7 +54,7 @@ class DashboardApp(App[Leave]):
         launch: Launch = launch_engine,
         signals: bool = False,
     ) -> None:
-        super().__init__()
+        super().__init__(driver_class=EnduringDriver if signals else None)
         self.runs_dir = runs_dir
         self.data_dir = data_dir
         self.abilities = abilities

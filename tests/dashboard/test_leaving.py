@@ -36,7 +36,7 @@ class Terminal:
     master: int
     runs: Path
 
-    def read(self, until: bytes = b"", seconds: float = 20.0) -> bytes:
+    def read(self, until: bytes = b"", seconds: float = 60.0) -> bytes:
         """What is written until some bytes are seen (or until the time is over)."""
         out, end = b"", time.monotonic() + seconds
         while time.monotonic() < end:
@@ -52,7 +52,7 @@ class Terminal:
         assert until in out, out[-600:]
         return out
 
-    def wait(self, seconds: float = 20.0) -> int:
+    def wait(self, seconds: float = 60.0) -> int:
         """The exit code."""
         end = time.monotonic() + seconds
         while time.monotonic() < end:

@@ -360,7 +360,8 @@ def hear(event):
         print(event.iteration, flush=True)
 
 path = Path(sys.argv[1])
-run.start(load_config(path / "config.toml"), runs_dir=path / "runs", name="one", cache_dir=path / "cache", observer=hear)
+config = load_config(path / "config.toml")
+run.start(config, runs_dir=path / "runs", name="one", cache_dir=path / "cache", observer=hear)
 """
 
 

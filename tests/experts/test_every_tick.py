@@ -261,7 +261,7 @@ def test_two_runs_at_once_train_every_expert_once(whole: Bench, tmp_path: Path) 
     assert at_work.wait(60)
     threads[1].start()
     assert waits.wait(60), "the second says that it waits, and ticks meanwhile"
-    assert second.epochs == second.reused == []
+    assert (second.epochs, second.reused) == ([], [])
     go_on.set()
     for thread in threads:
         thread.join(60)

@@ -37,7 +37,7 @@ def literal_epoch(
 ) -> tuple[float, float]:
     """One epoch the plain way, on the network's own forward pass: mean loss and accuracy as images were seen."""
     total, right = 0.0, 0
-    for chosen in torch.randperm(len(labels), generator=draws).split(batch):
+    for chosen in torch.split(torch.randperm(len(labels), generator=draws), batch):
         x, y = images[chosen], labels[chosen]
         if augment is not None and augment.enabled:
             x = augment(x, augment.draw(len(chosen), draws))
@@ -103,7 +103,8 @@ def recomputed(setting: Bench, expert: int) -> Tensor:
     for epoch in range(settings.epochs):
         literal_epoch(
             setting.net, parameters, theirs, setting.real.train_images, setting.real.train_labels,
-            batch=settings.batch_size, augment=augment, draws=generator(settings.seed, "expert", expert, "epoch", epoch),
+            batch=settings.batch_size, augment=augment,
+            draws=generator(settings.seed, "expert", expert, "epoch", epoch),
         )  # fmt: skip
         rows.append(parameters.detach().clone())
     return torch.stack(rows)
@@ -127,10 +128,10 @@ def test_paths_are_those_recomputed_and_no_row_is_another(augment: bool, digits:
 def test_global_generators_are_left_alone(digits: RawSet, tmp_path: Path) -> None:
     setting = bench(digits, tmp_path)
     torch.manual_seed(1)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index,union-attr]
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
     paths = setting.paths()
     assert torch.equal(before[0], torch.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])  # type: ignore[index,arg-type]
+    assert np.array_equal(before[1], np.random.get_state()[1])  # type: ignore[index]
     assert before[2] == random.getstate()
     torch.manual_seed(2)
     assert equal(bench(digits, tmp_path / "again").paths(), paths)

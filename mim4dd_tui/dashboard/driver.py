@@ -1,0 +1,48 @@
+"""Textual's terminal driver, made to survive a terminal that goes away.
+
+A hang-up reaches the process as SIGHUP together with SIGCONT, and until it is handled every write to the
+terminal fails. The stock driver takes any SIGCONT for the end of a suspension (and starts a second writer and
+a second reader), and its writer dies of the first failed write, after which the interface blocks for ever.
+"""
+
+from __future__ import annotations
+
+from typing import IO, Any
+
+from textual.drivers.linux_driver import LinuxDriver
+
+
+class EnduringDriver(LinuxDriver):
+    """Resumes only what was suspended, and lets writes to a dead terminal fall into silence."""
+
+    def __init__(self, *arguments: Any, **named: Any) -> None:
+        super().__init__(*arguments, **named)
+        self._file: Any = Forgiving(self._file)
+
+    def _sigcont_application(self, *arguments: Any) -> None:
+        if self._must_signal_resume:
+            super()._sigcont_application(*arguments)
+
+
+class Forgiving:
+    """A text stream whose writes never raise once the terminal behind it is gone."""
+
+    def __init__(self, stream: IO[str]) -> None:
+        self._stream = stream
+
+    def write(self, text: str) -> int:
+        """Write, or drop the text."""
+        try:
+            return self._stream.write(text)
+        except OSError:
+            return len(text)
+
+    def flush(self) -> None:
+        """Flush, or do nothing."""
+        try:
+            self._stream.flush()
+        except OSError:
+            return
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)

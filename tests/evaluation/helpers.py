@@ -1,0 +1,85 @@
+"""Small sets to be judged, and a plain way to train a network."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from engine.config.schema import Config
+from engine.data.augment import Augment
+from engine.data.prepare import RealSet, prepare
+from engine.data.types import RawSet
+from engine.evaluation import PROTOCOLS, Protocol, Score, evaluate
+from engine.networks import ConvNet
+from engine.seeds import generator
+from tests.distill.helpers import tiny
+
+EXECUTION = {"device": "cpu", "precision": "float32", "threads": 1}
+
+
+@contextmanager
+def shortened(epochs: int = 4) -> Iterator[None]:
+    """Every protocol with a few epochs, the rate lowered halfway where it is lowered at all."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, protocol in PROTOCOLS.items():
+            patch.setitem(PROTOCOLS, name, replace(protocol, epochs=epochs, decay_at=epochs // 2))
+        yield
+
+
+@dataclass
+class Court:
+    """What judging needs, and a set to be judged."""
+
+    raw: RawSet
+    config: Config
+
+    def __post_init__(self) -> None:
+        self.real: RealSet = prepare(
+            self.raw, self.config.data, seed=self.config.experts.seed, readout=self.config.information.readout
+        )
+        self.net = ConvNet(self.config.network, self.real.shape, self.real.classes)
+        self.augment = Augment(self.config.augmentation, self.real.shape)
+        self.images = torch.randn(20, *self.real.shape, generator=generator(0, "judged"))
+        self.labels = torch.arange(10).repeat_interleave(2)
+
+    def score(self, **changes: Any) -> Score:
+        arguments: dict[str, Any] = {
+            "net": self.net, "real": self.real, "protocol": "quick-100", "networks": 3, "augment": self.augment,
+            "seed": 0, "purpose": ("test",),
+        }  # fmt: skip
+        given = {"images": self.images, "labels": self.labels, "step_size": 0.05, **changes}
+        arguments |= {name: value for name, value in given.items() if name not in ("images", "labels", "step_size")}
+        return evaluate(given["images"], given["labels"], given["step_size"], **arguments)
+
+
+def court(raw: RawSet, **changes: Any) -> Court:
+    """The tiny run's court."""
+    return Court(raw, tiny(**changes))
+
+
+def plainly_trained(
+    court: Court, protocol: Protocol, step_size: float | None, *, seed: int, purpose: tuple[str | int, ...]
+) -> Tensor:
+    """One network trained by torch's own optimiser: MTT's evaluation, written out."""
+    draws = generator(seed, "evaluation", *purpose, "draws")
+    parameters = court.net.init(generator(seed, "evaluation", *purpose, "init")).requires_grad_()
+    rate = step_size if protocol.uses_step_size and step_size is not None else protocol.learning_rate
+    optimiser = torch.optim.SGD([parameters], lr=rate, momentum=protocol.momentum, weight_decay=protocol.weight_decay)
+    for epoch in range(protocol.epochs):
+        if epoch == protocol.decay_at:
+            optimiser.param_groups[0]["lr"] = rate * 0.1
+        for chosen in torch.split(torch.randperm(len(court.labels), generator=draws), protocol.batch_size):
+            x = court.images[chosen]
+            if protocol.augment:
+                x = court.augment(x, court.augment.draw(len(chosen), draws))
+            optimiser.zero_grad()
+            torch.autograd.backward(F.cross_entropy(court.net(parameters, x), court.labels[chosen]))
+            optimiser.step()
+    return parameters.detach()

@@ -1,0 +1,195 @@
+"""Protocols as their sources state them; networks trained by them; scores."""
+
+from __future__ import annotations
+
+import math
+import random
+import statistics
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+
+from engine.config.schema import Evaluation, Network
+from engine.data.types import RawSet
+from engine.errors import DataError
+from engine.evaluation import PROTOCOLS, Score, train_network
+from engine.evaluation.evaluate import train_networks
+from engine.networks import ConvNet
+from engine.runs.control import StopRequested
+from engine.seeds import generator
+from tests.evaluation.helpers import court, plainly_trained, shortened
+
+
+@pytest.mark.parametrize(
+    ("name", "epochs", "uses_step_size", "decay_at", "augment"),
+    [
+        ("mtt-1000", 1000, True, 501, True),
+        ("paper-300", 300, False, 151, False),
+        ("quick-100", 100, True, 51, True),
+    ],
+)
+def test_protocols(name: str, epochs: int, uses_step_size: bool, decay_at: int, augment: bool) -> None:
+    protocol = PROTOCOLS[name]
+    assert protocol.name == name
+    assert (protocol.epochs, protocol.uses_step_size, protocol.decay_at) == (epochs, uses_step_size, decay_at)
+    assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, 256)
+    assert protocol.augment is augment
+    assert protocol.source
+    learned = 0.03 if uses_step_size else 0.01
+    assert protocol.rate(0, 0.03) == protocol.rate(decay_at - 1, 0.03) == learned
+    assert protocol.rate(decay_at, 0.03) == protocol.rate(epochs - 1, 0.03) == pytest.approx(learned / 10)
+    assert protocol.rate(0, None) == 0.01, "a set without a step size of its own"
+
+
+def test_the_configuration_knows_the_same_protocols() -> None:
+    for field in ("protocol", "live_protocol"):
+        annotation = Evaluation.model_fields[field].annotation
+        assert set(getattr(annotation, "__args__", ())) == set(PROTOCOLS)
+
+
+def test_a_rate_that_is_never_lowered() -> None:
+    protocol = replace(PROTOCOLS["quick-100"], decay_at=None)
+    assert {protocol.rate(epoch, 0.02) for epoch in range(100)} == {0.02}
+
+
+def test_scores_deviate_by_n_minus_1() -> None:
+    score = Score.of([0.5, 0.7, 0.9], "quick-100", "test", 1.0)
+    assert score.mean == pytest.approx(0.7)
+    assert score.std == pytest.approx(0.2)
+    assert score.std == pytest.approx(statistics.stdev(score.accuracies))
+    assert math.isnan(Score.of([0.5], "quick-100", "test", 1.0).std)
+
+
+@pytest.fixture
+def short() -> Iterator[None]:
+    with shortened():
+        yield
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("name", PROTOCOLS)
+def test_a_network_is_trained_as_torch_would(name: str, soft: bool, digits: RawSet) -> None:
+    """Batches smaller than the set, the rate lowered, soft labels too; several at once and one alone."""
+    setting = court(digits)
+    if soft:
+        setting.labels = F.one_hot(setting.labels, 10) * 0.8 + 0.02
+    protocol = replace(PROTOCOLS[name], batch_size=7)
+    arguments: dict[str, Any] = {"net": setting.net, "protocol": protocol, "augment": setting.augment, "seed": 3}
+    judged = setting.images, setting.labels
+    found = train_networks([judged], 0.05, purposes=[("a", 0), ("a", 1)], **arguments)
+    assert found.shape == (2, setting.net.size)
+    for number in range(2):
+        theirs = plainly_trained(setting, protocol, 0.05, seed=3, purpose=("a", number))
+        torch.testing.assert_close(found[number], theirs, rtol=1e-3, atol=1e-4)
+        assert torch.equal(train_network(*judged, 0.05, purpose=("a", number), **arguments), found[number])
+    assert float((found[0] - found[1]).abs().max()) > 1e-2
+    other = train_networks([judged], 0.5, purposes=[("a", 0)], **arguments)
+    assert torch.equal(other[0], found[0]) is not protocol.uses_step_size
+
+
+@pytest.mark.usefixtures("short")
+@pytest.mark.parametrize(
+    ("network", "side"),
+    [({"width": 4, "depth": 1}, 8), ({"width": 32, "depth": 2}, 8), ({"width": 32, "depth": 3}, 28)],
+)
+def test_a_network_does_not_depend_on_how_many_there_are(network: dict[str, int], side: int, digits: RawSet) -> None:
+    """Bit for bit: five networks asked for later begin with the two that were asked for first."""
+    setting = court(digits)
+    net = ConvNet(Network.model_validate(network), (1, side, side), 10)
+    judged = torch.randn(10, 1, side, side, generator=generator(0, "j")), torch.arange(10)
+
+    def trained(count: int) -> torch.Tensor:
+        return train_networks(
+            [judged], 0.05, net=net, protocol=PROTOCOLS["paper-300"], augment=setting.augment, seed=0,
+            purposes=[("n", number) for number in range(count)],
+        )  # fmt: skip
+
+    most = trained(6)
+    for count in (1, 2, 3, 5):
+        assert torch.equal(trained(count), most[:count]), f"{count} networks"
+
+
+@pytest.mark.usefixtures("short")
+def test_the_same_seed_and_purpose_give_the_same_score_and_others_do_not(digits: RawSet) -> None:
+    setting = court(digits)
+    first = setting.score()
+    assert len(first.accuracies) == 3
+    assert len(set(first.accuracies)) > 1
+    assert all(0 <= value <= 1 for value in first.accuracies)
+    assert first.mean == pytest.approx(statistics.fmean(first.accuracies))
+    again = setting.score()
+    assert replace(again, seconds=first.seconds) == first
+    assert setting.score(seed=1).accuracies != first.accuracies
+    assert setting.score(purpose=("other",)).accuracies != first.accuracies
+    assert (first.protocol, first.measured_on) == ("quick-100", "test")
+
+
+@pytest.mark.usefixtures("short")
+def test_global_generators_are_left_alone(digits: RawSet) -> None:
+    setting = court(digits)
+    torch.manual_seed(1)
+    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
+    first = setting.score()
+    assert torch.equal(before[0], torch.get_rng_state())
+    assert np.array_equal(before[1], np.random.get_state()[1])  # type: ignore[index]
+    assert before[2] == random.getstate()
+    torch.manual_seed(2)
+    random.seed(2)
+    assert setting.score().accuracies == first.accuracies
+
+
+@pytest.mark.usefixtures("short")
+def test_measured_on_what_was_asked(digits: RawSet) -> None:
+    setting = court(digits, data__validation=0.3, data__train_limit=0)
+    assert setting.real.validation_images is not None
+    assert setting.real.validation_labels is not None
+    on_test, on_validation = setting.score(), setting.score(on="validation")
+    assert (on_test.measured_on, on_validation.measured_on) == ("test", "validation")
+    parameters = train_networks(
+        [(setting.images, setting.labels)], 0.05, net=setting.net, protocol=PROTOCOLS["quick-100"],
+        augment=setting.augment, seed=0, purposes=[("test", number) for number in range(3)],
+    )  # fmt: skip
+    for score, images, labels in (
+        (on_test, setting.real.test_images, setting.real.test_labels),
+        (on_validation, setting.real.validation_images, setting.real.validation_labels),
+    ):
+        for number, value in enumerate(score.accuracies):
+            right = (setting.net(parameters[number], images).argmax(1) == labels).double().mean()
+            assert value == pytest.approx(float(right), abs=1.5 / len(labels))
+    assert list(on_test.accuracies) != list(on_validation.accuracies)
+
+
+def test_validation_images_that_are_not_there(digits: RawSet) -> None:
+    with pytest.raises(DataError, match=r"data\.validation"):
+        court(digits).score(on="validation")
+
+
+@pytest.mark.usefixtures("short")
+def test_progress_counts_networks_and_a_stop_goes_through(digits: RawSet) -> None:
+    setting = court(digits)
+    heard: list[tuple[int, int]] = []
+    setting.score(networks=4, progress=lambda done, total: heard.append((done, total)))
+    assert heard[-1] == (4, 4)
+    assert heard == sorted(heard)
+    assert {total for _, total in heard} == {4}
+
+    def stop() -> None:
+        raise StopRequested
+
+    with pytest.raises(StopRequested):
+        setting.score(tick=stop)
+
+
+@pytest.mark.long
+def test_more_epochs_learn_more(digits: RawSet) -> None:
+    """Ten real images of each class, by the quick protocol as it is: far beyond chance."""
+    setting = court(digits, network__width=16, network__depth=2)
+    chosen = torch.cat([pool[:10] for pool in setting.real.class_indices])
+    setting.images, setting.labels = setting.real.train_images[chosen], setting.real.train_labels[chosen]
+    assert setting.score(step_size=0.02).mean > 0.6

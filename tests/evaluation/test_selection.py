@@ -1,0 +1,139 @@
+"""Which iterate a run is known by: chosen on which images, measured on which."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from engine import run
+from engine.artifact import DistilledSet
+from engine.data.prepare import split
+from engine.data.types import Images, RawSet, fingerprint
+from engine.evaluation import evaluate
+from engine.events import Evaluation, Iteration, Notice
+from tests.distill.helpers import Place, Watch, evaluations_of, plain, quickly, tiny
+from tests.evaluation.helpers import Court
+
+CHANGES: dict[str, Any] = {"data__train_limit": 0, "data__validation": 0.2, "objective__iterations": 6}
+
+
+@pytest.fixture(autouse=True)
+def quick() -> Iterator[None]:
+    with quickly():
+        yield
+
+
+def best_of(live: list[Evaluation]) -> Evaluation:
+    """The first of the highest."""
+    return max(live, key=lambda e: (e.mean, -e.iteration))
+
+
+@pytest.mark.parametrize("validation", [0.0, 0.2])
+def test_the_best_live_iterate_is_measured_on_test_images(validation: float, tmp_path: Path, digits: RawSet) -> None:
+    config = tiny(**CHANGES | {"data__validation": validation, "evaluation__every": 1})
+    place, watch = Place(tmp_path), Watch()
+    result = place.start(config, watch)
+    chosen_on = "validation" if validation else "test"
+    live = evaluations_of(watch.events, "live")
+    assert [e.iteration for e in live] == list(range(7))
+    assert {(e.measured_on, e.selected_on) for e in live} == {(chosen_on, chosen_on)}
+    seen: list[float] = []
+    for event in live:
+        assert event.best_so_far == (not seen or event.mean > max(seen))
+        seen.append(event.mean)
+    best, last = (evaluations_of(watch.events, subject)[0] for subject in ("best", "last"))
+    assert best.iteration == best_of(live).iteration
+    assert last.iteration == 6
+    assert (best.measured_on, best.selected_on) == ("test", chosen_on)
+    assert (last.measured_on, last.selected_on) == ("test", "none")
+    assert result["accuracy"]["selected_on"] == chosen_on
+    assert result["accuracy"]["networks"] == 2
+    assert result["accuracy"]["mean"] == best.mean
+    assert result["last"]["mean"] == last.mean
+    said = [e.message for e in watch.events if isinstance(e, Notice)]
+    assert any("chosen on the test images" in message for message in said) is (not validation)
+    # The artifacts are the sets that were measured: judged again they give the same numbers.
+    setting = Court(digits, config)
+    for event in (best, last):
+        item = DistilledSet.load(place.folder / "distilled" / f"{event.subject}.safetensors")
+        assert item.provenance["iteration"] == event.iteration
+        again = evaluate(
+            item.pixels, item.labels, item.step_size, net=setting.net, real=setting.real, protocol="quick-100",
+            networks=2, augment=setting.augment, seed=config.seed, purpose=("final",),
+        )  # fmt: skip
+        assert list(again.accuracies) == event.accuracies
+
+
+def test_where_the_best_is_the_last_it_is_measured_once(tmp_path: Path) -> None:
+    place, watch = Place(tmp_path), Watch()
+    result = place.start(tiny(objective__iterations=2, evaluation__every=0), watch)
+    best, last = (evaluations_of(watch.events, subject)[0] for subject in ("best", "last"))
+    assert evaluations_of(watch.events, "live") == []
+    assert (best.iteration, best.selected_on, best.accuracies) == (2, "none", last.accuracies)
+    assert result["accuracy"]["selected_on"] == "none"
+    (phase,) = [e for e in watch.events if getattr(e, "name", "") == "evaluate"]
+    assert phase.total == 2  # type: ignore[attr-defined]
+
+
+def changed_in(raw: RawSet, positions: torch.Tensor, part: str) -> RawSet:
+    """The same set with other images at some positions: their negatives, in another order of labels."""
+    images: Images = getattr(raw, part)
+    pixels = images.pixels.clone()
+    pixels[positions] = 255 - pixels[positions]
+    parts = {"train": raw.train, "test": raw.test, part: Images(pixels, images.labels)}
+    return replace(raw, **parts, fingerprint=fingerprint(parts["train"], parts["test"]))
+
+
+def followed(raw: RawSet, place: Place, monkeypatch: pytest.MonkeyPatch) -> Watch:
+    watch = Watch()
+    with monkeypatch.context() as patch:
+        patch.setattr(run, "load", lambda *arguments, **named: raw)
+        place.start(tiny(**CHANGES | {"evaluation__every": 2, "data__zca": True}), watch)
+    return watch
+
+
+def fingerprint_of(place: Place, which: str) -> str:
+    return DistilledSet.load(place.folder / "distilled" / f"{which}.safetensors").fingerprint()
+
+
+def test_validation_images_choose_and_do_nothing_else(
+    digits: RawSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Experts, whitening, initial images, contrastive batches, bounds, random draws: the same bits with others."""
+    config = tiny(**CHANGES)
+    positions = split(digits, config.data, seed=config.experts.seed, readout=config.information.readout).validation
+    assert len(positions) > 200
+    places = [Place(tmp_path / name) for name in ("a", "b")]
+    one = followed(digits, places[0], monkeypatch)
+    other = followed(changed_in(digits, positions, "train"), places[1], monkeypatch)
+
+    def of(watch: Watch, *subjects: str) -> list[dict[str, Any]]:
+        return [plain(e) for e in watch.events if isinstance(e, Evaluation) and e.subject in subjects]
+
+    def metrics(watch: Watch) -> list[dict[str, Any]]:
+        return [plain(e) for e in watch.events if isinstance(e, Iteration)]
+
+    assert metrics(one) == metrics(other)
+    assert of(one, "full_set", "random_selection", "last") == of(other, "full_set", "random_selection", "last")
+    assert fingerprint_of(places[0], "last") == fingerprint_of(places[1], "last")
+    assert of(one, "live") != of(other, "live"), "only the choice may differ"
+
+
+def test_test_images_choose_nothing_where_there_are_validation_images(
+    digits: RawSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    places = [Place(tmp_path / name) for name in ("a", "b")]
+    one = followed(digits, places[0], monkeypatch)
+    other = followed(changed_in(digits, torch.arange(len(digits.test)), "test"), places[1], monkeypatch)
+    live = [[plain(e) for e in evaluations_of(watch.events, "live")] for watch in (one, other)]
+    assert live[0] == live[1]
+    best = [evaluations_of(watch.events, "best")[0] for watch in (one, other)]
+    assert best[0].iteration == best[1].iteration
+    assert best[0].accuracies != best[1].accuracies
+    for which in ("best", "last"):
+        assert fingerprint_of(places[0], which) == fingerprint_of(places[1], which)
