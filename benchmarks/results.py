@@ -89,6 +89,7 @@ def run(cell: Cell, data_dir: Path | None) -> None:
         result = start(config, runs_dir=Path(runs), preset=cell.preset, data_dir=data_dir)
         execution = json.loads((Path(runs) / str(result["run"]) / "execution.json").read_text())
     kept = {key: result[key] for key in ("accuracy", "last", "random_selection", "full_set", "mutual_information")}
+    cell.path.parent.mkdir(parents=True, exist_ok=True)
     write_json(
         cell.path,
         {

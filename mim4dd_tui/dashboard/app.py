@@ -66,7 +66,7 @@ class DashboardApp(App[Leave]):
         self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.exit_status = 0
         self._ascii = abilities.ascii_pictures
-        self._home = HomeScreen(preset=preset, overrides=overrides)
+        self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
         self._autostart = autostart
         self._attached = attach
@@ -75,22 +75,23 @@ class DashboardApp(App[Leave]):
 
     # ---- opening
 
+    def on_load(self) -> None:
+        """Signals, before the terminal is changed."""
+        if self._signals:
+            self._listen()
+
     def on_mount(self) -> None:
-        """Themes, signals, the first screen."""
+        """Themes, the first screen."""
         for theme in THEMES:
             self.register_theme(theme)
         self.theme = self._first_theme().name
         if self.abilities.remote:
             self.animation_level = "none"
-        if self._signals:
-            self._listen()
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         if self._attached is not None:
             show = self.resume_run if self._autostart else self.open_run
             self.call_after_refresh(show, RunFolder(self._attached.absolute()))
-        elif self._autostart:
-            self.call_after_refresh(self._home.start_wanted)
 
     def _first_theme(self) -> Theme:
         return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]

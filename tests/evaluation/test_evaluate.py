@@ -3,24 +3,20 @@
 from __future__ import annotations
 
 import math
-import random
 import statistics
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
 
 from engine.config.schema import Evaluation, Network
 from engine.data.types import RawSet
-from engine.errors import DataError
 from engine.evaluation import PROTOCOLS, Score, train_network
 from engine.evaluation.evaluate import train_networks
 from engine.networks import ConvNet
-from engine.runs.control import StopRequested
 from engine.seeds import generator
 from tests.evaluation.helpers import court, plainly_trained, shortened
 
@@ -128,62 +124,6 @@ def test_the_same_seed_and_purpose_give_the_same_score_and_others_do_not(digits:
     assert setting.score(seed=1).accuracies != first.accuracies
     assert setting.score(purpose=("other",)).accuracies != first.accuracies
     assert (first.protocol, first.measured_on) == ("quick-100", "test")
-
-
-@pytest.mark.usefixtures("short")
-def test_global_generators_are_left_alone(digits: RawSet) -> None:
-    setting = court(digits)
-    torch.manual_seed(1)
-    before = torch.get_rng_state(), np.random.get_state()[1].copy(), random.getstate()  # type: ignore[index]
-    first = setting.score()
-    assert torch.equal(before[0], torch.get_rng_state())
-    assert np.array_equal(before[1], np.random.get_state()[1])  # type: ignore[index]
-    assert before[2] == random.getstate()
-    torch.manual_seed(2)
-    random.seed(2)
-    assert setting.score().accuracies == first.accuracies
-
-
-@pytest.mark.usefixtures("short")
-def test_measured_on_what_was_asked(digits: RawSet) -> None:
-    setting = court(digits, data__validation=0.3, data__train_limit=0)
-    assert setting.real.validation_images is not None
-    assert setting.real.validation_labels is not None
-    on_test, on_validation = setting.score(), setting.score(on="validation")
-    assert (on_test.measured_on, on_validation.measured_on) == ("test", "validation")
-    parameters = train_networks(
-        [(setting.images, setting.labels)], 0.05, net=setting.net, protocol=PROTOCOLS["quick-100"],
-        augment=setting.augment, seed=0, purposes=[("test", number) for number in range(3)],
-    )  # fmt: skip
-    for score, images, labels in (
-        (on_test, setting.real.test_images, setting.real.test_labels),
-        (on_validation, setting.real.validation_images, setting.real.validation_labels),
-    ):
-        for number, value in enumerate(score.accuracies):
-            right = (setting.net(parameters[number], images).argmax(1) == labels).double().mean()
-            assert value == pytest.approx(float(right), abs=1.5 / len(labels))
-    assert list(on_test.accuracies) != list(on_validation.accuracies)
-
-
-def test_validation_images_that_are_not_there(digits: RawSet) -> None:
-    with pytest.raises(DataError, match=r"data\.validation"):
-        court(digits).score(on="validation")
-
-
-@pytest.mark.usefixtures("short")
-def test_progress_counts_networks_and_a_stop_goes_through(digits: RawSet) -> None:
-    setting = court(digits)
-    heard: list[tuple[int, int]] = []
-    setting.score(networks=4, progress=lambda done, total: heard.append((done, total)))
-    assert heard[-1] == (4, 4)
-    assert heard == sorted(heard)
-    assert {total for _, total in heard} == {4}
-
-    def stop() -> None:
-        raise StopRequested
-
-    with pytest.raises(StopRequested):
-        setting.score(tick=stop)
 
 
 @pytest.mark.long

@@ -50,10 +50,11 @@ class HomeScreen(Screen[None]):
             self.runs = runs
             self.problem = problem
 
-    def __init__(self, *, preset: str | None = None, overrides: tuple[str, ...] = ()) -> None:
+    def __init__(self, *, preset: str | None = None, overrides: tuple[str, ...] = (), start: bool = False) -> None:
         super().__init__()
         self._wanted = preset
         self._overrides = overrides
+        self._start = start
         self._presets: dict[str, PresetInfo] = {}
         self._runs: dict[str, RunInfo] = {}
         self._preset: str | None = None
@@ -94,6 +95,8 @@ class HomeScreen(Screen[None]):
             presets.highlighted = names.index(self._wanted) if self._wanted in names else self._default(names)
         presets.focus()
         self.refresh_runs()
+        if self._start:
+            self.call_after_refresh(self.action_start)
 
     @staticmethod
     def _default(names: list[str]) -> int:
@@ -278,6 +281,8 @@ class HomeScreen(Screen[None]):
 
     def action_start(self) -> None:
         """Start the chosen preset with the settings shown."""
+        if self.dashboard.closing:
+            return
         form = self.query_one(SettingsForm)
         if self._preset is None or not form.display:
             self.notify("choose a preset first (p)", severity="warning")
@@ -296,10 +301,6 @@ class HomeScreen(Screen[None]):
                 data_dir=self.dashboard.data_dir,
             )
         )
-
-    def start_wanted(self) -> None:
-        """Start what the command line named."""
-        self.action_start()
 
     def action_resume(self) -> None:
         """Continue the chosen run."""
