@@ -121,6 +121,10 @@ def _run(
             record.end("failed", message)
             raise MimError(message) from error
         except BaseException as error:
+            if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
+                message = "this machine has not enough memory: lower network.width or objective.batch_size"
+                record.end("failed", message)
+                raise MimError(message) from error
             record.end("failed", f"{type(error).__name__}: {error}")
             raise
 

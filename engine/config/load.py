@@ -17,7 +17,7 @@ from engine.config import presets
 from engine.config.fields import fields
 from engine.config.layers import Layers
 from engine.config.presets import PresetInfo
-from engine.config.schema import Config
+from engine.config.schema import CLASSES, Config
 from engine.config.typed import parse_override, parse_value
 from engine.config.validate import printable
 from engine.errors import ConfigError
@@ -84,7 +84,10 @@ def dump(config: Config, *, base: Config | None = None) -> str:
 
 
 def list_presets() -> list[PresetInfo]:
-    """All presets that are meant to be run, by name; of one that cannot be used, the summary says why."""
+    """All presets that are meant to be run; of one that cannot be used, the summary says why.
+
+    Those that come with the program first, in the order of the data sets, the sized-down ones leading.
+    """
     found = []
     for name, path in presets.names().items():
         layers = Layers()
@@ -94,7 +97,12 @@ def list_presets() -> list[PresetInfo]:
             found.append(presets.info(name, path, config))
         except ConfigError as error:
             found.append(presets.broken(name, path, str(error)))
-    return found
+    return sorted(found, key=_order)
+
+
+def _order(info: PresetInfo) -> tuple[bool, int, bool, int, str]:
+    place = [*CLASSES].index(info.dataset) if info.dataset in CLASSES else len(CLASSES)
+    return not info.builtin, place, not info.name.endswith("-small"), info.images_per_class, info.name
 
 
 def change(config: Config, key: str, text: str) -> Config:
