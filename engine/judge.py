@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -38,12 +40,14 @@ class Judge:
         folder: RunFolder,
         record: Recorder,
         cache_dir: Path,
+        execution: Mapping[str, Any],
     ) -> None:
         self.config = config
         self.real = real
         self.net = net
         self.augment = augment
         self.folder = folder
+        self.execution = execution
         self.record = record
         self.cache_dir = cache_dir
         self.loop: Loop | None = None
@@ -117,6 +121,7 @@ class Judge:
             on=on,
             tick=self.record.tick,
             progress=None if live else self._final_progress,
+            execution=self.execution,
         )
 
     def _final_progress(self, done: int, total: int) -> None:

@@ -93,6 +93,7 @@ def judge(
         purpose=("final",),
         tick=tick,
         progress=progress,
+        execution=resolved.numerics(),
     )
     return Judgement(score, resolved.device)
 

@@ -86,8 +86,9 @@ def changed_in(raw: RawSet, positions: torch.Tensor, part: str) -> RawSet:
     images: Images = getattr(raw, part)
     pixels = images.pixels.clone()
     pixels[positions] = 255 - pixels[positions]
-    parts = {"train": raw.train, "test": raw.test, part: Images(pixels, images.labels)}
-    return replace(raw, **parts, fingerprint=fingerprint(parts["train"], parts["test"]))
+    other = Images(pixels, images.labels)
+    train, test = (other, raw.test) if part == "train" else (raw.train, other)
+    return replace(raw, train=train, test=test, fingerprint=fingerprint(train, test))
 
 
 def followed(raw: RawSet, place: Place, monkeypatch: pytest.MonkeyPatch) -> Watch:

@@ -299,7 +299,7 @@ def test_a_damaged_partial_file_is_not_used(
 
 def test_divergence_names_the_rate_and_leaves_nothing(real: RealSet, tmp_path: Path) -> None:
     with pytest.raises(RunFailed, match=r"experts\.learning_rate"):
-        train(configuration(learning_rate=1e30), real, tmp_path)
+        train(configuration(learning_rate=1e12), real, tmp_path)
     assert not list(folder(tmp_path).glob("expert-*"))
 
 

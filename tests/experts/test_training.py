@@ -14,7 +14,7 @@ from engine import training
 from engine.config.schema import Augmentation, Network
 from engine.data.augment import Augment
 from engine.networks import ConvNet
-from engine.stacked import Stack, gradient_function
+from engine.stacked import TOGETHER, TOGETHER_ON_GPU, Stack, gradient_function, together
 from engine.training import Sets, Trainee, accuracy, augmented, batches, train_epoch
 
 FLOAT32 = {"precision": "float32"}
@@ -219,3 +219,15 @@ def test_split_and_join_are_inverse() -> None:
     assert torch.equal(stack.join(stack.split(parameters)), parameters)
     for part, one in zip(stack.split(parameters), net.unflatten(parameters[2]), strict=True):
         assert torch.equal(part[2], one)
+
+
+def test_how_many_at_once_follows_from_sizes() -> None:
+    """28x28 images count as the 32x32 they are padded to; one network is always allowed."""
+    cpu, gpu = torch.device("cpu"), torch.device("cuda")
+    small = ConvNet(Network(width=32, depth=2), (1, 8, 8), 10)
+    assert together(small, 10, cpu) == TOGETHER // (10 * 32 * 64)
+    padded = ConvNet(Network(width=16, depth=3), (1, 28, 28), 10)
+    assert together(padded, 10, cpu) == TOGETHER // (10 * 16 * 32 * 32)
+    large = ConvNet(Network(width=128, depth=3), (3, 32, 32), 10)
+    assert together(large, 256, cpu) == 1
+    assert together(large, 10, gpu) == TOGETHER_ON_GPU // (10 * 128 * 32 * 32)
