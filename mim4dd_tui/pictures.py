@@ -77,9 +77,7 @@ def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid
     for gap in (1, 0):
         for n in range(1, max(1, count) + 1):
             lines = math.ceil(count / n)
-            scale = min(
-                (across - gap * (n - 1)) / (n * shape[1]), (down - gap * (lines - 1)) / (lines * shape[0])
-            )
+            scale = min((across - gap * (n - 1)) / (n * shape[1]), (down - gap * (lines - 1)) / (lines * shape[0]))
             if scale * min(shape) < 4:
                 continue
             empty = n * lines - count

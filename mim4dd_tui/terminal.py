@@ -91,9 +91,7 @@ def abilities(
         unicode=unicode,
         braille=unicode and term not in ("linux", "vt100", "vt220"),
         remote=bool(env.get("SSH_CONNECTION") or env.get("SSH_TTY")),
-        refusal=_refusal(
-            term, sys.stdin if stdin is None else stdin, sys.stderr if stderr is None else stderr
-        ),
+        refusal=_refusal(term, sys.stdin if stdin is None else stdin, sys.stderr if stderr is None else stderr),
     )
 
 

@@ -234,9 +234,7 @@ class _Canvas:
             self._join(dots, (columns[a], rows[a]), (columns[b], rows[b]))
         return dots
 
-    def _verticals(
-        self, dots: NDArray[np.bool_], columns: NDArray[np.int64], low: Floats, high: Floats
-    ) -> None:
+    def _verticals(self, dots: NDArray[np.bool_], columns: NDArray[np.int64], low: Floats, high: Floats) -> None:
         inside = (columns >= 0) & (columns < self.width)
         rows = np.arange(self.height)
         top, bottom = np.rint(low[inside])[:, None], np.rint(high[inside])[:, None]

@@ -37,9 +37,7 @@ class Series:
 
     def __post_init__(self) -> None:
         if self.x.shape != self.y.shape or self.x.ndim != 1:
-            raise ValueError(
-                f"series {self.name!r}: x {self.x.shape} and y {self.y.shape} must be one length"
-            )
+            raise ValueError(f"series {self.name!r}: x {self.x.shape} and y {self.y.shape} must be one length")
 
 
 @dataclass(frozen=True)

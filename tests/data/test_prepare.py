@@ -11,8 +11,8 @@ import torch
 
 from engine.config.schema import Data
 from engine.data.prepare import RealSet, prepare, split
-from engine.data.sources import load
 from engine.data.shares import even, proportional
+from engine.data.sources import load
 from engine.data.types import Images, RawSet, fingerprint
 from engine.errors import ConfigError
 from tests.data.formats import real_or_written

@@ -186,6 +186,8 @@ def test_interrupted_from_within(
 def test_interrupted_from_within_anywhere(variant: str, how: str, tmp_path: Path) -> None:
     found = reference(tiny(**VARIANTS[variant]), tmp_path / "reference")
     for number, moment in enumerate(found.copies):
+        if number % 2 != ("stopped", "raised").index(how):
+            continue  # the other half of the moments is the other way's
         stopped(found, moment, tmp_path / str(number), how)
 
 

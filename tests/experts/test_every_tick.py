@@ -176,14 +176,22 @@ def ticks(whole: Bench, tmp_path_factory: pytest.TempPathFactory) -> int:
     return clock.ticks
 
 
-@pytest.mark.parametrize("end", [stop, die])
+@pytest.mark.parametrize(
+    ("end", "first", "stride"),
+    [
+        (stop, 1, 4),
+        (die, 3, 4),
+        pytest.param(stop, 1, 1, marks=pytest.mark.long),
+        pytest.param(die, 1, 1, marks=pytest.mark.long),
+    ],
+)
 def test_interrupted_at_any_tick_nothing_is_lost(
-    end: Callable[[], None], whole: Bench, ticks: int, tmp_path: Path
+    end: Callable[[], None], first: int, stride: int, whole: Bench, ticks: int, tmp_path: Path
 ) -> None:
     """Within epochs, between them, between experts, while the test accuracy is measured."""
     expected, accuracies = whole.paths(), whole.ensure().test_accuracies
     assert ticks > 20
-    for at in range(1, ticks + 1):
+    for at in range(first, ticks + 1, stride):
         setting = Bench(whole.raw, whole.config, tmp_path / str(at))
         with pytest.raises((StopRequested, KeyboardInterrupt)):
             setting.ensure(Clock(at, end))
@@ -215,7 +223,7 @@ def test_killed_at_any_tick(whole: Bench, ticks: int, tmp_path: Path, monkeypatc
 
     source.ensure(copy)
     assert len(copies) == ticks
-    for cache in copies[:-1]:
+    for cache in copies[2:-1:4]:
         setting = Bench(whole.raw, whole.config, cache)
         assert equal(setting.paths(), expected)
         assert setting.warnings == []

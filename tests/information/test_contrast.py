@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import pytest
 import torch
@@ -148,7 +149,7 @@ def test_optimal_critic_reads_the_mutual_information() -> None:
     assert abs(mean - information) <= 3 * error
 
 
-CRITICS = {
+CRITICS: dict[str, Callable[[Tensor], Tensor]] = {
     "untrained": lambda ratio: torch.randn(ratio.shape, generator=generator(9, "u"), dtype=torch.float64),
     "constant": lambda ratio: torch.full_like(ratio, math.log(4 * 0.999)),
     "overconfident": lambda ratio: 4 * ratio,
