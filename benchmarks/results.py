@@ -1,6 +1,6 @@
 """Accuracy, measured: cells of (preset, weight of the MIM4DD term, seed), and the tables made from them.
 
-    python -m benchmarks.results run [--data-dir DIR] [--only WORD]    runs the cells that are missing
+    python -m benchmarks.results run [--data-dir DIR] [--only WORD] [--seed N]    runs the cells that are missing
     python -m benchmarks.results table                                 rewrites the tables in docs/results.md
 
 A finished cell is a small JSON file under ``docs/results/``; tables are made from these alone. A cell whose
@@ -121,6 +121,11 @@ def percent(documents: list[dict[str, Any]], key: str) -> str:
     return f"{statistics.fmean(values):.1f}{spread}"
 
 
+def own_spread(score: dict[str, Any]) -> str:
+    """Mean and deviation of one score over its own networks: the baselines are the same for all seeds."""
+    return f"{score['mean'] * 100:.1f} ± {score['std'] * 100:.1f}"
+
+
 def rows(preset: str) -> Iterator[str]:
     """Table rows of a preset: with and without the term, and their paired difference."""
     sides = {weight: [Cell(preset, weight, seed).read() for seed in SEEDS] for weight in (None, 0.0)}
@@ -138,7 +143,7 @@ def rows(preset: str) -> Iterator[str]:
         yield (
             f"| {preset} | {own if weight is None else 0:g} | {first['accuracy']['protocol']} | {len(documents)} "
             f"| {percent(documents, 'accuracy')} | {percent(documents, 'last')} "
-            f"| {percent(documents, 'random_selection')} | {percent(documents, 'full_set')} | {gain} | {information} |"
+            f"| {own_spread(first['random_selection'])} | {own_spread(first['full_set'])} | {gain} | {information} |"
         )
     pairs = [(a, b) for a, b in zip(sides[None], sides[0.0], strict=True) if a is not None and b is not None]
     if pairs:
@@ -172,12 +177,14 @@ def main() -> int:
     parser.add_argument("what", choices=("run", "table"))
     parser.add_argument("--data-dir", type=Path, default=None)
     parser.add_argument("--only", default="", help="run only cells of presets whose name contains this")
+    parser.add_argument("--seed", type=int, default=None, help="run only cells of this seed")
     options = parser.parse_args()
     if options.what == "table":
         write_table()
         return 0
     for cell in cells():
-        if options.only in cell.preset and cell.read() is None:
+        wanted = options.only in cell.preset and options.seed in (None, cell.seed)
+        if wanted and cell.read() is None:
             print(f"{cell.path.relative_to(ROOT)} ...", file=sys.stderr, flush=True)
             run(cell, options.data_dir)
     return 0

@@ -29,8 +29,9 @@ COMPILE_PAYS = 5e13
 about a third of a time that is a minute for each 2e12 (measured eager on two AVX-512 cores)."""
 
 
-THREADS_PAY = 2e7
-"""FLOPs of a student step's forward pass below which more threads only wait for each other."""
+THREADS_PAY = 2e6
+"""FLOPs of an image's forward pass below which more threads only wait for each other. Of an image, not of a step:
+threads change the bits of experts, which are to be shared by runs of any number of images per class."""
 
 
 @dataclass(frozen=True)
@@ -105,6 +106,41 @@ def _device(wanted: str) -> str:
     return wanted
 
 
+def require_device(resolved: Resolved) -> None:
+    """Make sure that what a run was begun on is there when it is taken up again.
+
+    Raises:
+        ConfigError: it is not; another kind of device would give other bits.
+    """
+    kind, _, index = resolved.device.partition(":")
+    there = kind == "cpu"
+    if kind == "cuda":
+        there = torch.cuda.is_available() and int(index or 0) < torch.cuda.device_count()
+    elif kind == "mps":
+        there = torch.backends.mps.is_available()
+    if not there:
+        raise ConfigError(
+            f"this run computes on {resolved.device}, which torch does not see here: resume it where it was begun, or "
+            "begin it anew on another device from its config.toml (`mim4dd run FILE --device cpu`)"
+        )
+
+
+def differences(resolved: Resolved) -> list[str]:
+    """What differs between this machine and the one a run was begun on, so that its bits may."""
+    pairs = (
+        ("torch", resolved.torch, torch.__version__),
+        ("processor", resolved.processor, _processor(resolved.device)),
+    )
+    return [f"{what} was {then} and is {now}" for what, then, now in pairs if then != now]
+
+
+def settle(resolved: Resolved) -> None:
+    """Set what belongs to the process: threads; and that convolutions in float32 are float32, where torch's
+    default on NVIDIA cards is TF32 with ten bits of mantissa. Mixed precision takes it."""
+    torch.set_num_threads(resolved.threads)
+    torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
+
+
 def emptiest_gpu() -> int:
     """Index of the CUDA device with the most free memory."""
     free = [torch.cuda.mem_get_info(index)[0] for index in range(torch.cuda.device_count())]
@@ -118,22 +154,29 @@ def eager(resolved: Resolved, why: str) -> Resolved:
 
 def student_flops(config: Config) -> float:
     """FLOPs of all student steps and their adjoints: 12 forward passes a step."""
-    return 12 * forward_flops(config) * config.objective.student_steps * config.objective.iterations
+    images = config.objective.batch_size or config.synthetic.images_per_class * CLASSES[config.data.name]
+    return 12 * forward_flops(config) * images * config.objective.student_steps * config.objective.iterations
 
 
 def forward_flops(config: Config) -> float:
-    """FLOPs of the convolutions of one student step's forward pass, two operations a multiplication."""
+    """FLOPs of the convolutions of one image's forward pass, two operations a multiplication."""
     side, channels, total = (8, 1, 0.0) if config.data.name == "digits" else (32, 3, 0.0)
     for _ in range(config.network.depth):
         total += 2.0 * 9 * channels * config.network.width * side * side
         channels = config.network.width
         side = side // 2 if config.network.pooling != "none" else side
-    images = config.objective.batch_size or config.synthetic.images_per_class * CLASSES[config.data.name]
-    return total * images
+    return total
+
+
+def _cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
 
 
 def _threads(config: Config) -> int:
-    return 1 if forward_flops(config) < THREADS_PAY else os.cpu_count() or 1
+    return 1 if forward_flops(config) < THREADS_PAY else _cores()
 
 
 def _compile(config: Config, device: str) -> tuple[bool, str]:

@@ -122,11 +122,17 @@ class Training:
         """theta_N [size]."""
         return self.path[-1]
 
-    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
-        """The reverse sweep: the derivative of L(theta_N) from dL/dtheta_N [size]. Linear in it."""
+    def pull_back(self, cotangent: Tensor, tick: Callable[[], None] | None = None) -> SyntheticGradient:
+        """The reverse sweep: the derivative of L(theta_N) from dL/dtheta_N [size]. Linear in it.
+
+        Args:
+            tick: called before each step; may raise to stop.
+        """
         pixel_gradient = torch.zeros_like(self.pixels)
         step_gradient = torch.zeros_like(self.step_size)
         for i in reversed(range(len(self.inputs))):
+            if tick is not None:
+                tick()
             given = self.inputs[i]
             chosen = _select(self.pixels, given.batch)
             augmented, push = _replay(chosen, given.augmentation)

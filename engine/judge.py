@@ -172,7 +172,8 @@ class Judge:
         if state.iteration == self._saved:
             return False
         waited = time.monotonic() - self._saved_at > settings.checkpoint_seconds
-        return waited or self._due(settings.checkpoint_every, state) or self.record.control.take("checkpoint")
+        asked = self.record.control.take("checkpoint")  # taken also where one is due anyway: it answers the request
+        return asked or waited or self._due(settings.checkpoint_every, state)
 
     def checkpoint(self, state: State) -> None:
         """Save the state, unless it is saved already, and the sets that stand in it."""

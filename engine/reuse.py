@@ -14,7 +14,7 @@ from engine.artifact import DistilledSet
 from engine.config.load import changed
 from engine.config.schema import Config
 from engine.data.augment import Augment
-from engine.data.prepare import RealSet, split
+from engine.data.prepare import RealSet, fingerprint_of, split
 from engine.data.sources import load
 from engine.data.types import RawSet
 from engine.errors import ConfigError, DataError
@@ -77,7 +77,7 @@ def judge(
     if name not in evaluation.PROTOCOLS:
         raise ConfigError(f"there is no protocol {name!r}; allowed are {', '.join(evaluation.PROTOCOLS)}")
     resolved = execution.resolve(config)
-    torch.set_num_threads(resolved.threads)
+    execution.settle(resolved)
     raw = load(config.data.name, data_dir, tick=tick)
     real = _test_set(item, raw, config, torch.device(resolved.device))
     score = evaluation.evaluate(
@@ -106,6 +106,11 @@ def _test_set(item: DistilledSet, raw: RawSet, config: Config, device: torch.dev
             f"{raw.name} has {raw.shape} in {raw.classes}"
         )
     chosen = split(raw, config.data, seed=config.experts.seed)
+    if item.provenance.get("data", made_from := fingerprint_of(raw, chosen)) != made_from:
+        raise DataError(
+            f"the {raw.name} found here is not the one the distilled set was made from (other images, or others of "
+            "them are tested on): give the folder of the right one with --data-dir"
+        )
     transform = item.transform.to(device)
     nothing = torch.empty(0, *raw.shape, device=device)
     return RealSet(

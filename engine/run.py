@@ -88,6 +88,7 @@ def resume(
     if finished is not None and finished.get("state") == "done":
         return finished
     resolved = execution.Resolved.from_dict(folder.execution())
+    execution.require_device(resolved)
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=True)
 
 
@@ -150,7 +151,7 @@ class _Session:
 
     def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """All phases."""
-        torch.set_num_threads(self.resolved.threads)
+        execution.settle(self.resolved)
         self._announce(checkpoint)
         real = self._data()
         net = ConvNet(self.config.network, real.shape, real.classes)
@@ -190,10 +191,10 @@ class _Session:
                 after_sequence=state.get("journal") if checkpoint is not None else None,
             )
         )
-        if self.resolved.torch != torch.__version__:
+        for difference in execution.differences(self.resolved):
             self.record.warn(
-                f"this run was started with torch {self.resolved.torch} and continues with {torch.__version__}: "
-                "it goes on, but its bits are no longer those of an uninterrupted run"
+                f"since this run was started, {difference}: it goes on, but its bits may no longer be those of an "
+                "uninterrupted run"
             )
         if checkpoint is not None and checkpoint.skipped:
             for path, why in checkpoint.skipped:
@@ -277,14 +278,16 @@ class _Session:
         pixels, labels = initial_pixels(config, real)
         term = None
         if config.information.weight > 0:
-            term = InformationTerm(config.information, net, real, labels, augment, config.seed, self.device)
+            term = InformationTerm(
+                config.information, net, real, labels, augment, config.seed, self.device, self.record.tick
+            )
         state = initial_state(config, pixels)
         if checkpoint is not None:
             state = State.restore(checkpoint.tensors, checkpoint.state, self.device)
             if state.pixels.shape != pixels.shape:
                 raise DataError(f"{checkpoint.path}: the pixels do not fit the run's configuration")
             if term is not None:
-                term.restore({k: v.to(self.device) for k, v in checkpoint.tensors.items()})
+                term.restore(checkpoint.tensors)
         kernels = execution.kernels(net, self.resolved)
         context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick)
         loop = Loop(
@@ -340,4 +343,7 @@ def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Ev
 
 
 def _bfloat16_pays() -> bool:
-    return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()
+    except AttributeError:  # a torch without oneDNN, as on Apple's processors
+        return False

@@ -114,7 +114,7 @@ def _pools(config: Config, train: list[int]) -> Iterator[Problem]:
     """Whether every class keeps enough images beside those the bound is read on."""
     name = config.data.name
     limits = ("data.train_limit", "data.validation", "data.name")
-    readout = config.information.readout if config.information.weight > 0 else 0
+    readout = config.information.readout  # set apart with the term off too, so that a pair starts alike
     if readout > sum(train):
         yield Problem(
             ("information.readout", *limits),
@@ -123,13 +123,13 @@ def _pools(config: Config, train: list[int]) -> Iterator[Problem]:
         return
     pool = min(size - apart for size, apart in zip(train, even(train, readout), strict=True))
     kept = f"{pool} training images" if pool != 1 else "1 training image"
-    beside = f" beside the {readout} of information.readout" if readout else ""
-    among: tuple[str, ...] = (*limits, *(("information.readout",) if readout else ()))
+    beside = f" beside the {readout} of information.readout"
+    among: tuple[str, ...] = (*limits, "information.readout")
     if pool < 1:
         ways = [
             *(["raise data.train_limit (0 uses all)"] if config.data.train_limit else []),
             *(["lower data.validation"] if config.data.validation else []),
-            *(["lower information.readout"] if readout else []),
+            "lower information.readout",
         ]
         yield Problem(among, f"a class of {name} is left without a training image{beside}: {' or '.join(ways)}")
         return

@@ -24,7 +24,7 @@ from engine.data.whitening import fitted
 from engine.errors import ConfigError, DataError
 from engine.seeds import generator
 
-__all__ = ["RealSet", "Split", "Transform", "prepare", "split"]
+__all__ = ["RealSet", "Split", "Transform", "fingerprint_of", "prepare", "split"]
 
 
 @dataclass(frozen=True)
@@ -141,7 +141,7 @@ def prepare(
     chosen = split(raw, data, seed=seed, readout=readout)
     pixels, labels = raw.train.pixels, raw.train.labels
     train_pixels = pixels[chosen.train]
-    fingerprint = _fingerprint(raw, chosen)
+    fingerprint = fingerprint_of(raw, chosen)
     if data.zca:
         if len(train_pixels) < 2:
             raise DataError("ZCA whitening needs at least two training images")
@@ -210,7 +210,8 @@ def _no_class_empty(pool: Tensor, raw: RawSet, data: Data, readout: int) -> None
         )
 
 
-def _fingerprint(raw: RawSet, chosen: Split) -> str:
+def fingerprint_of(raw: RawSet, chosen: Split) -> str:
+    """SHA-256 over the published arrays and which of them are trained and tested on."""
     parts = f"{raw.fingerprint} train {_digest(chosen.train)} test {_digest(chosen.test)}"
     return hashlib.sha256(parts.encode()).hexdigest()
 

@@ -54,7 +54,8 @@ class Critic(nn.Module):
 
     Args:
         sizes: length of the pooled feature vector, layer by layer.
-        constant: initial log of N/M (Eq. 2.15), one value for all layers.
+        constant: the binary critic's logit offset at the start, one value for all layers: log(N/M) of Eq. 2.15
+            where it is fixed.
     """
 
     def __init__(

@@ -10,6 +10,7 @@ attached it also returns a cotangent of that end point, which the objective pull
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -18,6 +19,7 @@ from torch import Tensor
 from engine.config.schema import Information
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
+from engine.errors import DataError
 from engine.information import contrast
 from engine.information.critic import Critic, pool
 from engine.networks import ConvNet
@@ -54,7 +56,8 @@ class InformationTerm:
     Args:
         real: the real set; batches come from ``class_indices``, the bound is read on ``readout_images``,
             which are never in a batch.
-        labels: the synthetic set's labels, int64 [n].
+        labels: the synthetic set's labels, int64 [n], ordered by class, as many of each.
+        tick: called before every step of the warm-up; may raise to stop.
     """
 
     def __init__(
@@ -66,6 +69,7 @@ class InformationTerm:
         augment: Augment,
         seed: int,
         device: torch.device,
+        tick: Callable[[], None] = lambda: None,
     ) -> None:
         self.settings = settings
         self.net = net
@@ -74,6 +78,7 @@ class InformationTerm:
         self.augment = augment
         self.seed = seed
         self.device = device
+        self.tick = tick
         self.layers = self._layers()
         sizes = [self._pooled_size(layer) for layer in self.layers]
         ratio = float(real.classes - 1)
@@ -117,15 +122,29 @@ class InformationTerm:
         return Sides(real if self.settings.synthetic_network == "same" else student, real)
 
     def warm_up(self, pixels: Tensor, sides: Sides) -> None:
-        """Train the critic ``warmup`` steps on the starting set, before it first speaks to the pixels."""
-        for update in range(self.settings.warmup if self.optimizer is not None else 0):
-            draws = generator(self.seed, "warm-up", update)
-            chosen, images, labels = self._batches(draws)
-            with torch.no_grad():
-                left, right = self._views(pixels[chosen], images, draws)
-                left_features = self._features(sides.synthetic, left)
-                right_features = self._features(sides.real, right)
-            self._update(left_features, right_features, contrast.pairs(self.labels[chosen], labels))
+        """Train the critic ``warmup`` steps on the starting set, before it first speaks to the pixels.
+
+        All or nothing: stopped in between, the critic is as it was, for a resumed run warms up anew.
+        """
+        if self.optimizer is None:
+            return
+        before = {name: value.clone() for name, value in self.tensors().items()}
+        try:
+            for update in range(self.settings.warmup):
+                self.tick()
+                self._warm_up_step(pixels, sides, update)
+        except BaseException:
+            self.restore(before)
+            raise
+
+    def _warm_up_step(self, pixels: Tensor, sides: Sides, update: int) -> None:
+        draws = generator(self.seed, "warm-up", update)
+        chosen, images, labels = self._batches(draws)
+        with torch.no_grad():
+            left, right = self._views(pixels[chosen], images, draws)
+            left_features = self._features(sides.synthetic, left)
+            right_features = self._features(sides.real, right)
+        self._update(left_features, right_features, contrast.pairs(self.labels[chosen], labels))
 
     def gradient(self, pixels: Tensor, sides: Sides, iteration: int) -> TermGradient:
         """Update the critic, then the gradient of the contrastive loss with the critic held still."""
@@ -171,16 +190,23 @@ class InformationTerm:
         return tensors
 
     def restore(self, tensors: dict[str, Tensor]) -> None:
-        """Take over what :meth:`tensors` gave."""
-        self.critic.load_state_dict({n: tensors[f"critic.{n}"] for n in self.critic.state_dict()})
+        """Take over what :meth:`tensors` gave, on any device, in the place of all that was learned here.
+
+        Raises:
+            DataError: something is missing or of another size.
+        """
+        try:
+            self.critic.load_state_dict({n: tensors[f"critic.{n}"] for n in self.critic.state_dict()})
+        except (KeyError, RuntimeError) as error:
+            raise DataError(f"the checkpoint's critic does not fit the run's settings: {error}") from None
         if self.optimizer is None:
             return
-        document = self.optimizer.state_dict()
+        document = self.optimizer.state_dict() | {"state": {}}
         for key, value in tensors.items():
             owner, _, rest = key.partition(".")
             if owner == "critic_optimizer":
                 index, name = rest.split(".", 1)
-                document["state"].setdefault(int(index), {})[name] = value
+                document["state"].setdefault(int(index), {})[name] = value.clone()
         self.optimizer.load_state_dict(document)
 
     def _synthetic_batch(self, draws: torch.Generator) -> Tensor:

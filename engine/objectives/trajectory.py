@@ -6,6 +6,7 @@ asked to arrive where the expert was M epochs later.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 
@@ -25,6 +26,7 @@ class MatchedTrajectory:
     networks: RealNetworks
     loss: Tensor
     cotangent: Tensor
+    tick: Callable[[], None] | None = None
 
     @property
     def student(self) -> Tensor:
@@ -32,11 +34,11 @@ class MatchedTrajectory:
         return self.training.end
 
     def gradient(self) -> SyntheticGradient:
-        """The exact gradient of the matching loss."""
-        return self.training.pull_back(self.cotangent)
+        """The exact gradient of the matching loss. Can be stopped: nothing has changed yet."""
+        return self.training.pull_back(self.cotangent, self.tick)
 
     def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
-        """The reverse sweep from any cotangent of theta_N [size]."""
+        """The reverse sweep from any cotangent of theta_N [size]. Not to be stopped: a critic may have learned."""
         return self.training.pull_back(cotangent)
 
 
@@ -72,7 +74,7 @@ class Trajectory:
         )
         value, cotangent = matching_loss(training.end, start, target)
         networks = RealNetworks(start, target, lambda: paths.parameters(expert, paths.epochs))
-        return MatchedTrajectory(training, networks, value, cotangent)
+        return MatchedTrajectory(training, networks, value, cotangent, context.tick)
 
     def inputs(self, images: int, draws: torch.Generator) -> list[StepInput]:
         """Batches and augmentations of the N steps: chunks of a random permutation, a new one when used up."""

@@ -108,7 +108,7 @@ def run(
             name=name,
         )
     if several is None:
-        document, code = _headless(_starting(resolved[0], name, places))
+        document, code, _ = _headless(_starting(resolved[0], name, places))
         _report(document, as_json)
         return code
     return _one_after_another(resolved, several, name, places, as_json)
@@ -136,7 +136,7 @@ def resume(
 
         return resume_run(path, data_dir=data, observer=observer, control=control)
 
-    document, code = _headless(work)
+    document, code, _ = _headless(work)
     _report(document, as_json)
     return code
 
@@ -168,15 +168,16 @@ def _starting(
     return work
 
 
-def _headless(work: Callable[[Callable[[Event], None], Control], Document]) -> tuple[Document, int]:
-    """Run the engine with plain progress lines; the result and the exit code it means."""
+def _headless(work: Callable[[Callable[[Event], None], Control], Document]) -> tuple[Document, int, int]:
+    """Run the engine with plain progress lines; the result, the exit code it means, and that of a signal which
+    asked for a stop, also where the run was done before it could (0: there was none)."""
     from engine.runs.control import Control
     from mim4dd_tui.plain import PlainObserver
 
     control = Control()
     supervisor = Supervisor(control)
     document = supervisor.run(lambda: work(PlainObserver(), control))
-    return document, supervisor.exit_code if document.get("state") == "stopped" else 0
+    return document, supervisor.exit_code if document.get("state") == "stopped" else 0, supervisor.exit_code
 
 
 def _report(document: Document, as_json: bool) -> None:
@@ -199,7 +200,7 @@ def _one_after_another(
     for each, seed in zip(resolved, seeds, strict=True):
         own_name = None if name is None else f"{name}-seed{seed}"
         try:
-            document, code = _headless(_starting(each, own_name, places))
+            document, code, asked = _headless(_starting(each, own_name, places))
         except AbandonedError:
             raise
         except MimError as error:
@@ -207,6 +208,10 @@ def _one_after_another(
         documents.append(document)
         if document.get("state") == "stopped":
             tell(f"stopped at seed {seed}; `mim4dd resume` continues it, the later seeds were not begun")
+            break
+        if asked and each is not resolved[-1]:
+            tell(f"seed {seed} was done before it could be stopped; the later seeds were not begun")
+            code = asked
             break
     if as_json:
         write_json(over_seeds(documents))

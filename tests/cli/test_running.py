@@ -166,6 +166,26 @@ def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:
     assert document["accuracy"]["runs"] == 2
 
 
+def test_ctrl_c_at_the_very_end_of_a_run_still_ends_the_series(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The run is done before it can be stopped; the seeds after it are not begun all the same."""
+    begun: list[object] = []
+
+    def done(work: object) -> tuple[dict[str, Any], int, int]:
+        begun.append(work)
+        return {"state": "done", "seed": len(begun) - 1, "accuracy": None}, 0, 130 if len(begun) == 2 else 0
+
+    monkeypatch.setattr(running, "_headless", done)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "digits-ipc1", "--seeds", "0-3", "--json"]) == 130
+    out, err = capsys.readouterr()
+    assert [run["seed"] for run in json.loads(out)["runs"]] == [0, 1]
+    assert "seed 1 was done" in err
+    begun.clear()
+    assert main(["run", "digits-ipc1", "--seeds", "0-1", "--json"]) == 0, "nothing was left to be stopped"
+
+
 def test_ctrl_c_stops_with_a_checkpoint_and_resume_completes(place: Place) -> None:
     changes = settings(objective__iterations=100, evaluation__every=100)
     command = [*COMMAND, "run", "digits-ipc1", "--name", "cut", "--json", *changes]

@@ -81,17 +81,21 @@ def test_a_configuration_is_legal_exactly_where_its_images_are_there(
         )
     else:
         legal, data = True, config.data
-    assert legal == _there(digits, data, readout if weight else 0, each, init == "real" or draws > 0)
+    needs_pools = init == "real" or draws > 0
+    assert legal == _there(digits, data, readout, each, needs_pools=needs_pools, reads=weight > 0)
 
 
-def _there(digits: RawSet, data: Any, readout: int, each: int, needs_pools: bool) -> bool:
-    """Whether the real split succeeds, every class is read on, and every pool is large enough."""
+def _there(digits: RawSet, data: Any, readout: int, each: int, *, needs_pools: bool, reads: bool) -> bool:
+    """Whether the real split succeeds, every class is read on, and every pool is large enough.
+
+    The readout images are set apart with the term off too.
+    """
     try:
         chosen = split(digits, data, seed=0, readout=readout)
     except ConfigError:
         return False
     labels = digits.train.labels
-    if readout and len(set(labels[chosen.readout].tolist())) < digits.classes:
+    if reads and len(set(labels[chosen.readout].tolist())) < digits.classes:
         return False
     pool = chosen.train[~torch.isin(chosen.train, chosen.readout)]
     smallest = int(labels[pool].bincount(minlength=digits.classes).min())

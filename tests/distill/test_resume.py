@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -392,3 +393,43 @@ def test_kill_9(tmp_path: Path) -> None:
     assert RunHistory.of(JournalReader(place.folder / "journal.jsonl").poll()).series["objective"].iterations == list(
         range(1, 41)
     )
+
+
+@pytest.mark.parametrize("end", ["stopped", "raised"])
+def test_interrupted_at_any_tick_of_an_iteration(end: str, tmp_path: Path) -> None:
+    """Forward, backward, through the attached student, in the critic's warm-up: what a stop keeps was not begun."""
+    config = tiny(
+        objective__iterations=2,
+        information__synthetic_network="attached",
+        evaluation__every=0,
+        evaluation__random_draws=0,
+        evaluation__networks=1,
+    )
+    whole, ticks = Place(tmp_path / "whole"), [0]
+
+    def count(watch: Watch) -> None:
+        if watch.phase == "distill" and watch.ticks:
+            ticks[0] += 1
+
+    whole.start(config, Watch(act=count))
+    expected = outcome(whole)
+    assert ticks[0] >= 8
+    for at in range(1 if end == "stopped" else 2, ticks[0] + 1, 2):
+        place, left = Place(tmp_path / str(at)), [at]
+        shutil.copytree(whole.cache, place.cache)
+
+        def interrupt(watch: Watch, left: list[int] = left) -> None:
+            if watch.phase == "distill" and watch.ticks:
+                left[0] -= 1
+                if left[0] == 0:
+                    if end == "raised":
+                        raise Killed
+                    watch.request("stop")
+
+        if end == "raised":
+            with pytest.raises(Killed):
+                place.start(config, Watch(act=interrupt))
+        else:
+            assert place.start(config, Watch(act=interrupt))["state"] == "stopped"
+        place.resume()
+        assert outcome(place) == expected, f"tick {at}"

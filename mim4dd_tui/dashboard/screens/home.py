@@ -88,19 +88,15 @@ class HomeScreen(Screen[None]):
         self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
         presets = self.query_one("#presets", OptionList)
         presets.add_options([Option(self._preset_row(info), id=name) for name, info in self._presets.items()])
-        names = list(self._presets)
-        if self._wanted is not None and self._wanted not in self._presets:
-            self._choose(self._wanted)
-        elif names:
-            presets.highlighted = names.index(self._wanted) if self._wanted in names else self._default(names)
+        chosen = self._wanted or DEFAULT
+        if chosen in self._presets:
+            with self.prevent(OptionList.OptionHighlighted):
+                presets.highlighted = list(self._presets).index(chosen)
+        self._choose(chosen)
         presets.focus()
         self.refresh_runs()
         if self._start:
             self.call_after_refresh(self.action_start)
-
-    @staticmethod
-    def _default(names: list[str]) -> int:
-        return names.index(DEFAULT) if DEFAULT in names else 0
 
     def on_screen_resume(self) -> None:
         """Runs may have come or gone."""
@@ -171,7 +167,12 @@ class HomeScreen(Screen[None]):
         self._describe()
 
     def on_descendant_focus(self) -> None:
-        """Details follow the list in focus."""
+        """Details follow the list in focus; while settings are edited they have the room."""
+        form = self.query_one(SettingsForm)
+        editing = self.focused is not None and form in self.focused.ancestors
+        if editing != self.has_class("-editing"):
+            self.set_class(editing, "-editing")
+            form.show_chosen()
         self._describe()
 
     def _choose(self, preset: str) -> None:

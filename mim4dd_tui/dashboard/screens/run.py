@@ -138,8 +138,13 @@ class RunScreen(Screen[None]):
 
     # ---- hearing of the run
 
+    @property
+    def _gone(self) -> bool:
+        """Whether the widgets are being taken down: timers and messages may still come."""
+        return self.dashboard.closing or not self.children
+
     def _listen(self) -> None:
-        if self.dashboard.closing:
+        if self._gone:
             return
         if self.session.owned:
             alive = self.session.running  # before the queue: what a thread said last must still be heard
@@ -163,7 +168,7 @@ class RunScreen(Screen[None]):
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
         message.stop()
-        if not self.dashboard.closing:
+        if not self._gone:
             self._take(message.items, message.alive)
 
     def _take(self, items: list[Event | Record], alive: bool) -> None:
@@ -338,7 +343,7 @@ class RunScreen(Screen[None]):
     @on(PictureRead)
     def _picture_read(self, message: PictureRead) -> None:
         message.stop()
-        if message.snapshot is not self._shown or self.dashboard.closing:
+        if message.snapshot is not self._shown or self._gone:
             return
         pane = self.query_one(PicturesPane)
         if message.sheet is None:

@@ -165,7 +165,7 @@ class SettingsForm(Vertical):
             value = value[: value_width - 2] + "…"
         accent = self.app.theme_variables.get("accent", "yellow")
         row = Text("  " + name[: name_width - 1].ljust(name_width), no_wrap=True)
-        row.append(value.ljust(value_width), style=f"bold {_rich(accent)}" if edited else "")
+        row.append(value.ljust(value_width) if wide else value, style=f"bold {_rich(accent)}" if edited else "")
         if wide:
             row.append(brief(origin)[:9], style=_rich(accent) if edited else "dim")
         return row
@@ -181,6 +181,10 @@ class SettingsForm(Vertical):
             title.append("  changed only", style="dim")
         self.query_one("#settings-title", Static).update(title)
 
+    def show_chosen(self) -> None:
+        """Keep the chosen setting in sight when the list's height changes."""
+        self.call_after_refresh(self.query_one(FieldList).scroll_to_highlight)
+
     # ---- editor
 
     @on(OptionList.OptionHighlighted)
@@ -194,6 +198,7 @@ class SettingsForm(Vertical):
         box = self.query_one("#settings-value", Input)
         self.screen.set_focus(box)
         box.cursor_position = len(box.value)
+        self.show_chosen()
 
     def _edit(self, key: str | None) -> None:
         box = self.query_one("#settings-value", Input)
