@@ -414,7 +414,7 @@ def test_interrupted_at_any_tick_of_an_iteration(end: str, tmp_path: Path) -> No
     whole.start(config, Watch(act=count))
     expected = outcome(whole)
     assert ticks[0] >= 8
-    for at in range(1 if end == "stopped" else 2, ticks[0] + 1, 2):
+    for at in range(1 if end == "stopped" else 3, ticks[0] + 1, 4):
         place, left = Place(tmp_path / str(at)), [at]
         shutil.copytree(whole.cache, place.cache)
 
