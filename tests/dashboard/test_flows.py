@@ -27,7 +27,7 @@ from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 pytestmark = pytest.mark.usefixtures("_own_config")
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24), (100, 30), (160, 48)])
+@pytest.mark.parametrize("size", [(60, 20), (80, 24), pytest.param((100, 30), marks=pytest.mark.long), (160, 48)])
 async def test_from_preset_to_the_end(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     app = make_app(FakeEngine(iterations=60))
     async with app.run_test(size=size) as pilot:
@@ -241,6 +241,7 @@ async def test_quitting_during_a_run_asks(make_app: MakeApp, size: tuple[int, in
     assert app.session.result["state"] == "stopped"
 
 
+@pytest.mark.long
 async def test_letting_it_run_on_leaves_the_engine_at_work(make_app: MakeApp) -> None:
     app = make_app(FakeEngine(iterations=20, hold=True))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -267,6 +268,7 @@ async def test_ctrl_c_asks_first_and_stops_the_second_time(make_app: MakeApp) ->
     assert app.session.join(5)
 
 
+@pytest.mark.long
 async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp) -> None:
     app = make_app(FakeEngine(iterations=400, delay=0.01))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -407,6 +409,7 @@ async def test_autostart_starts_what_the_command_line_named(make_app: MakeApp) -
     assert folder.about().origins["seed"] == "--set"
 
 
+@pytest.mark.long
 async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp) -> None:
     app = make_app(FakeEngine(iterations=12), preset="digits-ipc1", overrides=("network.width=16",), autostart=True)
     async with app.run_test(size=(100, 30)) as pilot:
