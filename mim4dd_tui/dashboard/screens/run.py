@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
-import numpy as np
 import psutil
 from rich.text import Text
 from textual import on, work
@@ -34,6 +32,7 @@ from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.keys import bindings
 from mim4dd_tui.dashboard.session import Request, Session
+from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
@@ -51,8 +50,6 @@ PAINT_SECONDS = {False: 0.25, True: 0.6}
 """Least time between two paintings of the curves; the longer one over SSH."""
 FOLDER_SECONDS = 0.5
 """How often another process's journal is read."""
-LARGEST_PICTURES = 1 << 30
-"""Bytes of the largest snapshot file that is opened."""
 
 
 class RunScreen(Screen[None]):
@@ -455,21 +452,3 @@ class RunScreen(Screen[None]):
     def action_home(self) -> None:
         """Back to presets and runs."""
         self.dashboard.action_home()
-
-
-def read_sheet(folder: RunFolder, snapshot: Snapshot) -> Sheet:
-    """A snapshot's pixels from the run folder.
-
-    Raises:
-        ValueError: the file is no uint8 array [images, height, width, 1 or 3], or implausibly large.
-        OSError: it cannot be read.
-        DataError: its name leads out of the folder.
-    """
-    path: Path = folder.inside(snapshot.pixels)
-    if path.stat().st_size > LARGEST_PICTURES:
-        raise ValueError(f"{path.name} is too large for a picture")
-    images = np.load(path, allow_pickle=False)
-    if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
-        raise ValueError(f"{path.name} holds {images.dtype} {images.shape}, not uint8 images")
-    caption = f"iteration {snapshot.iteration} · {snapshot.contrast}"
-    return Sheet(images, caption, snapshot.classes, snapshot.images_per_class)
