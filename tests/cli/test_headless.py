@@ -120,6 +120,7 @@ def test_output_to_a_closed_terminal_kills_nothing() -> None:
         os.execve(sys.executable, [sys.executable, "-c", program, str(writer)], environment())
     os.close(writer)
     assert b"working" in os.read(terminal, 100)
+    time.sleep(0.7)  # the work may speak before the supervisor listens for signals
     os.close(terminal)
     with os.fdopen(reader) as report:
         assert report.read() == "done"
