@@ -155,11 +155,11 @@ def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:
         aside.write_bytes(data)
 
 
-def write_npy(path: Path, array: np.ndarray[Any, Any]) -> None:
+def write_npy(path: Path, array: np.ndarray[Any, Any], *, durable: bool = True) -> None:
     """Replaces ``path`` by an array in numpy's format, in one step."""
     import numpy
 
-    with replacing(path) as aside, aside.open("wb") as file:
+    with replacing(path, durable=durable) as aside, aside.open("wb") as file:
         numpy.save(file, array, allow_pickle=False)
 
 

@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -22,7 +21,7 @@ from engine.distill import Best, Loop, State
 from engine.evaluation import Score, evaluate
 from engine.events import Evaluation, Iteration, Notice, Progress, Snapshot
 from engine.export import write_grid
-from engine.files import replacing
+from engine.files import write_npy
 from engine.networks import ConvNet
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
@@ -154,8 +153,7 @@ class Judge:
     def _picture(self, state: State) -> None:
         pixels = self._set(state.pixels, state.step_size, state.iteration).preview()
         path = self.folder.snapshot_path(state.iteration)
-        with replacing(path, durable=False) as aside, aside.open("wb") as file:
-            np.save(file, pixels, allow_pickle=False)
+        write_npy(path, pixels, durable=False)
         self._pictured = state.iteration
         self.record(
             Snapshot(
