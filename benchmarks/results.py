@@ -10,7 +10,6 @@ preset has changed since is run again.
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import statistics
@@ -22,7 +21,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from engine.config.load import dump, resolve
+from engine.config.load import resolve
+from engine.config.schema import Config
 from engine.files import write_json
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -53,10 +53,9 @@ class Cell:
         own = [] if self.weight is None else [f"information.weight={self.weight:g}"]
         return [*own, "execution.threads=1"]  # so that cells can be measured side by side, one to a core
 
-    def key(self) -> str:
-        """Hash of the configuration, to notice a preset that changed."""
-        config = resolve(self.preset, self.overrides, seed=self.seed).config
-        return hashlib.sha256(dump(config.model_copy(update={"summary": ""})).encode()).hexdigest()[:16]
+    def config(self) -> dict[str, Any]:
+        """Its whole configuration."""
+        return resolve(self.preset, self.overrides, seed=self.seed).config.model_dump(exclude={"summary"})
 
     def read(self) -> dict[str, Any] | None:
         """The finished cell, if there is one of this very configuration."""
@@ -64,7 +63,23 @@ class Cell:
             document: dict[str, Any] = json.loads(self.path.read_text())
         except (OSError, ValueError):
             return None
-        return document if document.get("configuration") == self.key() else None
+        return document if same_run(document.get("config", {}), self.config()) else None
+
+
+def same_run(kept: dict[str, Any], now: dict[str, Any]) -> bool:
+    """Whether a cell's configuration is today's: a setting it does not know yet has to be at its default, which
+    leaves a run as it was before there was the setting."""
+    known = {name for name, value in kept.items() if not isinstance(value, dict)}
+    if any(kept[name] != now.get(name) for name in known):
+        return False
+    for section, values in now.items():
+        if not isinstance(values, dict):
+            continue
+        defaults = Config.model_fields[section].default.model_dump()
+        old = kept.get(section, {})
+        if not set(old) <= set(values) or any(value != old.get(key, defaults[key]) for key, value in values.items()):
+            return False
+    return set(kept) <= set(now)
 
 
 PRESETS = ("digits-ipc1", "mnist-ipc1-small", "cifar10-ipc1-small")
@@ -96,7 +111,7 @@ def run(cell: Cell, data_dir: Path | None) -> None:
             "preset": cell.preset,
             "set": cell.overrides,
             "seed": cell.seed,
-            "configuration": cell.key(),
+            "config": cell.config(),
             "seconds": round(time.perf_counter() - began, 1),
             "fingerprint": result["fingerprint"],
             "execution": execution,

@@ -221,6 +221,13 @@ class Evaluation(Section):
     )
     live_networks: int = Field(2, ge=1, le=100, description="Networks of a live evaluation.")
     every: Count = Field(100, description="Live evaluation every this many iterations; 0 never.")
+    share: float = Field(
+        0.25,
+        gt=0,
+        le=1,
+        description="Largest share of the run's counted arithmetic that live evaluations may take: where every would "
+        "exceed it, they are made less often.",
+    )
     random_draws: int = Field(
         3, ge=0, le=50, description="Draws of random real images for the baseline; 0 leaves it out."
     )
@@ -242,6 +249,19 @@ class Execution(Section):
     checkpoint_every: PositiveInt = Field(100, description="Checkpoint at least every this many iterations.")
     checkpoint_seconds: float = Field(300.0, gt=0, le=1e9, description="... and at least this often, in seconds.")
     snapshot_every: PositiveInt = Field(25, description="Picture of the synthetic set every this many iterations.")
+    on_hangup: Literal["continue", "stop"] = Field(
+        "continue", description="When the terminal goes away: let the run go on, or stop it with a checkpoint."
+    )
+    recoveries: int = Field(
+        3,
+        ge=0,
+        le=100,
+        description="How often a run whose numbers are no longer finite may go back to its last good checkpoint "
+        "with smaller rates, before it ends as failed.",
+    )
+    recovery_factor: float = Field(
+        0.5, gt=0, lt=1, description="What the pixel rate and the step size's rate are multiplied by at each recovery."
+    )
 
 
 class Config(Section):
