@@ -10,7 +10,7 @@ PYTHON ?= $(shell for p in python3 python3.13 python3.12 python3.14 python3.11 p
 	"$$p" -c 'import sys; sys.exit(sys.version_info < (3, 11))' >/dev/null 2>&1 && echo "$$p" && break; done)
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test test-all lint mutants clean
+.PHONY: help install demo bench test test-all lint mutants clean
 
 help:  ## list the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-10s %s\n", $$1, $$2}' $(firstword $(MAKEFILE_LIST))
@@ -32,6 +32,9 @@ install: $(STAMP)  ## make the environment and install mim4dd into it
 
 demo: $(STAMP)  ## the dashboard on the built-in digits, with the run going (without a terminal: plain lines)
 	@$(BIN)/mim4dd run digits-ipc1
+
+bench: $(STAMP)  ## the engine's speed beside a plain reference's (ARGS=--quick, --json, --device cuda)
+	@$(BIN)/python -m benchmarks $(ARGS)
 
 test: $(STAMP)  ## the fast tests
 	@$(BIN)/python -m pytest $(ARGS)

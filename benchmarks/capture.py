@@ -1,26 +1,60 @@
 """Pictures of the dashboard for the documentation, made by the dashboard itself.
 
-    python -m benchmarks.capture RUN_FOLDER [--size 110x34]
+    python -m benchmarks.capture RUN_FOLDER [--size 110x34] [--only NAME]
 
-Opens the home screen and a run's screen without a terminal and writes ``docs/home.svg`` and ``docs/run.svg``.
+Opens every screen without a terminal, on the runs that lie beside RUN_FOLDER, and writes ``docs/dashboard/*.svg``
+(and ``docs/home.svg`` and ``docs/run.svg`` for the README). Nothing is run and no run is changed.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import re
+import tempfile
+from dataclasses import dataclass
 from pathlib import Path
 
-from mim4dd_tui.dashboard.app import DashboardApp
+from textual.pilot import Pilot
+
+from engine.config.load import resolve
+from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.terminal import Abilities, Colours
 
 DOCS = Path(__file__).resolve().parent.parent / "docs"
 FONTS = re.compile(r"@font-face \{.*?\}\s*", re.DOTALL)
+USUAL = (80, 24)
 
 
-async def picture(path: Path, run: Path, size: tuple[int, int], *, home: bool) -> None:
-    """Write one screen as SVG; what fonts there are is left to whoever shows it."""
+@dataclass(frozen=True)
+class Shot:
+    """A screen: its file's stem, the keys that lead there, whether the run is opened first, or a queue made."""
+
+    name: str
+    keys: tuple[str, ...] = ()
+    opened: bool = False
+    queue: bool = False
+
+
+SHOTS = (
+    Shot("home"),
+    Shot("settings", ("e", "slash", *"network", "enter", "down", "down", "down", "right")),
+    Shot("runs", ("b", "j", "space", "space", "space")),
+    Shot("compare", ("b", "f", "f", "f", "j", "j", "space", "space", "c")),
+    Shot("queue", ("n", "Q"), queue=True),
+    Shot("run", ("1",), opened=True),
+    Shot("curves", ("2", "tab", "h", "H", "w"), opened=True),
+    Shot("pictures", ("3", "right", "o"), opened=True),
+    Shot("log", ("4",), opened=True),
+    Shot("help", ("question_mark",), opened=True),
+    Shot("palette", ("colon",), opened=True),
+)
+
+
+async def picture(shot: Shot, run: Path, size: tuple[int, int]) -> str:
+    """One screen as SVG; what fonts there are is left to whoever shows it."""
     abilities = Abilities(
         term="xterm-256color",
         colours=Colours.TRUE,
@@ -30,22 +64,46 @@ async def picture(path: Path, run: Path, size: tuple[int, int], *, home: bool) -
         remote=False,
         refusal="",
     )
-    app = DashboardApp(runs_dir=run.parent, abilities=abilities, attach=None if home else run)
+    app = DashboardApp(runs_dir=run.parent, abilities=abilities, attach=run if shot.opened else None)
     async with app.run_test(size=size) as pilot:
-        for _ in range(12):  # journal read, pictures loaded, plots drawn
-            await pilot.pause(0.25)
-        path.write_text(FONTS.sub("", app.export_screenshot(title="mim4dd")))
+        await _settle(pilot)
+        for key in shot.keys:
+            await pilot.press(key)
+            await pilot.pause(0.1)
+            if key == "b":
+                await _settle(pilot)
+        await _settle(pilot)
+        return FONTS.sub("", app.export_screenshot(title="mim4dd"))
+
+
+async def _settle(pilot: Pilot[Leave]) -> None:
+    for _ in range(8):  # journal read, pictures loaded, plots drawn
+        await pilot.pause(0.25)
 
 
 def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("run", type=Path)
-    parser.add_argument("--size", default="110x34")
+    parser.add_argument("--size", default="110x34", help="of the README's two pictures")
+    parser.add_argument("--only", help="one screen by its name")
     options = parser.parse_args()
     columns, rows = (int(part) for part in options.size.split("x"))
-    asyncio.run(picture(DOCS / "home.svg", options.run, (columns, rows), home=True))
-    asyncio.run(picture(DOCS / "run.svg", options.run, (columns, rows), home=False))
+    run = options.run.absolute()
+    (DOCS / "dashboard").mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory() as state:
+        os.environ["XDG_STATE_HOME"] = state  # looks like the first time, and remembers nothing of this
+        for shot in SHOTS:
+            if options.only in (None, shot.name):
+                path = DOCS / "dashboard" / f"{shot.name}.svg"
+                shown = run
+                if shot.queue:
+                    shown = Path(state) / "runs" / "none"
+                    RunQueue(shown.parent).add(resolve("digits-ipc1").config, [0, 1, 2], preset="digits-ipc1")
+                path.write_text(asyncio.run(picture(shot, shown, USUAL)))
+                if shot.name in ("home", "run"):
+                    (DOCS / f"{shot.name}.svg").write_text(asyncio.run(picture(shot, run, (columns, rows))))
+                print(path.relative_to(DOCS.parent))
     return 0
 
 

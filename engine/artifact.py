@@ -25,9 +25,11 @@ from engine.data import whitening
 from engine.data.prepare import Transform
 from engine.errors import DataError
 from engine.files import default_cache_dir
+from engine.formation import decode, decode_labels
 
 FORMAT = "mim4dd distilled set"
-VERSION = 1
+VERSION = 2
+"""Newest version that is read. Sets whose images are stored as they are, are written as version 1."""
 PREFIX = "transform."
 
 
@@ -36,9 +38,10 @@ class DistilledSet:
     """A synthetic set and what it was made for. Tensors lie on the CPU.
 
     Args:
-        pixels: float32 [n, c, h, w] in network space: what a network is trained on.
+        pixels: float32 [n, c, h, w] in network space, as stored: what a network is trained on after :meth:`decoded`.
         labels: int64 [n], or float32 [n, classes] of soft labels.
         step_size: learned step size of the student; None where there is none.
+        formation: side of the grid of smaller images that each stored image holds; 1: each is one image.
         transform: from 8-bit pixels to network space and back; use it on the images you test on.
         classes: number of classes.
         class_names: one name a class.
@@ -59,6 +62,7 @@ class DistilledSet:
     network: dict[str, Any] = field(default_factory=dict)
     protocol: str = ""
     provenance: dict[str, Any] = field(default_factory=dict)
+    formation: int = 1
 
     def __post_init__(self) -> None:
         _check(self)
@@ -71,30 +75,35 @@ class DistilledSet:
         """Labels int64 [n]; of soft ones, the most likely class."""
         return self.labels if self.labels.ndim == 1 else self.labels.argmax(1)
 
+    def decoded(self) -> tuple[Tensor, Tensor]:
+        """What networks are trained on: images [n * formation^2, c, h, w] in network space, and their labels."""
+        return decode(self.pixels, self.formation), decode_labels(self.labels, self.formation)
+
     def images(self) -> Tensor:
-        """Pictures: float32 [n, c, h, w] in 0..1, un-whitened and de-normalised, clipped."""
-        return self.transform.inverse(self.pixels).clamp(0, 1)
+        """Decoded pictures: float32 [n * formation^2, c, h, w] in 0..1, un-whitened and de-normalised, clipped."""
+        return self.transform.inverse(self.decoded()[0]).clamp(0, 1)
 
     def preview(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
-        """Pictures as uint8 [n, h, w, c], in the set's order."""
-        scaled = (self.images() * 255).round().to(torch.uint8)
-        return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).numpy())
+        """Pictures of the images as stored, uint8 [n, h, w, c], in the set's order."""
+        return as_bytes(self.transform.inverse(self.pixels).clamp(0, 1))
 
     def dataset(self) -> TensorDataset:
-        """A ``torch.utils.data.Dataset`` of (network-space image float32 [c, h, w], label)."""
-        return TensorDataset(self.pixels, self.labels)
+        """A ``torch.utils.data.Dataset`` of (decoded network-space image float32 [c, h, w], label)."""
+        return TensorDataset(*self.decoded())
 
     def fingerprint(self) -> str:
         """SHA-256 (hex) of the content.
 
         Over the pixels as stored (float32, little-endian, C order), then the labels (int64, or float32 of
-        soft ones), then the step size (float64) where there is one.
+        soft ones), then the step size (float64) where there is one, then the formation (int64) where it is above 1.
         """
         soft = self.labels.ndim == 2
         digest = hashlib.sha256(self.pixels.contiguous().numpy().astype("<f4").tobytes())
         digest.update(self.labels.contiguous().numpy().astype("<f4" if soft else "<i8").tobytes())
         if self.step_size is not None:
             digest.update(np.array(self.step_size, dtype="<f8").tobytes())
+        if self.formation > 1:
+            digest.update(np.array(self.formation, dtype="<i8").tobytes())
         return digest.hexdigest()
 
     def save(self, path: Path, *, embed: bool = False, cache_dir: Path | None = None) -> None:
@@ -129,7 +138,8 @@ class DistilledSet:
         }
         return {
             "format": FORMAT,
-            "version": VERSION,
+            "version": 1 if self.formation == 1 else 2,
+            "formation": self.formation,
             "fingerprint": self.fingerprint(),
             "transform": transform,
             "classes": self.classes,
@@ -158,6 +168,12 @@ class DistilledSet:
             raise DataError(f"{path}: its header is incomplete or wrong ({error!r})") from None
 
 
+def as_bytes(pictures: Tensor) -> np.ndarray[Any, np.dtype[np.uint8]]:
+    """Pictures [n, c, h, w] in 0..1 as uint8 [n, h, w, c]."""
+    scaled = (pictures * 255).round().to(torch.uint8)
+    return np.ascontiguousarray(scaled.permute(0, 2, 3, 1).numpy())
+
+
 def load_artifact(path: Path | str, *, cache_dir: Path | None = None) -> DistilledSet:
     """The distilled set in a file: see :meth:`DistilledSet.load`."""
     return DistilledSet.load(Path(path), cache_dir=cache_dir)
@@ -183,6 +199,7 @@ def _restored(path: Path, tensors: dict[str, Tensor], document: dict[str, Any], 
             network=dict(document["network"]),
             protocol=str(document["protocol"]),
             provenance=dict(document["provenance"]),
+            formation=document.get("formation", 1),
         )
     except DataError as error:
         raise DataError(str(error) if str(path) in str(error) else f"{path}: {error}") from None
@@ -220,6 +237,8 @@ def _check(item: DistilledSet) -> None:
     shape, expected = list(pixels.shape[1:]), list(item.transform.shape)
     if shape != expected:
         raise DataError(f"pixels of shape {shape} do not fit the transform's {expected}")
+    if not isinstance(item.formation, int) or item.formation < 1 or shape[1] % item.formation:
+        raise DataError(f"formation must be a number that divides the side {shape[1]}, not {item.formation!r}")
     if not isinstance(item.classes, int) or item.classes < 1:
         raise DataError(f"classes must be a positive number, not {item.classes!r}")
     if len(item.class_names) != item.classes or not all(isinstance(n, str) for n in item.class_names):
@@ -287,13 +306,11 @@ def import_mtt(
 
 
 def _tensor(path: Path) -> Tensor:
-    import pickle
-
     try:
         value = torch.load(path, map_location="cpu", weights_only=True)
     except FileNotFoundError:
         raise DataError(f"{path}: there is no such file") from None
-    except (pickle.UnpicklingError, RuntimeError, EOFError, OSError, ValueError, KeyError) as error:
+    except Exception as error:  # torch answers garbage with errors of many kinds, IndexError and TypeError among them
         reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
         raise DataError(f"{path}: not a file of bare tensors: {reason}") from None
     if not isinstance(value, Tensor):

@@ -14,7 +14,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, Protocol
 
 import torch
@@ -22,11 +22,13 @@ from torch import Tensor
 
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
-from engine.errors import DataError, RunFailed
+from engine.errors import DataError
 from engine.events import Iteration
+from engine.formation import compose, decode, decode_labels, pull_back
 from engine.gradient import SyntheticGradient
 from engine.information.term import InformationTerm, Sides
 from engine.objectives.base import Episode, Objective, SyntheticSet
+from engine.recovery import Diverged, Vigil, require_pixels
 from engine.seeds import generator
 
 LIMIT = 50.0
@@ -43,6 +45,8 @@ class State:
         step_size: the student's step size, kept in double precision; ``step_momentum`` likewise.
         best: the iterate chosen so far.
         evaluated: iteration of the last live evaluation, -1 before the first.
+        recoveries: how often the run went back to a checkpoint because its numbers lost their meaning.
+        vigil: what the next iteration's objective is compared with.
     """
 
     iteration: int
@@ -52,6 +56,8 @@ class State:
     step_momentum: float
     best: Best | None = None
     evaluated: int = -1
+    recoveries: int = 0
+    vigil: Vigil = field(default_factory=Vigil)
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of a checkpoint."""
@@ -71,6 +77,8 @@ class State:
             "step_momentum": self.step_momentum,
             "evaluated": self.evaluated,
             "best": best,
+            "recoveries": self.recoveries,
+            "vigil": self.vigil.document(),
         }
 
     @classmethod
@@ -90,8 +98,10 @@ class State:
                 step_momentum=document["step_momentum"],
                 best=None if best is None else Best(pixels=tensors["best.pixels"].to(device), **best),
                 evaluated=document["evaluated"],
+                recoveries=document.get("recoveries", 0),
+                vigil=Vigil.restore(document.get("vigil")),
             )
-        except (KeyError, TypeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"the checkpoint lacks {error}: it was written by another version") from None
 
 
@@ -116,6 +126,10 @@ class Hooks(Protocol):
         """After every iteration."""
         ...
 
+    def recover(self, state: State, fault: Diverged) -> None:
+        """After an iteration that failed: set ``state`` (and the term) back to a good one, or raise RunFailed."""
+        ...
+
 
 def initial_pixels(config: Config, real: RealSet) -> tuple[Tensor, Tensor]:
     """The starting set: pixels [n, c, h, w] and labels int64 [n], ordered by class.
@@ -129,20 +143,28 @@ def initial_pixels(config: Config, real: RealSet) -> tuple[Tensor, Tensor]:
     if config.synthetic.init == "noise":
         pixels = torch.randn(len(labels), *real.shape, generator=draws)
         return pixels.to(real.train_images.device), labels.to(real.train_images.device)
+    taken = each * config.synthetic.formation**2
     parts = []
     for label, indices in enumerate(real.class_indices):
-        if len(indices) < each:
+        if len(indices) < taken:
             raise DataError(
-                f"class {label} has {len(indices)} training images, but synthetic.images_per_class is {each}: "
-                "lower it, raise data.train_limit, or start from noise (synthetic.init)"
+                f"class {label} has {len(indices)} training images, but synthetic.images_per_class and formation start "
+                f"from {taken}: lower one, raise data.train_limit, or start from noise (synthetic.init)"
             )
-        parts.append(indices[torch.randperm(len(indices), generator=draws)[:each].to(indices.device)])
-    return real.train_images[torch.cat(parts)].clone(), labels.to(real.train_images.device)
+        parts.append(indices[torch.randperm(len(indices), generator=draws)[:taken].to(indices.device)])
+    images = compose(real.train_images[torch.cat(parts)].clone(), config.synthetic.formation)
+    return images, labels.to(real.train_images.device)
 
 
 def initial_state(config: Config, pixels: Tensor) -> State:
     """The state before the first iteration."""
     return State(0, pixels, torch.zeros_like(pixels), config.objective.step_size, 0.0)
+
+
+def clipped(gradient: Tensor, most: float) -> Tensor:
+    """The gradient, shortened to the norm ``most`` where it is longer; 0 leaves it as it is."""
+    norm = float(gradient.norm()) if most else 0.0
+    return gradient * (most / norm) if norm > most else gradient
 
 
 def updated_step_size(step_size: float, momentum: float, rate: float) -> float:
@@ -152,15 +174,20 @@ def updated_step_size(step_size: float, momentum: float, rate: float) -> float:
     published rates keep their meaning.
 
     Raises:
-        RunFailed: the change is too large to mean anything.
+        Diverged: the change is too large to mean anything.
     """
     change = -rate * momentum / step_size
     if not math.isfinite(change) or abs(change) > LIMIT:
-        raise RunFailed(
+        raise Diverged(
             f"the student's step size diverges (from {step_size:.3g} by a factor of exp({change:.3g})): "
             "lower objective.step_size_rate"
         )
     return step_size * math.exp(change)
+
+
+def root_mean_square(pixels: Tensor) -> float:
+    """Of all values; not finite where one of them is not."""
+    return float(pixels.square().mean().sqrt())
 
 
 @dataclass
@@ -169,6 +196,7 @@ class Loop:
 
     Args:
         memory: MiB in use, asked after every iteration.
+        start: root mean square of the starting set's pixels; 0 compares later ones with nothing.
     """
 
     config: Config
@@ -178,26 +206,42 @@ class Loop:
     classes: int
     hooks: Hooks
     memory: Callable[[], float | None]
+    start: float = 0.0
 
     def run(self, state: State) -> State:
-        """Iterate to the end. ``state`` is changed in place, and only between iterations."""
+        """Iterate to the end. ``state`` is changed in place, and only between iterations.
+
+        Raises:
+            RunFailed: numbers lost their meaning, and the hooks found no way back.
+        """
         while True:
             self.hooks.before(state)
             if state.iteration >= self.config.objective.iterations:
                 return state
-            event = self.iterate(state)
-            self.hooks.metrics(event)
+            try:
+                event = self.iterate(state)
+            except Diverged as fault:
+                self.hooks.recover(state, fault)
+            else:
+                self.hooks.metrics(event)
+
+    def decoded(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+        """The images that stored ones stand for, which networks are trained on, and their labels."""
+        factor = self.config.synthetic.formation
+        return decode(pixels, factor), decode_labels(self.labels, factor)
 
     def iterate(self, state: State) -> Iteration:
         """One iteration: both gradients, then the update.
 
         Raises:
-            RunFailed: a loss or gradient is not finite; the synthetic set is left as it was.
+            Diverged: a loss or gradient is not finite, or they run away; the synthetic set is left as it was.
         """
         began = time.perf_counter()
         step_size = torch.tensor(state.step_size, dtype=torch.float32, device=state.pixels.device)
-        episode = self.objective.episode(SyntheticSet(state.pixels, self.labels, step_size), state.iteration)
+        images, labels = self.decoded(state.pixels)
+        episode = self.objective.episode(SyntheticSet(images, labels, step_size), state.iteration)
         gradient = episode.gradient()
+        gradient = replace(gradient, pixels=pull_back(gradient.pixels, self.config.synthetic.formation))
         event = Iteration(
             iteration=state.iteration + 1,
             objective=float(episode.loss),
@@ -213,7 +257,7 @@ class Loop:
         self._require_finite(event)
         if self.term is not None:
             gradient, event = self._with_information(state, episode, gradient, event)
-        self._update(state, gradient)
+        self._update(state, gradient, state.vigil.after(event.objective, event.iteration))
         return replace(event, step_size=state.step_size, seconds=time.perf_counter() - began, memory=self.memory())
 
     def _with_information(
@@ -223,16 +267,18 @@ class Loop:
         assert self.term is not None
         settings = self.config.information
         sides = self.term.sides(episode.networks, episode.student, state.iteration)
+        images, _ = self.decoded(state.pixels)
         if state.iteration == 0:
-            self.term.warm_up(state.pixels, sides)
-        asked = self.term.gradient(state.pixels, sides, state.iteration)
+            self.term.warm_up(images, sides)
+        asked = self.term.gradient(images, sides, state.iteration)
         pixels, by_step = asked.pixels, None
         if asked.student is not None:
             pulled = episode.pull_back(asked.student)
             pixels, by_step = pixels + pulled.pixels, pulled.step_size
+        pixels = pull_back(pixels, self.config.synthetic.formation)
         norm = float(pixels.norm())
         if not (math.isfinite(norm) and math.isfinite(float(asked.loss))):
-            raise RunFailed(
+            raise Diverged(
                 f"the contrastive loss is not finite at iteration {event.iteration}: "
                 "raise information.temperature or lower information.critic_rate"
             )
@@ -259,31 +305,30 @@ class Loop:
         every = self.config.information.readout_every
         if state.iteration % every and state.iteration + 1 < self.config.objective.iterations:
             return None
-        return self.term.bounds(state.pixels, sides, state.iteration)
+        return self.term.bounds(self.decoded(state.pixels)[0], sides, state.iteration)
 
     def _require_finite(self, event: Iteration) -> None:
         if not (math.isfinite(event.objective) and math.isfinite(event.gradient_norm)):
-            raise RunFailed(
+            raise Diverged(
                 f"the objective is not finite at iteration {event.iteration} (loss {event.objective}, gradient norm "
                 f"{event.gradient_norm}): lower objective.pixel_rate, objective.step_size or objective.step_size_rate; "
                 "the last checkpoint is intact"
             )
 
-    def _update(self, state: State, gradient: SyntheticGradient) -> None:
+    def _update(self, state: State, gradient: SyntheticGradient, vigil: Vigil) -> None:
         """SGD with momentum on the pixels (torch's form), and on the logarithm of the step size."""
         settings = self.config.objective
+        # 1 exactly until a run has gone back: then the same rates in smaller measure.
+        rates = self.config.execution.recovery_factor**state.recoveries
         step_size, step_momentum = state.step_size, state.step_momentum
         if gradient.step_size is not None and settings.step_size_rate > 0:
             step_momentum = settings.step_size_momentum * step_momentum + float(gradient.step_size)
-            step_size = updated_step_size(step_size, step_momentum, settings.step_size_rate)
-        momentum = settings.pixel_momentum * state.momentum + gradient.pixels
-        pixels = state.pixels - settings.pixel_rate * momentum
-        if not bool(torch.isfinite(pixels).all()):
-            raise RunFailed(
-                f"the pixels are not finite after iteration {state.iteration + 1}: lower objective.pixel_rate or "
-                "information.weight; the last checkpoint is intact"
-            )
+            step_size = updated_step_size(step_size, step_momentum, rates * settings.step_size_rate)
+        momentum = settings.pixel_momentum * state.momentum + clipped(gradient.pixels, settings.pixel_clip)
+        pixels = state.pixels - rates * settings.pixel_rate * momentum
+        require_pixels(root_mean_square(pixels), self.start, state.iteration + 1)
         # Assigned together, and never in place: a checkpoint or a picture may still hold the old tensors.
         state.momentum, state.pixels = momentum, pixels
         state.step_size, state.step_momentum = step_size, step_momentum
+        state.vigil = vigil
         state.iteration += 1

@@ -153,6 +153,23 @@ class CheckpointWritten(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Recovered(Event):
+    """Numbers lost their meaning, and the run went back to a good checkpoint, to go on with smaller rates.
+
+    Iterations, evaluations, pictures and checkpoints beyond ``iteration`` that were written before this event are
+    superseded by what follows.
+    """
+
+    kind: ClassVar[str] = "recovered"
+    iteration: int  # went back to: iterations that still hold
+    failed: int  # the iteration whose numbers had no meaning
+    recoveries: int  # so far, this one included
+    most: int  # execution.recoveries
+    rates: float  # what the pixel rate and the step size's rate are multiplied by from here on
+    reason: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged(Event):
     """The run's state: queued, running, paused, stopped, failed or done."""
 
@@ -194,11 +211,21 @@ KINDS: Mapping[str, type[Event]] = {
         Evaluation,
         Snapshot,
         CheckpointWritten,
+        Recovered,
         StateChanged,
         Notice,
         RunEnded,
     )
 }
+
+
+def superseded(event: Event, iteration: int) -> bool:
+    """Whether an event is of the loop beyond ``iteration``, so that going back to there takes it back.
+
+    What was said on the way (notices, phases, experts, baselines) stays true.
+    """
+    of_the_loop = isinstance(event, (Iteration, Evaluation, Snapshot, CheckpointWritten))
+    return of_the_loop and getattr(event, "iteration", 0) > iteration
 
 
 def _plain(value: Any) -> Any:

@@ -10,28 +10,38 @@ import dataclasses
 import os
 import platform
 import shutil
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, Literal
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
-from engine import gradient
-from engine.config.schema import CLASSES, Config
+from engine import compilation, gradient
+from engine.config.consistency import TRAIN_STUDENTS
+from engine.config.datasets import CLASSES, TRAIN_IMAGES
+from engine.config.schema import Config
 from engine.errors import ConfigError
+from engine.evaluation.protocols import PROTOCOLS
 from engine.gradient import Kernels
 from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
+from engine.stacked import gradient_function
 
-COMPILE_PAYS = 5e13
-"""Student FLOPs of a whole run above which compiling pays on a CPU: it takes a minute on two cores, and saves
-about a third of a time that is a minute for each 2e12 (measured eager on two AVX-512 cores)."""
+COMPILE_PAYS = 1.5e13
+"""Student FLOPs of a whole run above which compiling pays on a CPU: the first time it takes half a minute on two
+cores, and it saves two fifths of a time that is a minute for each 5e12 (``python -m benchmarks``)."""
 
+TRAINING_PAYS = 1e13
+"""The same for training experts, and for the networks that judge a set."""
 
 THREADS_PAY = 2e6
 """FLOPs of an image's forward pass below which more threads only wait for each other. Of an image, not of a step:
 threads change the bits of experts, which are to be shared by runs of any number of images per class."""
+
+
+Part = Literal["students", "experts", "evaluation"]
+"""What is compiled, each apart from the others."""
 
 
 @dataclass(frozen=True)
@@ -45,6 +55,8 @@ class Resolved:
     torch: str
     processor: str
     why_eager: str = ""
+    compile_experts: bool = False
+    compile_evaluation: bool = False
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for the journal and the expert cache's key."""
@@ -55,9 +67,11 @@ class Resolved:
         """What :meth:`to_dict` gave."""
         return cls(**{f.name: values[f.name] for f in dataclasses.fields(cls) if f.name in values})
 
-    def numerics(self) -> dict[str, Any]:
-        """The part that can change the bits of an expert: it belongs to the expert cache's key."""
-        return {"device": self.device.partition(":")[0], "precision": self.precision, "threads": self.threads}
+    def numerics(self, of: Part) -> dict[str, Any]:
+        """The part that can change the bits of an expert or of a judging network: it belongs to their caches' keys."""
+        decided = {"device": self.device.partition(":")[0], "precision": self.precision, "threads": self.threads}
+        compiles = self.compile_experts if of == "experts" else self.compile_evaluation
+        return decided | ({"compile": True} if compiles else {})
 
 
 def resolve(config: Config) -> Resolved:
@@ -67,15 +81,19 @@ def resolve(config: Config) -> Resolved:
         ConfigError: the device asked for does not exist here.
     """
     device = _device(config.execution.device)
-    compiles, why = _compile(config, device)
+    why = _uncompilable(config, device)
+    short = "" if why or config.execution.compile == "on" else _too_short(config)
+    experts, evaluation = _training_pays(config)
     return Resolved(
         device=device,
         precision=config.execution.precision,
-        compile=compiles,
+        compile=not why and not short and config.objective.name in TRAIN_STUDENTS,
         threads=config.execution.threads or _threads(config),
         torch=torch.__version__,
         processor=_processor(device),
-        why_eager=why,
+        why_eager=why or short,
+        compile_experts=not why and experts,
+        compile_evaluation=not why and evaluation,
     )
 
 
@@ -139,6 +157,7 @@ def settle(resolved: Resolved) -> None:
     default on NVIDIA cards is TF32 with ten bits of mantissa. Mixed precision takes it."""
     torch.set_num_threads(resolved.threads)
     torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
+    torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
 
 
 def emptiest_gpu() -> int:
@@ -147,14 +166,20 @@ def emptiest_gpu() -> int:
     return max(range(len(free)), key=free.__getitem__)
 
 
-def eager(resolved: Resolved, why: str) -> Resolved:
-    """The same without compilation."""
-    return dataclasses.replace(resolved, compile=False, why_eager=why)
+def eager(resolved: Resolved, what: Part, why: str) -> Resolved:
+    """The same with one part uncompiled."""
+    name = "compile" if what == "students" else f"compile_{what}"
+    return Resolved.from_dict(resolved.to_dict() | {name: False, "why_eager": why})
+
+
+def decoded_images(config: Config) -> int:
+    """Images that networks are trained on."""
+    return config.synthetic.images_per_class * CLASSES[config.data.name] * config.synthetic.formation**2
 
 
 def student_flops(config: Config) -> float:
     """FLOPs of all student steps and their adjoints: 12 forward passes a step."""
-    images = config.objective.batch_size or config.synthetic.images_per_class * CLASSES[config.data.name]
+    images = config.objective.batch_size or decoded_images(config)
     return 12 * forward_flops(config) * images * config.objective.student_steps * config.objective.iterations
 
 
@@ -179,34 +204,47 @@ def _threads(config: Config) -> int:
     return 1 if forward_flops(config) < THREADS_PAY else _cores()
 
 
-def _compile(config: Config, device: str) -> tuple[bool, str]:
-    wanted = config.execution.compile
-    if wanted == "off":
-        return False, "execution.compile is off"
+def _uncompilable(config: Config, device: str) -> str:
+    """Why nothing is compiled here; empty where it can be."""
+    if config.execution.compile == "off":
+        return "execution.compile is off"
     if device == "mps":
-        return False, "compilation is not offered on mps"
+        return "compilation is not offered on mps"
     if device == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++")):
-        return False, "no C++ compiler was found (g++ or clang++)"
-    if wanted == "auto" and student_flops(config) < COMPILE_PAYS:
-        return False, "the run is too short for compilation to pay"
-    return True, ""
+        return "no C++ compiler was found (g++ or clang++)"
+    return ""
+
+
+def _too_short(config: Config) -> str:
+    """Why the student's steps are not worth compiling; empty where they are."""
+    if config.objective.name not in TRAIN_STUDENTS:
+        return f"objective {config.objective.name} takes no student steps"
+    return "the run is too short for compilation to pay" if student_flops(config) < COMPILE_PAYS else ""
+
+
+def _training_pays(config: Config) -> tuple[bool, bool]:
+    """Whether compiling pays for the experts, and for the networks that judge a set (decided by sizes alone: experts
+    are shared by runs of any number of images, so nothing of the run but their own settings may decide)."""
+    images = config.data.train_limit or sum(TRAIN_IMAGES[config.data.name])
+    experts = 3 * forward_flops(config) * images * config.experts.epochs * config.experts.count
+    settings, each = config.evaluation, decoded_images(config)
+    final = 2 * settings.networks * PROTOCOLS[settings.protocol].epochs
+    live = config.objective.iterations // settings.every if settings.every else 0
+    epochs = final + live * settings.live_networks * PROTOCOLS[settings.live_protocol].epochs
+    return experts >= TRAINING_PAYS, 3 * forward_flops(config) * each * epochs >= TRAINING_PAYS
 
 
 def kernels(net: ConvNet, resolved: Resolved) -> Kernels:
     """``step`` and ``adjoint`` of a network as resolved. Compilation itself happens at the first call."""
-    function = forward(net, resolved)
-    if not resolved.compile:
-        return gradient.eager(function)
-    step, adjoint = _functional(function)
-    options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
-    if resolved.device.startswith("cuda"):
-        options["mode"] = "reduce-overhead"  # CUDA graphs; results are cloned, for the next replay overwrites them
-        step, adjoint = torch.compile(step, **options), torch.compile(adjoint, **options)
-        return Kernels(
-            step=lambda *arguments: step(*arguments).clone(),
-            adjoint=lambda *arguments: tuple(t.clone() for t in adjoint(*arguments)),
-        )
-    return Kernels(torch.compile(step, **options), torch.compile(adjoint, **options))
+    derivatives = Derivatives(net, compilation.operand_type(resolved.precision))
+    if resolved.compile:
+        return compilation.kernels(derivatives, resolved.device)
+    one = gradient_function(net, {"precision": resolved.precision})
+
+    def step(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
+        return parameters - step_size * one(parameters[None], images[None], labels[None])[2][0]
+
+    return Kernels(step, partial(compilation.adjoint, derivatives))
 
 
 def forward(net: ConvNet, resolved: Resolved) -> gradient.NetworkFunction:
@@ -220,27 +258,3 @@ def forward(net: ConvNet, resolved: Resolved) -> gradient.NetworkFunction:
             return net(parameters, images).float()
 
     return mixed
-
-
-def _functional(net: gradient.NetworkFunction) -> tuple[Callable[..., Any], Callable[..., Any]]:
-    """The kernels of :mod:`engine.gradient` in torch.func form, which compiles as one graph."""
-
-    def loss(parameters: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-        return F.cross_entropy(net(parameters, images), labels)
-
-    slope_of = torch.func.grad(loss)
-
-    def step(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
-        slope: Tensor = slope_of(parameters, images, labels)
-        return parameters - step_size * slope
-
-    def adjoint(
-        parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        def slope(p: Tensor, x: Tensor) -> Tensor:
-            return torch.dot(cotangent, slope_of(p, x, labels))
-
-        (by_parameters, by_images), value = torch.func.grad_and_value(slope, argnums=(0, 1))(parameters, images)
-        return -step_size * by_images, -value, cotangent - step_size * by_parameters
-
-    return step, adjoint

@@ -2,7 +2,8 @@
 
 Each is written in one step: a failure leaves what was there before. Images go out as pictures (0..1,
 un-whitened and de-normalised, clipped) and, where the format allows, also as the pixels networks are
-trained on, with the transform between the two.
+trained on, with the transform between the two. A set whose stored images each hold several smaller ones goes out
+decoded, as networks are trained on it; only the grid shows it as stored.
 """
 
 from __future__ import annotations
@@ -20,9 +21,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from engine.artifact import PREFIX, DistilledSet
+from engine.artifact import PREFIX, DistilledSet, as_bytes
 from engine.errors import ConfigError
 from engine.files import creating_folder, private_folder, replacing, write_bytes
+from engine.formation import decode_labels
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 GAP = 1
@@ -58,7 +60,7 @@ def write_pt(item: DistilledSet, path: Path) -> Path:
 
 
 def write_grid(item: DistilledSet, path: Path) -> Path:
-    """A PNG: one row a class (several where a class has many images), enlarged by a whole factor."""
+    """A PNG of the images as stored: one row a class (several where a class has many), enlarged by a whole factor."""
     order = by_class(item)
     pictures = item.preview()[order]
     labels = item.hard_labels[order].tolist()
@@ -79,7 +81,8 @@ def write_folder(item: DistilledSet, path: Path) -> Path:
     Raises:
         ConfigError: ``path`` exists already; nothing is overwritten.
     """
-    pictures, labels = item.preview(), item.hard_labels.tolist()
+    pictures = as_bytes(item.images())
+    labels = decode_labels(item.hard_labels, item.formation).tolist()
     digits = len(str(item.classes - 1))
     counts = dict.fromkeys(range(item.classes), 0)
     if not path.parent.exists():
@@ -121,7 +124,8 @@ def export(item: DistilledSet, path: Path, kind: str) -> Path:
 
 
 def _tensors(item: DistilledSet) -> dict[str, Tensor]:
-    tensors = {"images": item.images(), "pixels": item.pixels, "labels": item.labels}
+    pixels, labels = item.decoded()
+    tensors = {"images": item.images(), "pixels": pixels, "labels": labels}
     if item.step_size is not None:
         tensors["step_size"] = torch.tensor(item.step_size, dtype=torch.float64)
     tensors |= {PREFIX + name: tensor for name, tensor in item.transform.tensors().items()}
@@ -131,6 +135,8 @@ def _tensors(item: DistilledSet) -> dict[str, Tensor]:
 def _about(item: DistilledSet) -> dict[str, Any]:
     return {
         "fingerprint": item.fingerprint(),
+        "formation": item.formation,
+        "stored_images": len(item),
         "transform": {"kind": item.transform.kind, "digest": item.transform.digest()},
         "class_names": list(item.class_names),
         "step_size": item.step_size,

@@ -6,25 +6,46 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
+from engine import sealed
 from engine.artifact import DistilledSet
+from engine.budget import live_every
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Best, Loop, State
+from engine.errors import DataError, RunFailed
 from engine.evaluation import Score, evaluate
-from engine.events import Evaluation, Iteration, Notice, Progress, Snapshot
+from engine.events import Evaluation, Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
 from engine.files import write_npy
 from engine.networks import ConvNet
 from engine.record import Recorder
+from engine.recovery import PATIENCE, Diverged, exhausted, is_good
+from engine.runs import checkpoint as checkpoints
 from engine.runs.folder import RunFolder
+
+KEPT = 2
+"""Checkpoints that are kept, so that a damaged one costs only the time since the one before."""
+
+
+def _nothing() -> None:
+    return None
+
+
+def _iteration(path: Path) -> int | None:
+    """Which iterate a distilled set is; None where there is no whole one."""
+    try:
+        iteration = sealed.verify(path)["provenance"]["iteration"]
+    except (DataError, KeyError, TypeError):
+        return None
+    return iteration if isinstance(iteration, int) else None
 
 
 class Judge:
@@ -53,10 +74,34 @@ class Judge:
         self._saved = -1
         self._saved_at = time.monotonic()
         self._pictured = -1
+        self._every = live_every(config)
+        self._owed = False
+        self._behind = False  # a process that was killed had no time to write the sets of its last checkpoint
+        self._examine: Callable[[], None] = _nothing
 
-    def attach(self, loop: Loop) -> None:
-        """Give the judge the loop whose state it saves."""
+    def attach(self, loop: Loop, *, resumed: int | None = None, examine: Callable[[], None] | None = None) -> None:
+        """Give the judge the loop whose state it saves.
+
+        Args:
+            loop: of the run.
+            resumed: iteration of the checkpoint the run continues from: what was said and kept of it stands.
+            examine: called before the run goes back; raises where the fault cannot be cured by smaller rates.
+        """
         self.loop = loop
+        self._examine = examine or _nothing
+        if self._every > self.config.evaluation.every and resumed is None:
+            self.record(
+                Notice(
+                    "info",
+                    f"live evaluations come every {self._every} iterations, not every {self.config.evaluation.every}, "
+                    f"to take at most {self.config.evaluation.share:.0%} of what the run computes (evaluation.share)",
+                )
+            )
+        if resumed is not None:
+            self._saved = resumed
+            if self.folder.snapshot_path(resumed).exists():
+                self._pictured = resumed
+            self._behind = _iteration(self.folder.distilled_path("last")) != resumed
 
     # -- hooks of the loop ------------------------------------------------------------------------
 
@@ -64,18 +109,45 @@ class Judge:
         """Between iterations: picture, evaluation, checkpoint, each where due or asked for; then listen."""
         if self._due(self.config.execution.snapshot_every, state) and self._pictured != state.iteration:
             self._picture(state)
-        if self._due(self.config.evaluation.every, state) and state.evaluated < state.iteration:
+        if self._due(self._every, state) and state.evaluated < state.iteration:
             self._evaluate_live(state)
         if self.record.control.take("evaluate"):
             self._evaluate_on_request(state)
         if self._checkpoint_due(state):
             self.checkpoint(state)
+        if self._behind:
+            self._write_sets(state)
         self.record.tick()
 
     def metrics(self, event: Iteration) -> None:
         """Tell of an iteration."""
         self.record(event)
         self.record.progress(Progress("distill", event.iteration, self.config.objective.iterations))
+
+    def recover(self, state: State, fault: Diverged) -> None:
+        """Go back to the last good checkpoint, to go on from there with smaller rates.
+
+        Raises:
+            RunFailed: it cannot be cured so, or the run went back as often as it may.
+            DataError: no checkpoint is whole.
+        """
+        settings = self.config.execution
+        self._examine()
+        if state.recoveries >= settings.recoveries:
+            raise exhausted(fault, state.recoveries, settings.recovery_factor) from fault
+        failed, recoveries = state.iteration + 1, state.recoveries + 1
+        found = checkpoints.latest(self.folder.path, is_good)
+        if found is None:
+            raise RunFailed(f"{fault}; there is no checkpoint to go back to: begin the run anew") from fault
+        self.record.passed_over(found)
+        assert self.loop is not None
+        vars(state).update(vars(State.restore(found.tensors, found.state, state.pixels.device)))
+        state.recoveries = recoveries
+        if self.loop.term is not None:
+            self.loop.term.restore(found.tensors)
+        rates = settings.recovery_factor**recoveries
+        self.record(Recovered(state.iteration, failed, recoveries, settings.recoveries, rates, str(fault)))
+        self._save(state)  # so that a run taken up from here knows of the smaller rates
 
     def _due(self, every: int, state: State) -> bool:
         last = state.iteration == self.config.objective.iterations
@@ -106,9 +178,9 @@ class Judge:
 
     def _score(self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
         settings = self.config.evaluation
+        assert self.loop is not None
         return evaluate(
-            pixels,
-            self.labels,
+            *self.loop.decoded(pixels),
             step_size,
             net=self.net,
             real=self.real,
@@ -171,17 +243,25 @@ class Judge:
             return False
         waited = time.monotonic() - self._saved_at > settings.checkpoint_seconds
         asked = self.record.control.take("checkpoint")  # taken also where one is due anyway: it answers the request
-        return asked or waited or self._due(settings.checkpoint_every, state)
+        due = self._owed or waited or self._due(settings.checkpoint_every, state)
+        over = state.iteration == self.config.objective.iterations
+        # In a suspicious stretch it waits: a few iterations will tell whether this is a state to go back to.
+        self._owed = due and state.vigil.streak > 0 and not over
+        return asked or (due and not self._owed)
 
     def checkpoint(self, state: State) -> None:
         """Save the state, unless it is saved already, and the sets that stand in it."""
-        if state.iteration == self._saved:
-            return
+        if state.iteration != self._saved:
+            self._save(state)
+
+    def _save(self, state: State) -> None:
         assert self.loop is not None
         tensors = state.tensors()
         if self.loop.term is not None:
             tensors |= self.loop.term.tensors()
-        self.record.checkpoint(state.iteration, {k: v.cpu() for k, v in tensors.items()}, state.document())
+        # In a suspicious stretch the good one before it has to outlive those within it.
+        keep = KEPT if state.vigil.streak == 0 else KEPT + PATIENCE
+        self.record.checkpoint(state.iteration, {k: v.cpu() for k, v in tensors.items()}, state.document(), keep)
         self._saved, self._saved_at = state.iteration, time.monotonic()
         self._write_sets(state)
 
@@ -191,6 +271,7 @@ class Judge:
             labels=self.labels.cpu(),
             step_size=step_size,
             transform=self.real.transform.to("cpu"),
+            formation=self.config.synthetic.formation,
             classes=self.real.classes,
             class_names=self.real.class_names,
             network=self.config.network.model_dump(),
@@ -207,6 +288,7 @@ class Judge:
 
     def _write_sets(self, state: State) -> None:
         """The best and the last iterate as artifacts with their pictures."""
+        self._behind = False
         best = self._best(state)
         for name, chosen in (
             ("best", self._set(best.pixels, best.step_size, best.iteration)),

@@ -1,6 +1,10 @@
 """A run's voice and memory: events to the journal and the observer, the status file, the lock, the clock.
 
-Everything a run tells the world passes here, once: the journal on disk first, then whoever listens.
+Everything a run tells the world passes here, once: the journal on disk first, then whoever listens. An event that
+the disk refuses ends the run, and none is dropped: whoever reads the journal can rely on its being whole. Waiting for
+space instead would hold lock and device for a message that cannot be written; nothing is lost by ending, for all that
+the last checkpoint holds is on the disk, and ``resume`` computes the same iterations again. A status file that cannot
+be kept up to date is only told of.
 """
 
 from __future__ import annotations
@@ -9,12 +13,14 @@ import os
 import socket
 import time
 from collections.abc import Callable
+from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any
 
 import psutil
 import torch
 
+from engine.errors import MimError, RunFailed
 from engine.events import (
     CheckpointWritten,
     Event,
@@ -27,7 +33,7 @@ from engine.events import (
     StateChanged,
 )
 from engine.files import remove_leftovers
-from engine.runs.checkpoint import save
+from engine.runs.checkpoint import Checkpoint, save, set_aside
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
@@ -81,8 +87,11 @@ class Recorder:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.control.unwatch()
-        self.journal.close()
-        self._lock.release()
+        try:
+            self.journal.close()
+        finally:
+            with suppress(RunFailed) if error is not None else nullcontext():  # the first fault is the one to tell
+                self._lock.release()
 
     def __call__(self, event: Event) -> None:
         """Journal an event, update the status, and tell the observer."""
@@ -136,13 +145,19 @@ class Recorder:
         """The run's state changes."""
         self(StateChanged(state, reason))
 
-    def checkpoint(self, iteration: int, tensors: dict[str, torch.Tensor], state: dict[str, Any]) -> None:
-        """Write a checkpoint with the journal's position in it, and say so."""
+    def checkpoint(self, iteration: int, tensors: dict[str, torch.Tensor], state: dict[str, Any], keep: int) -> None:
+        """Write a checkpoint with the journal's position in it, and say so; keep the newest ``keep`` of them."""
         began = time.perf_counter()
         sequence = self.journal.sync()
-        path = save(self.folder.path, iteration, tensors, state | {"journal": sequence})
+        path = save(self.folder.path, iteration, tensors, state | {"journal": sequence}, keep)
         relative = str(path.relative_to(self.folder.path))
         self(CheckpointWritten(iteration, relative, time.perf_counter() - began))
+
+    def passed_over(self, found: Checkpoint) -> None:
+        """Say which damaged checkpoints were not used, and put them out of the way."""
+        for path, why in found.skipped:
+            self.warn(f"checkpoint {path.name} was not used: {why}; an older one is")
+        set_aside(self.folder.path, found.skipped)
 
     def end(self, state: str, message: str) -> dict[str, Any]:
         """The last events; returns the result document, which is also written to the folder."""
@@ -152,6 +167,16 @@ class Recorder:
         self.journal.sync()
         self.folder.write_result(result)
         return result
+
+    def failed(self, message: str) -> None:
+        """End as failed, as far as the disk lets it be said: the fault itself is what its finder goes on to raise.
+
+        A run that could not say so is found by its process, which is gone, and is resumed like a killed one.
+        """
+        try:
+            self.end("failed", message)
+        except MimError:
+            self.status.update(state="failed", message=message)  # a refusal is kept in its ``fault``
 
     def memory_of(self, device: torch.device) -> Callable[[], float | None]:
         """How to ask for the memory in use, in MiB: of the device, or of this process."""

@@ -80,9 +80,10 @@ def judge(
     execution.settle(resolved)
     raw = load(config.data.name, data_dir, tick=tick)
     real = _test_set(item, raw, config, torch.device(resolved.device))
+    images, labels = item.decoded()
     score = evaluation.evaluate(
-        item.pixels.to(resolved.device),
-        item.labels.to(resolved.device),
+        images.to(resolved.device),
+        labels.to(resolved.device),
         item.step_size,
         net=ConvNet(config.network, real.shape, real.classes),
         real=real,
@@ -93,7 +94,7 @@ def judge(
         purpose=("final",),
         tick=tick,
         progress=progress,
-        execution=resolved.numerics(),
+        execution=resolved.numerics("evaluation"),
     )
     return Judgement(score, resolved.device)
 

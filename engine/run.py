@@ -9,33 +9,37 @@ gives the bits of one never interrupted (on the CPU, with the same versions and 
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from engine import execution
+from engine import execution, memory
+from engine.arithmetic import Arithmetic
+from engine.compilation import CompilationFailed
+from engine.config.consistency import MATCH_EXPERTS
 from engine.config.schema import CLASSES, Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
-from engine.distill import Loop, State, initial_pixels, initial_state
-from engine.errors import DataError, MimError
+from engine.distill import Loop, State, initial_pixels, initial_state, root_mean_square
+from engine.errors import DataError, MimError, RunFailed
 from engine.evaluation.baselines import full_set, random_selection
-from engine.events import Evaluation, ExpertEpoch, Notice, Observer, Phase, Progress, RunStarted
+from engine.events import Evaluation, ExpertEpoch, Observer, Phase, Progress, RunStarted
 from engine.experts.store import Trajectories, ensure
 from engine.files import default_cache_dir
+from engine.formation import decode, decode_labels
 from engine.information.term import InformationTerm
 from engine.judge import Judge
 from engine.networks import ConvNet
 from engine.objectives import OBJECTIVES, Context
 from engine.record import Recorder
-from engine.runs.checkpoint import Checkpoint, latest, set_aside
+from engine.runs.checkpoint import Checkpoint, latest
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.plain import fits, hints
 
 
 def start(
@@ -66,8 +70,11 @@ def start(
         MimError: a subclass says what kind; the run folder is left resumable where it exists.
     """
     resolved = execution.resolve(config)
-    folder = RunFolder.create(runs_dir, name, config, preset=preset, origins=dict(origins or {}))
-    folder.write_execution(resolved.to_dict())
+    if resolved.device == "cpu":
+        memory.require(config)
+    folder = RunFolder.create(
+        runs_dir, name, config, preset=preset, origins=dict(origins or {}), execution=resolved.to_dict()
+    )
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=False)
 
 
@@ -87,9 +94,27 @@ def resume(
     finished = folder.result()
     if finished is not None and finished.get("state") == "done":
         return finished
-    resolved = execution.Resolved.from_dict(folder.execution())
+    if not (folder.execution_path.exists() or folder.journal_path.exists()):  # it waited in a queue and never began
+        folder.write_execution(execution.resolve(folder.config()).to_dict())
+    resolved = _recorded(folder)
     execution.require_device(resolved)
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=True)
+
+
+def _recorded(folder: RunFolder) -> execution.Resolved:
+    """How a run computes, as it was recorded when it began.
+
+    Raises:
+        DataError: the record is missing, damaged or incomplete.
+    """
+    values = folder.execution()
+    for name, hint in hints(execution.Resolved):
+        if name in values and not fits(values[name], hint):
+            raise DataError(f"{folder.execution_path}: {name} is {values[name]!r}: the file is damaged; {folder.anew}")
+    try:
+        return execution.Resolved.from_dict(values)
+    except TypeError as error:
+        raise DataError(f"{folder.execution_path}: incomplete ({error}); {folder.anew}") from None
 
 
 def _run(
@@ -112,21 +137,21 @@ def _run(
         except StopRequested:
             return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
         except MimError as error:
-            record.end("failed", str(error))
+            record.failed(str(error))
             raise
         except torch.OutOfMemoryError as error:
             message = (
                 "the device ran out of memory: lower objective.batch_size, information.real_batch or network.width, "
                 "or choose another execution.device"
             )
-            record.end("failed", message)
+            record.failed(message)
             raise MimError(message) from error
         except BaseException as error:
             if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
                 message = "this machine has not enough memory: lower network.width or objective.batch_size"
-                record.end("failed", message)
+                record.failed(message)
                 raise MimError(message) from error
-            record.end("failed", f"{type(error).__name__}: {error}")
+            record.failed(f"{type(error).__name__}: {error}")
             raise
 
 
@@ -143,25 +168,31 @@ class _Session:
     ) -> None:
         self.folder = folder
         self.config = folder.config()
-        self.resolved = resolved
         self.record = record
+        self.arithmetic = Arithmetic(folder, self.config, resolved, record)
         self.data_dir = data_dir
         self.cache_dir = cache_dir or default_cache_dir()
         self.device = torch.device(resolved.device)
+        self.resuming = record.resuming
 
     def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """All phases."""
-        execution.settle(self.resolved)
+        execution.settle(self.arithmetic.resolved)
         self._announce(checkpoint)
         real = self._data()
         net = ConvNet(self.config.network, real.shape, real.classes)
         augment = Augment(self.config.augmentation, real.shape)
         trajectories = self._experts(real, net)
-        numerics = self.resolved.numerics()
+        self.arithmetic.compile_evaluation(real, net)
+        numerics = self.arithmetic.resolved.numerics("evaluation")
         judge = Judge(self.config, real, net, augment, self.folder, self.record, self.cache_dir, numerics)
         self._baselines(real, net, augment, trajectories)
         loop, state = self._prepared(checkpoint, real, net, augment, trajectories, judge)
-        judge.attach(loop)
+        judge.attach(
+            loop,
+            resumed=checkpoint.iteration if checkpoint is not None else None,
+            examine=lambda: self._examine(trajectories),
+        )
         self.record.phase(Phase("distill", total=self.config.objective.iterations))
         try:
             loop.run(state)
@@ -186,24 +217,16 @@ class _Session:
                 host=self.record.host,
                 pid=self.record.pid,
                 version=__version__,
-                execution=self.resolved.to_dict(),
+                execution=self.arithmetic.recorded(),
                 resumed_from=checkpoint.iteration if checkpoint is not None else None,
                 after_sequence=state.get("journal") if checkpoint is not None else None,
             )
         )
-        for difference in execution.differences(self.resolved):
-            self.record.warn(
-                f"since this run was started, {difference}: it goes on, but its bits may no longer be those of an "
-                "uninterrupted run"
-            )
-        if checkpoint is not None and checkpoint.skipped:
-            for path, why in checkpoint.skipped:
-                self.record.warn(f"checkpoint {path.name} was not used: {why}; an older one is")
-            set_aside(self.folder.path, checkpoint.skipped)
-        if self.resolved.precision == "mixed" and self.device.type == "cpu" and not _bfloat16_pays():
-            self.record.warn(
-                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: float32 is faster here"
-            )
+        self.arithmetic.warn()
+        if checkpoint is not None:
+            self.record.passed_over(checkpoint)
+        if self.device.type == "cpu" and (caution := memory.caution(self.config)):
+            self.record.warn(caution)
 
     def _data(self) -> RealSet:
         self.record.phase(Phase("data", detail=self.config.data.name))
@@ -228,15 +251,23 @@ class _Session:
     def _experts(self, real: RealSet, net: ConvNet) -> Trajectories:
         settings = self.config.experts
         self.record.phase(Phase("experts", total=settings.count * settings.epochs))
-        return ensure(
-            self.config,
-            real,
-            net,
-            cache_dir=self.cache_dir,
-            execution=self.resolved.numerics(),
-            observer=self._expert_event,
-            tick=self.record.tick,
-        )
+
+        def work() -> Trajectories:
+            return ensure(
+                self.config,
+                real,
+                net,
+                cache_dir=self.cache_dir,
+                execution=self.arithmetic.resolved.numerics("experts"),
+                observer=self._expert_event,
+                tick=self.record.tick,
+            )
+
+        try:
+            return work()
+        except CompilationFailed as error:
+            self.arithmetic.go_eager("experts", error)
+            return work()
 
     def _expert_event(self, event: Any) -> None:
         self.record(event)
@@ -246,9 +277,11 @@ class _Session:
 
     def _baselines(self, real: RealSet, net: ConvNet, augment: Augment, trajectories: Trajectories) -> None:
         settings = self.config.evaluation
-        whole = full_set(trajectories)
-        self.record(_evaluated("full_set", 0, whole, "none"))
-        if settings.random_draws == 0:
+        # A run that is taken up has said them before: they stand in its journal once.
+        said = RunHistory.load(self.folder.journal_path) if self.resuming else RunHistory()
+        if said.full_set is None:
+            self.record(_evaluated("full_set", 0, full_set(trajectories), "none"))
+        if settings.random_draws == 0 or said.random_selection is not None:
             return
         total = settings.random_draws * settings.random_networks
         self.record.phase(Phase("baselines", total=total, detail="random real images"))
@@ -258,7 +291,7 @@ class _Session:
             net,
             augment=augment,
             cache_dir=self.cache_dir,
-            execution=self.resolved.numerics(),
+            execution=self.arithmetic.resolved.numerics("evaluation"),
             tick=self.record.tick,
             progress=lambda done, of: self.record.progress(Progress("baselines", done, of)),
         )
@@ -278,8 +311,9 @@ class _Session:
         pixels, labels = initial_pixels(config, real)
         term = None
         if config.information.weight > 0:
+            shown = decode_labels(labels, config.synthetic.formation)
             term = InformationTerm(
-                config.information, net, real, labels, augment, config.seed, self.device, self.record.tick
+                config.information, net, real, shown, augment, config.seed, self.device, self.record.tick
             )
         state = initial_state(config, pixels)
         if checkpoint is not None:
@@ -288,9 +322,11 @@ class _Session:
                 raise DataError(f"{checkpoint.path}: the pixels do not fit the run's configuration")
             if term is not None:
                 term.restore(checkpoint.tensors)
-        kernels = execution.kernels(net, self.resolved)
-        context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick)
-        loop = Loop(
+        factor = config.synthetic.formation
+        kernels = self.arithmetic.compiled_kernels(net, decode(pixels, factor), decode_labels(labels, factor))
+        forward = execution.forward(net, self.arithmetic.resolved)
+        context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, forward)
+        return Loop(
             config=config,
             objective=OBJECTIVES[config.objective.name](context),
             term=term,
@@ -298,33 +334,26 @@ class _Session:
             classes=real.classes,
             hooks=judge,
             memory=self.record.memory_of(self.device),
-        )
-        if self.resolved.compile:
-            self._compile(loop, context, pixels, labels)
-        elif config.execution.compile == "on":
-            self.record.warn(f"the run is not compiled: {self.resolved.why_eager}")
-        return loop, state
+            start=root_mean_square(pixels),
+        ), state
 
-    def _compile(self, loop: Loop, context: Context, pixels: torch.Tensor, labels: torch.Tensor) -> None:
-        """Compile before the first iteration, as a phase with its time; a failure turns the run eager, aloud."""
-        self.record.phase(Phase("compile", detail="student step and its adjoint"))
-        began = time.perf_counter()
-        batch = self.config.objective.batch_size or len(labels)
-        end = torch.zeros(context.net.size, device=self.device)
-        size = torch.tensor(self.config.objective.step_size, device=self.device)
-        try:
-            with torch.no_grad():
-                context.kernels.step(end, pixels[:batch], labels[:batch], size)
-                context.kernels.adjoint(end, pixels[:batch], labels[:batch], size, end)
-        except Exception as error:  # whatever the compiler raises: the eager path computes the same
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            self.record.warn(f"compilation failed ({reason}); the run goes on uncompiled, and slower")
-            self.resolved = execution.eager(self.resolved, f"compilation failed: {reason}")
-            self.folder.write_execution(self.resolved.to_dict())
-            eager = execution.kernels(context.net, self.resolved)
-            loop.objective = OBJECTIVES[self.config.objective.name](replace(context, kernels=eager))
+    def _examine(self, trajectories: Trajectories) -> None:
+        """Refuse experts that cannot be matched: no smaller rate would help.
+
+        Raises:
+            RunFailed: an expert did not move over a stretch the objective draws.
+        """
+        settings = self.config.objective
+        if settings.name not in MATCH_EXPERTS:
             return
-        self.record(Notice("info", f"compiled in {time.perf_counter() - began:.0f} s"))
+        still = trajectories.still(settings.max_start_epoch, settings.expert_epochs)
+        if still is not None:
+            expert, epoch = still
+            raise RunFailed(
+                f"expert {expert} did not move from epoch {epoch} to {epoch + settings.expert_epochs}, so that the "
+                "distance to be matched is zero and the objective divides by it: raise experts.learning_rate, choose "
+                "another network.norm if its training is stuck, or leave such epochs out by objective.max_start_epoch"
+            )
 
 
 def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Evaluation:
@@ -340,10 +369,3 @@ def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Ev
         measured_on=score.measured_on,
         seconds=score.seconds,
     )
-
-
-def _bfloat16_pays() -> bool:
-    try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()
-    except AttributeError:  # a torch without oneDNN, as on Apple's processors
-        return False

@@ -139,6 +139,8 @@ def verify(path: Path) -> dict[str, Any]:
         raise DataError(f"{path}: there is no such file") from None
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}") from error
+    except ValueError as error:  # a path that no file can have
+        raise DataError(f"{str(path)!r}: cannot be read: {error}") from None
 
 
 def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -18,6 +18,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine import compilation
 from engine.networks import ConvNet
 from engine.networks.convnet import EPSILON, GROUPS
 
@@ -108,9 +109,29 @@ class Stack:
         return torch.autocast(device.type, dtype=torch.bfloat16)
 
 
-def gradient_function(net: ConvNet, execution: Mapping[str, Any]) -> Gradient:
-    """How losses and gradients are computed for a run's ``execution`` (its "precision"); eager, no graph kept."""
-    stack = Stack(net, str(execution["precision"]))
+def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | None = None) -> Gradient:
+    """How losses and gradients are computed for a run's ``execution``: its "precision", and whether to "compile".
+
+    Args:
+        batch: images of the batches to compile for, where execution says so; others, and networks several at once, are
+            computed eagerly, as all are without it.
+    """
+    eager = _eager(net, str(execution["precision"]))
+    if not execution.get("compile") or batch is None:
+        return eager
+    fast = compilation.training(net, str(execution["precision"]), str(execution["device"]))
+
+    def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if images.shape[:2] != (1, batch):
+            return eager(parameters, images, labels)
+        loss, logits, slope = fast(parameters[0], images[0], labels[0])
+        return loss[None], logits[None], slope[None]
+
+    return gradient
+
+
+def _eager(net: ConvNet, precision: str) -> Gradient:
+    stack = Stack(net, precision)
 
     def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         # Leaves of their own: the gradient of a slice of one flat leaf would fill a vector of its whole size.

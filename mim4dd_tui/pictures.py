@@ -81,8 +81,9 @@ def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid
             if scale * min(shape) < 4:
                 continue
             empty = n * lines - count
-            # whole lines first (ten classes as 5 x 2, not 4 x 3), then size; the gap is worth a little
-            key = (scale * (1.0 if gap else 0.93) * (1 - 0.3 * empty / (n * lines)), -n)
+            # whole lines first (ten classes as 5 x 2, not 4 x 3), then size; without a gap small images run
+            # into one another, so it goes only where it would cost most of their size
+            key = (scale * (1.0 if gap else 0.6) * (1 - 0.3 * empty / (n * lines)), -n)
             grid = Grid(n, lines, max(1, int(shape[1] * scale)), max(1, int(shape[0] * scale)), gap)
             if best is None or key > best[0]:
                 best = (key, grid)
@@ -103,6 +104,19 @@ def compose(images: Pixels, grid: Grid, background: tuple[int, int, int]) -> Pix
         y, x = row * (grid.height + grid.gap), column * (grid.width + grid.gap)
         sheet[y : y + grid.height, x : x + grid.width] = resize(image, grid.height, grid.width)
     return sheet
+
+
+def framed(sheet: Pixels, grid: Grid, index: int, colour: tuple[int, int, int]) -> Pixels:
+    """The sheet with the image at place ``index`` framed, in the gaps around it or, where there is none, on its rim."""
+    row, column = divmod(index, grid.columns)
+    top, left = row * (grid.height + grid.gap) - grid.gap, column * (grid.width + grid.gap) - grid.gap
+    bottom, right = top + grid.height + 2 * grid.gap - 1, left + grid.width + 2 * grid.gap - 1
+    top, left = max(0, top), max(0, left)
+    bottom, right = min(bottom, sheet.shape[0] - 1), min(right, sheet.shape[1] - 1)
+    out = sheet.copy()
+    out[top, left : right + 1] = out[bottom, left : right + 1] = colour
+    out[top : bottom + 1, left] = out[top : bottom + 1, right] = colour
+    return out
 
 
 def resize(image: Pixels, height: int, width: int) -> Pixels:

@@ -17,6 +17,13 @@ if TYPE_CHECKING:
     from engine.config.schema import Config
 
 
+MATCH_EXPERTS = ("trajectory", "tesla")
+"""Objectives that compare a student with an expert some epochs later."""
+
+TRAIN_STUDENTS = (*MATCH_EXPERTS, "bptt")
+"""Objectives that train a student on the synthetic set, so that its end point depends on the pixels."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Settings that exclude each other, and what to do about it. The first key is the one most likely meant."""
@@ -28,6 +35,7 @@ class Problem:
 def problems(config: Config) -> Iterator[Problem]:
     """What is wrong between the settings of a configuration whose single values are all allowed."""
     yield from _trajectory(config)
+    yield from _objective(config)
     yield from _network(config)
     yield from _synthetic(config)
     yield from _information(config)
@@ -35,12 +43,31 @@ def problems(config: Config) -> Iterator[Problem]:
 
 
 def _trajectory(config: Config) -> Iterator[Problem]:
+    if config.objective.name not in MATCH_EXPERTS:
+        return
     last = config.objective.max_start_epoch - 1 + config.objective.expert_epochs
     if last > config.experts.epochs:
         yield Problem(
             ("objective.max_start_epoch", "objective.expert_epochs", "experts.epochs"),
             f"objective.max_start_epoch - 1 + objective.expert_epochs = {last} must not exceed "
             f"experts.epochs = {config.experts.epochs}: lower one of the first two or train the experts longer",
+        )
+
+
+def _objective(config: Config) -> Iterator[Problem]:
+    """What the objectives ask of their own settings and of the term's."""
+    objective = config.objective
+    if objective.name == "bptt" and objective.window > objective.student_steps:
+        yield Problem(
+            ("objective.window", "objective.student_steps"),
+            f"objective.window = {objective.window} exceeds objective.student_steps = {objective.student_steps}; "
+            "0 differentiates through all of them",
+        )
+    if objective.name not in TRAIN_STUDENTS and config.information.synthetic_network == "attached":
+        yield Problem(
+            ("information.synthetic_network", "objective.name"),
+            f"objective {objective.name} trains no student on the synthetic set, so there is none for "
+            "information.synthetic_network = attached: choose student or same",
         )
 
 
@@ -61,10 +88,17 @@ def _network(config: Config) -> Iterator[Problem]:
 
 
 def _synthetic(config: Config) -> Iterator[Problem]:
-    size = config.synthetic.images_per_class * CLASSES[config.data.name]
+    factor, name = config.synthetic.formation, config.data.name
+    side = 28 if name == "mnist" else image_side(name)
+    if side % factor:
+        yield Problem(
+            ("synthetic.formation", "data.name"),
+            f"synthetic.formation = {factor} does not divide the {side} pixels of a side of {name}'s images",
+        )
+    size = config.synthetic.images_per_class * CLASSES[name] * factor**2
     if config.objective.batch_size > size:
         yield Problem(
-            ("objective.batch_size", "synthetic.images_per_class", "data.name"),
+            ("objective.batch_size", "synthetic.images_per_class", "synthetic.formation", "data.name"),
             f"objective.batch_size = {config.objective.batch_size} exceeds the synthetic set's {size} images; "
             "0 takes all",
         )
@@ -133,12 +167,14 @@ def _pools(config: Config, train: list[int]) -> Iterator[Problem]:
         ]
         yield Problem(among, f"a class of {name} is left without a training image{beside}: {' or '.join(ways)}")
         return
-    each = config.synthetic.images_per_class
-    if each > pool and config.synthetic.init == "real":
+    each, factor = config.synthetic.images_per_class, config.synthetic.formation
+    if each * factor**2 > pool and config.synthetic.init == "real":
+        needs = f"synthetic.images_per_class = {each}"
+        if factor > 1:
+            needs += f" with synthetic.formation = {factor} starts from {each * factor**2} images a class"
         yield Problem(
-            ("synthetic.images_per_class", "synthetic.init", *among),
-            f"synthetic.images_per_class = {each}, but a class of {name} has only {kept}{beside}: lower it, or start "
-            "from noise (synthetic.init)",
+            ("synthetic.images_per_class", "synthetic.formation", "synthetic.init", *among),
+            f"{needs}, but a class of {name} has only {kept}{beside}: lower it, or start from noise (synthetic.init)",
         )
     elif each > pool and config.evaluation.random_draws:
         yield Problem(

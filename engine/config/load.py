@@ -6,6 +6,7 @@ preset or file itself, ``--set``, ``--seed``. The origin of every value is kept.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +164,7 @@ def _lay_named(layers: Layers, preset_or_file: str) -> str | None:
     try:
         path = presets.find(preset_or_file)
     except ConfigError:
-        if preset_or_file and "\0" not in preset_or_file and Path(preset_or_file).is_file():
+        if os.path.isfile(preset_or_file):  # noqa: PTH113 - False, and no error, for a name no file can have
             raise ConfigError(
                 f"{printable(preset_or_file)}: is a file, but its name does not end in .toml: rename it, "
                 f"or write ./{printable(preset_or_file)}"

@@ -89,6 +89,10 @@ def parent(path: Path, name: str) -> Path:
     raise _missing(name)
 
 
+SOME = 12
+"""Presets that are named where none of them is meant."""
+
+
 def is_builtin(path: Path) -> bool:
     """Whether a file is one of the program's presets."""
     return path.resolve().parent == builtin_dir().resolve()
@@ -131,9 +135,10 @@ def _is_name(name: str) -> bool:
 
 
 def _missing(name: str) -> ConfigError:
-    listed = names()
+    listed = [*names()]
     close = nearest(name, listed)
-    hint = f"did you mean {close}?" if close else f"there are {', '.join(listed)}"
+    shortest = sorted(sorted(listed, key=len)[:SOME])  # those without a suffix
+    hint = f"did you mean {close}?" if close else f"there are {', '.join(shortest)} and others"
     return ConfigError(
         f"no preset is named {shortened(name)}; {hint} (`mim4dd presets` lists them; a file ends in .toml)"
     )

@@ -110,9 +110,16 @@ class Network(Section):
 class Synthetic(Section):
     """The synthetic set."""
 
-    images_per_class: int = Field(1, ge=1, le=5000, description="Images per class (IPC).")
+    images_per_class: int = Field(1, ge=1, le=5000, description="Images per class (IPC), as stored.")
     init: Literal["real", "noise"] = Field(
         "real", description="Start from random real training images or from Gaussian noise."
+    )
+    formation: int = Field(
+        1,
+        ge=1,
+        le=16,
+        description="Side of the grid of smaller images that each stored image holds; networks are trained on all of "
+        "them, enlarged (IDC). The budget stays that of images_per_class stored images. 1 stores images as they are.",
     )
 
 
@@ -132,7 +139,12 @@ class Experts(Section):
 class Objective(Section):
     """The base distillation objective."""
 
-    name: Literal["trajectory"] = Field("trajectory", description="Base objective: trajectory (MTT).")
+    name: Literal["trajectory", "tesla", "bptt", "dream", "distribution"] = Field(
+        "trajectory",
+        description="Base objective: trajectory (MTT, by the exact gradient), tesla (the same loss by TESLA's "
+        "approximate gradient), bptt (back-propagation through a training from scratch), dream (gradient matching "
+        "with representative real images), distribution (DM: the classes' mean features).",
+    )
     iterations: PositiveInt = Field(5000, description="Distillation iterations.")
     student_steps: PositiveInt = Field(50, description="N: steps the student takes on synthetic images.")
     expert_epochs: PositiveInt = Field(2, description="M: epochs of the expert the student has to match.")
@@ -143,6 +155,40 @@ class Objective(Section):
     step_size: Rate = Field(0.01, description="Initial step size of the student.")
     step_size_rate: float = Field(1e-7, ge=0, le=1e12, description="Learning rate of the step size; 0 keeps it fixed.")
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the step size.")
+    student_momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of the student's steps. bptt only.")
+    window: Count = Field(
+        0,
+        description="Differentiate through the last this many steps of a training whose length is drawn anew each "
+        "iteration, from this many to student_steps (RaT-BPTT); 0 always through all student_steps. bptt only.",
+    )
+    real_batch: PositiveInt = Field(
+        64,
+        description="Real images of every class in an iteration's loss, where a class has as many; not for "
+        "trajectory and tesla.",
+    )
+    selection: Literal["representative", "random"] = Field(
+        "representative",
+        description="Real images of a class: those nearest to the centres of its clusters (DREAM), or random ones "
+        "(IDC). dream only.",
+    )
+    select_every: PositiveInt = Field(
+        10, description="Choose representative images anew every this many iterations of a network's life. dream only."
+    )
+    distance: Literal["mse", "l1"] = Field(
+        "mse", description="Between gradients: sum of squares or of absolute values. dream only."
+    )
+    network_life: PositiveInt = Field(
+        100, description="Iterations a network is matched for before a fresh one takes its place. dream only."
+    )
+    network_images: Count = Field(
+        2000, description="Real images the network is trained on between two iterations; 0 leaves it. dream only."
+    )
+    cutmix: float = Field(
+        0.5, ge=0, le=1, description="Probability of CutMix on a batch the network is trained on. dream only."
+    )
+    pixel_clip: float = Field(
+        0.0, ge=0, le=1e12, description="Largest norm of an iteration's gradient on the pixels; 0 leaves it as it is."
+    )
 
 
 class Information(Section):
@@ -163,8 +209,9 @@ class Information(Section):
     )
     real_network: Literal["target", "start", "last", "fresh"] = Field(
         "target",
-        description="Network of the real images: the expert at the matched epoch, at the start epoch, at its "
-        "last epoch, or a fresh random one.",
+        description="Network of the real images: target, the expert at the matched epoch (of objectives that match "
+        "no expert, the network that they train or compare the sets in); start, where that began; last, an expert at "
+        "its last epoch; or a fresh random one.",
     )
     synthetic_network: Literal["student", "attached", "same"] = Field(
         "student",
@@ -222,7 +269,7 @@ class Evaluation(Section):
     live_networks: int = Field(2, ge=1, le=100, description="Networks of a live evaluation.")
     every: Count = Field(100, description="Live evaluation every this many iterations; 0 never.")
     share: float = Field(
-        0.25,
+        0.5,
         gt=0,
         le=1,
         description="Largest share of the run's counted arithmetic that live evaluations may take: where every would "

@@ -110,8 +110,9 @@ def train_networks(
         progress: hears of networks trained, out of all.
         execution: its "precision" is computed in.
     """
-    most = together(net, min(protocol.batch_size, len(sets[0][1])), sets[0][0].device)
-    gradient = gradient_function(net, execution)
+    batch = min(protocol.batch_size, len(sets[0][1]))
+    most = together(net, batch, sets[0][0].device)
+    gradient = gradient_function(net, execution, batch)
     trained: list[Tensor] = []
     for first in range(0, len(purposes), most):
         numbers = list(range(first, min(first + most, len(purposes))))

@@ -24,6 +24,7 @@ from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
+from engine.compilation import aside
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
@@ -80,6 +81,20 @@ class Trajectories:
                 f"{self._files[expert]}: the expert cannot be read ({error}); resume the run to train it again"
             ) from None
         return row.clone().to(self._device)
+
+    def still(self, starts: int, apart: int) -> tuple[int, int] | None:
+        """The first expert and epoch from which ``apart`` epochs lead nowhere: their squared distance is zero.
+
+        Args:
+            starts: epochs 0 .. this-1 are looked at, of every expert.
+            apart: epochs; beyond an expert's last one nothing is looked at.
+        """
+        for expert in range(self.count):
+            for epoch in range(min(starts, self.epochs - apart + 1)):
+                moved = self.parameters(expert, epoch) - self.parameters(expert, epoch + apart)
+                if not float(moved.square().sum()) > 0:
+                    return expert, epoch
+        return None
 
 
 def provenance(config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, Any]) -> dict[str, Any]:
@@ -155,7 +170,7 @@ class Store:
             "torch": torch.__version__,
         }
         write_json(self.seal(expert.number), seal)
-        with suppress(FileNotFoundError):
+        with suppress(OSError):  # the seal counts: a partial file that stays is never looked at again
             self.partial(expert.number).unlink()
         return seal
 
@@ -269,9 +284,10 @@ class _Work:
         self.augment = Augment(config.augmentation, real.shape)
         self.store = store
         self.execution = execution
-        self.gradient = gradient_function(net, execution)
+        self.gradient = gradient_function(net, execution, min(config.experts.batch_size, len(real.train_labels)))
         self.observer = observer
         self.tick = tick
+        self._compiled = False
         self._began = time.perf_counter()
         self._kept = time.monotonic()
 
@@ -289,6 +305,7 @@ class _Work:
         expert, why = self.store.take_up(Expert.fresh(number, self.net, self.settings))
         if why:
             self._warn(number, self.store.partial(number), why)
+        self._compile()
         self._began = time.perf_counter()
         try:
             train_expert(
@@ -310,6 +327,21 @@ class _Work:
         seal = self.store.finish(expert, test)
         self._say(number, expert.epoch, expert.loss, expert.train_accuracy, test)
         return seal
+
+    def _compile(self) -> None:
+        """Before the first training, aside: a stop is heard meanwhile.
+
+        Raises:
+            CompilationFailed: nothing was trained yet.
+        """
+        if not self.execution.get("compile") or self._compiled:
+            return
+        self.observer(Notice("info", "compiling the training step of the experts"))
+        batch = min(self.settings.batch_size, len(self.real.train_labels))
+        images, labels = self.real.train_images[None, :batch], self.real.train_labels[None, :batch]
+        start = torch.zeros(1, self.net.size, device=images.device)
+        aside(lambda: self.gradient(start, images, labels), self.tick, int(self.execution["threads"]))
+        self._compiled = True
 
     def _test_accuracy(self, expert: Expert) -> float:
         last = expert.path[-1].to(self.real.test_images.device)

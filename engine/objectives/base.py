@@ -17,7 +17,7 @@ from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.experts.store import Trajectories
-from engine.gradient import Kernels, SyntheticGradient
+from engine.gradient import Kernels, NetworkFunction, SyntheticGradient
 from engine.networks import ConvNet
 
 
@@ -37,7 +37,11 @@ class SyntheticSet:
 
 @dataclass(frozen=True)
 class Context:
-    """What an objective may use; the same for all iterations."""
+    """What an objective may use; the same for all iterations.
+
+    Attributes:
+        forward: the network's logits in the precision of the run; None is the network's own.
+    """
 
     config: Config
     real: RealSet
@@ -47,11 +51,23 @@ class Context:
     kernels: Kernels
     device: torch.device
     tick: Callable[[], None]
+    forward: NetworkFunction | None = None
+
+    @property
+    def logits(self) -> NetworkFunction:
+        """Logits [n, classes] of (flat parameters [size], images) in the precision of the run."""
+        return self.forward or self.net
 
 
 @dataclass(frozen=True)
 class RealNetworks:
-    """Flat parameters [size] of the networks an iteration offers for the real side."""
+    """Flat parameters [size] of the networks an iteration offers for the real side.
+
+    Attributes:
+        start: where the student's training, or the network's own on real images, began.
+        target: what the student is compared with; of a method that compares it with no network, the student itself.
+        last: an expert at its last epoch.
+    """
 
     start: Tensor
     target: Tensor
@@ -83,6 +99,28 @@ class Episode(Protocol):
     def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
         """The derivative of L(student) from dL/dstudent [size]."""
         ...
+
+
+@dataclass(frozen=True)
+class Matching:
+    """An iteration that compares the two sets within a network which does not depend on the synthetic one.
+
+    Attributes:
+        student: that network, [size]; the term's for both sides.
+    """
+
+    loss: Tensor
+    student: Tensor
+    networks: RealNetworks
+    by_pixels: Tensor
+
+    def gradient(self) -> SyntheticGradient:
+        """The gradient by the pixels; there is no step size in it."""
+        return SyntheticGradient(self.by_pixels, None)
+
+    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:  # noqa: ARG002 - the protocol
+        """Nothing: the network does not depend on the synthetic set."""
+        return SyntheticGradient(torch.zeros_like(self.by_pixels), None)
 
 
 class Objective(Protocol):

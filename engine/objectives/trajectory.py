@@ -8,13 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 
 import torch
 from torch import Tensor
 
 from engine.gradient import StepInput, SyntheticGradient, Training, matching_loss, train
 from engine.objectives.base import Context, RealNetworks, SyntheticSet
+from engine.objectives.batches import step_inputs, visited_expert
 from engine.seeds import generator
 
 
@@ -50,10 +50,7 @@ class Trajectory:
 
     def expert(self, iteration: int) -> int:
         """The expert of an iteration."""
-        count = self.context.trajectories.count
-        turn, place = divmod(iteration, count)
-        order = torch.randperm(count, generator=generator(self.context.config.seed, "experts", turn))
-        return int(order[place])
+        return visited_expert(self.context, iteration)
 
     def episode(self, synthetic: SyntheticSet, iteration: int) -> MatchedTrajectory:
         """Run the student forward from a drawn expert and epoch."""
@@ -78,19 +75,4 @@ class Trajectory:
 
     def inputs(self, images: int, draws: torch.Generator) -> list[StepInput]:
         """Batches and augmentations of the N steps: chunks of a random permutation, a new one when used up."""
-        settings, augment = self.context.config.objective, self.context.augment
-        size = settings.batch_size or images
-        waiting: list[Tensor] = []
-        inputs = []
-        for _ in range(settings.student_steps):
-            batch = None
-            if size < images:
-                if not waiting:
-                    waiting = list(torch.split(torch.randperm(images, generator=draws), size))
-                batch = waiting.pop(0).to(self.context.device)
-            augmentation = None
-            if augment.enabled:
-                drawn = augment.draw(images if batch is None else len(batch), draws)
-                augmentation = partial(augment, draw=drawn.to(self.context.device))
-            inputs.append(StepInput(batch, augmentation))
-        return inputs
+        return step_inputs(self.context, images, self.context.config.objective.student_steps, draws)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -103,22 +104,32 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(iteration, tensors, state, path)
 
 
-def latest(folder: Path) -> Checkpoint | None:
+def latest(folder: Path, good: Callable[[dict[str, Any]], bool] | None = None) -> Checkpoint | None:
     """The newest checkpoint that is whole; None where none was ever written.
 
     Damaged newer ones are named in ``skipped``: say so, and :func:`set_aside` them before saving again.
+
+    Args:
+        folder: the run's folder.
+        good: of a checkpoint's state: whether it is wanted; None wants the newest, whatever it holds. Where none
+            is, the oldest whole one is given.
 
     Raises:
         DataError: there are checkpoints, and all of them are damaged.
     """
     skipped: list[tuple[Path, str]] = []
+    whole: Checkpoint | None = None
     for _, _, path in _files(folder):
         try:
             found = load(path)
         except DataError as error:
             skipped.append((path, str(error)))
         else:
-            return Checkpoint(found.iteration, found.tensors, found.state, path, skipped)
+            whole = Checkpoint(found.iteration, found.tensors, found.state, path, skipped)
+            if good is None or good(whole.state):
+                break
+    if whole is not None:
+        return whole
     if skipped:
         reasons = "; ".join(why for _, why in skipped)
         raise DataError(

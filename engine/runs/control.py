@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from engine.errors import RunFailed
 from engine.files import explained, private_folder
 
 REQUESTS = ("pause", "resume", "stop", "checkpoint", "evaluate")
@@ -31,14 +32,33 @@ def post(directory: Path, name: str) -> Path:
 
     Raises:
         ValueError: there is no such request.
-        RunFailed: the folder cannot be written.
+        RunFailed: the folder cannot be written, leads out of the run folder, or there is no run folder.
     """
     _check(name)
-    private_folder(directory)
+    _own(directory)
     path = directory / f"{time.time_ns()}-{os.getpid()}-{secrets.token_hex(8)}.{name}"
     with explained(path):
         os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
     return path
+
+
+def _own(directory: Path) -> None:
+    """Makes sure that a control folder is the run's own, and open to nobody else: who can write there can stop
+    the run, and files are removed from it.
+
+    Raises:
+        RunFailed: it is a link, or cannot be made, or belongs to somebody else who keeps it open.
+    """
+    if not directory.parent.is_dir():
+        raise RunFailed(f"there is no run folder {directory.parent} to leave a request in")
+    if directory.is_symlink():
+        raise RunFailed(
+            f"{directory} is a link: requests stay inside the run folder; remove the link (a new folder is made)"
+        )
+    private_folder(directory)
+    with explained(directory):
+        if directory.stat().st_mode & 0o077:
+            directory.chmod(0o700)
 
 
 def _check(name: str) -> str:
@@ -83,8 +103,11 @@ class Control:
 
         ``on_idle`` is called every 0.2 s of a pause (for the heartbeat). With ``discard``, requests that were
         left for an earlier process are dropped; their names are returned.
+
+        Raises:
+            RunFailed: the folder cannot be made, or is not the run's own.
         """
-        private_folder(directory)
+        _own(directory)
         left = _consume(directory) if discard else []
         with self._changed:
             self._directory = directory

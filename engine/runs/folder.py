@@ -11,10 +11,9 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-import tomli
 import tomli_w
-from pydantic import ValidationError
 
+from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
@@ -132,10 +131,12 @@ class RunFolder:
         *,
         preset: str | None = None,
         origins: Mapping[str, str] | None = None,
+        execution: Mapping[str, Any] | None = None,
     ) -> RunFolder:
         """Makes the folder of a new run, in one step and private to the user; its state is "queued".
 
-        Without a name it gets one from preset (or data set), seed and time.
+        Without a name it gets one from preset (or data set), seed and time. ``execution`` is how the run computes:
+        given here it is there as soon as the folder is, and a kill leaves no run that cannot be taken up.
 
         Raises:
             ConfigError: the name is unsafe or taken.
@@ -150,6 +151,8 @@ class RunFolder:
             try:
                 with creating_folder(runs_dir / chosen) as aside:
                     _fill(RunFolder(aside), config, about)
+                    if execution is not None:
+                        RunFolder(aside).write_execution(execution)
             except FileExistsError:
                 if name is not None:
                     break
@@ -168,10 +171,13 @@ class RunFolder:
             DataError: it is not there, or is not a run folder.
         """
         folder = RunFolder(Path(path).absolute())
-        if not folder.path.is_dir():
-            raise DataError(f"there is no run folder {path}")
-        if not folder.config_path.is_file():
-            raise DataError(f"{path} is not a run folder: it has no config.toml")
+        try:
+            if not folder.path.is_dir():
+                raise DataError(f"there is no run folder {str(path)!r}")
+            if not folder.config_path.is_file():
+                raise DataError(f"{str(path)!r} is not a run folder: it has no config.toml")
+        except OSError as error:  # a name too long, a network file system that is gone
+            raise DataError(f"there is no run folder {str(path)[:200]!r}: {error.strerror}") from None
         return folder
 
     def config(self) -> Config:
@@ -182,17 +188,11 @@ class RunFolder:
             ConfigError: it was changed into something that is not valid; names the key.
         """
         try:
-            values = tomli.loads(self.config_path.read_text(encoding="utf-8"))
+            with self.config_path.open("rb"):
+                pass
         except OSError as error:
             raise DataError(f"cannot read {self.config_path}: {error.strerror}") from error
-        except (tomli.TOMLDecodeError, UnicodeDecodeError) as error:
-            raise ConfigError(f"{self.config_path}: not valid TOML: {error}") from None
-        try:
-            return Config.model_validate(values)
-        except ValidationError as error:
-            first = error.errors()[0]
-            key = ".".join(str(part) for part in first["loc"]) or "(whole file)"
-            raise ConfigError(f"{self.config_path}: {key}: {first['msg']}") from None
+        return load_config(self.config_path)
 
     def about(self) -> About:
         """Where the run came from; as much as config.toml says where run.json is damaged."""
@@ -214,6 +214,11 @@ class RunFolder:
         """Name of the preset the run came from."""
         return self.about().preset
 
+    @property
+    def anew(self) -> str:
+        """What to do where a run cannot be continued."""
+        return f"begin it anew with `mim4dd run {self.config_path}`"
+
     def write_execution(self, values: Mapping[str, Any]) -> None:
         """Records how the run computes."""
         write_json(self.execution_path, dict(values))
@@ -227,8 +232,7 @@ class RunFolder:
         values = read_json_object(self.execution_path)
         if values is None:
             raise DataError(
-                f"{self.execution_path}: missing or damaged, so it is not known how the run computed; begin "
-                f"it anew with `mim4dd run {self.config_path}`"
+                f"{self.execution_path}: missing or damaged, so it is not known how the run computed; {self.anew}"
             )
         return values
 

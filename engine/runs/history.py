@@ -23,6 +23,7 @@ from engine.events import (
     Iteration,
     Phase,
     Progress,
+    Recovered,
     RunEnded,
     RunStarted,
     Snapshot,
@@ -152,6 +153,7 @@ class RunHistory:
         self.series: dict[str, Series] = {}
         self.experts: dict[int, ExpertProgress] = {}
         self.result: dict[str, Any] | None = None
+        self._recoveries: list[tuple[int | None, Recovered]] = []
         self._entries: list[_Entry] = []
         self.log.clear()
 
@@ -193,6 +195,11 @@ class RunHistory:
     def last(self) -> Evaluation | None:
         """The final evaluation of the last iterate; before it, the newest live one."""
         return self._subject("last") or self._subject("live")
+
+    @property
+    def recoveries(self) -> list[Recovered]:
+        """Every time the run went back because its numbers lost their meaning, oldest first."""
+        return [event for _, event in self._recoveries]
 
     @property
     def random_selection(self) -> Evaluation | None:
@@ -260,6 +267,8 @@ class RunHistory:
             self._expert_epoch(event, moment, sequence)
         elif isinstance(event, (Evaluation, Snapshot, CheckpointWritten)):
             self._keep(event, sequence)
+        elif isinstance(event, Recovered):
+            self._recovered(event, moment, sequence)
         else:
             self._changed(event)
         self.updated_at = moment
@@ -294,12 +303,20 @@ class RunHistory:
             self._draw(evaluation)
         self.iteration = iteration
         if sequence is not None:
+            self._recoveries = [known for known in self._recoveries if known[0] is None or known[0] <= sequence]
             for number, expert in list(self.experts.items()):
                 if expert.sequence is not None and expert.sequence > sequence:
                     del self.experts[number]
             kept = [line for line in self.log if line.sequence is None or line.sequence <= sequence]
             if len(kept) != len(self.log):
                 self.log = deque(kept, maxlen=LOG_LINES)
+
+    def _recovered(self, event: Recovered, moment: float, sequence: int | None) -> None:
+        self._rewind(event.iteration, None)
+        # A run killed before its next checkpoint goes back once more, and says so with the same number.
+        earlier = [known for known in self._recoveries if known[1].recoveries < event.recoveries]
+        self._recoveries = [*earlier, (sequence, event)]
+        self._advance("distill", event.iteration, self.iterations, moment)
 
     def _iterated(self, event: Iteration, moment: float) -> None:
         if event.iteration <= self.iteration:

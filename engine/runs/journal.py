@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError
-from engine.events import KINDS, VERSION, Event, Progress, RunStarted, from_dict, to_dict
+from engine.events import KINDS, VERSION, Event, Progress, Recovered, RunStarted, from_dict, superseded, to_dict
 from engine.files import disk_error, explained
 from engine.runs.plain import fits, hints
 
@@ -188,14 +188,17 @@ class JournalWriter:
 
 
 def _last_record(data: bytes, *, skip_first: bool) -> Record | None:
-    lines = data.split(b"\n")[1 if skip_first else 0 :]
-    for line in reversed(lines):
+    """The record with the largest number: in a file whose pieces were doubled, not always the last one."""
+    last: Record | None = None
+    for line in data.split(b"\n")[1 if skip_first else 0 :]:
         if line:
             try:
-                return parse_line(line)
+                record = parse_line(line)
             except MalformedLineError:
                 continue
-    return None
+            if last is None or record.sequence > last.sequence:
+                last = record
+    return last
 
 
 class JournalReader:
@@ -252,7 +255,8 @@ def without_superseded(records: Iterable[Record]) -> list[Record]:
     """The records that still hold: what a later continuation replaced is dropped.
 
     A :class:`RunStarted` that continues from a checkpoint supersedes what was written after that checkpoint's
-    sequence number; one that starts afresh supersedes everything before it.
+    sequence number; one that starts afresh supersedes everything before it. A :class:`Recovered` supersedes the
+    iterations beyond the checkpoint it went back to, and what was made of them.
     """
     kept: list[Record] = []
     for record in records:
@@ -263,7 +267,9 @@ def without_superseded(records: Iterable[Record]) -> list[Record]:
                 while kept and kept[-1].sequence > record.event.after_sequence:
                     kept.pop()
             else:
-                kept = [r for r in kept if getattr(r.event, "iteration", 0) <= record.event.resumed_from]
+                kept = [r for r in kept if not superseded(r.event, record.event.resumed_from)]
+        elif isinstance(record.event, Recovered):
+            kept = [r for r in kept if not superseded(r.event, record.event.iteration)]
         kept.append(record)
     return kept
 

@@ -77,13 +77,14 @@ class RunLock:
             try:
                 lock.acquire()
             except Timeout:  # an OSError, but no fault of the disk
-                raise RunLocked(self._refusal(Holder.read(self._note))) from None
+                raise RunLocked(refusal(self.folder)) from None
         try:
             previous = Holder.read(self._note)
             if previous is not None:
                 self.recovered = self._take_over(previous)
             mine = Holder(host_name(), os.getpid(), time.time(), process_identity(os.getpid()))
-            self._claim(mine, previous)
+            with explained(self._note):
+                self._claim(mine, previous)
         except BaseException:
             lock.release()
             raise
@@ -117,22 +118,17 @@ class RunLock:
                 self._note.unlink(missing_ok=True)
             os.link(aside, self._note)
         except FileExistsError:
-            raise RunLocked(self._refusal(Holder.read(self._note))) from None
+            raise RunLocked(refusal(self.folder)) from None
         except OSError:
             aside.replace(self._note)  # a file system without links
         finally:
             aside.unlink(missing_ok=True)
 
-    def _refusal(self, holder: Holder | None) -> str:
-        who = holder.describe() if holder else "another process"
-        name = self.folder.name
-        return f"run {name} is held by {who}: watch it with `mim4dd attach {name}` or end it with `mim4dd stop {name}`"
-
     def _take_over(self, previous: Holder) -> str:
         if previous.host == host_name():
             mine = previous.pid == os.getpid()  # an earlier hold of this very process, not given back
             if not mine and holds(previous.pid, previous.identity):
-                raise RunLocked(self._refusal(previous))
+                raise RunLocked(refusal(self.folder))
             return f"took over the run from {previous.describe()}, which is gone"
         status = Status.read(self.folder)
         seen = status.heartbeat if status and status.host == previous.host else previous.started
@@ -151,3 +147,11 @@ class RunLock:
 def holder(folder: Path) -> Holder | None:
     """Who claims the run at the moment, None where nobody does. It may be dead: see ``Status.liveness``."""
     return Holder.read(folder / NOTE)
+
+
+def refusal(folder: Path) -> str:
+    """What a second process is told: who holds the run, and what can be done."""
+    claim = holder(folder)
+    who = claim.describe() if claim else "another process"
+    name = folder.name
+    return f"run {name} is held by {who}: watch it with `mim4dd attach {name}` or end it with `mim4dd stop {name}`"

@@ -12,6 +12,7 @@ from engine.events import (
     ExpertEpoch,
     Notice,
     Phase,
+    Recovered,
     RunEnded,
     RunStarted,
     StateChanged,
@@ -43,7 +44,7 @@ def log_line(event: Event) -> tuple[str, str] | None:
     text = _text(event)
     if not text:
         return None
-    warning = (isinstance(event, Notice) and event.level != "info") or (
+    warning = (isinstance(event, Recovered) or (isinstance(event, Notice) and event.level != "info")) or (
         isinstance(event, (RunEnded, StateChanged)) and event.state == "failed"
     )
     return ("warning" if warning else "info"), text
@@ -55,6 +56,11 @@ def _text(event: Event) -> str:
     if isinstance(event, RunStarted):
         again = "" if event.resumed_from is None else f", continued from iteration {event.resumed_from}"
         return f"run {event.run}, seed {event.seed}, on {event.host}{again}"
+    if isinstance(event, Recovered):
+        return (
+            f"back to iteration {event.iteration} ({event.recoveries} of {event.most} times), from here on with "
+            f"the rates times {event.rates:.3g}: {event.reason}"
+        )
     if isinstance(event, Phase):
         return f"{event.name}: {event.detail}" if event.detail else event.name
     if isinstance(event, StateChanged):

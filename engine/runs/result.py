@@ -11,6 +11,8 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     last                    the same for the last iterate
     random_selection        the same for random real images; full_set: for the experts on the whole set
     mutual_information      {nats, ceiling, iteration}: the last lower bound read, and log of the classes
+    recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
+                            ``failed`` and the run went back to ``iteration``, on with its rates times ``rates``
     artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
 """
 
@@ -75,6 +77,9 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         _information(history),
         no_term if config.information.weight == 0 else f"not read yet: {unfinished}",
     )
+    values["recoveries"] = [
+        {"failed": e.failed, "iteration": e.iteration, "rates": e.rates, "reason": e.reason} for e in history.recoveries
+    ]
     artifact, fingerprint, reason = _artifact(run.distilled_path("best"), unfinished)
     _put(values, "artifact", artifact, reason)
     _put(values, "fingerprint", fingerprint, reason)

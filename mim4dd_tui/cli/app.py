@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mim4dd_tui import __version__
-from mim4dd_tui.cli import doctor, listing, places, presets, results, running
+from mim4dd_tui.cli import bench, doctor, listing, places, presets, remote, results, running
 from mim4dd_tui.cli.failures import UsageError
 from mim4dd_tui.cli.options import DataDir, RunsDir, data_dir_of, runs_dir_of
 from mim4dd_tui.cli.output import say
@@ -22,15 +22,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-WORK, LOOK, MACHINE = "Distill", "Look and use", "This machine"
+WORK, REACH, LOOK, MACHINE = "Distill", "A run that goes on elsewhere", "Look and use", "This machine"
 
 app.command("run", rich_help_panel=WORK)(running.run)
 app.command("resume", rich_help_panel=WORK)(running.resume)
+app.command("attach", rich_help_panel=REACH)(remote.attach)
+app.command("stop", rich_help_panel=REACH)(remote.stop)
+app.command("pause", rich_help_panel=REACH)(remote.pause)
+app.command("request", rich_help_panel=REACH)(remote.request)
 app.command("presets", rich_help_panel=WORK)(presets.presets)
 app.command("runs", rich_help_panel=LOOK)(listing.runs)
 app.command("show", rich_help_panel=LOOK)(listing.show)
 app.command("evaluate", rich_help_panel=LOOK)(results.evaluate)
 app.command("export", rich_help_panel=LOOK)(results.export)
+app.command("bench", rich_help_panel=MACHINE)(bench.bench)
 app.command("doctor", rich_help_panel=MACHINE)(doctor.doctor)
 app.command("paths", rich_help_panel=MACHINE)(places.paths)
 

@@ -12,7 +12,8 @@ import typer
 from engine.errors import MimError
 from mim4dd_tui.cli import output
 from mim4dd_tui.cli.app import app
-from mim4dd_tui.cli.failures import AbandonedError, crash_sentence, error_document
+from mim4dd_tui.cli.failures import crash_sentence, error_document
+from mim4dd_tui.signals import AbandonedError
 
 
 def run_command(arguments: Sequence[str]) -> int:

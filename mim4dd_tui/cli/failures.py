@@ -27,10 +27,12 @@ class PartlyFailedError(MimError):
         self.document = document
 
 
-class AbandonedError(MimError):
-    """Nobody waits for the checkpoint: the process has to end with its engine thread still at work."""
+class NotRunningError(MimError):
+    """A run is asked for something, and no process works on it."""
 
-    exit_code = 130
+
+class UnansweredError(MimError):
+    """A request was left for a run, and nothing came of it in time."""
 
 
 def require_torch() -> None:

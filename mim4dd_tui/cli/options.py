@@ -51,6 +51,13 @@ Device = Annotated[
     typer.Option("--device", metavar="NAME", help="auto, cpu, cuda, cuda:N or mps (sets execution.device)."),
 ]
 Headless = Annotated[bool, typer.Option("--headless", help="No dashboard: plain progress lines on standard error.")]
+Detach = Annotated[
+    bool,
+    typer.Option(
+        "--detach",
+        help="Run without this terminal and return once the run is going on; mim4dd attach shows it.",
+    ),
+]
 Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
 RunName = Annotated[
     str | None,

@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import MimError
-from mim4dd_tui.cli.failures import AbandonedError, PartlyFailedError, UsageError, require_torch
+from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import (
     DataDir,
+    Detach,
     Device,
     Headless,
     Json,
@@ -30,11 +31,14 @@ from mim4dd_tui.cli.options import (
 )
 from mim4dd_tui.cli.output import tell, write_json
 from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.signals import AbandonedError
 
 if TYPE_CHECKING:
     from engine.config.load import Resolved
+    from engine.config.schema import Config
     from engine.events import Event
     from engine.runs.control import Control
+    from engine.runs.folder import RunFolder
 
 Document = dict[str, Any]
 
@@ -79,12 +83,14 @@ def run(
     data_dir: DataDir = None,
     device: Device = None,
     headless: Headless = False,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> int:
     """Distill a data set as a preset or file says.
 
     On a terminal the dashboard opens on the run; elsewhere, and with --headless or --json, progress goes to
-    standard error as plain lines. Ctrl-C stops with a checkpoint; a second one ends at once.
+    standard error as plain lines. Ctrl-C stops with a checkpoint; a second one ends at once. When the terminal
+    goes away the run goes on, unless execution.on_hangup is "stop"; mim4dd attach finds it again.
     """
     from engine.config.load import resolve
 
@@ -94,6 +100,9 @@ def run(
     several = seeds_of(seeds) if seeds is not None else None
     resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
     places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
+    if detach:
+        chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
+        return _detached(["run", target], chosen, places, as_json)
     if not (headless or as_json or several) and _dashboard_possible():
         from mim4dd_tui.dashboard import run_dashboard
 
@@ -108,7 +117,7 @@ def run(
             name=name,
         )
     if several is None:
-        document, code, _ = _headless(_starting(resolved[0], name, places))
+        document, code, _ = _headless(_starting(resolved[0], name, places), places.runs_dir, resolved[0].config)
         _report(document, as_json)
         return code
     return _one_after_another(resolved, several, name, places, as_json)
@@ -120,11 +129,21 @@ def resume(
     runs_dir: RunsDir = None,
     data_dir: DataDir = None,
     headless: Headless = False,
+    detach: Detach = False,
     as_json: Json = False,
 ) -> int:
-    """Continue a run from its last checkpoint, to exactly what it would have given without the pause."""
-    path = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "resume"), states=RESUMABLE).path
-    data = data_dir_of(data_dir)
+    """Continue a run from its last checkpoint, to exactly what it would have given without the pause.
+
+    A run that another process holds paused goes on there, and this command returns.
+    """
+    folder = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "resume"), states=RESUMABLE)
+    if _paused_elsewhere(folder):
+        from mim4dd_tui.cli.remote import lift_pause
+
+        return lift_pause(folder, as_json)
+    path, data = folder.path, data_dir_of(data_dir)
+    if detach:
+        return _detached(["resume", str(path)], {}, Places(path.parent, data), as_json)
     if not (headless or as_json) and _dashboard_possible():
         from mim4dd_tui.dashboard import run_dashboard
 
@@ -136,9 +155,40 @@ def resume(
 
         return resume_run(path, data_dir=data, observer=observer, control=control)
 
-    document, code, _ = _headless(work)
+    document, code, _ = _headless(work, path.parent, folder.config())
     _report(document, as_json)
     return code
+
+
+def _paused_elsewhere(folder: RunFolder) -> bool:
+    """Whether another process holds the run paused.
+
+    Raises:
+        RunLocked: another process of this machine is at work on it.
+    """
+    from engine.errors import RunLocked
+    from engine.runs.lock import refusal
+    from engine.runs.status import host_name
+
+    status = folder.status()
+    if status is None or status.liveness() != "alive":
+        return False
+    if status.state == "paused":
+        return True
+    if status.host == host_name():  # of another machine the lock itself decides, which knows how old the claim is
+        raise RunLocked(refusal(folder.path))
+    return False
+
+
+def _detached(command: list[str], options: dict[str, Any], places: Places, as_json: bool) -> int:
+    """The same command in a process without a terminal; ``options`` that are None or empty are left out."""
+    from mim4dd_tui.cli.detach import detach
+
+    options = options | {"--runs-dir": places.runs_dir.absolute(), "--data-dir": places.data_dir.absolute()}
+    for option, value in options.items():
+        for each in value if isinstance(value, list) else [value]:
+            command += [] if each is None else [option, str(each)]
+    return detach([*command, "--json" if as_json else "--headless"], as_json)
 
 
 def _dashboard_possible() -> bool:
@@ -168,15 +218,19 @@ def _starting(
     return work
 
 
-def _headless(work: Callable[[Callable[[Event], None], Control], Document]) -> tuple[Document, int, int]:
+def _headless(
+    work: Callable[[Callable[[Event], None], Control], Document], runs_dir: Path, config: Config
+) -> tuple[Document, int, int]:
     """Run the engine with plain progress lines; the result, the exit code it means, and that of a signal which
     asked for a stop, also where the run was done before it could (0: there was none)."""
     from engine.runs.control import Control
+    from mim4dd_tui.cli.detach import observing
     from mim4dd_tui.plain import PlainObserver
 
     control = Control()
-    supervisor = Supervisor(control)
-    document = supervisor.run(lambda: work(PlainObserver(), control))
+    supervisor = Supervisor(control, stop_on_hangup=config.execution.on_hangup == "stop")
+    observer = observing(PlainObserver(), runs_dir)
+    document = supervisor.run(lambda: work(observer, control))
     return document, supervisor.exit_code if document.get("state") == "stopped" else 0, supervisor.exit_code
 
 
@@ -200,7 +254,7 @@ def _one_after_another(
     for each, seed in zip(resolved, seeds, strict=True):
         own_name = None if name is None else f"{name}-seed{seed}"
         try:
-            document, code, asked = _headless(_starting(each, own_name, places))
+            document, code, asked = _headless(_starting(each, own_name, places), places.runs_dir, each.config)
         except AbandonedError:
             raise
         except MimError as error:

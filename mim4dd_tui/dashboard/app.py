@@ -3,23 +3,38 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import signal
+import threading
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
+from types import FrameType
 
-from textual.app import App
+from textual.filter import LineFilter
 from textual.theme import Theme
 
 from engine.runs.folder import RunFolder
+from mim4dd_tui.dashboard.ascii import PlainCharacters
+from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
+from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.telling import TellingApp
 from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
+from mim4dd_tui.dashboard.turns import Turns
+from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.pictures import Mode, mode_for
+from mim4dd_tui.plain import percent
+from mim4dd_tui.signals import STOPPING, lead_nowhere
 from mim4dd_tui.terminal import Abilities, Colours
 
 
@@ -29,10 +44,10 @@ class Leave(Enum):
     DONE = "done"
     DETACH = "detach"  # let the run go on, with plain lines
     HANGUP = "hangup"  # the terminal is gone; the run goes on in silence
-    TERMINATED = "terminated"  # SIGTERM: stop with a checkpoint
+    TERMINATED = "terminated"  # SIGTERM, SIGUSR1 or SIGINT from elsewhere: stop with a checkpoint
 
 
-class DashboardApp(App[Leave]):
+class DashboardApp(TellingApp[Leave]):
     """Owns at most one engine run; a second one would share torch's global state and spoil both."""
 
     TITLE = "mim4dd"
@@ -54,23 +69,23 @@ class DashboardApp(App[Leave]):
         launch: Launch = launch_engine,
         signals: bool = False,
     ) -> None:
-        super().__init__(driver_class=EnduringDriver if signals else None)
-        self.runs_dir = runs_dir
+        super().__init__(runs_dir, abilities, driver_class=EnduringDriver if signals else None)
         self.data_dir = data_dir
-        self.abilities = abilities
-        self.unicode = abilities.unicode
         self.braille = abilities.braille
         self.slow_link = abilities.remote
         self.session: EngineSession | None = None
         self.leaving: Leave | None = None
-        self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.exit_status = 0
-        self._ascii = abilities.ascii_pictures
+        self.received: deque[int] = deque()  # signals not yet answered
+        self.stopped_by: int | None = None  # the signal that asked for a stop
+        self.shelf = Shelf(runs_dir)
+        self._ascii = abilities.ascii_pictures if self.remembered.ascii is None else self.remembered.ascii
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
         self._autostart = autostart
         self._attached = attach
-        self._launch_run = launch
+        self.turns = Turns(self, launch)
+        self._end_told = False
         self._signals = signals
 
     # ---- opening
@@ -87,28 +102,65 @@ class DashboardApp(App[Leave]):
         self.theme = self._first_theme().name
         if self.abilities.remote:
             self.animation_level = "none"
+        self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         if self._attached is not None:
             show = self.resume_run if self._autostart else self.open_run
             self.call_after_refresh(show, RunFolder(self._attached.absolute()))
+        elif not self._autostart:
+            self.call_after_refresh(self.turns.offer)
+
+    def _announce_end(self, session: EngineSession) -> None:
+        state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
+        status = RunFolder(session.path).status() if session.path is not None else None
+        reached = f", {percent(status.accuracy)}" if status is not None and status.accuracy is not None else ""
+        mark = STATES.get(state, ("",))[0] if self.unicode else "*"
+        self.announce(mark, session.path.name if session.path is not None else "run", f"{state}{reached}")
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """Also plain characters, where the locale has no others."""
+        filters = super().get_line_filters()
+        return filters if self.unicode else [*filters, PlainCharacters()]
 
     def _first_theme(self) -> Theme:
+        for theme in THEMES:
+            if theme.name == self.remembered.theme:
+                return theme
         return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]
 
     def _listen(self) -> None:
+        """Not by the loop's own handlers: it takes those away when it closes, and a shell that hangs up sends
+        SIGHUP twice. A signal that comes after the interface has closed waits in ``received``."""
         loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGHUP, self._hung_up)
-        loop.add_signal_handler(signal.SIGTERM, self._terminated)
+
+        def note(number: int, _frame: FrameType | None) -> None:
+            self.received.append(number)
+            if number != signal.SIGHUP and self.session is not None:
+                # Now, from a thread of its own (a handler must take no lock): the loop may stand still for as long
+                # as a frozen connection takes no output, and a scheduler does not wait.
+                threading.Thread(target=self.session.request, args=("stop",), daemon=True).start()
+            with suppress(RuntimeError):  # the loop is closed
+                loop.call_soon_threadsafe(self._signalled)
+
+        for number in (*STOPPING, signal.SIGHUP):
+            signal.signal(number, note)
+
+    def _signalled(self) -> None:
+        while self.received and not self.closing:
+            number = self.received.popleft()
+            if number == signal.SIGHUP:
+                self._hung_up()
+            else:
+                self._terminated(number)
 
     def _hung_up(self) -> None:
         """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now."""
-        nowhere = os.open(os.devnull, os.O_RDWR)
-        for descriptor in (0, 1, 2):
-            os.dup2(nowhere, descriptor)
+        lead_nowhere((0, 1, 2))
         self.leave(Leave.HANGUP)
 
-    def _terminated(self) -> None:
+    def _terminated(self, number: int) -> None:
+        self.stopped_by = number
         if self.session is not None and self.session.running:
             self.session.request("stop")
         self.leave(Leave.TERMINATED)
@@ -123,6 +175,7 @@ class DashboardApp(App[Leave]):
     def action_toggle_ascii(self) -> None:
         """Half-blocks or ASCII."""
         self._ascii = not self._ascii
+        self.remember(ascii=self._ascii)
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
                 screen.set_mode(self.picture_mode)
@@ -132,6 +185,7 @@ class DashboardApp(App[Leave]):
         """The next theme."""
         names = [theme.name for theme in THEMES]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        self.remember(theme=self.theme)
 
     # ---- runs
 
@@ -140,16 +194,25 @@ class DashboardApp(App[Leave]):
         name, self._name = self._name, None
         return name
 
-    def start_run(self, order: Order) -> None:
-        """Start a run in this process and show it."""
+    def start_run(self, order: Order, *, watch: bool = True) -> None:
+        """Start a run in this process and (``watch``) show it."""
         if self.closing:
             return
         if self.session is not None and self.session.running:
-            self.notify("a run is going on here already (l shows it); stop it first", severity="warning")
+            told = "a run is going on here already (l shows it); w puts this one into the queue"
+            self.notify(told, severity="warning")
             return
-        self.session = EngineSession(order, self._launch_run)
+        self._kept, self._end_told = None, False
+        self.session = EngineSession(order, self.turns.launch)
         self.session.start()
-        self._show(RunScreen(self.session, mode=self.picture_mode, config=order.config))
+        if watch:
+            self._show(RunScreen(self.session, mode=self.picture_mode))
+        else:
+            self.notify(f"{order.resume.name if order.resume else 'the next run'} begins; l shows it")
+
+    def watches(self, session: EngineSession) -> bool:
+        """Whether the screen shows this run."""
+        return isinstance(self.screen, RunScreen) and self.screen.session is session
 
     def resume_run(self, folder: RunFolder) -> None:
         """Continue a run from its last checkpoint, in this process."""
@@ -162,6 +225,25 @@ class DashboardApp(App[Leave]):
             self.show_live()
             return
         self._show(RunScreen(FolderSession(folder), mode=self.picture_mode))
+
+    def action_browse(self) -> None:
+        """All runs."""
+        if not isinstance(self.screen, RunsScreen):
+            self.push_screen(RunsScreen())
+
+    def action_show_queue(self) -> None:
+        """What waits."""
+        if not isinstance(self.screen, QueueScreen):
+            self.push_screen(QueueScreen())
+
+    def compare(self, runs: list[RunInfo], inks: dict[str, int]) -> None:
+        """Several runs in one plot."""
+        self.push_screen(CompareScreen(runs, inks))
+
+    def duplicate(self, run: RunInfo) -> None:
+        """A run's settings into the home screen's form."""
+        self.action_home()
+        self._home.take_over(run)
 
     def show_live(self) -> None:
         """Show the run of this process."""
@@ -187,6 +269,11 @@ class DashboardApp(App[Leave]):
                 self.install_screen(screen, name=f"live-{id(screen)}")
         self.push_screen(screen)
 
+    def back(self) -> None:
+        """From a run to the screen it was opened from."""
+        while isinstance(self.screen, RunScreen):
+            self.pop_screen()
+
     def action_home(self) -> None:
         """Back to presets and runs."""
         while len(self.screen_stack) > 2 and not isinstance(self.screen, HomeScreen):
@@ -198,9 +285,8 @@ class DashboardApp(App[Leave]):
         """The keys of the screen that is shown."""
         if isinstance(self.screen, HelpScreen):
             return
-        run: tuple[Scope, ...] = ("run", "plot", "pictures", "log", "app")
-        home: tuple[Scope, ...] = ("home", "settings", "app")
-        self.push_screen(HelpScreen(run if isinstance(self.screen, RunScreen) else home))
+        scopes: tuple[Scope, ...] = getattr(self.screen, "SCOPES", ("app",))
+        self.push_screen(HelpScreen(scopes))
 
     # ---- leaving
 
@@ -241,6 +327,9 @@ class DashboardApp(App[Leave]):
     def leave(self, why: Leave) -> None:
         """Close the interface now."""
         self.leaving = why
+        if why in (Leave.DETACH, Leave.HANGUP):
+            self.turns.left_alone()
+        self.emit(self.voice.restore_title())
         self.closing = True
         self.exit(why)
 
@@ -250,6 +339,11 @@ class DashboardApp(App[Leave]):
             return
         if session.failed:
             self.exit_status = 1
+        if not self._end_told and not self.closing:
+            self._end_told = True
+            self._announce_end(session)
+            if self.leaving is None:
+                self.turns.ended(session)
         if self.leaving is Leave.DONE and not self.closing:
             self.leave(Leave.DONE)
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from dataclasses import dataclass
-from pathlib import Path
 
 from engine.config.schema import CLASSES, Config
-from engine.errors import MimError
-from engine.runs.folder import RunFolder, list_runs
-from mim4dd_tui.plain import duration
+from engine.runs.folder import RunFolder
+
+OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
+"""Base objectives as people call them."""
 
 
 @dataclass(frozen=True)
@@ -70,15 +70,6 @@ def read_run(folder: RunFolder) -> RunInfo:
     )
 
 
-def read_runs(runs_dir: Path) -> list[RunInfo]:
-    """All runs, newest first.
-
-    Raises:
-        MimError: the folder cannot be read.
-    """
-    return [read_run(folder) for folder in reversed(list_runs(runs_dir))]
-
-
 def describe_data(config: Config) -> str:
     """The data set and the size of what is made of it."""
     classes = CLASSES[config.data.name]
@@ -92,7 +83,7 @@ def describe_method(config: Config) -> str:
     """Objective and information term."""
     information = config.information
     term = f"MIM4DD {information.loss} x {information.weight:g}" if information.weight else "no information term"
-    return f"trajectory matching + {term}"
+    return f"{OBJECTIVES.get(config.objective.name, config.objective.name)} + {term}"
 
 
 def describe_work(config: Config) -> str:
@@ -101,29 +92,6 @@ def describe_work(config: Config) -> str:
     return (
         f"{experts.count} experts x {experts.epochs} epochs; "
         f"{objective.iterations} x {objective.student_steps} student steps"
-    )
-
-
-def describe_cost(config: Config, runs: list[RunInfo]) -> str:
-    """How long it takes here, from a finished run of the same work; else that it is not known yet."""
-    for info in runs:
-        seconds = info.heartbeat - info.started
-        if info.state != "done" or seconds <= 0:
-            continue
-        try:
-            other = info.folder.config()
-        except MimError:
-            continue
-        if _same_work(config, other):
-            return f"about {duration(seconds)} here, as {info.name} took"
-    return "time not known until it has run here"
-
-
-def _same_work(a: Config, b: Config) -> bool:
-    """Whether two configurations compute the same amount."""
-    parts = ("data", "network", "synthetic", "experts", "objective", "evaluation", "execution")
-    return all(getattr(a, part) == getattr(b, part) for part in parts) and (
-        bool(a.information.weight) == bool(b.information.weight)
     )
 
 

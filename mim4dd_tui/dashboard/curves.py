@@ -78,10 +78,9 @@ def accuracy(history: RunHistory) -> Figure:
     deviations = history.series.get("accuracy_std")
     known = dict(deviations.points()) if deviations else {}
     spread = np.array([known.get(int(i), math.nan) for i in x])
-    half = np.where(np.isfinite(spread), spread, 0.0)
     series = []
     if len(x):
-        series.append(Series("", x, mean, ACCURACY, band=Band(mean - half, mean + half), markers=True))
+        series.append(Series("", x, mean, ACCURACY, band=Band(mean - spread, mean + spread), markers=True))
     levels = []
     for label, event, ink in (
         ("random", history.random_selection, RANDOM),
@@ -108,9 +107,18 @@ def step_size(history: RunHistory) -> Figure:
     return Figure(tuple(_curve(history, "step_size", "", STEP)), empty="no iteration yet")
 
 
+def rate(seconds: Floats) -> Floats:
+    """Iterations a minute, from the seconds of each; nan where it took none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        out: Floats = np.where(seconds > 0, 60.0 / seconds, np.nan)
+    return out
+
+
 def speed(history: RunHistory) -> Figure:
-    """Seconds an iteration takes."""
-    return Figure(tuple(_curve(history, "seconds", "", OBJECTIVE)), empty="no iteration yet")
+    """Throughput: iterations a minute."""
+    x, seconds = _arrays(history, "seconds")
+    series = (Series("", x, rate(seconds), OBJECTIVE),) if len(x) else ()
+    return Figure(series, empty="no iteration yet")
 
 
 FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
@@ -119,7 +127,7 @@ FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
     "accuracy": ("accuracy", accuracy),
     "ratio": ("NCE / objective gradient", ratio),
     "step_size": ("step size", step_size),
-    "speed": ("seconds an iteration", speed),
+    "speed": ("iterations a minute", speed),
 }
 """Panes by name: heading and figure."""
 

@@ -7,9 +7,11 @@ a second reader), and its writer dies of the first failed write, after which the
 
 from __future__ import annotations
 
-from typing import IO, Any
+from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
+
+from mim4dd_tui.signals import Forgiving
 
 
 class EnduringDriver(LinuxDriver):
@@ -22,27 +24,3 @@ class EnduringDriver(LinuxDriver):
     def _sigcont_application(self, *arguments: Any) -> None:
         if self._must_signal_resume:
             super()._sigcont_application(*arguments)
-
-
-class Forgiving:
-    """A text stream whose writes never raise once the terminal behind it is gone."""
-
-    def __init__(self, stream: IO[str]) -> None:
-        self._stream = stream
-
-    def write(self, text: str) -> int:
-        """Write, or drop the text."""
-        try:
-            return self._stream.write(text)
-        except OSError:
-            return len(text)
-
-    def flush(self) -> None:
-        """Flush, or do nothing."""
-        try:
-            self._stream.flush()
-        except OSError:
-            return
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._stream, name)

@@ -7,17 +7,16 @@ import signal
 import sys
 import threading
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from types import FrameType
 
 from engine.events import Event
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
 from mim4dd_tui.plain import PlainObserver
+from mim4dd_tui.signals import AbandonedError, Attendant, handlers_kept, lead_nowhere
 from mim4dd_tui.terminal import abilities
 
-TERMINATED = 128 + signal.SIGTERM
-INTERRUPTED = 128 + signal.SIGINT
 HANGUP = 128 + signal.SIGHUP
 USAGE = 2
 
@@ -46,8 +45,9 @@ def run_dashboard(
         launch: what runs an order; the engine.
 
     Returns:
-        0; 1 where a run started here failed; 2 where no dashboard can open; 130 or 143 where a run that went
-        on was stopped by Ctrl-C or SIGTERM; 129 where the terminal hung up and nothing ran.
+        0; 1 where a run started here failed; 2 where no dashboard can open; 130, 138 or 143 where Ctrl-C (after
+        the dashboard had closed), SIGUSR1 or SIGTERM stopped it; 129 where the terminal hung up and nothing ran,
+        or that stopped the run.
     """
     able = abilities()
     if not able.dashboard:
@@ -66,12 +66,13 @@ def run_dashboard(
         signals=True,
     )
     _prepare_multiprocessing()
-    why = app.run() or Leave.DONE
-    session = app.session
-    if app.return_code:
-        _stop(session)
-        return app.return_code
-    code = _afterwards(session, why)
+    with handlers_kept() if threading.current_thread() is threading.main_thread() else nullcontext():
+        why = app.run() or Leave.DONE
+        session = app.session
+        if app.return_code:
+            _stop(session)
+            return app.return_code
+        code = _afterwards(app, why)
     return code or (1 if session is not None and session.failed else 0)
 
 
@@ -88,59 +89,53 @@ def _stop(session: EngineSession | None) -> None:
         session.join()
 
 
-def _afterwards(session: EngineSession | None, why: Leave) -> int:
+def _afterwards(app: DashboardApp, why: Leave) -> int:
     """The run after the interface: in plain lines, in silence, or to its stop."""
+    session, stopped_by = app.session, app.stopped_by
     if session is None or not session.running:
-        return {Leave.TERMINATED: TERMINATED, Leave.HANGUP: HANGUP}.get(why, 0)
+        if stopped_by is not None:
+            return 128 + stopped_by
+        return HANGUP if why is Leave.HANGUP else 0
+    if signal.SIGHUP in app.received:  # the terminal went while the interface closed
+        lead_nowhere((0, 1, 2))
+        why = Leave.HANGUP
     if why is Leave.HANGUP:
         session.hand_over(_nobody)
+        if session.stops_on_hangup:
+            session.request("stop")
+            stopped_by = signal.SIGHUP
     else:
         session.hand_over(PlainObserver(iterations=session.iterations))
-    return _Foreground(session, why).wait()
+        if session.control.stopping and stopped_by is None:
+            stopped_by = signal.SIGINT  # asked for in the dashboard, which was left before it was done
+    attendant = Attendant(
+        session.control.request,
+        _say,
+        outputs=(0, 1, 2),
+        stop_on_hangup=session.stops_on_hangup,
+        stopped_by=stopped_by,
+        received=app.received,
+    )
+    return _to_its_end(session, attendant)
+
+
+def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
+    """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0."""
+    if attendant.stopped_by is not None:
+        _say("stopping with a checkpoint; Ctrl-C ends at once")
+    elif session.path is not None:
+        _say(f"{session.path.name} goes on; Ctrl-C stops it with a checkpoint")
+    try:
+        with attendant.listening():
+            attendant.wait(session.join)
+    except AbandonedError as error:
+        _say(str(error))
+        os._exit(error.exit_code)
+    return attendant.exit_code
 
 
 def _nobody(_event: Event) -> None:
     """Hears in silence: there is no terminal any more."""
-
-
-class _Foreground:
-    """Waits for the engine's thread while signals are answered as a headless run answers them."""
-
-    def __init__(self, session: EngineSession, why: Leave) -> None:
-        self._session = session
-        self._code = TERMINATED if why is Leave.TERMINATED else 0
-        self._asked = why is Leave.TERMINATED
-        self._received: list[int] = []
-
-    def wait(self) -> int:
-        """Until the thread has ended; the exit code of the signal that stopped it, or 0."""
-        if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-                signal.signal(number, self._note)
-        where = self._session.path
-        if where is not None and not self._asked:
-            _say(f"{where.name} goes on; Ctrl-C stops it with a checkpoint")
-        while not self._session.join(0.2):
-            while self._received:
-                self._answer(self._received.pop(0))
-        return self._code
-
-    def _note(self, number: int, _frame: FrameType | None) -> None:
-        self._received.append(number)
-
-    def _answer(self, number: int) -> None:
-        if number == signal.SIGHUP:
-            nowhere = os.open(os.devnull, os.O_RDWR)
-            for descriptor in (0, 1, 2):
-                os.dup2(nowhere, descriptor)
-        elif self._asked and number == signal.SIGINT:
-            _say("ended at once; `mim4dd resume` continues from the last checkpoint")
-            os._exit(INTERRUPTED)
-        elif not self._asked:
-            self._asked = True
-            self._code = INTERRUPTED if number == signal.SIGINT else TERMINATED
-            self._session.request("stop")
-            _say("stopping with a checkpoint; Ctrl-C again ends at once")
 
 
 def _say(text: str) -> None:

@@ -7,7 +7,21 @@ from typing import Literal
 
 from textual.binding import Binding, BindingType
 
-Scope = Literal["app", "home", "settings", "run", "plot", "pictures", "log", "dialog"]
+Scope = Literal[
+    "app",
+    "home",
+    "runs",
+    "compare",
+    "queue",
+    "table",
+    "settings",
+    "run",
+    "plot",
+    "pictures",
+    "gallery",
+    "log",
+    "dialog",
+]
 
 
 @dataclass(frozen=True)
@@ -43,6 +57,11 @@ class Key:
 KEYS: tuple[Key, ...] = (
     # everywhere
     Key("app", "question_mark,f1", "help", "help", "This list of keys.", "?", footer=True),
+    Key("app", "ctrl+p,colon", "command_palette", "commands", "Everything that can be done here, by its name.", ":"),
+    Key("app", "Q", "show_queue", "queue", "The runs that wait for their turn.", "Q"),
+    Key("app", "C", "copy_path", "copy path", "Copy the path of the run or of the runs folder (OSC 52).", "C"),
+    Key("app", "exclamation_mark", "next_attention", "notices",
+        "What the end of a run sets off: notification, title and bell; the bell alone; nothing.", "!"),
     Key("app", "a", "toggle_ascii", "ascii", "Pictures as half-blocks or as ASCII."),
     Key("app", "t", "next_theme", "theme", "Next theme: dark, light, colour-blind safe, the terminal's own."),
     Key("app", "q", "leave", "quit", "Quit; asks first while a run goes on.", footer=True),
@@ -51,17 +70,61 @@ KEYS: tuple[Key, ...] = (
     Key("app", "ctrl+q", "leave", "quit", "As q, also while typing.", "^q", priority=True),
     # home
     Key("home", "s", "start", "start", "Start a run with the settings shown.", footer=True),
+    Key("home", "w", "enqueue", "queue", "Queue runs with the settings shown, one for each seed."),
     Key("home", "e", "edit", "settings", "Go to the settings of the chosen preset.", footer=True),
     Key("home", "p", "presets", "presets", "Go to the presets.", footer=True),
     Key("home", "r", "runs", "runs", "Go to the runs.", footer=True),
     Key("home", "R", "resume", "resume", "Continue the chosen run from its last checkpoint.", "R"),
     Key("home", "D", "duplicate", "copy", "Take the chosen run's settings into a new one.", "D"),
+    Key("home", "b", "browse", "browse", "All runs: sort, filter, search, compare, delete.", footer=True),
+    Key("home", "j", "list('down')", "down", "The next line of the list."),
+    Key("home", "k", "list('up')", "up", "The line before."),
+    Key("home", "g", "list('first')", "top", "The first line."),
+    Key("home", "G", "list('last')", "bottom", "The last line.", "G"),
     Key("home", "l", "show_live", "live run", "Back to the run that is going on."),
+    # runs
+    Key("runs", "space", "mark", "mark", "Mark the run for comparing (up to eight), or take the mark off.",
+        footer=True),
+    Key("runs", "c", "compare", "compare", "Compare the marked runs: one plot, one table.", footer=True),
+    Key("runs", "u", "unmark", "unmark all", "Take all marks off."),
+    Key("runs", "slash", "search", "search", "Show only runs with the words typed.", "/", footer=True),
+    Key("runs", "f", "filter(1)", "filter", "Next filter by state: all, going, queued, done, stopped, failed.",
+        footer=True),
+    Key("runs", "F", "filter(-1)", "filter back", "The filter before.", "F"),
+    Key("runs", "s", "sort", "sort", "Next order: newest, accuracy, name, preset, state, progress.", footer=True),
+    Key("runs", "S", "reverse", "reverse", "The same order from the other end.", "S"),
+    Key("runs", "R", "resume", "resume", "Continue the run from its last checkpoint.", "R"),
+    Key("runs", "D", "duplicate", "copy", "Take the run's settings into a new one.", "D"),
+    Key("runs", "X,delete", "delete", "delete", "Delete the run for good; asks first.", "X"),
+    Key("runs", "escape", "close", "back", "Back to where you came from.", "esc"),
+    # compare
+    Key("compare", "m", "metric(1)", "metric", "Next metric: accuracy, losses, bound, rates, speed.", footer=True),
+    Key("compare", "M", "metric(-1)", "metric back", "The metric before.", "M"),
+    Key("compare", "d", "only_different", "differing", "All settings, or only those that differ.", footer=True),
+    Key("compare", "c", "copy", "copy table", "Copy the table, with tabs between its columns."),
+    Key("compare", "E", "export", "export", "Write the plot (SVG, PNG) to the first run's exports/.", "E"),
+    Key("compare", "escape", "close", "back", "Back to the runs.", "esc", footer=True),
+    # queue
+    Key("queue", "s", "go", "start", "Start what waits, one run after another.", footer=True),
+    Key("queue", "p", "hold", "hold", "Start nothing more after the run that is going.", footer=True),
+    Key("queue", "K", "shift(-1)", "earlier", "Move the run towards the front.", "K", footer=True),
+    Key("queue", "J", "shift(1)", "later", "Move the run towards the end.", "J", footer=True),
+    Key("queue", "X,delete", "take_out", "take out", "Take the run out of the queue; asks first.", "X", footer=True),
+    Key("queue", "escape", "close", "back", "Back to where you came from.", "esc", footer=True),
+    # tables
+    Key("table", "up,k", "cursor(-1)", "up", "The row above.", "k ↑"),
+    Key("table", "down,j", "cursor(1)", "down", "The row below.", "j ↓"),
+    Key("table", "home,g", "cursor(-1000000)", "top", "The first row.", "g"),
+    Key("table", "end,G", "cursor(1000000)", "bottom", "The last row.", "G"),
+    Key("table", "pageup,ctrl+b", "page(-1)", "page up", "A page up.", "pgup"),
+    Key("table", "pagedown,ctrl+f", "page(1)", "page down", "A page down.", "pgdn"),
+    Key("table", "enter", "choose", "open", "Open the row.", "enter", footer=True),
     # settings
     Key("settings", "slash", "search", "search", "Show only settings with the words typed.", "/", footer=True),
     Key("settings", "u", "undo", "undo", "Back to the preset's value."),
     Key("settings", "U", "undo_all", "undo all", "Back to the preset in every setting.", "U"),
     Key("settings", "c", "only_changed", "changed", "Show only what differs from the preset."),
+    Key("settings", "S", "save", "save as preset", "Keep the settings as a preset of your own.", "S"),
     Key("settings", "left", "previous_choice", "before", "The choice before, where there are choices.", "←"),
     Key("settings", "right", "next_choice", "next", "The next choice, where there are choices.", "→"),
     # run
@@ -70,12 +133,14 @@ KEYS: tuple[Key, ...] = (
     Key("run", "R", "resume", "resume", "Continue a stopped or failed run from its last checkpoint.", "R"),
     Key("run", "e", "evaluate", "evaluate", "Evaluate the synthetic set now.", footer=True),
     Key("run", "k", "checkpoint", "checkpoint", "Write a checkpoint now."),
+    Key("run", "c", "copy", "copy values", "Copy the values of the curve in focus at the cursor, else all numbers."),
+    Key("run", "E", "export", "export", "Write the plots shown (SVG, PNG) and all metrics (CSV) to exports/.", "E"),
     Key("run", "v", "next_view", "view", "Next view: overview, curves, pictures, log.", footer=True),
     Key("run", "1", "view('overview')", "overview", "Everything at a glance."),
     Key("run", "2", "view('curves')", "curves", "All curves, large."),
     Key("run", "3", "view('pictures')", "pictures", "The synthetic images, large."),
     Key("run", "4", "view('log')", "log", "The log, large."),
-    Key("run", "escape", "home", "home", "Back to presets and runs; the run goes on.", "esc", footer=True),
+    Key("run", "escape", "back", "back", "Back to where you came from; the run goes on.", "esc", footer=True),
     # plots: the one in focus, or all where none is
     Key("plot", "y", "plot('log_y')", "log y", "Logarithmic y axis."),
     Key("plot", "X", "plot('log_x')", "log x", "Logarithmic x axis.", "X"),
@@ -87,6 +152,8 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "l,right", "plot('right')", "right", "Move the cursor right.", "l →"),
     Key("plot", "H", "plot('far_left')", "far left", "Move the cursor ten columns left.", "H"),
     Key("plot", "L", "plot('far_right')", "far right", "Move the cursor ten columns right.", "L"),
+    Key("plot", "left_parenthesis", "plot('pan_left')", "pan left", "Move a zoomed view half its width left.", "("),
+    Key("plot", "right_parenthesis", "plot('pan_right')", "pan right", "Move a zoomed view half its width right.", ")"),
     Key("plot", "0", "plot('reset')", "reset", "All of it again: no zoom, no cursor."),
     Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone, or all again."),
     # pictures
@@ -96,17 +163,34 @@ KEYS: tuple[Key, ...] = (
     Key("pictures", "greater_than_sign", "scrub(1000000)", "newest", "The newest snapshot, and what follows.", ">"),
     Key("pictures", "n", "pictures_page(1)", "more images", "Further images, where not all fit."),
     Key("pictures", "N", "pictures_page(-1)", "images before", "The images before.", "N"),
+    # the pictures in focus (3, or tab)
+    Key("gallery", "left,h", "select(-1, 0)", "left", "The image to the left.", "h ←"),
+    Key("gallery", "right,l", "select(1, 0)", "right", "The image to the right.", "l →"),
+    Key("gallery", "up,k", "select(0, -1)", "up", "The image above.", "k ↑"),
+    Key("gallery", "down,j", "select(0, 1)", "down", "The image below.", "j ↓"),
+    Key("gallery", "enter", "enlarge(1)", "enlarge", "The selected image's class, then the image alone.", "enter"),
+    Key("gallery", "backspace", "enlarge(-1)", "smaller", "Back to the class, then to all images.", "bksp"),
+    Key("gallery", "o", "beside", "origin", "Each image beside what it started from.", footer=True),
     # log
+    Key("log", "j", "roll(1)", "down", "A line down."),
+    Key("log", "k", "roll(-1)", "up", "A line up."),
+    Key("log", "g", "roll(-1000000)", "top", "The first line."),
+    Key("log", "G", "roll(1000000)", "end", "The newest line, and what follows.", "G"),
     Key("log", "slash", "filter_log", "filter", "Show only lines with the words typed.", "/"),
 )  # fmt: skip
 
 TITLES: dict[Scope, str] = {
     "app": "Everywhere",
     "home": "Presets and runs",
+    "runs": "All runs",
+    "compare": "Compared runs",
+    "queue": "Queue",
+    "table": "Lists",
     "settings": "Settings",
     "run": "Run",
     "plot": "Curves (the one in focus; tab moves the focus)",
-    "pictures": "Pictures",
+    "pictures": "Pictures over time",
+    "gallery": "Pictures in focus (3, or tab)",
     "log": "Log",
     "dialog": "Questions",
 }

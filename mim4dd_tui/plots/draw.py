@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Series, Side, Viewport
 from mim4dd_tui.plots.scale import Scale, short, spread
 from mim4dd_tui.plots.smooth import ema
+from mim4dd_tui.plots.viewing import window
 
 Glyphs = Literal["braille", "ascii"]
 SIDES: tuple[Side, Side] = ("left", "right")
@@ -94,16 +95,8 @@ def draw(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs
 
 
 def _x_scale(figure: Figure, view: Viewport) -> Scale | None:
-    bounds = view.x or figure.bounds_x()
-    if bounds is None:
-        return None
-    low, high = bounds
-    if view.log_x:
-        positive = [float(s.x[s.x > 0][0]) for s in figure.series if len(s.x) and s.x[-1] > 0]
-        if not positive:
-            return None
-        low = max(low, min(positive))
-    return Scale(low, high, view.log_x) if high > low else Scale(low, low + 1, view.log_x)
+    bounds = window(figure, view)
+    return None if bounds is None else Scale(*bounds, view.log_x)
 
 
 @dataclass(frozen=True, eq=False)
@@ -184,8 +177,8 @@ class _Canvas:
             dots[(np.add.outer(np.arange(self.height), np.arange(self.width)) % 2) == 0] = False
             self._stamp(dots, series.ink + DIM, ".")
         if curve.y is not series.y:
-            self._stamp(self._line(x, y_scale.place(series.y[around])), series.ink + DIM, ".")
-        dots = self._line(x, y_scale.place(curve.y[around]))
+            self._stamp(self._line(x, series.y[around], y_scale), series.ink + DIM, ".")
+        dots = self._line(x, curve.y[around], y_scale)
         if series.markers:
             self._mark(dots, x, y_scale.place(series.y[around]))
         self._stamp(dots, series.ink, "*")
@@ -207,38 +200,53 @@ class _Canvas:
     def _rows_of(self, places: Floats) -> Floats:
         return np.clip((1 - places) * (self.height - 1), -1.0, float(self.height))
 
-    def _line(self, x: Floats, y: Floats) -> NDArray[np.bool_]:
-        """Dots of a curve given by places of 0..1; nan breaks it."""
+    def _line(self, x: Floats, values: Floats, y_scale: Scale) -> NDArray[np.bool_]:
+        """Dots of a curve at places ``x`` of 0..1; a value without a place breaks it.
+
+        Points are gathered by dot columns first and placed on the axis then: a monotone scale keeps the smallest
+        and the largest of a column, and a few hundred logarithms do for any number of points.
+        """
         dots = self._blank()
-        good = np.isfinite(x) & np.isfinite(y)
+        good = np.isfinite(x) & np.isfinite(values)
+        if y_scale.log:
+            good &= values > 0
         if not good.any():
             return dots
         segment = np.cumsum(~good)[good]
-        columns = x[good] * (self.width - 1)
-        rows = self._rows_of(y[good])
+        columns, values = x[good] * (self.width - 1), values[good]
         places = np.rint(np.clip(columns, -2, self.width + 1)).astype(np.int64)
         # groups: the points of one dot column, of one unbroken piece
-        starts = np.flatnonzero(np.diff(segment, prepend=-1) | np.diff(places, prepend=-9))
-        ends = np.append(starts[1:], len(places)) - 1
-        low, high = np.minimum.reduceat(rows, starts), np.maximum.reduceat(rows, starts)
+        cuts = np.flatnonzero((segment[1:] != segment[:-1]) | (places[1:] != places[:-1])) + 1
+        starts = np.concatenate(([0], cuts))
+        ends = np.concatenate((cuts, [len(places)])) - 1
+
+        def rows(some: Floats) -> Floats:
+            return self._rows_of(y_scale.place(some))
+
+        low, high = rows(np.maximum.reduceat(values, starts)), rows(np.minimum.reduceat(values, starts))
+        first, last = rows(values[starts]), rows(values[ends])
         joined = np.flatnonzero(segment[starts[1:]] == segment[ends[:-1]])
         distance = places[starts[joined + 1]] - places[ends[joined]]
         near = joined[distance == 1]
         # neighbouring columns meet halfway
-        middle = (rows[ends[near]] + rows[starts[near + 1]]) / 2
+        middle = (last[near] + first[near + 1]) / 2
         for group in (near, near + 1):
             low[group], high[group] = np.minimum(low[group], middle), np.maximum(high[group], middle)
         self._verticals(dots, places[starts], low, high)
         for index in joined[distance > 1].tolist():
-            a, b = ends[index], starts[index + 1]
-            self._join(dots, (columns[a], rows[a]), (columns[b], rows[b]))
+            a, b = (columns[ends[index]], last[index]), (columns[starts[index + 1]], first[index + 1])
+            self._join(dots, a, b)
         return dots
 
     def _verticals(self, dots: NDArray[np.bool_], columns: NDArray[np.int64], low: Floats, high: Floats) -> None:
         inside = (columns >= 0) & (columns < self.width)
-        rows = np.arange(self.height)
+        columns, rows = columns[inside], np.arange(self.height)
         top, bottom = np.rint(low[inside])[:, None], np.rint(high[inside])[:, None]
-        np.logical_or.at(dots.T, columns[inside], (rows >= top) & (rows <= bottom))
+        marks = (rows >= top) & (rows <= bottom)
+        if len(np.unique(columns)) == len(columns):
+            dots.T[columns] |= marks
+        else:  # a gap inside a column: its pieces come one by one
+            np.logical_or.at(dots.T, columns, marks)
 
     def _join(self, dots: NDArray[np.bool_], a: tuple[float, float], b: tuple[float, float]) -> None:
         """A line between two points, in as many steps as its longer side has dots."""

@@ -13,8 +13,8 @@ from collections.abc import Callable
 
 import pytest
 
-from mim4dd_tui.cli.failures import AbandonedError
 from mim4dd_tui.cli.headless import Supervisor
+from mim4dd_tui.signals import AbandonedError
 from tests.cli.command import environment
 
 
@@ -98,34 +98,79 @@ def test_what_the_work_raises_is_raised_and_handlers_are_put_back() -> None:
     assert signal.getsignal(signal.SIGTERM) is before
 
 
-def test_output_to_a_closed_terminal_kills_nothing() -> None:
-    program = (
-        "import os, sys, time\n"
-        "from mim4dd_tui.cli.headless import Supervisor\n"
-        "class Deaf:\n"
-        "    def request(self, name): pass\n"
-        "report = os.fdopen(int(sys.argv[1]), 'w')\n"
-        "def work():\n"
-        "    print('working', flush=True)\n"
-        "    time.sleep(2)\n"
-        "    for _ in range(100):\n"
-        "        print('a line for nobody', flush=True)\n"
-        "    return 'done'\n"
-        "report.write(Supervisor(Deaf()).run(work))\n"
-    )
+TALKING = """
+import os, sys, threading, time
+from mim4dd_tui.cli.headless import Supervisor
+
+class Asked(threading.Event):
+    def request(self, name):
+        self.set()
+
+report, gone, asked = os.fdopen(int(sys.argv[1]), "w"), int(sys.argv[2]), Asked()
+
+def work():
+    closed = threading.Event()
+    threading.Thread(target=lambda: (os.read(gone, 1), closed.set()), daemon=True).start()
+    after = 0
+    while after < 2000 and not asked.is_set():  # before, in and long after the moment the terminal goes
+        print("working", flush=True)
+        print("a line of diagnostics", file=sys.stderr, flush=True)
+        after += closed.is_set()
+        time.sleep(0.001 if after else 0)
+    return "stopped" if asked.wait(20 if sys.argv[3] == "stop" else 0) else "done"
+
+supervisor = Supervisor(asked, stop_on_hangup=sys.argv[3] == "stop")
+report.write(supervisor.run(work))
+report.close()
+sys.exit(supervisor.exit_code)
+"""
+
+
+@pytest.mark.parametrize(("setting", "end", "code"), [("continue", "done", 0), ("stop", "stopped", 129)])
+def test_output_to_a_closed_terminal_kills_nothing(setting: str, end: str, code: int) -> None:
+    """The work prints all the time: also between the hang-up and the moment its signal is handled, when the
+    terminal takes nothing and the descriptors still lead there."""
     reader, writer = os.pipe()
+    gone, closed = os.pipe()
     child, terminal = pty.fork()
     if child == 0:  # pragma: no cover - the new process
         os.set_inheritable(writer, True)
-        os.execve(sys.executable, [sys.executable, "-c", program, str(writer)], environment())
+        os.set_inheritable(gone, True)
+        program = [sys.executable, "-c", TALKING, str(writer), str(gone), setting]
+        os.execve(sys.executable, program, environment())
     os.close(writer)
     assert b"working" in os.read(terminal, 100)
-    time.sleep(0.7)  # the work may speak before the supervisor listens for signals
     os.close(terminal)
+    os.write(closed, b"x")
     with os.fdopen(reader) as report:
-        assert report.read() == "done"
+        assert report.read() == end
     _, status = os.waitpid(child, 0)
-    assert os.waitstatus_to_exitcode(status) == 0
+    assert os.waitstatus_to_exitcode(status) == code
+    os.close(gone)
+    os.close(closed)
+
+
+def test_a_hang_up_stops_where_the_run_wants_it() -> None:
+    control = Obedient()
+    supervisor = Supervisor(control, stop_on_hangup=True)
+
+    def stopped() -> str:
+        return "stopped" if control.stop.wait(10) else "never asked"
+
+    assert supervisor.run(sending(signal.SIGHUP, then=stopped)) == "stopped"
+    assert supervisor.exit_code == 129
+
+
+def test_nohup_has_the_last_word() -> None:
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        control = Obedient()
+        supervisor = Supervisor(control, stop_on_hangup=True)
+        assert supervisor.run(sending(signal.SIGHUP, then=lambda: "done")) == "done"
+        assert control.asked == []
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_the_process_ends_at_once_with_its_engine_still_at_work() -> None:

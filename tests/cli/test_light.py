@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from engine.config.schema import Config
+from engine.files import write_json
+from engine.runs.folder import RunFolder
 from tests.cli.command import COMMAND, cpu_seconds, environment
 
 LIGHT = [
@@ -20,6 +24,9 @@ LIGHT = [
     ("runs",),
     ("runs", "--json"),
     ("paths",),
+    ("attach", "--help"),
+    ("attach", "over"),
+    ("runs", "--runs-dir", "runs"),
 ]
 
 LIMIT = 0.5
@@ -27,6 +34,7 @@ LIMIT = 0.5
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
 def test_no_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    over(tmp_path / "runs")
     program = (
         "import sys\n"
         "from mim4dd_tui.__main__ import main\n"
@@ -46,3 +54,27 @@ def test_no_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> Non
 def test_answers_within_half_a_second_of_cpu_time(arguments: tuple[str, ...], tmp_path: Path) -> None:
     best = min(cpu_seconds(*COMMAND, *arguments, cwd=tmp_path) for _ in range(3))
     assert best < LIMIT
+
+
+@pytest.mark.parametrize("arguments", [("stop", "over"), ("pause", "over"), ("request", "over", "checkpoint")])
+def test_no_torch_is_imported_to_ask_a_run(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    over(tmp_path / "runs")
+    program = (
+        "import sys\n"
+        "from mim4dd_tui.__main__ import main\n"
+        "code = main(sys.argv[1:])\n"
+        "assert not {'torch', 'numpy', 'textual'} & set(sys.modules)\n"
+        "sys.exit(code)\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, *arguments],
+        capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False, timeout=60,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert "run over is over (stopped)" in done.stderr
+
+
+def over(runs: Path) -> None:
+    """A run that was stopped."""
+    folder = RunFolder.create(runs, "over", Config.model_validate({"data": {"name": "digits"}}))
+    write_json(folder.status_path, json.loads(folder.status_path.read_text()) | {"state": "stopped"})

@@ -19,6 +19,7 @@ import numpy as np
 import pytest
 import torch
 
+from engine.config.schema import Config
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
@@ -30,7 +31,7 @@ TINY = {
     "data.train_limit": 100, "data.test_limit": 50, "experts.count": 1, "experts.epochs": 3,
     "objective.iterations": 3, "objective.student_steps": 2, "objective.expert_epochs": 1,
     "objective.max_start_epoch": 1, "objective.step_size_rate": 0, "information.readout": 20,
-    "information.real_batch": 20, "information.warmup": 1, "evaluation.every": 3, "evaluation.random_draws": 1,
+    "information.real_batch": 20, "information.warmup": 1, "evaluation.every": 3, "evaluation.share": 1.0, "evaluation.random_draws": 1,
     "evaluation.networks": 2, "evaluation.live_networks": 1, "evaluation.protocol": "quick-100",
 }  # fmt: skip
 
@@ -172,7 +173,7 @@ def test_ctrl_c_at_the_very_end_of_a_run_still_ends_the_series(
     """The run is done before it can be stopped; the seeds after it are not begun all the same."""
     begun: list[object] = []
 
-    def done(work: object) -> tuple[dict[str, Any], int, int]:
+    def done(work: object, runs_dir: Path, config: Config) -> tuple[dict[str, Any], int, int]:
         begun.append(work)
         return {"state": "done", "seed": len(begun) - 1, "accuracy": None}, 0, 130 if len(begun) == 2 else 0
 
@@ -289,4 +290,6 @@ def test_the_shell_completes_presets_and_runs(place: Place) -> None:
     for words, expected in (("mim4dd run dig", "digits-ipc1"), ("mim4dd show fir", "first")):
         asked = {"_MIM4DD_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": "2"}
         ended = mim4dd(cwd=place.folder, env=place.env | asked)
-        assert ended.out.split() == [expected]
+        found = ended.out.split()
+        assert expected in found
+        assert all(name.startswith(words.split()[-1]) for name in found)

@@ -120,6 +120,13 @@ def _there(digits: RawSet, data: Any, readout: int, each: int, *, needs_pools: b
         ({"data.validation": 0.0001}, "data.validation"),
         ({"data.train_limit": 1438}, "data.train_limit"),
         ({"synthetic.images_per_class": 139}, "synthetic.images_per_class"),
+        ({"synthetic.formation": 3}, "synthetic.formation"),
+        ({"synthetic.images_per_class": 30, "synthetic.formation": 2}, "synthetic.formation"),
+        ({"synthetic.formation": 2, "objective.batch_size": 41}, "objective.batch_size"),
+        ({"objective.name": "bptt", "objective.window": 51}, "objective.window"),
+        ({"objective.window": 30, "objective.name": "bptt", "objective.student_steps": 29}, "objective.student_steps"),
+        ({"objective.name": "dream", "information.synthetic_network": "attached"}, "information.synthetic_network"),
+        ({"information.synthetic_network": "attached", "objective.name": "dream"}, "objective.name"),
     ],
 )
 def test_settings_that_exclude_each_other_are_told_of_the_last_one_set(values: dict[str, Any], key: str) -> None:
@@ -134,6 +141,32 @@ def test_the_form_can_attribute_a_clash_to_what_was_typed() -> None:
         change(Config(), "experts.epochs", "2")
     assert str(caught.value).startswith("settings: experts.epochs: ")
     assert "objective.max_start_epoch" in str(caught.value)
+
+
+def test_only_methods_that_match_experts_ask_how_long_they_were_trained() -> None:
+    for name in ("trajectory", "tesla"):
+        with pytest.raises(ConfigError, match="max_start_epoch"):
+            changed(Config(), {"objective.name": name, "experts.epochs": 2})
+    for name in ("bptt", "dream"):
+        assert changed(Config(), {"objective.name": name, "experts.epochs": 2}).experts.epochs == 2
+
+
+def test_a_formation_divides_the_images_of_every_set() -> None:
+    """28 pixels of MNIST's images, though the network pads them to 32."""
+    for name, factors in (("digits", {1, 2, 4, 8}), ("mnist", {1, 2, 4, 7, 14}), ("cifar10", {1, 2, 4, 8, 16})):
+        legal = set()
+        for factor in range(1, 17):
+            try:
+                changed(Config(), {"data.name": name, "synthetic.formation": factor, "synthetic.init": "noise"})
+            except ConfigError:
+                continue
+            legal.add(factor)
+        assert legal == factors
+
+
+def test_decoded_images_are_enough_for_a_batch() -> None:
+    config = changed(Config(), {"synthetic.formation": 2, "objective.batch_size": 40})
+    assert config.objective.batch_size == 40
 
 
 def test_the_term_makes_no_demands_while_it_is_off() -> None:

@@ -42,6 +42,7 @@ TINY: Values = {
     "evaluation.networks": 1,
     "evaluation.live_networks": 1,
     "evaluation.every": 0,
+    "evaluation.share": 1.0,
     "evaluation.random_draws": 0,
     "execution.device": "cpu",
     "execution.threads": 1,
@@ -51,6 +52,20 @@ TINY: Values = {
 }
 
 NCE: Values = {"information.loss": "nce"}
+BPTT: Values = {"objective.name": "bptt"}
+DREAM: Values = {
+    "objective.name": "dream",
+    "objective.pixel_rate": 0.1,
+    "objective.network_life": 2,
+    "objective.network_images": 100,
+    "objective.iterations": 3,
+}
+CUTMIX: Values = {
+    **DREAM,
+    "objective.network_life": 4,
+    "objective.network_images": 150,
+    "objective.iterations": 4,
+}
 
 # What every option is changed to, and what has to hold for it to matter.
 CHANGES: dict[str, tuple[list[Any], Values]] = {
@@ -74,6 +89,7 @@ CHANGES: dict[str, tuple[list[Any], Values]] = {
     "network.pooling": (["max", "none"], {}),
     "synthetic.images_per_class": ([2], {}),
     "synthetic.init": (["noise"], {}),
+    "synthetic.formation": ([2, 4], {"synthetic.init": "noise"}),
     "experts.count": ([3], {}),
     "experts.epochs": ([3], {"information.real_network": "last"}),
     "experts.learning_rate": ([0.1], {}),
@@ -82,6 +98,7 @@ CHANGES: dict[str, tuple[list[Any], Values]] = {
     "experts.batch_size": ([40], {}),
     "experts.augment": ([False], {}),
     "experts.seed": ([1], {}),
+    "objective.name": (["tesla", "bptt", "dream", "distribution"], {}),
     "objective.iterations": ([3], {}),
     "objective.student_steps": ([4], {}),
     "objective.expert_epochs": ([2], {"objective.max_start_epoch": 1}),
@@ -92,6 +109,16 @@ CHANGES: dict[str, tuple[list[Any], Values]] = {
     "objective.step_size": ([0.1], {}),
     "objective.step_size_rate": ([1e-4, 0.0], {}),
     "objective.step_size_momentum": ([0.9], {}),
+    "objective.student_momentum": ([0.5], BPTT),
+    "objective.window": ([1, 2], BPTT),
+    "objective.real_batch": ([5], BPTT),
+    "objective.selection": (["random"], DREAM),
+    "objective.select_every": ([1], {**DREAM, "objective.network_life": 3, "objective.real_batch": 4}),
+    "objective.distance": (["l1"], DREAM),
+    "objective.network_life": ([1], DREAM),
+    "objective.network_images": ([0, 50], DREAM),
+    "objective.cutmix": ([0.0, 1.0], CUTMIX),
+    "objective.pixel_clip": ([1e-3], {}),
     "information.weight": ([0.0, 0.1], {}),
     "information.scaling": (["raw"], {}),
     "information.loss": (["nce"], {}),
@@ -122,7 +149,6 @@ ELSEWHERE = {
     "summary": "words only",
     "data.name": "the other sets need files: tests/data",
     "network.name": "one choice",
-    "objective.name": "one choice",
     "execution.device": "other hardware",
     "execution.compile": "the same mathematics, and a minute of compiling",
     "execution.threads": "the same mathematics",
@@ -134,10 +160,14 @@ ELSEWHERE = {
     "evaluation.live_protocol": "measures: below",
     "evaluation.live_networks": "measures: below",
     "evaluation.every": "measures: below",
+    "evaluation.share": "measures: tests/evaluation/test_budget.py",
     "evaluation.random_draws": "measures: below",
     "evaluation.random_networks": "measures: below",
     "execution.checkpoint_every": "keeps: below",
     "execution.snapshot_every": "keeps: below",
+    "execution.on_hangup": "signals: tests/reach/test_signals.py",
+    "execution.recoveries": "numbers that are no longer finite: tests/reliability/test_numbers.py",
+    "execution.recovery_factor": "numbers that are no longer finite: tests/reliability/test_numbers.py",
 }
 
 PAIRED = {
@@ -276,7 +306,12 @@ def test_what_measures_changes_what_is_measured(run: Session) -> None:
 
 
 def test_live_evaluations(run: Session) -> None:
-    values = {"evaluation.every": 1, "evaluation.live_protocol": "paper-300", "evaluation.live_networks": 2}
+    values = {
+        "evaluation.every": 1,
+        "evaluation.share": 1.0,
+        "evaluation.live_protocol": "paper-300",
+        "evaluation.live_networks": 2,
+    }
     run(values)
     live = [event for event in run.heard if isinstance(event, Evaluation) and event.subject == "live"]
     assert [event.iteration for event in live] == [0, 1, 2]

@@ -13,18 +13,31 @@ import tomli
 from engine.config import Config, dump, fields, list_presets, load_config, resolve
 from engine.config.presets import builtin_dir
 
-NAMES = [
+TRAJECTORY = [
     "digits-ipc1",
     "mnist-ipc1-small",
     "cifar10-ipc1-small",
     *(f"{data}-ipc{each}" for data in ("mnist", "svhn", "cifar10", "cifar100") for each in (1, 10, 50)),
 ]
+SIZES = {"tesla": (1, 10), "bptt": (1, 10, 50), "dream": (1, 10, 50), "distribution": (1, 10)}
+"""Images per class of every other base's presets, which end in its name."""
+NAMES = [
+    *TRAJECTORY,
+    *(f"digits-ipc1-{base}" for base in SIZES),
+    *(f"{data}-ipc1-{base}-small" for data in ("mnist", "cifar10") for base in ("bptt", "dream")),
+    *(
+        f"{data}-ipc{each}-{base}"
+        for data in ("mnist", "svhn", "cifar10", "cifar100")
+        for base, sizes in SIZES.items()
+        for each in sizes
+    ),
+]
 FILES = sorted(builtin_dir().glob("*.toml"))
 
-SOURCE = re.compile(r"\b(MTT|DSA|CRD|CMIM|TESLA|paper|ours|this preset)\b")
+SOURCE = re.compile(r"\b(MTT|DSA|CRD|CMIM|TESLA|BPTT|DREAM|IDC|DM|paper|ours|this preset)\b")
 """What a comment names as the source of a number: code, a table, a paper, or that it was chosen here."""
 
-LIGHT = 0.35
+LIGHT = 0.5
 """CPU seconds in which all presets are listed, the start of Python included; half of it on an idle machine."""
 
 TABLE = {
@@ -55,7 +68,7 @@ def test_a_preset_resolves_and_is_what_the_list_says(name: str) -> None:
     assert info.summary == config.summary
     assert re.fullmatch(r"[A-Z].{40,300}\.", info.summary), "one or two readable sentences"
     assert len(re.findall(r"[.:] ", info.summary)) <= 3
-    assert info.objective == "trajectory"
+    assert info.objective == next((base for base in SIZES if base in name), "trajectory")
     assert config.information.weight > 0, "the information term is what the program is about"
 
 
@@ -78,7 +91,7 @@ def test_every_origin_of_a_preset_is_known(name: str) -> None:
     allowed = {"default", *(f"preset {path.stem}" for path in FILES)}
     assert list(resolved.origins) == [field.key for field in fields()]
     assert set(resolved.origins.values()) <= allowed
-    assert resolved.origins["data.name"] == f"preset {name}"
+    assert resolved.origins["summary"] == f"preset {name}"
 
 
 @pytest.mark.parametrize("name", TABLE)
@@ -105,10 +118,37 @@ def test_digits_are_never_mirrored(name: str) -> None:
     assert "flip" not in resolve(name).config.augmentation.strategy.split("_")
 
 
-@pytest.mark.parametrize("name", [name for name in NAMES if name.startswith(("mnist-ipc", "svhn"))])
+@pytest.mark.parametrize("name", [name for name in TRAJECTORY if name.startswith(("mnist-ipc", "svhn"))])
 def test_settings_nobody_published_say_so(name: str) -> None:
     if not name.endswith("-small"):
         assert "publishes no settings" in resolve(name).config.summary
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if name.endswith("-small") or name.startswith("digits")])
+def test_bases_on_the_same_small_setting_share_their_experts(name: str) -> None:
+    """All that decides an expert is that of the trajectory preset: a comparison trains them once."""
+    base = next(one for one in TRAJECTORY if name.startswith(one.removesuffix("-small")))
+    ours, theirs = resolve(name).config, resolve(base).config
+    for section in ("data", "augmentation", "network", "experts"):
+        assert getattr(ours, section) == getattr(theirs, section)
+
+
+@pytest.mark.parametrize("data", ["mnist", "svhn", "cifar10", "cifar100"])
+def test_published_settings_of_the_other_bases(data: str) -> None:
+    """DREAM's rates are IDC's times a tenth of the images per class; here they are in units of the deviation."""
+    for each in SIZES["dream"]:
+        config = resolve(f"{data}-ipc{each}-dream").config
+        rate, kind = (1e-4, "l1") if data == "mnist" else (5e-3, "mse")
+        deviation = {"mnist": 0.308, "svhn": 0.2, "cifar10": 0.25, "cifar100": 0.25}[data]
+        assert config.objective.pixel_rate == pytest.approx(rate * each / 10 / deviation**2, rel=0.06)
+        assert (config.objective.distance, config.synthetic.formation, config.objective.real_batch) == (kind, 2, 128)
+        assert not config.data.zca
+    for each in SIZES["bptt"]:
+        objective = resolve(f"{data}-ipc{each}-bptt").config.objective
+        assert (objective.window, objective.student_steps, objective.student_momentum) == (60, 200, 0.9)
+        classes = 100 if data == "cifar100" else 10
+        assert (objective.batch_size or each * classes) / classes <= 10
+        assert (objective.pixel_rate, objective.pixel_clip, objective.real_batch) == (0.1, 2.0, 64)
 
 
 def test_the_builtin_preset_needs_no_download_and_starts_from_noise() -> None:

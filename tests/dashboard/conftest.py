@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.terminal import Abilities, Colours
@@ -21,6 +22,9 @@ RICH = Abilities(
     remote=False,
     refusal="",
 )
+
+settings.register_profile("patient", deadline=None)
+settings.load_profile("patient")
 
 MakeApp = Callable[..., DashboardApp]
 

@@ -70,7 +70,8 @@ class FakeEngine:
             folder = RunFolder.create(
                 order.runs_dir, order.name, order.config, preset=order.preset, origins=dict(order.origins)
             )
-        return _FakeRun(self, folder, observer, control).go(resumed=order.resume is not None)
+        resumed = order.resume is not None and folder.journal_path.exists()
+        return _FakeRun(self, folder, observer, control).go(resumed=resumed)
 
 
 class _FakeRun:
@@ -176,6 +177,8 @@ class _FakeRun:
     def distill(self, after: int) -> None:
         script, draw = self.script, np.random.default_rng(1)
         self.say(Phase("distill", total=script.iterations))
+        if not after:
+            self.snapshot(0, 0.0)
         for i in range(after + 1, script.iterations + 1):
             self.control.tick()
             if i == script.fail_at:

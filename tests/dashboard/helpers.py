@@ -34,11 +34,12 @@ async def until(pilot: Pilot[Leave], condition: Callable[[], bool], seconds: flo
 
 
 def text(app: object) -> str:
-    """The characters on the screen."""
+    """The characters on the screen; none where it was not painted yet."""
     assert isinstance(app, DashboardApp)
     width, height = app.size
     lines = app.screen._compositor.render_strips()
-    assert len(lines) == height
+    if len(lines) != height:
+        return ""  # a screen that is not laid out yet
     return "\n".join("".join(segment.text for segment in strip)[:width].rstrip() for strip in lines)
 
 

@@ -52,6 +52,7 @@ TINY: dict[str, dict[str, Any]] = {
         "networks": 2,
         "live_networks": 1,
         "every": 3,
+        "share": 1.0,
         "random_draws": 2,
         "random_networks": 1,
     },

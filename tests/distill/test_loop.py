@@ -22,6 +22,7 @@ from engine.events import Iteration
 from engine.gradient import SyntheticGradient
 from engine.information.term import InformationTerm, Sides, TermGradient
 from engine.objectives import RealNetworks, SyntheticSet
+from engine.recovery import Diverged
 from engine.runs.control import StopRequested
 from engine.seeds import generator
 from tests.distill.helpers import tiny
@@ -112,6 +113,9 @@ class Quiet:
 
     def metrics(self, event: Iteration) -> None:
         self.heard.append(event)
+
+    def recover(self, state: State, fault: Diverged) -> None:
+        raise fault
 
 
 def loop_of(

@@ -12,6 +12,7 @@ import torch
 
 from engine import run
 from engine.artifact import DistilledSet
+from engine.budget import live_every
 from engine.data.prepare import split
 from engine.data.types import Images, RawSet, fingerprint
 from engine.evaluation import evaluate
@@ -140,3 +141,14 @@ def test_test_images_choose_nothing_where_there_are_validation_images(
     assert best[0].accuracies != best[1].accuracies
     for which in ("best", "last"):
         assert fingerprint_of(places[0], which) == fingerprint_of(places[1], which)
+
+
+def test_live_evaluations_stay_within_their_share(tmp_path: Path, digits: RawSet) -> None:
+    config = tiny(**CHANGES | {"evaluation__every": 1, "evaluation__share": 0.3})
+    every, watch = live_every(config), Watch()
+    assert 1 < every <= 6
+    Place(tmp_path).start(config, watch)
+    expected = sorted({*range(0, 7, every), 6})
+    assert [e.iteration for e in evaluations_of(watch.events, "live")] == expected
+    said = [e.message for e in watch.events if isinstance(e, Notice)]
+    assert any(f"every {every} iterations, not every 1" in message for message in said)

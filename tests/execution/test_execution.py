@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from engine import execution, run
+from engine import arithmetic, execution
 from engine.config.schema import Config, Execution
 from engine.errors import ConfigError
 
@@ -64,4 +64,4 @@ def test_float32_is_float32_on_cards_that_would_round(
 
 def test_a_torch_without_onednn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", object())
-    assert run._bfloat16_pays() is False
+    assert arithmetic.bfloat16_pays() is False

@@ -185,15 +185,15 @@ def test_steps_and_inputs_exclude_each_other(arguments: dict[str, object]) -> No
         meta_gradient(net, start, pixels, labels, 0.05, target, **arguments)  # type: ignore[arg-type]
 
 
-def test_functional_form_is_the_same_before_compilation() -> None:
-    """What is handed to the compiler computes what the eager kernels compute."""
+def test_a_runs_kernels_are_step_and_adjoint() -> None:
+    """A run computes by the written-out derivatives what plain automatic differentiation gives."""
     net = network(depth=2)
     start, target, pixels, labels = setting(net)
-    step, adjoint = execution._functional(net)
+    kernels = execution.kernels(net, execution.resolve(Config()))
     size = torch.tensor(0.05, dtype=torch.float64)
-    assert close(step(start, pixels, labels, size), gradient.step(net, start, pixels, labels, size))
+    assert close(kernels.step(start, pixels, labels, size), gradient.step(net, start, pixels, labels, size))
     theirs = gradient.adjoint(net, start, pixels, labels, size, target)
-    for a, b in zip(adjoint(start, pixels, labels, size, target), theirs, strict=True):
+    for a, b in zip(kernels.adjoint(start, pixels, labels, size, target), theirs, strict=True):
         assert close(a, b)
 
 

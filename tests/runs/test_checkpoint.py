@@ -106,6 +106,20 @@ def test_a_damaged_newest_one_is_passed_over_and_named(tmp_path: Path) -> None:
     assert found.path.exists(), "the good one before must outlive the damaged one"
 
 
+def test_the_newest_that_is_wanted_is_given_and_else_the_oldest_whole_one(tmp_path: Path) -> None:
+    for iteration in (10, 20, 30, 40):
+        checkpoint.save(tmp_path, iteration, tensors(), {"good": iteration <= 20}, keep=4)
+    newest = tmp_path / "checkpoints" / "000004-00000040.safetensors"
+    newest.write_bytes(newest.read_bytes()[:-1])
+    found = checkpoint.latest(tmp_path, good=lambda state: bool(state["good"]))
+    assert found is not None
+    assert found.iteration == 20
+    assert [path for path, _ in found.skipped] == [newest]
+    last = checkpoint.latest(tmp_path, good=lambda state: False)
+    assert last is not None
+    assert last.iteration == 10
+
+
 def test_when_all_are_damaged_it_says_so(tmp_path: Path) -> None:
     for iteration in (10, 20):
         checkpoint.save(tmp_path, iteration, tensors(), {}).write_bytes(b"")

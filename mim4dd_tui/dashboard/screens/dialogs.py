@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Literal
 
 from rich.text import Text
@@ -9,7 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
 from textual.screen import ModalScreen
-from textual.widgets import OptionList, Static
+from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.keys import Scope, keys_of
@@ -55,6 +56,70 @@ class QuitScreen(ModalScreen[Answer]):
 
 def _answer(key: str, what: str, why: str) -> Text:
     return Text.assemble((f" {key} ", "bold"), what, "\n   ", (why, "dim"))
+
+
+class ConfirmScreen(ModalScreen[bool]):
+    """Something that cannot be taken back: yes only by saying so."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [  # noqa: RUF012
+        ("y", "answer(True)", "yes"),
+        ("n,escape,q,ctrl+c", "answer(False)", "no"),
+    ]
+
+    def __init__(self, question: str, details: str, deed: str, leave: str = "No, keep it") -> None:
+        super().__init__()
+        self._question, self._details, self._deed, self._leave = question, details, deed, leave
+
+    def compose(self) -> ComposeResult:
+        """The question; the cursor stands on no."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._question, style="bold"), classes="dialog-title")
+            yield OptionList(
+                Option(Text.assemble((" n ", "bold"), self._leave), id="no"),
+                Option(_answer("y", self._deed, self._details), id="yes"),
+                id="answers",
+            )
+
+    @on(OptionList.OptionSelected)
+    def _selected(self, event: OptionList.OptionSelected) -> None:
+        self.dismiss(event.option_id == "yes")
+
+    def action_answer(self, yes: bool) -> None:
+        """Close with an answer."""
+        self.dismiss(yes)
+
+
+class NameScreen(ModalScreen[str]):
+    """Asks for a name or a short text; empty where it was left."""
+
+    CSS_PATH = "dialogs.tcss"
+    BINDINGS = [("escape", "leave", "cancel"), ("ctrl+c", "leave", "cancel")]  # noqa: RUF012
+
+    def __init__(self, title: str, text: str, explanation: str, check: Callable[[str], str] = lambda _text: "") -> None:
+        super().__init__()
+        self._title, self._text, self._explanation, self._check = title, text, explanation, check
+
+    def compose(self) -> ComposeResult:
+        """A line to type, and under it what is wrong with it."""
+        with Vertical(classes="dialog"):
+            yield Static(Text(self._title, style="bold"), classes="dialog-title")
+            yield Input(self._text, id="name", compact=True)
+            yield Static(Text(self._explanation, style="dim"), id="name-verdict")
+
+    @on(Input.Changed)
+    def _typed(self, event: Input.Changed) -> None:
+        wrong = self._check(event.value)
+        self.query_one("#name-verdict", Static).update(Text(wrong or self._explanation, style="" if wrong else "dim"))
+
+    @on(Input.Submitted)
+    def _submitted(self, event: Input.Submitted) -> None:
+        if event.value and not self._check(event.value):
+            self.dismiss(event.value)
+
+    def action_leave(self) -> None:
+        """Close without a name."""
+        self.dismiss("")
 
 
 class HelpScreen(ModalScreen[None]):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import TYPE_CHECKING, cast
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
 from textual import on, work
@@ -14,17 +15,19 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.load import list_presets, resolve
-from engine.config.presets import PresetInfo
+from engine.config.load import changed, list_presets, resolve, save_user_preset
+from engine.config.presets import PresetInfo, names
 from engine.config.schema import Config
 from engine.errors import MimError
-from mim4dd_tui.dashboard import catalog
+from mim4dd_tui.dashboard import catalog, estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.dashboard.details import preset_text, run_text, wrong_preset_name, wrong_seeds
+from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.run_queue import seeds_of
+from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.plain import percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -39,6 +42,7 @@ class HomeScreen(Screen[None]):
 
     CSS_PATH = "home.tcss"
     BINDINGS = bindings("home")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("home", "settings", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
 
@@ -50,6 +54,13 @@ class HomeScreen(Screen[None]):
             self.runs = runs
             self.problem = problem
 
+    class Measured(Message):
+        """Earlier runs were measured."""
+
+        def __init__(self, measured: list[estimate.Measured]) -> None:
+            super().__init__()
+            self.measured = measured
+
     def __init__(self, *, preset: str | None = None, overrides: tuple[str, ...] = (), start: bool = False) -> None:
         super().__init__()
         self._wanted = preset
@@ -59,6 +70,8 @@ class HomeScreen(Screen[None]):
         self._runs: dict[str, RunInfo] = {}
         self._preset: str | None = None
         self._run: RunInfo | None = None
+        self._measured: list[estimate.Measured] = []
+        self._measurements = estimate.Measurements()
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -85,15 +98,13 @@ class HomeScreen(Screen[None]):
             return
         banner = Text.assemble(("mim4dd", "bold"), ("  a data set distilled into a few images", "dim"))
         self.query_one("#banner", Static).update(banner)
-        self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
-        presets = self.query_one("#presets", OptionList)
-        presets.add_options([Option(self._preset_row(info), id=name) for name, info in self._presets.items()])
-        chosen = self._wanted or DEFAULT
-        if chosen in self._presets:
-            with self.prevent(OptionList.OptionHighlighted):
-                presets.highlighted = list(self._presets).index(chosen)
+        kept = self.dashboard.remembered
+        chosen = self._wanted or (kept.preset if find_preset(kept.preset) else DEFAULT)
+        self._fill_presets(chosen)
         self._choose(chosen)
-        presets.focus()
+        if self._wanted is None and chosen == kept.preset and self._preset == chosen:
+            self._as_last_time(kept.changes)
+        self.query_one("#presets", OptionList).focus()
         self.refresh_runs()
         if self._start:
             self.call_after_refresh(self.action_start)
@@ -102,6 +113,21 @@ class HomeScreen(Screen[None]):
         """Runs may have come or gone."""
         if not self.dashboard.closing:
             self.refresh_runs()
+
+    def _as_last_time(self, changes: Mapping[str, Any]) -> None:
+        """The changes the last run was started with; ones that no longer fit are left out together."""
+        form = self.query_one(SettingsForm)
+        with suppress(MimError):
+            form.load(changed(form.config, changes), form.given, form.base)
+            self._describe()
+
+    def _fill_presets(self, chosen: str) -> None:
+        self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
+        presets = self.query_one("#presets", OptionList)
+        with self.prevent(OptionList.OptionHighlighted):
+            presets.set_options([Option(self._preset_row(info), id=name) for name, info in self._presets.items()])
+            if chosen in self._presets:
+                presets.highlighted = list(self._presets).index(chosen)
 
     @staticmethod
     def _preset_row(info: PresetInfo) -> Text:
@@ -112,12 +138,19 @@ class HomeScreen(Screen[None]):
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
     def refresh_runs(self) -> None:
         """Read the list of runs on a worker thread; the message brings it here."""
-        runs_dir: Path = self.dashboard.runs_dir
         try:
-            runs, problem = catalog.read_runs(runs_dir), ""
+            runs, problem = self.dashboard.shelf.read(), ""
         except MimError as error:
             runs, problem = [], str(error)
         self.post_message(self.RunsRead(runs, problem))
+        self.post_message(self.Measured(self._measurements.of([run.folder for run in runs])))
+
+    @on(Measured)
+    def _were_measured(self, message: Measured) -> None:
+        message.stop()
+        self._measured = message.measured
+        if not self.dashboard.closing:
+            self._describe()
 
     @on(RunsRead)
     def _runs_read(self, message: RunsRead) -> None:
@@ -145,7 +178,7 @@ class HomeScreen(Screen[None]):
         mark, colour = STATES.get(info.state, ("?", "secondary"))
         if not self.dashboard.unicode:
             mark = info.state[0]
-        style = self.app.theme_variables.get(colour, "white").removeprefix("ansi_")
+        style = self._style(colour)
         row = Text(no_wrap=True, overflow="ellipsis")
         row.append(mark + " ", style=style)
         if info.accuracy is not None:
@@ -189,7 +222,7 @@ class HomeScreen(Screen[None]):
         self._describe()
 
     def _problem(self, text: str) -> Text:
-        return Text(text, style=self.app.theme_variables.get("error", "red").removeprefix("ansi_"))
+        return Text(text, style=self._style("error"))
 
     def _describe(self) -> None:
         on_run = self.query_one("#runs").has_focus and self._run is not None
@@ -202,55 +235,43 @@ class HomeScreen(Screen[None]):
 
     def _preset_text(self, name: str) -> Text:
         config = self.query_one(SettingsForm).config
-        text = Text()
-        text.append(name + "\n", style="bold")
-        if config.summary:
-            text.append(config.summary + "\n")
-        for line in (
-            catalog.describe_data(config),
-            catalog.describe_method(config),
-            catalog.describe_work(config),
-            catalog.describe_cost(config, list(self._runs.values())),
-        ):
-            text.append(line + "\n", style="dim")
-        text.rstrip()
-        return text
+        found = estimate.estimate(config, self._measured)
+        cost = estimate.in_words(found, **estimate.room(self.dashboard.runs_dir))
+        return preset_text(name, config, cost, self._style("warning"))
 
     def _run_text(self, info: RunInfo) -> Text:
-        mark, colour = STATES.get(info.state, ("?", "secondary"))
-        style = self.app.theme_variables.get(colour, "white").removeprefix("ansi_")
-        text = Text()
-        text.append(info.name + "\n", style="bold")
-        text.append(f"{mark} {info.state}", style=f"bold {style}")
-        if info.elsewhere:
-            text.append("  in another process", style="dim")
-        text.append("\n")
-        rows = [("iteration", f"{info.iteration} of {info.iterations}")]
-        if info.accuracy is not None:
-            rows.append(("accuracy", percent(info.accuracy)))
-        if info.preset:
-            rows.append(("preset", info.preset))
-        if info.seed is not None:
-            rows.append(("seed", str(info.seed)))
-        if info.heartbeat:
-            rows.append(("last sign", catalog.age(info.heartbeat)))
-        for label, value in rows:
-            text.append(f"{label:<12}", style="dim")
-            text.append(value + "\n")
-        if info.message:
-            text.append("\n" + info.message + "\n", style=style if info.state == "failed" else "")
-        text.append("\n")
-        hints = ["enter opens it"]
-        if info.resumable:
-            hints.append("R resumes it")
-        hints.append("D takes its settings into a new run")
-        text.append(" · ".join(hints), style="dim")
-        return text
+        return run_text(info, self._style(STATES.get(info.state, ("", "secondary"))[1]), unicode=self.dashboard.unicode)
+
+    def _style(self, name: str) -> str:
+        return self.app.theme_variables.get(name, "white").removeprefix("ansi_")
 
     @on(SettingsForm.Changed)
     def _setting_changed(self, message: SettingsForm.Changed) -> None:
         message.stop()
         self._describe()
+
+    @on(SettingsForm.SaveAsked)
+    def _save_asked(self, message: SettingsForm.SaveAsked) -> None:
+        message.stop()
+        form, base = message.form, self._preset if self._preset in self._presets else None
+
+        def named(name: str | None) -> None:
+            if name:
+                self._save(name, form.config, base)
+
+        count = len(form.changed())
+        told = f"extends {base} by {count} settings" if base else "holds all settings"
+        self.app.push_screen(NameScreen("Save as a preset of your own", "", told, wrong_preset_name), named)
+
+    def _save(self, name: str, config: Config, base: str | None) -> None:
+        try:
+            path = save_user_preset(name, config, base)
+        except MimError as error:
+            self.notify(str(error), severity="error")
+            return
+        self._fill_presets(name)
+        self._choose(name)
+        self.notify(f"saved as {path}")
 
     @on(OptionList.OptionSelected, "#presets")
     def _preset_selected(self) -> None:
@@ -288,6 +309,7 @@ class HomeScreen(Screen[None]):
         if self._preset is None or not form.display:
             self.notify("choose a preset first (p)", severity="warning")
             return
+        self.dashboard.remember(preset=self._preset, changes=form.changed())
         self.start(form.config, form.origins(), self._preset)
 
     def start(self, config: Config, origins: dict[str, str], preset: str | None) -> None:
@@ -302,6 +324,27 @@ class HomeScreen(Screen[None]):
                 data_dir=self.dashboard.data_dir,
             )
         )
+
+    def action_enqueue(self) -> None:
+        """Ask for seeds, then put runs with the settings shown into the queue."""
+        form = self.query_one(SettingsForm)
+        if self._preset is None or not form.display:
+            self.notify("choose a preset first (p)", severity="warning")
+            return
+        preset, config, origins = self._preset, form.config, form.origins()
+
+        def answered(text: str | None) -> None:
+            if not text:
+                return
+            self.dashboard.remember(preset=preset, changes=form.changed())
+            try:
+                self.dashboard.turns.add(config, seeds_of(text), preset, origins)
+            except MimError as error:
+                self.notify(str(error), severity="error")
+            self.refresh_runs()
+
+        told = "one run for each seed, as 0-4 or 0,2,5; they run one after another"
+        self.app.push_screen(NameScreen("Seeds to queue", str(config.seed), told, wrong_seeds), answered)
 
     def action_resume(self) -> None:
         """Continue the chosen run."""
@@ -318,17 +361,31 @@ class HomeScreen(Screen[None]):
         if self._run is None:
             self.notify("choose a run first (r)", severity="warning")
             return
+        self.take_over(self._run)
+
+    def take_over(self, run: RunInfo) -> None:
+        """A run's settings into the form, as changes to its preset."""
         try:
-            config = self._run.folder.config()
-            base = resolve(self._run.preset).config if self._run.preset in self._presets else config
+            config = run.folder.config()
+            base = resolve(run.preset).config if run.preset in self._presets else config
         except MimError as error:
             self.notify(str(error), severity="error")
             return
-        self._preset = self._run.preset or config.data.name
+        self._preset = run.preset or config.data.name
         self.query_one(SettingsForm).load(config, {}, base)
         self.query_one(SettingsForm).display = True
         self.query_one(FieldList).focus()
         self._describe()
+
+    def action_list(self, where: str) -> None:
+        """Move in the list that is in focus."""
+        if isinstance(self.focused, OptionList):
+            move = {"down": "cursor_down", "up": "cursor_up"}.get(where, where)
+            getattr(self.focused, f"action_{move}")()
+
+    def action_browse(self) -> None:
+        """All runs, with what can be done to them."""
+        self.dashboard.action_browse()
 
     def action_show_live(self) -> None:
         """Back to the run that goes on here."""
@@ -343,3 +400,8 @@ class HomeScreen(Screen[None]):
 def _quickest(info: PresetInfo) -> tuple[bool, bool, bool]:
     """Order of the list: one's own presets, then what is small enough for any machine, then the published ones."""
     return info.builtin, info.dataset != "digits", not info.name.endswith("-small")
+
+
+def find_preset(name: str) -> bool:
+    """Whether there is a preset of this name."""
+    return bool(name) and name in names()

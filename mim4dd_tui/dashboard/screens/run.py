@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING, ClassVar, cast
+from pathlib import Path
+from typing import ClassVar
 
 import psutil
 from rich.text import Text
@@ -11,27 +12,19 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Footer, Static
 
-from engine.config.schema import Config
 from engine.errors import MimError
-from engine.events import (
-    CheckpointWritten,
-    Evaluation,
-    Event,
-    ExpertEpoch,
-    Iteration,
-    Notice,
-    Snapshot,
-)
+from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Notice, Snapshot
 from engine.runs.folder import RunFolder
-from engine.runs.history import RunHistory
-from engine.runs.journal import Record
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.keys import bindings
-from mim4dd_tui.dashboard.session import Request, Session
+from mim4dd_tui.dashboard.album import Album
+from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
+from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
+from mim4dd_tui.dashboard.screens.watch import WatchScreen
+from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
@@ -39,35 +32,23 @@ from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
+from mim4dd_tui.plots.figure import Figure, Viewport
 
-if TYPE_CHECKING:
-    from mim4dd_tui.dashboard.app import DashboardApp
-
-VIEWS = ("overview", "curves", "pictures", "log")
-LISTEN_SECONDS = 0.1
-"""How often the engine's queue is emptied."""
 PAINT_SECONDS = {False: 0.25, True: 0.6}
 """Least time between two paintings of the curves; the longer one over SSH."""
-FOLDER_SECONDS = 0.5
-"""How often another process's journal is read."""
+PICTURE_SECONDS = {False: 2.0, True: 8.0}
+"""Least time between two pictures that come by themselves."""
 
 
-class RunScreen(Screen[None]):
+class RunScreen(WatchScreen):
     """Shows a session. Holds the history; the panes show what they are handed."""
 
     CSS_PATH = "run.tcss"
     BINDINGS = bindings("run", "plot", "pictures")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("run", "plot", "pictures", "gallery", "log", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
-    AUTO_FOCUS: ClassVar[str | None] = None
-
-    class Arrived(Message):
-        """Records of another process's journal."""
-
-        def __init__(self, items: list[Event | Record], alive: bool) -> None:
-            super().__init__()
-            self.items = items
-            self.alive = alive
+    AUTO_FOCUS: ClassVar[str | None] = ""  # keys of curves then act on all of them
 
     class PictureRead(Message):
         """A snapshot's pixels were read (or could not be)."""
@@ -78,29 +59,18 @@ class RunScreen(Screen[None]):
             self.sheet = sheet
             self.problem = problem
 
-    def __init__(self, session: Session, *, mode: Mode, config: Config | None = None) -> None:
-        super().__init__()
-        self.session = session
-        self.history = RunHistory()
+    def __init__(self, session: Session, *, mode: Mode) -> None:
+        super().__init__(session)
         self._mode = mode
-        self._config = config
-        self._alive = session.owned
-        self._asked_to_stop = False
-        self._ended_told = False
         self._dirty: set[str] = set(curves.FIGURES)
-        self._painted = 0.0
+        self._painted = self._headed = self._pictured = 0.0
         self._logged: LogLine | None = None
         self._rewinds = 0
+        self._album = Album()
         self._shown: Snapshot | None = None
-        self._scrub: int | None = None  # index of the snapshot looked at; None follows the newest
         self._process = psutil.Process()
         self._view = VIEWS[0]
         self.add_class(f"-view-{self._view}")
-
-    @property
-    def dashboard(self) -> DashboardApp:
-        """The app, with its type."""
-        return cast("DashboardApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Head, panes, footer; the style sheet decides which pane is seen where."""
@@ -124,9 +94,13 @@ class RunScreen(Screen[None]):
         if self.dashboard.closing:
             return
         self.set_mode(self._mode)
+        remembered = self.dashboard.remembered
+        for pane in self.query(PlotPane):
+            pane.viewport = seen_as(pane.viewport, remembered.plots.get(str(pane.id), {}))
+        self._view = remembered.view
+        self._dress(self._view)
         self._head()
-        self.set_interval(LISTEN_SECONDS if self.session.owned else FOLDER_SECONDS, self._listen)
-        self._listen()
+        self.listen()
 
     def set_mode(self, mode: Mode) -> None:
         """Draw pictures another way."""
@@ -135,47 +109,11 @@ class RunScreen(Screen[None]):
 
     # ---- hearing of the run
 
-    @property
-    def _gone(self) -> bool:
-        """Whether the widgets are being taken down: timers and messages may still come."""
-        return self.dashboard.closing or not self.children
-
-    def _listen(self) -> None:
-        if self._gone:
-            return
-        if self.session.owned:
-            alive = self.session.running  # before the queue: what a thread said last must still be heard
-            self._take(self.session.poll(), alive)
-        else:
-            self._read_folder()
-
-    @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
-    def _read_folder(self) -> None:
-        if self._reading:
-            return
-        self._reading = True
-        try:
-            items = self.session.poll()
-            self.post_message(self.Arrived(items, self.session.running))
-        finally:
-            self._reading = False
-
-    _reading = False
-
-    @on(Arrived)
-    def _arrived(self, message: Arrived) -> None:
-        message.stop()
-        if not self._gone:
-            self._take(message.items, message.alive)
-
-    def _take(self, items: list[Event | Record], alive: bool) -> None:
-        """Everything that follows from new events, and from the end of the process behind them."""
-        self._alive = alive
-        for item in items:
-            event = item.event if isinstance(item, Record) else item
-            self.history.apply(item)
+    def heard(self, events: list[Event]) -> None:
+        """Mark what has to be drawn anew, and draw what is due."""
+        for event in events:
             self._mark(event)
-        if items:
+        if events:
             self._log()
         if self.history.rewinds != self._rewinds:
             self._rewinds = self.history.rewinds
@@ -183,8 +121,6 @@ class RunScreen(Screen[None]):
         self._head()
         self._paint()
         self._picture()
-        if not alive:
-            self._ended()
 
     def _mark(self, event: Event) -> None:
         if isinstance(event, Iteration):
@@ -197,31 +133,16 @@ class RunScreen(Screen[None]):
             self._dirty.add("losses")
         elif isinstance(event, Notice) and event.level == "warning":
             self.app.bell()
-        elif isinstance(event, CheckpointWritten) and self._told_checkpoint:
-            self._told_checkpoint = False
-            self.notify(f"checkpoint written at iteration {event.iteration}", timeout=3)
 
-    _told_checkpoint = False
-
-    def _ended(self) -> None:
-        """The process or thread behind the run is gone: once, say how."""
+    def ended(self, *, first: bool) -> None:
+        """Draw what is left, and say how it ended."""
         self._paint(force=True)
-        if self._ended_told:
+        if not first:
             return
-        self._ended_told = True
-        error = self.session.error
-        state = self.state
-        if error is not None or state in ("failed", "crashed"):
-            message = str(error) if isinstance(error, MimError) else self._unexpected(error)
-            self._problem(message or self.history.message or "the process behind it is gone")
-        if self.session.owned:
-            self.app.bell()
+        if self.problem:
+            self._tell(self.problem)
 
-    @staticmethod
-    def _unexpected(error: BaseException | None) -> str:
-        return "" if error is None else f"{type(error).__name__}: {error}"
-
-    def _problem(self, message: str) -> None:
+    def _tell(self, message: str) -> None:
         self.add_class("-failed")
         path = self.session.path
         text = Text(message.strip())
@@ -233,38 +154,27 @@ class RunScreen(Screen[None]):
 
     # ---- showing it
 
-    @property
-    def state(self) -> str:
-        """The run's state as it really is."""
-        if self.session.error is not None:
-            return "failed"
-        state = self.history.state
-        if state in ("running", "paused", "queued"):
-            if not self._alive:
-                return "crashed" if self.history.started is not None else state
-            if self.history.started is None:
-                return "starting"
-            if self._asked_to_stop:
-                return "stopping"
-        return state
-
     def _head(self) -> None:
         history = self.history
         started = history.started
         path = self.session.path
         elapsed = None
         if history.started_at is not None:
-            until = time.time() if self._alive else (history.updated_at or history.started_at)
+            until = time.time() if self.alive else (history.updated_at or history.started_at)
             elapsed = float(int(until - history.started_at))
         elsewhere = ""
-        if not self.session.owned and self._alive and started is not None:
+        if not self.session.owned and self.alive and started is not None:
             elsewhere = f"{started.host}, process {started.pid}"
         head = self.query_one(RunHead)
+        now, state = time.monotonic(), self.state
+        if state == head.head.state and now - self._headed < PAINT_SECONDS[self.dashboard.slow_link]:
+            return
+        self._headed = now
         head.head = Head(
             name=path.name if path is not None else "",
             preset=(started.preset if started is not None else None) or "",
             seed=started.seed if started is not None else None,
-            state=self.state,
+            state=state,
             elapsed=elapsed,
             elsewhere=elsewhere,
         )
@@ -298,12 +208,15 @@ class RunScreen(Screen[None]):
             return
         self._painted = now
         training = not self.history.iteration and bool(self.history.experts)
-        for name in self._dirty:
+        for name in sorted(self._dirty):
+            pane = self.query_one(f"#{name}", PlotPane)
+            if not pane.display:
+                continue  # stays to be drawn until it is seen
             title, figure = curves.FIGURES[name]
             if name == "losses" and training:
                 title = "experts' loss"
-            self.query_one(f"#{name}", PlotPane).show(figure(self.history), title=title)
-        self._dirty.clear()
+            pane.show(figure(self.history), title=title)
+            self._dirty.discard(name)
         memory = self._process.memory_info().rss / 2**20 if self.session.owned else None
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
@@ -319,20 +232,23 @@ class RunScreen(Screen[None]):
     # ---- pictures
 
     def _picture(self) -> None:
-        snapshots = self.history.snapshots
-        path = self.session.path
-        if not snapshots or path is None:
+        self._album.update(self.history.snapshots)
+        path, wanted = self.session.path, self._album.shown
+        if path is None or wanted is None or wanted is self._shown:
             return
-        index = len(snapshots) - 1 if self._scrub is None else min(self._scrub, len(snapshots) - 1)
-        wanted = snapshots[index]
-        if wanted is not self._shown:
-            self._shown = wanted
-            self._read_picture(RunFolder(path), wanted)
+        now = time.monotonic()
+        if (
+            not self._album.follows
+            or not self.alive
+            or now - self._pictured >= PICTURE_SECONDS[self.dashboard.slow_link]
+        ):
+            self._shown, self._pictured = wanted, now
+            self._read_picture(RunFolder(path), wanted, self._album.start)
 
     @work(thread=True, exclusive=True, group="picture", exit_on_error=False)
-    def _read_picture(self, folder: RunFolder, snapshot: Snapshot) -> None:
+    def _read_picture(self, folder: RunFolder, snapshot: Snapshot, start: Snapshot | None) -> None:
         try:
-            sheet, problem = read_sheet(folder, snapshot), ""
+            sheet, problem = read_sheet(folder, snapshot, start), ""
         except (OSError, ValueError, MimError) as error:
             sheet, problem = None, str(error)
         self.post_message(self.PictureRead(snapshot, sheet, problem))
@@ -340,21 +256,22 @@ class RunScreen(Screen[None]):
     @on(PictureRead)
     def _picture_read(self, message: PictureRead) -> None:
         message.stop()
-        if message.snapshot is not self._shown or self._gone:
+        if message.snapshot is not self._shown or self.gone:
             return
         pane = self.query_one(PicturesPane)
         if message.sheet is None:
             pane.waiting = f"no picture: {message.problem}"
         pane.show(message.sheet)
 
+    @on(PicturesPane.Scrubbed)
+    def _wheel(self, message: PicturesPane.Scrubbed) -> None:
+        message.stop()
+        self.action_scrub(message.step)
+
     def action_scrub(self, step: int) -> None:
         """Through the snapshots in time."""
-        count = len(self.history.snapshots)
-        if not count:
-            return
-        now = count - 1 if self._scrub is None else self._scrub
-        index = max(0, min(now + step, count - 1))
-        self._scrub = None if index == count - 1 else index
+        self._album.step(step)
+        self._pictured = 0.0  # asked for: at once
         self._picture()
 
     def action_pictures_page(self, step: int) -> None:
@@ -366,6 +283,7 @@ class RunScreen(Screen[None]):
     def action_view(self, view: str) -> None:
         """Show another view."""
         self._view = view
+        self.dashboard.remember(view=view)
         self._dress(view)
         if view == "log":
             self.set_focus(self.query_one("#log-lines"))
@@ -379,6 +297,7 @@ class RunScreen(Screen[None]):
         self.query(PlotPane).remove_class("-alone")
         for name in (*VIEWS, "alone"):
             self.set_class(name == view, f"-view-{name}")
+        self.call_after_refresh(self._paint, force=True)
 
     def action_next_view(self) -> None:
         """The view after this one."""
@@ -396,59 +315,46 @@ class RunScreen(Screen[None]):
 
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""
+        for pane in self._panes():
+            pane.move(move)
+        self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
+
+    def _panes(self) -> list[PlotPane]:
+        """The curve in focus, or all that are seen."""
         if isinstance(self.focused, PlotPane):
-            self.focused.move(move)
-            return
-        for pane in self.query(PlotPane):
-            if pane.display:
-                pane.move(move)
+            return [self.focused]
+        return [pane for pane in self.query(PlotPane) if pane.display]
 
-    # ---- asking the run
+    # ---- taking something along
 
-    def _ask(self, what: Request, told: str) -> None:
-        if not self._alive:
-            self.notify(f"the run is {self.state}; R resumes it", severity="warning")
+    def action_copy(self) -> None:
+        """The values of the curve in focus, or all numbers."""
+        if isinstance(self.focused, PlotPane):
+            lines = [f"{name}\t{x:g}\t{y!r}" for name, x, y in self.focused.reading()]
+            what = f"{self.focused.heading}, {len(lines)} values"
+        else:
+            lines = [f"{name}\t{value}" for name, value, _ in self.query_one(FactsPane).facts]
+            what = f"{len(lines)} numbers"
+        self.dashboard.copy("\n".join(lines), what)
+
+    def action_export(self) -> None:
+        """Plots and metrics into the run folder."""
+        if self.path is None:
+            self.notify("the run has no folder yet", severity="warning")
             return
+        plots = [(str(pane.id), pane.heading, pane.figure, pane.viewport) for pane in self._panes()]
+        tables = tables_of(self.history)  # here: the history changes under a thread
+        self._write_exports(self.path, plots, tables)
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _write_exports(
+        self, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
+    ) -> None:
         try:
-            self.session.request(what)
+            for stem, title, figure, view in plots:
+                export_plot(folder, stem, f"{folder.name}: {title}", figure, view)
+            export_tables(folder, tables)
+            told, severe = f"{len(plots)} plots (SVG, PNG) and {len(tables)} tables in {folder / FOLDER}", False
         except MimError as error:
-            self.notify(str(error), severity="error")
-            return
-        self.notify(told, timeout=3)
-
-    def action_pause(self) -> None:
-        """Pause, or go on."""
-        if self.history.state == "paused":
-            self._ask("resume", "going on")
-        else:
-            self._ask("pause", "pausing at the next step")
-
-    def action_stop(self) -> None:
-        """Stop with a checkpoint."""
-        if self._alive:
-            self._asked_to_stop = True
-        self._ask("stop", "stopping at the next step, with a checkpoint")
-        self._head()
-
-    def action_checkpoint(self) -> None:
-        """A checkpoint now."""
-        self._told_checkpoint = self._alive
-        self._ask("checkpoint", "a checkpoint follows")
-
-    def action_evaluate(self) -> None:
-        """An evaluation now."""
-        self._ask("evaluate", "an evaluation follows")
-
-    def action_resume(self) -> None:
-        """Continue a run that is over before its end."""
-        path = self.session.path
-        if self._alive or path is None:
-            self.notify("the run is going on", severity="warning")
-        elif self.state == "done":
-            self.notify("the run is done: there is nothing to resume", severity="warning")
-        else:
-            self.dashboard.resume_run(RunFolder(path))
-
-    def action_home(self) -> None:
-        """Back to presets and runs."""
-        self.dashboard.action_home()
+            told, severe = str(error), True
+        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information", timeout=8)

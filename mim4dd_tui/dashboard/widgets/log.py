@@ -70,6 +70,10 @@ class LogPane(Vertical):
         text.append(line.text, style=style.removeprefix("ansi_") if style else "")
         return text
 
+    def action_roll(self, lines: int) -> None:
+        """Scroll by lines."""
+        self.query_one("#log-lines", VerticalScroll).scroll_relative(y=lines, animate=False)
+
     def action_filter_log(self) -> None:
         """Show the filter's box."""
         box = self.query_one("#log-filter", Input)

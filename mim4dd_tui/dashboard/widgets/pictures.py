@@ -1,58 +1,179 @@
-"""The synthetic images as half-blocks or ASCII, with their snapshots over time."""
+"""The synthetic images as half-blocks or ASCII: all of them, one class, or one image, with what it started from."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 import numpy as np
 from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
+from textual import events
 from textual.color import Color
+from textual.geometry import Region
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
 from mim4dd_tui.dashboard.ink import Inks
-from mim4dd_tui.pictures import Grid, Mode, Pixels, Row, arrange, compose, render
+from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.pictures import Grid, Mode, Pixels, Row, arrange, compose, framed, render
+
+Extent = Literal["all", "class", "one"]
+EXTENTS: tuple[Extent, ...] = ("all", "class", "one")
 
 
 @dataclass(frozen=True, eq=False)
 class Sheet:
-    """One snapshot: uint8 [images, h, w, c], ordered by class, and how it is called."""
+    """One snapshot: uint8 [images, h, w, c], ordered by class; how it is called, and how contrast was treated.
+
+    ``start`` is the set before the first iteration, in the same order and shape, and ``origin`` what that was.
+    """
 
     images: Pixels
     caption: str
     classes: int
     images_per_class: int
+    contrast: str = ""
+    names: tuple[str, ...] = ()
+    start: Pixels | None = None
+    origin: str = ""
+
+    @property
+    def ordered(self) -> bool:
+        """Whether the images are as many as classes and images per class say."""
+        return len(self.images) == self.classes * self.images_per_class
+
+    def name(self, index: int) -> str:
+        """What an image stands for."""
+        if not self.ordered:
+            return f"image {index + 1}"
+        label, number = divmod(index, self.images_per_class)
+        name = f"class {self.names[label]}" if label < len(self.names) else f"class {label}"
+        return f"{name}, {number + 1} of {self.images_per_class}" if self.images_per_class > 1 else name
 
 
 class PicturesPane(Widget, can_focus=True):
     """Shows as many images as fit, the first of every class first; repainted only when they change."""
 
     DEFAULT_CSS = "PicturesPane { width: 1fr; height: 1fr; }"
+    BINDINGS = bindings("gallery")
 
     mode: reactive[Mode] = reactive(Mode.TRUE, init=False)
-    first: reactive[int] = reactive(0, init=False)
+    first: reactive[int] = reactive(0, init=False)  # place (in the order shown) of the first image shown
+    extent: reactive[Extent] = reactive("all", init=False)
+    selected: reactive[int] = reactive(0, init=False)  # number of an image in the sheet
+    beside: reactive[bool] = reactive(False, init=False)
+
+    class Scrubbed(Message):
+        """The wheel asks for an earlier (negative) or later snapshot."""
+
+        def __init__(self, step: int) -> None:
+            super().__init__()
+            self.step = step
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._sheet: Sheet | None = None
         self._rows: list[Row] | None = None
         self._grid: Grid | None = None
+        self._order: list[int] = []
         self._left = 0
         self.waiting = "no picture yet"
 
     def show(self, sheet: Sheet | None) -> None:
         """Show another snapshot, or nothing."""
+        before = self._rows
         self._sheet = sheet
-        self._stale()
+        if sheet is not None:
+            self.set_reactive(PicturesPane.selected, min(self.selected, len(sheet.images) - 1))
+        self._rows = None
+        if before is None or not self.display or len(before) != len(rows := self._draw()):
+            self.refresh()
+            return
+        # half-blocks in colours are the dearest thing on the wire: rows that stayed are not sent again
+        changed = [0, *(y for y, (a, b) in enumerate(zip(before, rows, strict=True), 1) if a != b)]
+        top, width = self.gutter.top, self.outer_size.width
+        self.refresh(*(Region(0, top + y, width, 1) for y in changed))
+
+    # ---- moving about
 
     def page(self, step: int) -> None:
         """Further images, or those before."""
         if self._sheet is not None and self._grid is not None:
-            last = max(0, len(self._sheet.images) - 1) // self._grid.shown * self._grid.shown
-            self.first = max(0, min(self.first + step * self._grid.shown, last))
+            shown = self._grid.shown
+            last = max(0, len(self._order) - 1) // shown * shown
+            self.first = max(0, min(self.first + step * shown, last))
+
+    def action_select(self, across: int, down: int) -> None:
+        """Move to a neighbour; in a sheet too large for the pane the page follows."""
+        if self._sheet is None:
+            return
+        if self.extent == "one":
+            self.selected = max(0, min(self.selected + across + down, len(self._sheet.images) - 1))
+            return
+        self._draw()
+        if self._grid is None or not self._order:
+            return
+        place = self._order.index(self.selected) if self.selected in self._order else self.first
+        place = max(0, min(place + across + down * self._grid.columns, len(self._order) - 1))
+        self.set_reactive(PicturesPane.first, place // self._grid.shown * self._grid.shown)
+        self.selected = self._order[place]
+        self._stale()
+
+    def action_enlarge(self, step: int) -> None:
+        """All images, the selected one's class, or that image alone."""
+        sheet = self._sheet
+        steps = [extent for extent in EXTENTS if extent != "class" or (sheet is not None and _has_classes(sheet))]
+        index = steps.index(self.extent) + step if self.extent in steps else 0
+        self.extent = steps[max(0, min(index, len(steps) - 1))]
+
+    def key_escape(self, event: events.Key) -> None:
+        """Back to all images; there, escape is the screen's."""
+        if self.extent != "all":
+            event.stop()
+            event.prevent_default()
+            self.extent = "all"
+
+    def action_beside(self) -> None:
+        """Each image beside what it started from, or alone."""
+        if self._sheet is not None and self._sheet.start is None and not self.beside:
+            self.notify("the set before the first iteration was not kept", severity="warning")
+            return
+        self.beside = not self.beside
+
+    def on_click(self, event: events.Click) -> None:
+        """Select the image under the pointer; a second click enlarges it."""
+        place = self._place_at(event.x, event.y)
+        if place is None:
+            return
+        if place == self.selected:
+            self.action_enlarge(1)
+        self.selected = place
+
+    def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
+        """Back in time."""
+        event.stop()
+        self.post_message(self.Scrubbed(-1))
+
+    def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
+        """On in time."""
+        event.stop()
+        self.post_message(self.Scrubbed(1))
+
+    def _place_at(self, x: int, y: int) -> int | None:
+        grid, inset = self._grid, self.gutter.left
+        if grid is None or y < 1:
+            return None
+        column = (x - inset - self._left) // (grid.width + grid.gap)
+        row = (2 * (y - 1)) // (grid.height + grid.gap)
+        place = self.first + row * grid.columns + column
+        inside = 0 <= column < grid.columns and 0 <= row < grid.rows and place < len(self._order)
+        return self._order[place] if inside else None
+
+    # ---- drawing
 
     def watch_mode(self) -> None:
         """Draw anew."""
@@ -60,6 +181,25 @@ class PicturesPane(Widget, can_focus=True):
 
     def watch_first(self) -> None:
         """Draw anew."""
+        self._stale()
+
+    def watch_selected(self) -> None:
+        """Draw anew."""
+        self._stale()
+
+    def watch_beside(self) -> None:
+        """Draw anew, from the first image: there is room for fewer or for more."""
+        self.set_reactive(PicturesPane.first, 0)
+        self._stale()
+
+    def watch_extent(self) -> None:
+        """Draw anew, from the first image."""
+        self.set_reactive(PicturesPane.first, 0)
+        self._stale()
+
+    def watch_has_focus(self, focused: bool) -> None:
+        """The frame of the selected image is there only in focus."""
+        super().watch_has_focus(focused)
         self._stale()
 
     def on_resize(self) -> None:
@@ -71,25 +211,41 @@ class PicturesPane(Widget, can_focus=True):
         self._rows = None
         self.refresh()
 
+    @property
+    def _marks(self) -> bool:
+        """Whether the selected image is framed."""
+        return self.has_focus and self.extent != "one"
+
     def _draw(self) -> list[Row]:
         if self._rows is None:
             self._rows = []
             size = self.content_size
             if self._sheet is not None and size.width > 0 and size.height > 1:
-                images = _ordered(self._sheet)
-                shape = (images.shape[1], images.shape[2])
-                self._grid = arrange(len(images), shape, size.width, size.height - 1)
-                shown = images[self.first : self.first + self._grid.shown]
-                sheet = compose(shown, self._grid, self._background())
-                self._left = max(0, (size.width - sheet.shape[1]) // 2)
-                self._rows = render(sheet, self.mode)[: size.height - 1]
+                self._rows = self._lay(self._sheet, size.width, size.height - 1)
         return self._rows
 
+    def _lay(self, sheet: Sheet, width: int, height: int) -> list[Row]:
+        self._order = _order(sheet, self.extent, self.selected)
+        images = sheet.images
+        if self.beside and sheet.start is not None:
+            images = _pairs(sheet.start, images)
+        shape = (images.shape[1], images.shape[2])
+        self._grid = arrange(len(self._order), shape, width, height)
+        shown = self._order[self.first : self.first + self._grid.shown]
+        page = compose(images[shown], self._grid, self._background())
+        if self._marks and self.selected in shown:
+            page = framed(page, self._grid, shown.index(self.selected), self._colour("primary"))
+        self._left = max(0, (width - page.shape[1]) // 2)
+        return render(page, self.mode)[:height]
+
     def _background(self) -> tuple[int, int, int]:
-        if self.mode is Mode.ASCII:
-            return (0, 0, 0)
-        colour = Color.parse(self.app.theme_variables.get("background", "black"))
-        return colour.rgb if colour.ansi is None else (0, 0, 0)
+        return (0, 0, 0) if self.mode is Mode.ASCII else self._colour("background")
+
+    def _colour(self, name: str) -> tuple[int, int, int]:
+        colour = Color.parse(self.app.theme_variables.get(name, "black"))
+        if colour.ansi is None:
+            return colour.rgb
+        return (0, 0, 0) if name == "background" else (85, 85, 255)
 
     def render_line(self, y: int) -> Strip:
         """One line: the caption, or a row of the images."""
@@ -119,19 +275,48 @@ class PicturesPane(Widget, can_focus=True):
     def _caption(self, inks: Inks) -> list[Segment]:
         bold = Style(bold=True)
         segments = [Segment("images", inks.colour("primary") + bold if self.has_focus else inks.base + bold)]
-        if self._sheet is None:
+        sheet = self._sheet
+        if sheet is None:
             return segments
-        segments.append(Segment(f"  {self._sheet.caption}", inks.muted))
-        total = len(self._sheet.images)
-        if self._grid is not None and self._grid.shown < total:
-            last = min(total, self.first + self._grid.shown)
-            segments.append(Segment(f"  {self.first + 1}-{last} of {total}", inks.muted))
+        notes = [sheet.caption, sheet.contrast]
+        if self.beside and sheet.start is not None:
+            notes.insert(1, f"left: {sheet.origin}")
+        if self.has_focus or self.extent != "all":
+            notes.insert(0, sheet.name(self.selected))
+        if self._grid is not None and self._grid.shown < len(self._order):
+            last = min(len(self._order), self.first + self._grid.shown)
+            notes.append(f"{self.first + 1}-{last} of {len(self._order)}")
+        room = self.content_size.width - len("images")
+        for note in notes:
+            text = f"  {note}"
+            if len(text) <= room:
+                room -= len(text)
+                segments.append(Segment(text, inks.muted))
         return segments
 
 
-def _ordered(sheet: Sheet) -> Pixels:
-    """One image of every class, then the second of every class ...: what fits shows all classes."""
-    if sheet.images_per_class <= 1 or len(sheet.images) != sheet.classes * sheet.images_per_class:
-        return sheet.images
-    shape = (sheet.classes, sheet.images_per_class, *sheet.images.shape[1:])
-    return np.ascontiguousarray(sheet.images.reshape(shape).swapaxes(0, 1).reshape(sheet.images.shape))
+def _has_classes(sheet: Sheet) -> bool:
+    return sheet.ordered and sheet.images_per_class > 1
+
+
+def _order(sheet: Sheet, extent: Extent, selected: int) -> list[int]:
+    """Numbers of the images to show, in their order.
+
+    Of all: one image of every class, then the second of every class ..., so that what fits shows all classes.
+    """
+    count, each = len(sheet.images), sheet.images_per_class
+    if extent == "one":
+        return [selected]
+    if not _has_classes(sheet):
+        return list(range(count))
+    if extent == "class":
+        label = selected // each
+        return list(range(label * each, (label + 1) * each))
+    return [label * each + number for number in range(each) for label in range(sheet.classes)]
+
+
+def _pairs(start: Pixels, images: Pixels) -> Pixels:
+    """Each image to the right of what it started from: [n, h, 2 w, c]."""
+    if start.shape != images.shape:
+        return images
+    return np.concatenate([start, images], axis=2)

@@ -8,35 +8,42 @@ import numpy as np
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.message import Message
+from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
 from textual.widget import Widget
 
 from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots.draw import DIM, Drawing, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
+from mim4dd_tui.plots.viewing import panned, stepped, zoomed
 
-Move = Literal["log_y", "log_x", "smoother", "rougher", "in", "out", "left", "right", "far_left", "far_right", "reset"]
-SMOOTHING = (0.0, 0.5, 0.8, 0.9, 0.95, 0.98, 0.99)
-"""Steps of the smoothing key."""
+Move = Literal[
+    "log_y",
+    "log_x",
+    "smoother",
+    "rougher",
+    "in",
+    "out",
+    "left",
+    "right",
+    "far_left",
+    "far_right",
+    "pan_left",
+    "pan_right",
+    "reset",
+]
 STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
 
 
 class PlotPane(Widget, can_focus=True):
-    """Shows one figure. Keys reach it through :meth:`move`; the wheel zooms and a click sets the cursor."""
+    """Shows one figure. Keys reach it through :meth:`move`; the wheel zooms, a drag pans, a click sets the cursor."""
 
     DEFAULT_CSS = "PlotPane { width: 1fr; height: 1fr; }"
 
     viewport: reactive[Viewport] = reactive(Viewport(), init=False)
-
-    class Moved(Message):
-        """The view of one pane was changed by a person."""
-
-        def __init__(self, pane: PlotPane) -> None:
-            super().__init__()
-            self.pane = pane
 
     def __init__(self, title: str, *, view: Viewport | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -46,15 +53,30 @@ class PlotPane(Widget, can_focus=True):
         self._figure = Figure()
         self._drawing: Drawing | None = None
         self._lines: list[list[tuple[str, int]]] = []
+        self._drag_from: int | None = None
+        self._dragged = 0
 
     # ---- what is shown
 
     def show(self, figure: Figure, *, title: str | None = None) -> None:
         """Show a figure from now on; the view stays."""
+        before = self._lines
+        drawn = self._drawing is not None and self.display and self.content_size.height > 1
         self._figure = figure
         if title is not None:
             self.heading = title
-        self._stale()
+        self._drawing = None
+        if not drawn:
+            self.refresh()
+            return
+        # a point more changes few rows, and only those go over the wire
+        self._draw()
+        if len(self._lines) != len(before):
+            self.refresh()
+            return
+        rows = [0, *(y for y, (a, b) in enumerate(zip(before, self._lines, strict=True), 1) if a != b)]
+        top, width = self.gutter.top, self.outer_size.width
+        self.refresh(*(Region(0, top + y, width, 1) for y in rows))
 
     def watch_viewport(self) -> None:
         """A new view is drawn at the next paint."""
@@ -121,7 +143,7 @@ class PlotPane(Widget, can_focus=True):
                         value += f" ± {short(float(half), percent=self._figure.percent)}"
                 out.append((series.name, value, series.ink))
         if place is not None:
-            out.append(("at", short(place), 0))
+            out.append((f"at {short(place)}", "", 0))
         for level in self._figure.levels:
             out.append((level.name, short(level.value, percent=self._figure.percent), level.ink))
         return out
@@ -139,6 +161,20 @@ class PlotPane(Widget, can_focus=True):
             out.append(("zoomed", "", 0))
         return out
 
+    @property
+    def figure(self) -> Figure:
+        """What is shown."""
+        return self._figure
+
+    def reading(self) -> list[tuple[str, float, float]]:
+        """Name, x and y of every curve at the cursor (else its newest point), in full precision."""
+        out = []
+        for series in self._figure.series:
+            index = _nearest(series, self.viewport.cursor)
+            if index is not None and series.ink < DIM:
+                out.append((series.name or self.heading, float(series.x[index]), float(series.y[index])))
+        return out
+
     # ---- how it is looked at
 
     def move(self, move: Move) -> None:
@@ -154,60 +190,56 @@ class PlotPane(Widget, can_focus=True):
             index = SMOOTHING.index(view.smoothing) + (1 if move == "smoother" else -1)
             self.viewport = view.changed(smoothing=SMOOTHING[max(0, min(index, len(SMOOTHING) - 1))])
         elif move in ("in", "out"):
-            self._zoom(0.5 if move == "in" else 2.0)
+            self.viewport = zoomed(self._figure, view, 0.5 if move == "in" else 2.0)
+        elif move in ("pan_left", "pan_right"):
+            self.viewport = panned(self._figure, view, -0.5 if move == "pan_left" else 0.5)
         else:
-            self._step(STEPS[move])
-
-    def _window(self) -> tuple[float, float] | None:
-        return self.viewport.x or self._figure.bounds_x()
-
-    def _zoom(self, factor: float, at: float | None = None) -> None:
-        window, whole = self._window(), self._figure.bounds_x()
-        if window is None or whole is None:
-            return
-        low, high = window
-        centre = at if at is not None else self.viewport.cursor
-        centre = (low + high) / 2 if centre is None or not low <= centre <= high else centre
-        new = (centre - (centre - low) * factor, centre + (high - centre) * factor)
-        new = (max(new[0], whole[0]), min(new[1], whole[1]))
-        if new == whole:
-            self.viewport = self.viewport.changed(x=None)
-        elif new[1] - new[0] >= 2:
-            self.viewport = self.viewport.changed(x=new)
-
-    def _step(self, columns: int) -> None:
-        window, whole = self._window(), self._figure.bounds_x()
-        if window is None or whole is None:
-            return
-        drawing = self._draw()
-        low, high = window
-        step = (high - low) / max(1, drawing.right - drawing.left)
-        cursor = high if self.viewport.cursor is None else self.viewport.cursor + columns * step
-        cursor = max(whole[0], min(cursor, whole[1]))
-        view = self.viewport.changed(cursor=cursor)
-        if self.viewport.x is not None and not low <= cursor <= high:
-            shift = cursor - (high if cursor > high else low)
-            view = view.changed(x=(low + shift, high + shift))
-        self.viewport = view
+            self.viewport = stepped(self._figure, view, STEPS[move], self._columns)
 
     def on_mouse_scroll_up(self, event: events.MouseScrollUp) -> None:
         """Zoom in where the pointer is."""
         event.stop()
-        self._zoom(0.8, self._draw().value_at(event.x))
-        self.post_message(self.Moved(self))
+        self.viewport = zoomed(self._figure, self.viewport, 0.8, self._value_under(event))
 
     def on_mouse_scroll_down(self, event: events.MouseScrollDown) -> None:
         """Zoom out where the pointer is."""
         event.stop()
-        self._zoom(1.25, self._draw().value_at(event.x))
-        self.post_message(self.Moved(self))
+        self.viewport = zoomed(self._figure, self.viewport, 1.25, self._value_under(event))
+
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A drag may begin."""
+        self._dragged = 0
+        self._drag_from = event.screen_x
+        self.capture_mouse()
+
+    def on_mouse_move(self, event: events.MouseMove) -> None:
+        """A drag moves what is in view, as paper under the hand."""
+        if self._drag_from is None:
+            return
+        columns = event.screen_x - self._drag_from
+        if columns:
+            self._drag_from = event.screen_x
+            self._dragged += abs(columns)
+            self.viewport = panned(self._figure, self.viewport, -columns / self._columns)
+
+    def on_mouse_up(self) -> None:
+        """The end of a drag."""
+        self._drag_from = None
+        self.release_mouse()
 
     def on_click(self, event: events.Click) -> None:
-        """Set the cursor."""
-        value = self._draw().value_at(event.x)
-        if value is not None:
+        """Set the cursor, unless it was the end of a drag."""
+        value = self._value_under(event)
+        if value is not None and not self._dragged:
             self.viewport = self.viewport.changed(cursor=value)
-            self.post_message(self.Moved(self))
+
+    @property
+    def _columns(self) -> int:
+        drawing = self._draw()
+        return max(1, drawing.right - drawing.left)
+
+    def _value_under(self, event: events.MouseEvent) -> float | None:
+        return self._draw().value_at(event.x - self.gutter.left)
 
 
 def _nearest(series: Series, place: float | None) -> int | None:

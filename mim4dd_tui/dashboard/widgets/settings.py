@@ -60,6 +60,13 @@ class SettingsForm(Vertical):
             super().__init__()
             self.form = form
 
+    class SaveAsked(Message):
+        """The settings are to be kept as a preset."""
+
+        def __init__(self, form: SettingsForm) -> None:
+            super().__init__()
+            self.form = form
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._fields: dict[str, FieldInfo] = {field.key: field for field in fields() if field.key != "summary"}
@@ -91,6 +98,11 @@ class SettingsForm(Vertical):
         self.base = base or config
         self._origins = origins
         self._fill()
+
+    @property
+    def given(self) -> Mapping[str, str]:
+        """The origins the form was loaded with."""
+        return self._origins
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from the base, by key."""
@@ -161,6 +173,8 @@ class SettingsForm(Vertical):
         edited = origin == EDITED
         value_width = min(width - name_width - (10 if wide else 0), 34)
         value = written(value_of(self.config, key))
+        if edited and wide:
+            value = f"{written(value_of(self.base, key))} > {value}"
         if len(value) > value_width - 1:
             value = value[: value_width - 2] + "…"
         accent = self.app.theme_variables.get("accent", "yellow")
@@ -215,7 +229,15 @@ class SettingsForm(Vertical):
 
     def _verdict(self, field: FieldInfo, error: str | None) -> None:
         self.set_class(error is not None, "-invalid")
-        text = error if error is not None else f"{field.allowed} · default {written(field.default)}"
+        text = error
+        if text is None:
+            value, base = (written(value_of(config, field.key)) for config in (self.config, self.base))
+            origin = f"{brief(self._origins.get(field.key, 'default'))}: {base}"
+            text = (
+                f"{field.allowed} · {origin}" if value != base else f"{field.allowed} · from {self.origin(field.key)}"
+            )
+            if written(field.default) not in (value, base):
+                text += f" · default {written(field.default)}"
         self.query_one("#settings-verdict", Static).update(Text(text))
 
     def _try(self, text: str) -> Config | None:
@@ -262,6 +284,10 @@ class SettingsForm(Vertical):
         self.screen.set_focus(self.query_one(FieldList))
 
     # ---- keys
+
+    def action_save(self) -> None:
+        """Keep the settings as a preset of one's own."""
+        self.post_message(self.SaveAsked(self))
 
     def action_search(self) -> None:
         """Show the search box."""

@@ -1,0 +1,111 @@
+"""What the machine can do, measured: the ceilings that the engine's times are held against."""
+
+from __future__ import annotations
+
+import platform
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from engine.networks import ConvNet
+
+
+def processor() -> str:
+    """The processor's name."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or platform.machine()
+
+
+def narrow_arithmetic() -> str:
+    """The processor's bfloat16 instructions in use by torch, empty where it has none."""
+    if torch.cpu._is_amx_tile_supported():
+        return "amx"
+    return "avx512_bf16" if getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else ""
+
+
+def best(work: Callable[[], object], repeats: int = 8, device: str = "cpu") -> float:
+    """The least seconds of several calls, after one that is not counted."""
+
+    def wait() -> None:
+        if device != "cpu":
+            torch.cuda.synchronize()
+
+    work()
+    times = []
+    for _ in range(repeats):
+        wait()
+        began = time.perf_counter()
+        work()
+        wait()
+        times.append(time.perf_counter() - began)
+    return min(times)
+
+
+def ceilings(device: str = "cpu") -> dict[str, float]:
+    """Arithmetic of a matrix product in float32 (GFLOP/s) and copying of memory (GB/s, read and written)."""
+    a, b = torch.randn(1536, 1536, device=device), torch.randn(1536, 1536, device=device)
+    source = torch.randn(2**25, device=device)
+    target = torch.empty_like(source)
+    return {
+        "gflops": round(2 * 1536**3 / best(lambda: a @ b, device=device) / 1e9, 1),
+        "gigabytes_per_second": round(2 * 4 * 2**25 / best(lambda: target.copy_(source), device=device) / 1e9, 1),
+    }
+
+
+def describe(device: str = "cpu") -> dict[str, Any]:
+    """The machine and the versions, for the head of a table."""
+    return {
+        "processor": processor() if device == "cpu" else torch.cuda.get_device_name(),
+        "threads": torch.get_num_threads(),
+        "torch": torch.__version__,
+        "python": platform.python_version(),
+        "bfloat16": narrow_arithmetic() or None,
+    }
+
+
+@dataclass(frozen=True)
+class Work:
+    """Counted work of one image: FLOPs of the convolutions (two operations a multiplication), and the bytes that they
+    read as input and write as output in float32, each once."""
+
+    flops: float
+    bytes: float
+
+    def floor(self, images: int, ceilings: dict[str, float]) -> float:
+        """Seconds that ``images`` images take at least: arithmetic and memory, whichever needs longer."""
+        by_arithmetic = self.flops / (ceilings["gflops"] * 1e9)
+        return images * max(by_arithmetic, self.bytes / (ceilings["gigabytes_per_second"] * 1e9))
+
+
+def student_step(net: ConvNet) -> Work:
+    """A student step and its adjoint, as the engine computes them.
+
+    Step: a convolution forward, one by kernel, one by input (not in the first block). Adjoint: three forward, three by
+    input and two by kernel; in the first block, whose input does not turn with the parameters, two, two and one.
+    """
+    return _counted(net, first=2 + 5, others=3 + 8)
+
+
+def training_step(net: ConvNet) -> Work:
+    """An ordinary training step."""
+    return _counted(net, first=2, others=3)
+
+
+def _counted(net: ConvNet, first: int, others: int) -> Work:
+    flops = moved = 0.0
+    width, channels, side = net.network.width, net.shape[0], net.shape[1] + 2 * (net.first_padding - 1)
+    for block in range(net.network.depth):
+        times = first if block == 0 else others
+        flops += times * 2.0 * 9 * channels * width * side * side
+        moved += times * 4.0 * (channels + width) * side * side
+        channels, side = width, side // (1 if net.network.pooling == "none" else 2)
+    return Work(flops, moved)

@@ -1,0 +1,1 @@
+"""What distilled sets do to networks, measured after the fact."""

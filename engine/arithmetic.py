@@ -1,0 +1,154 @@
+"""How one process computes a run: what was resolved, tried out before it is needed, and changed aloud where it fails.
+
+Compilation is tried aside and before its first use; where the compiler gives up, that part of the run is eager. Where a
+device's memory runs out, a student step is computed in parts. Both are written to ``execution.json``, so that a resumed
+run computes as this one did from then on, and said in the journal, since the run's last bits may no longer be those of
+another.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from engine import execution
+from engine.compilation import CompilationFailed, aside
+from engine.config.schema import Config
+from engine.data.prepare import RealSet
+from engine.evaluation.protocols import PROTOCOLS
+from engine.events import Notice, Phase
+from engine.gradient import Kernels
+from engine.networks import ConvNet
+from engine.record import Recorder
+from engine.runs.folder import RunFolder
+from engine.splitting import Splitting
+from engine.stacked import gradient_function
+
+PARTS = "parts"
+"""Entry of execution.json: in how many parts a student step is computed since memory ran out."""
+
+
+class Arithmetic:
+    """A run's arithmetic in this process.
+
+    Attributes:
+        resolved: as it is now; changes where the compiler fails.
+        parts: in how many parts a student step is computed; grows where memory runs out.
+    """
+
+    def __init__(self, folder: RunFolder, config: Config, resolved: execution.Resolved, record: Recorder) -> None:
+        self.folder = folder
+        self.config = config
+        self.resolved = resolved
+        self.record = record
+        self.device = torch.device(resolved.device)
+        self.parts = parts_of(folder)
+
+    def recorded(self) -> dict[str, Any]:
+        """How the run computes, as it is recorded."""
+        split = {PARTS: self.parts} if self.parts > 1 else {}
+        return self.resolved.to_dict() | split
+
+    def warn(self) -> None:
+        """Say what was asked for and cannot be had, or does not pay, here."""
+        for difference in execution.differences(self.resolved):
+            self.record.warn(
+                f"since this run was started, {difference}: it goes on, but its bits may no longer be those of an "
+                "uninterrupted run"
+            )
+        if self.resolved.precision == "mixed" and self.device.type == "cpu" and not bfloat16_pays():
+            self.record.warn(
+                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: float32 is faster here"
+            )
+        if self.config.execution.compile == "on" and not self.resolved.compile:
+            self.record.warn(f"the run is not compiled: {self.resolved.why_eager}")
+
+    def kernels(self, net: ConvNet) -> Kernels:
+        """The student's step and its adjoint as resolved, in parts where memory ran out."""
+        whole = execution.kernels(net, self.resolved)
+        return Splitting(whole, self.config.network.norm, self.parts, self._split).kernels()
+
+    def compiled_kernels(self, net: ConvNet, pixels: Tensor, labels: Tensor) -> Kernels:
+        """The same, compiled for the run's batches where that was resolved.
+
+        Args:
+            pixels: synthetic images [n, c, h, w] as a student sees them; ``labels`` theirs.
+        """
+        kernels = self.kernels(net)
+        if not self.resolved.compile:
+            return kernels
+        batch = self.config.objective.batch_size or len(labels)
+        end = torch.zeros(net.size, device=self.device)
+        size = torch.tensor(self.config.objective.step_size, device=self.device)
+
+        def work() -> None:
+            kernels.step(end, pixels[:batch], labels[:batch], size)
+            kernels.adjoint(end, pixels[:batch], labels[:batch], size, end)
+
+        try:
+            self._compile("student step and its adjoint", work)
+        except CompilationFailed as error:
+            self.go_eager("students", error)
+            return self.kernels(net)
+        return kernels
+
+    def compile_evaluation(self, real: RealSet, net: ConvNet) -> None:
+        """Compile the training step of the judging networks, where that was resolved."""
+        if not self.resolved.compile_evaluation:
+            return
+        shown = self.config.synthetic.images_per_class * real.classes * self.config.synthetic.formation**2
+        batch = min(PROTOCOLS[self.config.evaluation.protocol].batch_size, shown)
+        images, labels = real.train_images[None, :batch], real.train_labels[None, :batch]
+        gradient = gradient_function(net, self.resolved.numerics("evaluation"), batch)
+        start = torch.zeros(1, net.size, device=self.device)
+        try:
+            self._compile("training step of the judging networks", lambda: gradient(start, images, labels))
+        except CompilationFailed as error:
+            self.go_eager("evaluation", error)
+
+    def go_eager(self, what: execution.Part, error: CompilationFailed) -> None:
+        """The compiler failed: from here on this part is computed eagerly, aloud and on record."""
+        bits = ""
+        if self.record.resuming:
+            bits = (
+                ". It was compiled before: from here on its bits may no longer be those of a run that was never "
+                "interrupted"
+            )
+        self.record.warn(f"compilation failed ({error}); the run goes on uncompiled, and slower{bits}")
+        self.resolved = execution.eager(self.resolved, what, f"compilation failed: {error}")
+        self.folder.write_execution(self.recorded())
+
+    def _compile(self, what: str, work: Callable[[], object]) -> None:
+        """As a phase with its time."""
+        self.record.phase(Phase("compile", detail=what))
+        began = time.perf_counter()
+        aside(work, self.record.tick, self.resolved.threads)
+        self.record(Notice("info", f"compiled in {time.perf_counter() - began:.0f} s"))
+
+    def _split(self, parts: int) -> None:
+        """Memory ran out: from here on a student step is computed in more parts."""
+        self.parts = parts
+        self.folder.write_execution(self.recorded())
+        self.record.warn(
+            f"the device ran out of memory: from here on the batch of a student step is computed in {parts} parts. The "
+            "mathematics is exact, but its additions come in another order: from this iteration on the run's bits may "
+            "no longer be those of a run with enough memory. A smaller objective.batch_size or network.width needs less"
+        )
+
+
+def parts_of(folder: RunFolder) -> int:
+    """In how many parts a run's student steps are computed: 1 unless memory ran out before."""
+    parts = folder.execution().get(PARTS, 1)
+    return parts if isinstance(parts, int) and parts >= 1 else 1
+
+
+def bfloat16_pays() -> bool:
+    """Whether this processor computes products of bfloat16 faster than of float32."""
+    try:
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()
+    except AttributeError:  # a torch without oneDNN, as on Apple's processors
+        return False

@@ -1,0 +1,57 @@
+"""How often live evaluations are made: as often as asked for, but never more than their share of the run.
+
+The costs are counted in passes of images through the network, not timed: the same configuration evaluates at the same
+iterations on every machine, so that the choice of the best iterate does not depend on the machine's other work.
+"""
+
+from __future__ import annotations
+
+import math
+
+from engine.config.consistency import TRAIN_STUDENTS
+from engine.config.datasets import CLASSES, TEST_IMAGES, TRAIN_IMAGES
+from engine.config.schema import Config
+from engine.evaluation.protocols import PROTOCOLS
+
+STUDENT_STEP = 12
+"""Forward passes that a student step and its adjoint cost, for each image; an ordinary training step costs 3."""
+
+
+def evaluation_cost(config: Config) -> float:
+    """Forward passes of single images in one live evaluation."""
+    settings, protocol = config.evaluation, PROTOCOLS[config.evaluation.live_protocol]
+    trained = 3 * protocol.epochs * _shown(config)
+    return float(settings.live_networks * (trained + _measured(config)))
+
+
+def iteration_cost(config: Config) -> float:
+    """Forward passes of single images in one iteration of the base objective."""
+    settings = config.objective
+    if settings.name in TRAIN_STUDENTS:
+        return float(STUDENT_STEP * settings.student_steps * (settings.batch_size or _shown(config)))
+    real = settings.real_batch * CLASSES[config.data.name]
+    if settings.name == "dream":  # gradients of gradients, real gradients, and the network's own training
+        return float(STUDENT_STEP * _shown(config) + 3 * (real + settings.network_images))
+    return float(3 * _shown(config) + real)
+
+
+def live_every(config: Config) -> int:
+    """Iterations between two live evaluations, 0 for never: ``evaluation.every``, or as many as keep evaluations within
+    ``evaluation.share`` of what a run computes."""
+    settings = config.evaluation
+    if settings.every == 0 or settings.share >= 1:
+        return settings.every
+    between = evaluation_cost(config) * (1 - settings.share) / settings.share
+    return max(settings.every, math.ceil(between / iteration_cost(config)))
+
+
+def _shown(config: Config) -> int:
+    """Images that a network is trained on."""
+    return config.synthetic.images_per_class * CLASSES[config.data.name] * config.synthetic.formation**2
+
+
+def _measured(config: Config) -> float:
+    """Images that a live evaluation is measured on."""
+    if config.data.validation > 0:
+        return config.data.validation * (config.data.train_limit or sum(TRAIN_IMAGES[config.data.name]))
+    return config.data.test_limit or TEST_IMAGES[config.data.name]

@@ -1,0 +1,119 @@
+"""Derivatives as compiled functions, and compiling without keeping anybody waiting.
+
+A compiled function is made once for a layout, a precision and a kind of device, and compiles itself for each shape it
+meets; ``torch.compile`` keeps its products on disk, so that the next run starts in seconds. Kernels of other make
+give other last bits: whoever caches results keeps in the key that they were compiled.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any, TypeVar
+
+import torch
+from torch import Tensor
+
+from engine.config.schema import Network
+from engine.errors import MimError
+from engine.gradient import Kernels
+from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
+
+T = TypeVar("T")
+POLL_SECONDS = 0.2
+Training = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""Loss [], logits [n, classes] and gradient [size] of parameters [size], images [n, c, h, w] and labels."""
+
+
+class CompilationFailed(MimError):
+    """The compiler gave up; whoever asked computes eagerly instead, and says so."""
+
+
+def operand_type(precision: str) -> torch.dtype | None:
+    """Type of the convolutions' operands: bfloat16 in mixed precision, None for that of the parameters."""
+    return torch.bfloat16 if precision == "mixed" else None
+
+
+def adjoint(
+    derivatives: Derivatives, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """:func:`engine.gradient.adjoint` of a ConvNet, by its written-out second derivative."""
+    slope, by_parameters, by_images = derivatives.second(parameters, cotangent, images, labels)
+    return -step_size * by_images, -slope, cotangent - step_size * by_parameters
+
+
+def kernels(derivatives: Derivatives, device: str) -> Kernels:
+    """The student's step and its adjoint, each compiled as one graph; on CUDA as a captured CUDA graph."""
+
+    def step(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
+        return parameters - step_size * derivatives.first(parameters, images, labels)[2]
+
+    def reverse(
+        parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return adjoint(derivatives, parameters, images, labels, step_size, cotangent)
+
+    return Kernels(compiled(step, device), compiled(reverse, device))
+
+
+def training(net: ConvNet, precision: str, device: str) -> Training:
+    """The compiled first derivative; the same object for the same layout, so that each shape is compiled once."""
+    return _training(net.network, net.shape, net.classes, precision, device)
+
+
+@lru_cache(maxsize=8)
+def _training(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> Training:
+    derivatives = Derivatives(ConvNet(network, shape, classes), operand_type(precision))
+
+    def first(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return derivatives.first(parameters, images, labels)
+
+    return compiled(first, device)
+
+
+def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
+    """A function of tensors compiled whole for each shape it meets, without a graph for differentiation."""
+    options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
+    if not device.startswith("cuda"):
+        return torch.no_grad()(torch.compile(function, **options))
+    fast = torch.compile(function, mode="reduce-overhead", **options)
+
+    @torch.no_grad()
+    def copied(*arguments: Tensor) -> Any:
+        found = fast(*arguments)  # the next replay overwrites what this one gives
+        return found.clone() if isinstance(found, Tensor) else tuple(each.clone() for each in found)
+
+    return copied
+
+
+def aside(work: Callable[[], T], tick: Callable[[], None], threads: int) -> T:
+    """Do ``work`` in a thread of its own and return its result, calling ``tick`` five times a second: a stop that
+    ``tick`` raises leaves the compiler to end by itself.
+
+    Args:
+        threads: torch's threads, which are a thread's own setting and decide what is compiled.
+
+    Raises:
+        CompilationFailed: ``work`` raised anything.
+    """
+    results: list[T] = []
+    failures: list[BaseException] = []
+
+    def body() -> None:
+        try:
+            torch.set_num_threads(threads)
+            results.append(work())
+        except BaseException as error:
+            failures.append(error)
+
+    thread = threading.Thread(target=body, name="compile", daemon=True)
+    thread.start()
+    while thread.is_alive():
+        tick()
+        thread.join(POLL_SECONDS)
+    if failures:
+        told = str(failures[0]).strip().splitlines() or [type(failures[0]).__name__]
+        raise CompilationFailed(told[0]) from failures[0]
+    return results[0]

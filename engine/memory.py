@@ -1,0 +1,287 @@
+"""How much memory a run on the CPU needs at its peak, estimated from its configuration before it begins.
+
+A pure function of the settings; imports no torch. What lasts is counted exactly (images as bytes and as float32,
+whitening matrices, the student's parameters at every step); of what a phase holds for a moment the number of
+activation maps alive at once was fitted to peak resident memory of real runs (``tests/reliability/test_memory.py``
+measures again). It is right to within a factor of ``CERTAIN``: a run is refused only where even its estimate divided
+by that does not fit. Experts' trajectories are read from mapped files, which count for nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from engine.config.consistency import TRAIN_STUDENTS
+from engine.config.datasets import TEST_IMAGES, TRAIN_IMAGES, image_side
+from engine.errors import ConfigError
+
+if TYPE_CHECKING:
+    from engine.config.schema import Config
+
+MIB = 2**20
+FLOAT = 4
+
+CERTAIN = 1.5
+"""Estimates are right within this factor."""
+
+PROGRAM = 600 * MIB
+"""Python, torch and the other libraries, before any data."""
+
+DIGITS = 90 * MIB
+"""scikit-learn, which the digits come from."""
+
+COMPILER = 300 * MIB
+"""What compilation adds to the process."""
+
+# Activation maps of a batch that are alive at once, in units of all blocks' outputs before pooling.
+TRAINING = 6.0
+ADJOINT = 22.0
+CONTRAST = 8.0
+# Likewise without a gradient, where only the first, largest block counts: of the run's own network, and of those that
+# are measured.
+FORWARD = 6.0
+MEASURING = 3.0
+# Matrices of d x d float64 while a whitening is fitted.
+MATRICES = 12
+
+CHUNK = 500
+"""Images measured at once (``engine.training``)."""
+TOGETHER = 600_000
+"""First-block activations of networks that are trained at once (``engine.stacked``)."""
+EVALUATION_BATCH = 256
+
+PHASES = {
+    "loading": ("reading the data set", "data.name (a smaller data set)"),
+    "whitening": ("fitting the ZCA whitening", "data.zca = false, or data.train_limit"),
+    "experts": ("training an expert", "experts.batch_size, experts.epochs or network.width"),
+    "student": ("the student's training and its reverse sweep", "objective.batch_size, student_steps or network.width"),
+    "information": ("the mutual-information term", "information.real_batch, information.readout or network.width"),
+    "evaluation": ("training and measuring networks on the synthetic set", "network.width"),
+}
+"""Phases of a run: what they are, and the settings that make each smaller."""
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """Bytes of memory.
+
+    Attributes:
+        program: before any data.
+        data: lasting through the run: images, whitening, synthetic set.
+        phases: what each phase needs besides, at its own peak.
+    """
+
+    program: int
+    data: int
+    phases: Mapping[str, int]
+
+    @property
+    def phase(self) -> str:
+        """The phase with the peak."""
+        return max(self.phases, key=lambda name: self.phases[name])
+
+    @property
+    def total(self) -> int:
+        """The peak of the whole process."""
+        return self.program + self.data + self.phases[self.phase]
+
+    @property
+    def advice(self) -> str:
+        """The settings that make the peak smaller."""
+        if self.data > self.phases[self.phase]:
+            return "data.train_limit or data.test_limit"
+        return PHASES[self.phase][1]
+
+    def describe(self) -> str:
+        """For example "about 3.1 GiB, most of it for training an expert"."""
+        what = "the images" if self.data > self.phases[self.phase] else PHASES[self.phase][0]
+        return f"about {gib(self.total)}, most of it for {what}"
+
+
+def gib(size: float) -> str:
+    """Bytes as GiB, in words."""
+    return f"{size / 2**30:.1f} GiB"
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    """Sizes of a configuration's network and images, all in floats of one image or one network."""
+
+    image: int  # one image
+    maps: float  # outputs of all blocks before pooling
+    first: float  # of the first block
+    parameters: int
+
+    @staticmethod
+    def of(config: Config) -> _Shape:
+        channels, side = {"digits": (1, 8), "mnist": (1, 28)}.get(config.data.name, (3, 32))
+        image = channels * side * side
+        side, width, maps, parameters = image_side(config.data.name), config.network.width, 0.0, 0
+        first = float(width * side * side)
+        for _ in range(config.network.depth):
+            maps += width * side * side
+            parameters += width * channels * 9 + width + (2 * width if config.network.norm != "none" else 0)
+            channels = width
+            side = side // 2 if config.network.pooling != "none" else side
+        classes = len(TRAIN_IMAGES[config.data.name])
+        return _Shape(image, maps, first, parameters + (channels * side * side + 1) * classes)
+
+
+def estimate(config: Config) -> Estimate:
+    """What a run on the CPU needs."""
+    shape = _Shape.of(config)
+    counts = TRAIN_IMAGES[config.data.name]
+    published, tests = sum(counts), TEST_IMAGES[config.data.name]
+    held_out = round(config.data.validation * published)
+    used = min(config.data.train_limit or published, published - held_out)
+    measured = min(config.data.test_limit or tests, tests)
+    stored = config.synthetic.images_per_class * len(counts)
+    images = stored * config.synthetic.formation**2
+    converted = (used + measured + held_out + min(config.information.readout, used)) * shape.image * FLOAT
+    lasting = converted + 6 * stored * shape.image * FLOAT  # pixels, momentum, gradient, best, and what an update makes
+    matrix = shape.image**2
+    if config.data.zca:
+        lasting += 2 * matrix * FLOAT
+    program = PROGRAM + (COMPILER if config.execution.compile == "on" else 0)
+    program += DIGITS if config.data.name == "digits" else 0
+    raw = (published + tests) * shape.image
+    phases = {
+        # The bytes of the files and the arrays made of them; the converted images come while both are there.
+        "loading": 2 * raw + used * shape.image,
+        # Before the images are converted, so that theirs is still free.
+        "whitening": raw + used * shape.image + MATRICES * matrix * 8 - converted if config.data.zca else 0,
+        "experts": _experts(config, shape, used),
+        "student": _student(config, shape, images),
+        "information": _information(config, shape, images),
+        "evaluation": _evaluation(shape, images, measured),
+    }
+    return Estimate(program, int(lasting), {name: max(0, int(size)) for name, size in phases.items()})
+
+
+def _experts(config: Config, shape: _Shape, used: int) -> float:
+    batch = min(config.experts.batch_size, used)
+    path = (config.experts.epochs + 1) * shape.parameters * FLOAT
+    # Its file is written from a second copy of the path.
+    return 2 * path + TRAINING * batch * shape.maps * FLOAT + 6 * shape.parameters * FLOAT
+
+
+def _student(config: Config, shape: _Shape, images: int) -> float:
+    settings = config.objective
+    batch = min(settings.batch_size or images, images)
+    classes = len(TRAIN_IMAGES[config.data.name])
+    steps = settings.student_steps if settings.name in TRAIN_STUDENTS else 0
+    vectors = (1 if settings.student_momentum == 0 or settings.name != "bptt" else 2) * (steps + 1) + 8
+    real = 0
+    if settings.name == "bptt":
+        real = settings.real_batch * classes
+    elif steps == 0:  # class by class, against real images of it
+        batch, real = max(1, images // classes), settings.real_batch
+    maps = max(ADJOINT * batch, TRAINING * real) if steps else ADJOINT * batch + TRAINING * real
+    return vectors * shape.parameters * FLOAT + maps * shape.maps * FLOAT + 4 * images * shape.image * FLOAT
+
+
+def _information(config: Config, shape: _Shape, images: int) -> float:
+    settings = config.information
+    if settings.weight == 0:
+        return 0
+    apart = max(settings.real_batch, settings.readout)
+    synthetic = min(settings.synthetic_batch, images)
+    vectors = config.objective.student_steps if config.objective.name in TRAIN_STUDENTS else 0
+    maps = max(FORWARD * apart * shape.first, CONTRAST * synthetic * shape.maps)
+    return maps * FLOAT + (vectors + 8) * shape.parameters * FLOAT
+
+
+def _evaluation(shape: _Shape, images: int, measured: int) -> float:
+    batch = min(EVALUATION_BATCH, images)
+    networks = max(1, math.floor(TOGETHER / (batch * shape.first)))
+    training = TRAINING * networks * batch * shape.maps * FLOAT + 8 * networks * shape.parameters * FLOAT
+    return max(training, MEASURING * min(CHUNK, measured) * shape.first * FLOAT)
+
+
+# -- what there is ------------------------------------------------------------------------------------------
+
+
+def available(system: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
+    """Bytes this process may still take: free on the machine, and left under the limits of its control groups."""
+    import psutil
+
+    return min([int(psutil.virtual_memory().available), *_left(system, own)])
+
+
+def _left(system: Path, own: Path) -> list[int]:
+    """Bytes left under each limit on this process (version 2 and version 1), caches counted as free."""
+    try:
+        lines = own.read_text(encoding="utf-8").splitlines()
+    except OSError:
+        return []
+    found = []
+    for line in lines:
+        number, _, rest = line.partition(":")
+        controllers, _, path = rest.partition(":")
+        if number == "0" and not controllers:
+            base, names = system, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            base = system / "memory"
+        else:
+            continue
+        group = base / path.strip("/")
+        for folder in (group, *group.parents):  # a limit on any of them holds
+            if folder.is_relative_to(base):
+                found += _room(folder, *names)
+    return found
+
+
+def _room(folder: Path, limit: str, usage: str, cache: str) -> list[int]:
+    try:
+        most, now = (int((folder / name).read_text(encoding="utf-8")) for name in (limit, usage))
+        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
+        freed = {name: int(value) for name, _, value in (line.partition(" ") for line in lines)}.get(cache, 0)
+    except (OSError, ValueError):  # no such group from here, or no limit ("max")
+        return []
+    return [max(0, most - now + freed)]
+
+
+def resident() -> int:
+    """Bytes this process has taken already."""
+    import psutil
+
+    return int(psutil.Process().memory_info().rss)
+
+
+def there() -> int:
+    """Bytes a run in this process could have: what can still be taken, and what the process has taken already."""
+    return available() + resident()
+
+
+def require(config: Config, *, free: int | None = None) -> None:
+    """Refuses a run on the CPU that cannot fit.
+
+    Args:
+        config: of the run.
+        free: bytes there are, by default :func:`there`.
+
+    Raises:
+        ConfigError: it cannot fit; names the setting to change, the estimate and what there is.
+    """
+    wanted, found = estimate(config), there() if free is None else free
+    if wanted.total / CERTAIN > found:
+        raise ConfigError(
+            f"this run needs {wanted.describe()}, and there are {gib(found)}: lower {wanted.advice}, or run it where "
+            "there is more memory"
+        )
+
+
+def caution(config: Config, *, free: int | None = None) -> str:
+    """A warning for a run on the CPU that may not fit; "" where it does. Arguments as :func:`require`."""
+    wanted, found = estimate(config), there() if free is None else free
+    if wanted.total <= found:
+        return ""
+    return (
+        f"this run needs {wanted.describe()}, and there are {gib(found)}: should it end for want of memory, lower "
+        f"{wanted.advice}"
+    )

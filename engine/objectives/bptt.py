@@ -1,0 +1,109 @@
+"""Back-propagation through a training from scratch, with momentum (Deng & Russakovsky 2022) and, where
+``objective.window`` asks for it, random truncation (RaT-BPTT, Feng et al. 2024).
+
+A fresh random network is trained on the synthetic set, and its cross-entropy on real images is differentiated
+by the pixels that trained it: the loss that evaluation measures, without any expert.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from engine import gradient
+from engine.gradient import NetworkFunction, SyntheticGradient
+from engine.objectives.base import Context, RealNetworks, SyntheticSet
+from engine.objectives.batches import real_batch, step_inputs, visited_expert
+from engine.seeds import generator
+from engine.unroll import Unrolled, unroll
+
+CHUNK = 1280
+"""Real images whose loss is differentiated at once: a bound on memory."""
+
+
+@dataclass(frozen=True)
+class UnrolledTraining:
+    """One iteration: a training on the synthetic set and its loss on real images."""
+
+    training: Unrolled
+    networks: RealNetworks
+    loss: Tensor
+    cotangent: Tensor
+    tick: Callable[[], None] | None = None
+
+    @property
+    def student(self) -> Tensor:
+        """The trained network, [size]."""
+        return self.training.end
+
+    def gradient(self) -> SyntheticGradient:
+        """The gradient of the loss through the window's steps. Can be stopped: nothing has changed yet."""
+        return self.training.pull_back(self.cotangent, self.tick)
+
+    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
+        """The reverse sweep from any cotangent of the student [size]. Not to be stopped: a critic may have learned."""
+        return self.training.pull_back(cotangent)
+
+
+class Bptt:
+    """The objective."""
+
+    def __init__(self, context: Context) -> None:
+        self.context = context
+
+    def length(self, draws: torch.Generator) -> int:
+        """Steps of an iteration's training: all, or with a window a number from the window's to all."""
+        settings = self.context.config.objective
+        if not settings.window:
+            return settings.student_steps
+        return int(torch.randint(settings.window, settings.student_steps + 1, (), generator=draws))
+
+    def episode(self, synthetic: SyntheticSet, iteration: int) -> UnrolledTraining:
+        """Train a fresh network on the synthetic set and measure it on real images."""
+        context, settings = self.context, self.context.config.objective
+        draws = generator(context.config.seed, "iteration", iteration)
+        start = context.net.init(draws).to(context.device)
+        steps = self.length(draws)
+        training = unroll(
+            context.kernels,
+            start,
+            synthetic.pixels,
+            synthetic.labels,
+            synthetic.step_size,
+            step_inputs(context, len(synthetic.labels), steps, draws),
+            momentum=settings.student_momentum,
+            window=settings.window,
+            tick=context.tick,
+        )
+        images, labels = self.measured(draws)
+        value, cotangent = slope(context.logits, training.end, images, labels)
+        paths, expert = context.trajectories, visited_expert(context, iteration)
+        # Real images through the student too: a fresh network's features have a basis of their own, which no critic of
+        # an expert's features has ever seen.
+        networks = RealNetworks(start, training.end, lambda: paths.parameters(expert, paths.epochs))
+        return UnrolledTraining(training, networks, value, cotangent, context.tick)
+
+    def measured(self, draws: torch.Generator) -> tuple[Tensor, Tensor]:
+        """Real images of every class, augmented like the synthetic ones, and their labels."""
+        context, real = self.context, self.context.real
+        chosen = real_batch(real, context.config.objective.real_batch, draws)
+        images = real.train_images[chosen]
+        if context.augment.enabled:
+            images = context.augment(images, context.augment.draw(len(images), draws).to(context.device))
+        return images, real.train_labels[chosen]
+
+
+def slope(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
+    """Mean cross-entropy [] in nats on images [n, c, h, w], and its gradient by the parameters [size]."""
+    value, found = torch.zeros((), dtype=parameters.dtype, device=parameters.device), torch.zeros_like(parameters)
+    for some_images, some_labels in zip(torch.split(images, CHUNK), torch.split(labels, CHUNK), strict=True):
+        share = len(some_labels) / len(labels)
+        with torch.enable_grad():
+            leaf = parameters.detach().requires_grad_()
+            part = share * gradient.loss(net, leaf, some_images, some_labels)
+            found += torch.autograd.grad(part, leaf)[0]
+        value += part.detach()
+    return value, found

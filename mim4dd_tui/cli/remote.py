@@ -1,0 +1,283 @@
+"""``attach``, ``stop``, ``pause`` and ``request``: a run that another process works on, through its folder."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Annotated, Any, Literal
+
+import typer
+
+from mim4dd_tui.cli.failures import NotRunningError, UnansweredError, UsageError
+from mim4dd_tui.cli.options import Headless, Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
+from mim4dd_tui.cli.output import say, tell, write_json
+
+if TYPE_CHECKING:
+    from engine.runs.folder import RunFolder
+    from engine.runs.status import Status
+
+LIVE = ("running", "paused")
+LOOK_SECONDS = 0.1
+What = Literal["checkpoint", "evaluate"]
+
+Wait = Annotated[bool, typer.Option("--wait", help="Return when it is done, not when it is asked for.")]
+Timeout = Annotated[
+    float | None,
+    typer.Option("--timeout", metavar="SECONDS", min=0, help="With --wait: give up after so long, with exit code 1."),
+]
+
+
+def attach(
+    name: RunName = None,
+    latest: Latest = False,
+    headless: Headless = False,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Watch and steer a run that another process works on, or look at one that is over.
+
+    Without a name it is the run that is going on, or else the last one. On a terminal the dashboard opens;
+    elsewhere, and with --headless or --json, its progress is printed until it ends. Ctrl-C leaves the run alone.
+    """
+    from mim4dd_tui.terminal import abilities
+
+    place = runs_dir_of(runs_dir)
+    if name is None and not latest:
+        folder = _going_on(place) or locate(place, "--latest")
+    else:
+        folder = locate(place, chosen_run(name, latest, "attach"))
+    if not (headless or as_json) and abilities().dashboard:
+        from mim4dd_tui.dashboard import run_dashboard
+
+        return run_dashboard(runs_dir=folder.path.parent, attach=folder.path)
+    return _follow(folder, as_json)
+
+
+def stop(
+    name: RunName = None,
+    latest: Latest = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Stop a run with a checkpoint; `mim4dd resume` continues it."""
+    from engine.runs.lock import holder
+
+    folder, status = _asked(name, latest, "stop", wait, timeout, runs_dir)
+
+    def given_back() -> bool:
+        now = folder.status()
+        return now is not None and now.liveness() == "ended" and holder(folder.path) is None
+
+    _conclude(folder, "stop", _awaited(folder, "stop", given_back, timeout) if wait else status, wait, as_json)
+    return 0
+
+
+def pause(
+    name: RunName = None,
+    latest: Latest = False,
+    wait: Wait = False,
+    timeout: Timeout = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Hold a run where it is, in its process and its memory; `mim4dd resume` lets it go on."""
+    folder, status = _asked(name, latest, "pause", wait, timeout, runs_dir)
+
+    def paused() -> bool:
+        now = folder.status()
+        return now is not None and now.state == "paused"
+
+    _conclude(folder, "pause", _awaited(folder, "pause", paused, timeout) if wait else status, wait, as_json)
+    return 0
+
+
+def request(
+    name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or its folder's path; or --latest.")],
+    what: Annotated[What, typer.Argument(metavar="checkpoint|evaluate", help="What it is to do between iterations.")],
+    wait: Wait = False,
+    timeout: Timeout = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> int:
+    """Have a run write a checkpoint, or evaluate its synthetic set, now."""
+    from engine.events import CheckpointWritten, Evaluation
+    from engine.runs.journal import JournalReader
+
+    _require_wait(wait, timeout)
+    folder = locate(runs_dir_of(runs_dir), name)
+    reader = JournalReader(folder.journal_path)
+    reader.poll()
+    status = _ask(folder, what)
+
+    def answered() -> bool:
+        events = [record.event for record in reader.poll()]
+        if what == "checkpoint":
+            return any(isinstance(event, CheckpointWritten) for event in events)
+        return any(isinstance(event, Evaluation) and event.subject == "request" for event in events)
+
+    _conclude(folder, what, _awaited(folder, what, answered, timeout) if wait else status, wait, as_json)
+    return 0
+
+
+def lift_pause(folder: RunFolder, as_json: bool) -> int:
+    """Let a paused run of another process go on, and wait until it does."""
+    _ask(folder, "resume")
+
+    def going_on() -> bool:
+        now = folder.status()
+        return now is not None and now.state != "paused"
+
+    _conclude(folder, "resume", _awaited(folder, "resume", going_on, None), True, as_json)
+    return 0
+
+
+def _going_on(runs_dir: Any) -> RunFolder | None:
+    """The run a process works on; of several the one heard of last, which is said."""
+    from engine.runs.folder import list_runs
+
+    alive = []
+    for folder in list_runs(runs_dir):
+        status = folder.status()
+        if status is not None and status.liveness() == "alive":
+            alive.append((status.heartbeat, folder.name, folder))
+    if not alive:
+        return None
+    chosen = max(alive)[2]
+    if len(alive) > 1:
+        tell(f"{len(alive)} runs are going on; this is {chosen.name}, `mim4dd runs` lists them")
+    return chosen
+
+
+def _follow(folder: RunFolder, as_json: bool) -> int:
+    from engine.runs.result import document
+    from mim4dd_tui.cli.following import follow
+    from mim4dd_tui.cli.summary import print_result
+    from mim4dd_tui.plain import PlainObserver
+
+    try:
+        state = follow(folder, PlainObserver())
+    except KeyboardInterrupt:
+        tell(f"{folder.name} goes on")
+        raise
+    if state == "queued":
+        raise NotRunningError(f"run {folder.name} was never begun: `mim4dd resume {folder.name}` begins it")
+    if state in LIVE:
+        raise NotRunningError(f"the status of run {folder.name} cannot be read; `mim4dd show {folder.name}`")
+    status = folder.status()
+    if status is None or status.liveness() == "crashed":
+        raise NotRunningError(_gone(folder))
+    result = document(folder.path)
+    if as_json:
+        write_json(result)
+    else:
+        print_result(result)
+    return 1 if state == "failed" else 0
+
+
+def _asked(
+    name: str | None, latest: bool, what: str, wait: bool, timeout: float | None, runs_dir: Any
+) -> tuple[RunFolder, Status]:
+    _require_wait(wait, timeout)
+    folder = locate(runs_dir_of(runs_dir), chosen_run(name, latest, what), states=LIVE)
+    return folder, _ask(folder, what)
+
+
+def _require_wait(wait: bool, timeout: float | None) -> None:
+    if timeout is not None and not wait:
+        raise UsageError("--timeout says how long to wait: add --wait")
+
+
+def _ask(folder: RunFolder, what: str) -> Status:
+    """Leave a request in a run's folder; its status at that moment.
+
+    Raises:
+        NotRunningError: no process works on the run, so that nobody would hear it.
+    """
+    from engine.runs.control import post
+
+    status = folder.status()
+    if status is None or status.liveness() == "crashed":
+        raise NotRunningError(_gone(folder))
+    if status.liveness() == "queued":
+        raise NotRunningError(f"run {folder.name} was never begun: `mim4dd resume {folder.name}` begins it")
+    if status.liveness() == "ended":
+        on = "" if status.state == "done" else f"; `mim4dd resume {folder.name}` continues it"
+        raise NotRunningError(f"run {folder.name} is over ({status.state}), so there is nothing to {what}{on}")
+    if status.state == "paused" and what in ("checkpoint", "evaluate"):
+        tell(f"{folder.name} is paused and answers once it goes on (`mim4dd resume {folder.name}`)")
+    post(folder.control_path, what)
+    return status
+
+
+def _gone(folder: RunFolder) -> str:
+    status = folder.status()
+    if status is None:
+        return f"the status file of run {folder.name} is missing or damaged; `mim4dd resume {folder.name}` repairs it"
+    where = f"process {status.pid} on {status.host}"
+    return (
+        f"no process works on run {folder.name} any more ({where} is gone): "
+        f"`mim4dd resume {folder.name}` continues it from its last checkpoint"
+    )
+
+
+def _awaited(folder: RunFolder, what: str, answered: Callable[[], bool], timeout: float | None) -> Status:
+    """The run's status once ``answered``.
+
+    Raises:
+        UnansweredError: the time is over, or the run ended without an answer.
+        NotRunningError: its process died meanwhile.
+    """
+    begun = time.monotonic()
+    while True:
+        status = folder.status()
+        liveness = status.liveness() if status is not None else "alive"  # being replaced on a slow file system
+        done = answered()  # after the status: a run that answers and ends at once has answered
+        if done:
+            found = folder.status() or status
+            if found is not None:
+                return found
+        elif liveness == "crashed":
+            raise NotRunningError(_gone(folder))
+        elif liveness == "ended" and what != "stop":
+            raise UnansweredError(f"run {folder.name} ended before it could {what}; `mim4dd show {folder.name}`")
+        if timeout is not None and time.monotonic() - begun > timeout:
+            who = f"process {status.pid} on {status.host}" if status is not None else "its process"
+            raise UnansweredError(
+                f"run {folder.name} has not answered within {timeout:g} s; {who} holds it, and hears the request "
+                "as soon as it can"
+            )
+        time.sleep(LOOK_SECONDS)
+
+
+ASKED = {
+    "stop": "is asked to stop",
+    "pause": "is asked to pause",
+    "checkpoint": "is asked for a checkpoint",
+    "evaluate": "is asked for an evaluation",
+}
+DONE = {
+    "stop": "has ended ({state}) at iteration {iteration}",
+    "pause": "is paused at iteration {iteration}; `mim4dd resume {run}` lets it go on",
+    "resume": "goes on in process {pid} on {host}; `mim4dd attach {run}` shows it",
+    "checkpoint": "has written a checkpoint, at iteration {iteration} now",
+    "evaluate": "was evaluated, at iteration {iteration} now",
+}
+
+
+def _conclude(folder: RunFolder, what: str, status: Status, answered: bool, as_json: bool) -> None:
+    document = {
+        "run": folder.name,
+        "path": folder.path,
+        "request": what,
+        "answered": answered,
+        "state": status.effective_state(),
+        "iteration": status.iteration,
+        "host": status.host,
+        "pid": status.pid,
+    }
+    if as_json:
+        write_json(document)
+    else:
+        say(f"{folder.name} {DONE[what].format(**document) if answered else ASKED[what]}")

@@ -1,0 +1,44 @@
+"""The command palette's entries: every line of the table of keys that does something where it was called."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from textual.app import SystemCommand
+from textual.dom import DOMNode
+from textual.screen import Screen
+
+from mim4dd_tui.dashboard.keys import KEYS, Key, Scope
+
+
+def commands(screen: Screen[object]) -> Iterator[SystemCommand]:
+    """Entries for a screen: those of its own scopes first, each with the key that does the same."""
+    scopes: tuple[Scope, ...] = getattr(screen, "SCOPES", ("app",))
+    for scope in scopes:
+        for key in KEYS:
+            if key.scope == scope and key.action != "command_palette":
+                place = place_of(screen, key)
+                if place is not None:
+                    yield SystemCommand(f"{key.label} ({key.shown()})", key.help, _deed(screen, key))
+
+
+def place_of(screen: Screen[object], key: Key) -> DOMNode | None:
+    """What the action belongs to: the widget in focus or one around it, the screen, the app, else any widget."""
+    name = "action_" + key.action.partition("(")[0]
+    around = list(screen.focused.ancestors_with_self) if screen.focused is not None else []
+    places = [*around, screen, screen.app, *screen.query("*")]
+    return next((place for place in places if hasattr(place, name) and _declares(place, key)), None)
+
+
+def _declares(place: DOMNode, key: Key) -> bool:
+    """Whether the key is among its bindings: a name alone may belong to somebody else's action."""
+    return any(binding.action == key.action for _, binding in place._bindings)
+
+
+def _deed(screen: Screen[object], key: Key) -> Callable[[], Awaitable[None]]:
+    async def run() -> None:
+        place = place_of(screen, key)
+        if place is not None:
+            await screen.app.run_action(key.action, place)
+
+    return run

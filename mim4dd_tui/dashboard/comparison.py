@@ -1,0 +1,121 @@
+"""Several runs beside one another: one figure for a metric, one table of results and of differing settings.
+
+Pure: it is given histories and configurations and knows neither widgets nor files.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from engine.config.fields import fields
+from engine.config.schema import Config
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.curves import rate
+from mim4dd_tui.dashboard.widgets.settings import value_of, written
+from mim4dd_tui.plain import duration, percent
+from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
+
+METRICS: dict[str, tuple[str, str]] = {
+    "accuracy": ("accuracy", "accuracy"),
+    "objective": ("objective", "objective"),
+    "nce": ("contrastive loss", "nce"),
+    "bound": ("MI bound, nats", "bound"),
+    "ratio": ("NCE / objective gradient", "gradient_ratio"),
+    "step_size": ("step size", "step_size"),
+    "speed": ("iterations a minute", "seconds"),
+}
+"""Heading and series of the metrics that runs are compared by."""
+
+
+@dataclass(frozen=True, eq=False)
+class Contender:
+    """One of the compared runs. ``mark`` is its letter, ``ink`` its curve's colour (1..8)."""
+
+    mark: str
+    label: str
+    ink: int
+    state: str
+    history: RunHistory
+    config: Config | None
+
+
+def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
+    """The curves of one metric; accuracy with its deviation, the bound under its ceiling."""
+    name = METRICS[metric][1]
+    series, levels = [], []
+    for one in contenders:
+        found = one.history.series.get(name)
+        if found is None or not len(found):
+            continue
+        x, y = np.array(found.iterations, dtype=float), np.array(found.values, dtype=float)
+        if metric == "speed":
+            y = rate(y)
+        series.append(Series(one.mark, x, y, one.ink, band=_band(one, x, y, metric), markers=metric == "accuracy"))
+    if metric == "bound" and series:
+        ceilings = [one.history.series["ceiling"].last for one in contenders if "ceiling" in one.history.series]
+        levels = [Level("log C", value, 0) for value in sorted({c for c in ceilings if c is not None})]
+    floor = 0.0 if metric == "bound" else None
+    empty = "none of these runs has it yet"
+    return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", y_floor=floor, empty=empty)
+
+
+def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
+    deviations = one.history.series.get("accuracy_std")
+    if metric != "accuracy" or deviations is None:
+        return None
+    known = dict(deviations.points())
+    spread = np.array([known.get(int(i), math.nan) for i in x])
+    return Band(y - spread, y + spread)
+
+
+Line = tuple[str, tuple[str, ...], bool]
+"""Name, one value a run, and whether it is a result (else a setting)."""
+
+
+def results(contenders: Sequence[Contender]) -> list[Line]:
+    """What came out, line by line; "-" where it is not known."""
+
+    def line(name: str, values: list[str]) -> Line:
+        return name, tuple(values), True
+
+    def score(event: object) -> str:
+        mean, std = getattr(event, "mean", None), getattr(event, "std", None)
+        return "-" if mean is None else percent(mean, std)
+
+    def last(one: Contender, name: str) -> str:
+        series = one.history.series.get(name)
+        return "-" if series is None or series.last is None else f"{series.last:.4g}"
+
+    def took(one: Contender) -> str:
+        begun, ended = one.history.started_at, one.history.updated_at
+        return "-" if begun is None or ended is None else duration(ended - begun)
+
+    return [
+        line("run", [one.label for one in contenders]),
+        line("state", [one.state for one in contenders]),
+        line("best accuracy", [score(one.history.best) for one in contenders]),
+        line("newest accuracy", [score(one.history.last) for one in contenders]),
+        line("random selection", [score(one.history.random_selection) for one in contenders]),
+        line("full set", [score(one.history.full_set) for one in contenders]),
+        line("iteration", [f"{one.history.iteration}/{one.history.iterations}" for one in contenders]),
+        line("objective", [last(one, "objective") for one in contenders]),
+        line("MI bound", [last(one, "bound") for one in contenders]),
+        line("step size", [last(one, "step_size") for one in contenders]),
+        line("took", [took(one) for one in contenders]),
+    ]
+
+
+def settings(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:
+    """The settings, those alone that are not the same in all runs, or all of them."""
+    lines: list[Line] = []
+    for field in fields():
+        if field.key == "summary":
+            continue
+        values = tuple("?" if one.config is None else written(value_of(one.config, field.key)) for one in contenders)
+        if not only_different or len(set(values) - {"?"}) > 1:
+            lines.append((field.key, values, False))
+    return lines

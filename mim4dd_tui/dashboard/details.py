@@ -1,0 +1,83 @@
+"""The home screen's right side in words: a preset with what it will take, a run with how it stands."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from rich.text import Text
+
+from engine.config.presets import builtin_dir, checked_name
+from engine.config.schema import Config
+from engine.errors import MimError
+from mim4dd_tui.dashboard import catalog
+from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.run_queue import seeds_of
+from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.plain import percent
+
+
+def preset_text(name: str, config: Config, cost: Sequence[str], warning: str) -> Text:
+    """A preset: its summary, what it takes here (lines with a mark of exclamation in ``warning``), what it does."""
+    text = Text()
+    text.append(name + "\n", style="bold")
+    for line in cost:
+        text.append(line + "\n", style=warning if line.startswith("!") else "")
+    if config.summary:
+        text.append(config.summary + "\n", style="dim")
+    for line in (catalog.describe_data(config), catalog.describe_method(config), catalog.describe_work(config)):
+        text.append(line + "\n", style="dim")
+    text.rstrip()
+    return text
+
+
+def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
+    """A run of the list; its state in ``style``."""
+    mark = STATES.get(info.state, ("?", ""))[0] if unicode else "*"
+    text = Text()
+    text.append(info.name + "\n", style="bold")
+    text.append(f"{mark} {info.state}", style=f"bold {style}")
+    if info.elsewhere:
+        text.append("  in another process", style="dim")
+    text.append("\n")
+    rows = [("iteration", f"{info.iteration} of {info.iterations}")]
+    if info.accuracy is not None:
+        rows.append(("accuracy", percent(info.accuracy)))
+    if info.preset:
+        rows.append(("preset", info.preset))
+    if info.seed is not None:
+        rows.append(("seed", str(info.seed)))
+    if info.heartbeat:
+        rows.append(("last sign", catalog.age(info.heartbeat)))
+    for label, value in rows:
+        text.append(f"{label:<12}", style="dim")
+        text.append(value + "\n")
+    if info.message:
+        text.append("\n" + info.message + "\n", style=style if info.state == "failed" else "")
+    text.append("\n")
+    hints = ["enter opens it"]
+    if info.resumable:
+        hints.append("R resumes it")
+    hints.append("D takes its settings into a new run")
+    text.append(" · ".join(hints), style="dim")
+    return text
+
+
+def wrong_preset_name(name: str) -> str:
+    """Why a preset cannot be called so; empty where it can."""
+    if not name:
+        return ""
+    try:
+        checked_name(name, "preset")
+    except MimError as error:
+        return str(error)
+    taken = (builtin_dir() / f"{name}.toml").exists()
+    return f"{name} is a preset that comes with the program" if taken else ""
+
+
+def wrong_seeds(text: str) -> str:
+    """Why these are no seeds; empty where they are."""
+    try:
+        seeds_of(text) if text else None
+    except MimError as error:
+        return str(error)
+    return ""

@@ -1,0 +1,350 @@
+"""What a run will take here: time, memory, disk. Measured on earlier runs of this machine wherever one is alike.
+
+A run is alike where everything that decides the cost of an iteration (or of an expert's epoch, or of an
+evaluated network) is the same. Counts may differ: they are what the measured seconds are multiplied by. What
+has no like on this machine is left out and named, not guessed.
+"""
+
+from __future__ import annotations
+
+import math
+import shutil
+import statistics
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypedDict
+
+from engine import memory
+from engine.config.datasets import CLASSES, image_side
+from engine.config.schema import Config
+from engine.errors import MimError
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.journal import MalformedLineError, Record, parse_line
+from engine.runs.status import host_name
+from mim4dd_tui.plain import duration
+
+NEWEST = 24
+"""Runs that are looked through for measurements, the newest first."""
+HEAD_BYTES, TAIL_BYTES = 1 << 18, 1 << 16
+"""How much of a journal is read at most."""
+MIB = 2**20
+CHANNELS = {"digits": 1, "mnist": 1}
+JOURNAL_BYTES = 330
+"""Bytes of an iteration's line in the journal."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one run on this machine took. Seconds, or None where it did not come so far.
+
+    ``networks`` maps a protocol to the seconds of one of its networks; ``peak`` is in MiB.
+    """
+
+    name: str
+    config: Config
+    iteration: float | None = None
+    epoch: float | None = None
+    experts: int = 0  # of how many experts the end was seen, trained or found
+    networks: dict[str, float] = field(default_factory=dict)
+    peak: float | None = None
+    checkpoint: int | None = None  # bytes
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """``seconds`` of what is known, by part; ``unknown`` names the parts that were never measured here."""
+
+    parts: dict[str, float]
+    unknown: tuple[str, ...]
+    source: str
+    memory: float | None  # MiB
+    memory_measured: bool
+    disk: int  # bytes of the run folder
+    cache: int  # bytes of experts that are not there yet
+
+    @property
+    def seconds(self) -> float | None:
+        """All that is known, together; None where the iterations are not."""
+        return None if "iterations" in self.unknown else sum(self.parts.values())
+
+
+# ---- measuring
+
+
+def measured(folder: RunFolder) -> Measured | None:
+    """What a run's journal tells about this machine; None where it ran elsewhere or cannot be read."""
+    try:
+        config = folder.config()
+        history = RunHistory.of(_excerpt(folder.journal_path))
+    except (MimError, OSError):
+        return None
+    if history.started is None or history.started.host != host_name():
+        return None
+    trained = [e.last for e in history.experts.values() if e.last.epoch >= e.last.epochs]
+    epochs = [last.seconds for last in trained if not last.reused and last.seconds > 0]
+    peaks = [value for value in _values(history, "memory") if math.isfinite(value)]
+    networks: dict[str, list[float]] = {}
+    for event in history.evaluations:
+        if event.accuracies and event.seconds > 0 and event.subject in ("live", "best", "last", "request"):
+            networks.setdefault(event.protocol, []).append(event.seconds / len(event.accuracies))
+    return Measured(
+        name=folder.name,
+        config=config,
+        iteration=_typical(_values(history, "seconds")),
+        epoch=statistics.median(epochs) if epochs else None,
+        experts=len(trained),
+        networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
+        peak=max(peaks, default=None),
+        checkpoint=_checkpoint(folder),
+    )
+
+
+def _excerpt(journal: Path) -> list[Record]:
+    """The records at the journal's beginning and end: enough to measure by, however long the run was."""
+    with journal.open("rb") as file:
+        head = file.read(HEAD_BYTES)
+        middle = max(file.tell(), file.seek(0, 2) - TAIL_BYTES)
+        file.seek(middle)
+        tail = file.read()
+    lines = head[: head.rfind(b"\n") + 1].split(b"\n")
+    lines += tail.split(b"\n")[1 if middle > len(head) else 0 :]
+    records = []
+    for line in lines:
+        with suppress(MalformedLineError):
+            records.append(parse_line(line))
+    return records
+
+
+def _values(history: RunHistory, name: str) -> list[float]:
+    series = history.series.get(name)
+    return series.values if series is not None else []
+
+
+def _typical(seconds: list[float]) -> float | None:
+    """The middle one; the first iterations, which compile and warm up, count only where there are no others."""
+    later = [s for s in seconds[3:] if s > 0] or [s for s in seconds if s > 0]
+    return statistics.median(later) if later else None
+
+
+def _checkpoint(folder: RunFolder) -> int | None:
+    try:
+        return max((path.stat().st_size for path in folder.checkpoints.glob("*.safetensors")), default=None)
+    except OSError:
+        return None
+
+
+class Measurements:
+    """The measurements of a folder's runs; a journal that has not grown is not read again."""
+
+    def __init__(self) -> None:
+        self._known: dict[Path, tuple[int, Measured | None]] = {}
+
+    def of(self, folders: Sequence[RunFolder]) -> list[Measured]:
+        """Those of the newest runs (``folders`` newest first). Reads files: call it on a worker thread."""
+        out = []
+        for folder in folders[:NEWEST]:
+            try:
+                size = folder.journal_path.stat().st_size
+            except OSError:
+                continue
+            known = self._known.get(folder.path)
+            if known is None or known[0] != size:
+                known = self._known[folder.path] = (size, measured(folder))
+            if known[1] is not None:
+                out.append(known[1])
+        return out
+
+
+# ---- likeness
+
+
+def same_iteration(a: Config, b: Config) -> bool:
+    """Whether an iteration costs the same, but for the number of student steps."""
+    parts = ("network", "augmentation", "synthetic", "information")
+    ignored = {"iterations", "student_steps", "pixel_rate", "pixel_momentum", "step_size", "max_start_epoch"}
+    ignored |= {"step_size_rate", "step_size_momentum", "expert_epochs"}
+    left, right = (x.objective.model_dump(exclude=ignored) for x in (a, b))
+    return (
+        a.data.name == b.data.name
+        and all(getattr(a, part) == getattr(b, part) for part in parts)
+        and left == right
+        and _same_machine(a, b)
+    )
+
+
+def same_experts(a: Config, b: Config) -> bool:
+    """Whether both take the same experts (their number aside)."""
+    left, right = (x.experts.model_dump(exclude={"count"}) for x in (a, b))
+    return (
+        a.data == b.data
+        and a.network == b.network
+        and (a.augmentation == b.augmentation or not a.experts.augment)
+        and left == right
+        and a.execution.precision == b.execution.precision
+    )
+
+
+def same_epoch(a: Config, b: Config) -> bool:
+    """Whether an epoch of an expert costs the same."""
+    data = all(getattr(a.data, name) == getattr(b.data, name) for name in ("name", "train_limit", "validation"))
+    return (
+        data
+        and a.network == b.network
+        and a.experts.batch_size == b.experts.batch_size
+        and a.experts.augment == b.experts.augment
+        and _same_machine(a, b)
+    )
+
+
+def same_evaluation(a: Config, b: Config) -> bool:
+    """Whether an evaluated network costs the same under one protocol."""
+    return (
+        a.data.name == b.data.name
+        and a.data.test_limit == b.data.test_limit
+        and a.network == b.network
+        and a.synthetic.images_per_class == b.synthetic.images_per_class
+        and _same_machine(a, b)
+    )
+
+
+def _same_machine(a: Config, b: Config) -> bool:
+    return all(getattr(a.execution, name) == getattr(b.execution, name) for name in ("device", "precision", "threads"))
+
+
+# ---- estimating
+
+
+def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
+    """What a run of ``config`` takes, from measurements of earlier ones (the newest first).
+
+    Memory is the engine's own calculation where no run alike was measured; it holds for the CPU alone.
+    """
+    parts: dict[str, float] = {}
+    unknown: list[str] = []
+    missing = max(0, config.experts.count - _there(config, runs))
+    epoch = next((run.epoch for run in runs if run.epoch is not None and same_epoch(config, run.config)), None)
+    if missing and epoch is None:
+        unknown.append("experts")
+    else:
+        parts["experts"] = missing * config.experts.epochs * (epoch or 0.0)
+    like = next((run for run in runs if run.iteration is not None and same_iteration(config, run.config)), None)
+    if like is None or like.iteration is None:
+        unknown.append("iterations")
+    else:
+        steps = config.objective.student_steps / like.config.objective.student_steps
+        parts["iterations"] = config.objective.iterations * like.iteration * steps
+    evaluations = _evaluations(config, runs)
+    if evaluations is None:
+        unknown.append("evaluations")
+    else:
+        parts["evaluations"] = evaluations
+    peak = like.peak if like is not None else None
+    calculated = memory.estimate(config).total / MIB if config.execution.device in ("auto", "cpu") else None
+    return Estimate(
+        parts=parts,
+        unknown=tuple(unknown),
+        source=like.name if like is not None else "",
+        memory=peak if peak is not None else calculated,
+        memory_measured=peak is not None,
+        disk=_disk(config, like),
+        cache=missing * (config.experts.epochs + 1) * parameters(config) * 4,
+    )
+
+
+def _there(config: Config, runs: Sequence[Measured]) -> int:
+    """How many of the experts earlier runs have left in the cache."""
+    return max((run.experts for run in runs if same_experts(config, run.config)), default=0)
+
+
+def _evaluations(config: Config, runs: Sequence[Measured]) -> float | None:
+    settings = config.evaluation
+    live = config.objective.iterations // settings.every * settings.live_networks if settings.every else 0
+    wanted = {settings.live_protocol: live}
+    wanted[settings.protocol] = wanted.get(settings.protocol, 0) + 2 * settings.networks  # best and last
+    wanted[settings.protocol] += settings.random_draws * settings.random_networks
+    total = 0.0
+    for protocol, networks in wanted.items():
+        found = (run.networks.get(protocol) for run in runs if same_evaluation(config, run.config))
+        seconds = next((value for value in found if value is not None), None)
+        if networks and seconds is None:
+            return None
+        total += networks * (seconds or 0.0)
+    return total
+
+
+def pixels(config: Config) -> int:
+    """Numbers in the synthetic set."""
+    side = 28 if config.data.name == "mnist" else image_side(config.data.name)
+    images = CLASSES[config.data.name] * config.synthetic.images_per_class
+    return images * CHANNELS.get(config.data.name, 3) * side * side
+
+
+def parameters(config: Config) -> int:
+    """Numbers in one network of the run."""
+    network, channels, side = config.network, CHANNELS.get(config.data.name, 3), image_side(config.data.name)
+    total = 0
+    for _ in range(network.depth):
+        total += network.width * channels * 9 + network.width * (1 if network.norm == "none" else 3)
+        channels, side = network.width, side // 2 if network.pooling != "none" else side
+    return total + CLASSES[config.data.name] * (channels * side * side + 1)
+
+
+def _disk(config: Config, like: Measured | None) -> int:
+    """Bytes of the run folder: snapshots, two checkpoints, journal, two distilled sets."""
+    count, iterations = pixels(config), config.objective.iterations
+    snapshots = (iterations // config.execution.snapshot_every + 1) * (count + 128)
+    checkpoint = like.checkpoint if like is not None and like.checkpoint is not None else 3 * 4 * count
+    return snapshots + 2 * checkpoint + JOURNAL_BYTES * iterations + 2 * 4 * count
+
+
+# ---- in words
+
+
+def size(count: float) -> str:
+    """Bytes in a unit people read."""
+    for unit, name in ((2**30, "GiB"), (MIB, "MiB"), (2**10, "KiB")):
+        if count >= unit:
+            value = count / unit
+            return f"{value:.1f} {name}" if value < 10 else f"{value:,.0f} {name}"
+    return f"{count:.0f} bytes"
+
+
+class Room(TypedDict):
+    """What there is: MiB of memory, bytes of disk."""
+
+    memory_free: float
+    disk_free: int | None
+
+
+def room(runs_dir: Path) -> Room:
+    """What a run in this process could have, and the disk under the runs folder."""
+    place = next(each for each in (runs_dir.absolute(), *runs_dir.absolute().parents) if each.exists())
+    try:
+        disk: int | None = shutil.disk_usage(place).free
+    except OSError:
+        disk = None
+    return Room(memory_free=memory.there() / MIB, disk_free=disk)
+
+
+def in_words(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> list[str]:
+    """Two short lines: time, then memory and disk (experts included); a warning where there is not enough."""
+    lines = []
+    if found.seconds is None:
+        lines.append("time not known until it has run here")
+    else:
+        rest = f", not counting {' and '.join(found.unknown)}" if found.unknown else ""
+        lines.append(f"about {duration(found.seconds)} here{rest}")
+    needs = []
+    if found.memory is not None:
+        needs.append(f"memory {size(found.memory * MIB)}" + ("" if found.memory_measured else " (calculated)"))
+    disk = found.disk + found.cache
+    needs.append(f"disk {size(disk)}")
+    lines.append(" · ".join(needs))
+    if memory_free is not None and found.memory is not None and found.memory > memory_free:
+        lines.append(f"! only {size(memory_free * MIB)} of memory are free")
+    if disk_free is not None and disk > disk_free:
+        lines.append(f"! only {size(disk_free)} of disk are free")
+    return lines

@@ -1,0 +1,199 @@
+"""Runs that wait for their turn: run folders in state "queued", and one small file that keeps their order.
+
+The file (``.queue.json`` in the runs folder) holds names alone. Whether a run still waits is read from its own
+status, so that nothing has to be put right after a hang-up or a kill: a run that was begun and whose process is
+gone stands first and is continued from its checkpoint; one that ended, or was deleted, is no longer in the queue.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from engine.config.load import changed
+from engine.config.schema import Config
+from engine.errors import ConfigError, MimError, RunLocked
+from engine.events import Observer
+from engine.files import explained, private_folder, read_json_object, write_json
+from engine.runs.control import Control
+from engine.runs.folder import RunFolder
+from mim4dd_tui.dashboard.session import Launch, Order
+
+FILE = ".queue.json"
+LOCK = ".queue.lock"
+WAIT_SECONDS = 5.0
+MOST = 1000
+"""Runs put into the queue at once."""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A run in the queue. ``state`` is "queued", "interrupted" (begun, its process gone) or "going"."""
+
+    folder: RunFolder
+    state: str
+
+    @property
+    def name(self) -> str:
+        """The run's name."""
+        return self.folder.name
+
+
+class RunQueue:
+    """The queue of one runs folder; several processes may use it at once."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+
+    def read(self) -> list[Waiting]:
+        """The runs that wait or go on, in their order."""
+        return list(self._standing(self._names()))
+
+    def next(self) -> RunFolder | None:
+        """The first run that nobody works on; None where there is none, or where another process works on one."""
+        waiting = self.read()
+        if any(one.state == "going" for one in waiting):
+            return None
+        return waiting[0].folder if waiting else None
+
+    def add(
+        self,
+        config: Config,
+        seeds: Sequence[int],
+        *,
+        preset: str | None = None,
+        origins: Mapping[str, str] | None = None,
+    ) -> list[RunFolder]:
+        """Put a run for every seed at the end; each gets its folder now.
+
+        Raises:
+            ConfigError, RunFailed: as making a run folder does.
+            RunLocked: another process keeps the queue's file for long.
+        """
+        made = []
+        for seed in seeds:
+            own = changed(config, {"seed": seed})
+            given = {**(origins or {}), "seed": "queue"} if len(seeds) > 1 else origins
+            made.append(RunFolder.create(self.runs_dir, None, own, preset=preset, origins=given))
+        with self._changing() as names:
+            names.extend(folder.name for folder in made)
+        return made
+
+    def move(self, name: str, step: int) -> None:
+        """Move a run towards the front (negative) or the end. Raises as :meth:`add`."""
+        with self._changing() as names:
+            if name in names:
+                place = names.index(name)
+                names.insert(max(0, min(place + step, len(names) - 1)), names.pop(place))
+
+    def drop(self, name: str) -> None:
+        """Take a run out; its folder stays. Raises as :meth:`add`."""
+        with self._changing() as names:
+            if name in names:
+                names.remove(name)
+
+    # ---- the file
+
+    def _names(self) -> list[str]:
+        values = read_json_object(self.runs_dir / FILE) or {}
+        names = values.get("runs")
+        known: dict[str, None] = {}
+        for name in names if isinstance(names, list) else []:
+            # a name could lead out of the folder only if somebody else wrote it
+            if isinstance(name, str) and name and Path(name).name == name and not name.startswith("."):
+                known[name] = None
+        return list(known)
+
+    def _standing(self, names: Sequence[str]) -> Iterator[Waiting]:
+        for name in names:
+            folder = RunFolder((self.runs_dir / name).absolute())
+            status = folder.status() if folder.config_path.is_file() else None
+            state = {"queued": "queued", "crashed": "interrupted", "alive": "going"}.get(
+                status.liveness() if status is not None else "", ""
+            )
+            if state:
+                yield Waiting(folder, state)
+
+    @contextmanager
+    def _changing(self) -> Iterator[list[str]]:
+        private_folder(self.runs_dir)
+        try:
+            with explained(self.runs_dir / LOCK):
+                lock = FileLock(self.runs_dir / LOCK, timeout=WAIT_SECONDS, mode=0o600)
+                lock.acquire()
+        except Timeout:
+            raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
+        try:
+            names = [one.name for one in self._standing(self._names())]
+            yield names
+            write_json(self.runs_dir / FILE, {"runs": names}, durable=True)
+        finally:
+            lock.release()
+
+
+def seeds_of(text: str) -> list[int]:
+    """Seeds from ``0-4``, ``0,2,5`` or a mixture, each once.
+
+    Raises:
+        ConfigError: it is neither, or too many.
+    """
+    seeds: dict[int, None] = {}
+    for part in text.split(","):
+        first, dash, last = part.strip().partition("-")
+        if not (first.isascii() and first.isdecimal()) or (dash and not (last.isascii() and last.isdecimal())):
+            raise ConfigError("write seeds as 0-4, or as 0,2,5")
+        begin, end = int(first), int(last or first)
+        if end < begin or end >= 2**31:
+            raise ConfigError(f"{part.strip()} is no range of seeds")
+        if end - begin >= MOST:
+            raise ConfigError(f"at most {MOST} runs at once")
+        seeds.update(dict.fromkeys(range(begin, end + 1)))
+    return list(seeds)
+
+
+class Onward:
+    """A launch that goes on with the queue when a run has ended and the interface is not there to do it.
+
+    While the dashboard is open it starts each run itself, on a thread of its own. When it closes although the
+    queue is to go on (a hang-up, or "let it run on"), ``alone`` is set, and the thread of the run that was going
+    takes the next one, and the next, until none waits or one was asked to stop.
+    """
+
+    def __init__(self, launch: Launch, queue: RunQueue) -> None:
+        self.alone = threading.Event()
+        self._launch = launch
+        self._queue = queue
+
+    def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        """Run the order, then whatever waits; the result is the last run's. Raises what the first failing one did."""
+        tried: set[str] = set()
+        failure: BaseException | None = None
+        result: dict[str, Any] = {}
+        following: Order | None = order
+        while following is not None:
+            if following.resume is not None:
+                tried.add(following.resume.name)
+            try:
+                result = self._launch(following, observer, control)
+            except MimError as error:
+                failure = failure or error
+                result = {"state": "failed"}
+            following = None
+            if self.alone.is_set() and result.get("state") != "stopped" and not control.stopping:
+                following = self._order(order, tried)
+        if failure is not None:
+            raise failure
+        return result
+
+    def _order(self, first: Order, tried: set[str]) -> Order | None:
+        """The next run that was not tried yet: one that fails before it begins stays in the queue."""
+        waiting = [one for one in self._queue.read() if one.state != "going" and one.name not in tried]
+        if not waiting:
+            return None
+        return Order(runs_dir=first.runs_dir, data_dir=first.data_dir, resume=waiting[0].folder.path)

@@ -1,0 +1,225 @@
+"""Up to eight runs in one plot, and a table of what came out and what was set differently."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from textual import on, work
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer
+
+from engine.config.schema import Config
+from engine.errors import MimError
+from engine.runs.history import RunHistory
+from engine.runs.journal import JournalReader, Record
+from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
+from mim4dd_tui.dashboard.exports import export_plot
+from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, shortened
+from mim4dd_tui.plots.figure import Figure, Viewport
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+REFRESH_SECONDS = 2.0
+NAME_WIDTH = 22
+LETTERS = "ABCDEFGH"
+
+
+class CompareScreen(Screen[None]):
+    """Reads the journals on a thread, again while one of the runs goes on."""
+
+    CSS_PATH = "compare.tcss"
+    BINDINGS = bindings("compare", "plot")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("compare", "plot", "table", "app")
+    AUTO_FOCUS: ClassVar[str | None] = "#compare-table"
+
+    class Read(Message):
+        """New records of every run, and how it stands."""
+
+        def __init__(self, records: list[list[Record]], infos: list[RunInfo], configs: list[Config | None]) -> None:
+            super().__init__()
+            self.records = records
+            self.infos = infos
+            self.configs = configs
+
+    def __init__(self, runs: list[RunInfo], inks: dict[str, int]) -> None:
+        super().__init__()
+        self._infos = runs
+        self._inks = [inks[run.name] for run in runs]
+        self._readers = [JournalReader(run.folder.journal_path) for run in runs]
+        self._histories = [RunHistory() for _ in runs]
+        self._configs: list[Config | None] = [None for _ in runs]
+        self._metric = "accuracy"
+        self._only_different = True
+        self._reading = False
+        self._begun = False
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, with its type."""
+        return cast("DashboardApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """The plot over the table."""
+        yield PlotPane("", id="compare-plot")
+        yield Table(id="compare-table")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read, and go on reading."""
+        remembered = self.dashboard.remembered.metric
+        self._metric = remembered if remembered in METRICS else "accuracy"
+        self._write()
+        self._refresh()
+        self.set_interval(REFRESH_SECONDS, self._refresh)
+
+    def _refresh(self) -> None:
+        going = any(info.elsewhere or info.state in ("running", "paused") for info in self._infos)
+        if not self._reading and (going or not self._begun) and not self.dashboard.closing:
+            self._reading = True
+            self.read_runs()
+
+    @work(thread=True, exclusive=False, group="compare", exit_on_error=False)
+    def read_runs(self) -> None:
+        """What is new in the journals, and the settings once."""
+        try:
+            records = [_poll(reader) for reader in self._readers]
+            infos = [read_run(info.folder) for info in self._infos]
+            known = zip(self._configs, infos, strict=True)
+            configs = [config if config is not None else _config(info) for config, info in known]
+            self.post_message(self.Read(records, infos, configs))
+        finally:
+            self._reading = False
+
+    @on(Read)
+    def _arrived(self, message: Read) -> None:
+        message.stop()
+        if self.dashboard.closing or not self.children:
+            return
+        for history, records in zip(self._histories, message.records, strict=True):
+            for record in records:
+                history.apply(record)
+        self._infos, self._configs, self._begun = message.infos, message.configs, True
+        self._write()
+
+    # ---- showing
+
+    def _contenders(self) -> list[Contender]:
+        parts = zip(LETTERS, self._infos, self._inks, self._histories, self._configs, strict=False)
+        return [
+            Contender(letter, info.name, ink, info.state, history, config)
+            for letter, info, ink, history, config in parts
+        ]
+
+    def _write(self) -> None:
+        contenders = self._contenders()
+        self.query_one(PlotPane).show(figure(self._metric, contenders), title=METRICS[self._metric][0])
+        lines = results(contenders)
+        lines += settings(contenders, only_different=self._only_different)
+        width = max(7, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
+        names = Column("settings that differ" if self._only_different else "all settings", NAME_WIDTH)
+        columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
+        unicode = self.dashboard.unicode
+        rows = [self._row(line, width, contenders, unicode=unicode) for line in lines]
+        self.query_one(Table).show(columns, rows)
+
+    @staticmethod
+    def _row(line: Line, width: int, contenders: list[Contender], *, unicode: bool) -> TableRow:
+        name, values, result = line
+        cells = [Cell(name[-NAME_WIDTH:], "" if result else MUTED)]
+        for value, one in zip(values, contenders, strict=True):
+            # in a narrow column the deviation and the name's beginning give way
+            brief = value.partition(" ±")[0] + " %" if " ±" in value and len(value) > width else value
+            if name == "run":
+                brief = shortened(brief, width, "…" if unicode else ".", middle=True)
+            cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
+        return TableRow(name, tuple(cells))
+
+    def on_resize(self) -> None:
+        """The columns follow the width."""
+        if self.children:
+            self._write()
+
+    # ---- keys
+
+    def action_metric(self, step: int) -> None:
+        """Another metric."""
+        names = list(METRICS)
+        self._metric = names[(names.index(self._metric) + step) % len(names)]
+        self.dashboard.remember(metric=self._metric)
+        self.query_one(PlotPane).move("reset")
+        self._write()
+
+    def action_only_different(self) -> None:
+        """All settings, or what differs."""
+        self._only_different = not self._only_different
+        self._write()
+
+    def action_copy(self) -> None:
+        """The table, for a spreadsheet."""
+        contenders = self._contenders()
+        lines = results(contenders) + settings(contenders, only_different=self._only_different)
+        text = "\n".join("\t".join((name, *values)) for name, values, _ in lines)
+        self.dashboard.copy(text, f"the table, {len(lines)} lines")
+
+    @property
+    def path(self) -> Path:
+        """Folder of the first run."""
+        return self._infos[0].folder.path
+
+    def action_export(self) -> None:
+        """The plot into the first run's folder."""
+        pane = self.query_one(PlotPane)
+        self._write_plot(f"compare-{self._metric}", pane.heading, pane.figure, pane.viewport)
+
+    @work(thread=True, group="export", exit_on_error=False)
+    def _write_plot(self, stem: str, title: str, figure: Figure, view: Viewport) -> None:
+        legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
+        try:
+            written = export_plot(self.path, stem, f"{title}: {legend}", figure, view)
+            told, severe = f"written: {written[0]} and .png", False
+        except MimError as error:
+            told, severe = str(error), True
+        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information", timeout=8)
+
+    def action_plot(self, move: Move) -> None:
+        """Change how the plot is looked at."""
+        self.query_one(PlotPane).move(move)
+
+    def action_zoom_pane(self) -> None:
+        """The plot alone, or with its table."""
+        self.toggle_class("-alone")
+
+    @on(Table.Chosen)
+    def _chosen(self, message: Table.Chosen) -> None:
+        message.stop()
+
+    @on(Table.Heading)
+    def _heading(self, message: Table.Heading) -> None:
+        message.stop()
+        if message.column:
+            self.dashboard.open_run(self._infos[message.column - 1].folder)
+
+    def action_close(self) -> None:
+        """Back to the runs."""
+        self.dismiss()
+
+
+def _poll(reader: JournalReader) -> list[Record]:
+    try:
+        return reader.poll()
+    except MimError:
+        return []  # its row in the table says that there is nothing
+
+
+def _config(info: RunInfo) -> Config | None:
+    try:
+        return info.folder.config()
+    except MimError:
+        return None

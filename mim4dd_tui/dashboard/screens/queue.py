@@ -1,0 +1,181 @@
+"""The queue: runs that wait for their turn, in their order."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Static
+
+from engine.errors import MimError
+from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.run_queue import Waiting
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
+from mim4dd_tui.dashboard.shelf import remove
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+COLUMNS = (
+    Column("", 3, right=True),
+    Column("run", 0, least=24, middle=True),
+    Column("state", 12, rank=1),
+    Column("progress", 12, right=True, rank=2),
+    Column("preset", 20, rank=3),
+    Column("seed", 6, right=True, rank=4),
+)
+COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary"}
+REFRESH_SECONDS = 1.0
+
+
+class QueueScreen(Screen[None]):
+    """Shows the queue's file as it is; what it changes goes through the app."""
+
+    CSS_PATH = "runs.tcss"
+    BINDINGS = bindings("queue")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("queue", "table", "app")
+
+    class Read(Message):
+        """The queue was read."""
+
+        def __init__(self, rows: list[TableRow], waiting: list[Waiting]) -> None:
+            super().__init__()
+            self.rows = rows
+            self.waiting = waiting
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: dict[str, Waiting] = {}
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, with its type."""
+        return cast("DashboardApp", self.app)
+
+    @property
+    def path(self) -> Path | None:
+        """Folder of the run under the cursor."""
+        one = self._waiting.get(self.query_one(Table).chosen or "")
+        return one.folder.path if one is not None else None
+
+    def compose(self) -> ComposeResult:
+        """What goes on, the runs that wait, the keys."""
+        yield Static(id="runs-title")
+        yield Table(id="runs-table")
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read now and again."""
+        self.read_queue()
+        self.set_interval(REFRESH_SECONDS, self._refresh)
+        self.query_one(Table).focus()
+
+    def _refresh(self) -> None:
+        if self.is_current and not self.dashboard.closing:
+            self.read_queue()
+
+    @work(thread=True, exclusive=True, group="queue", exit_on_error=False)
+    def read_queue(self) -> None:
+        """Read the queue on a thread; the message brings it here."""
+        waiting = self.dashboard.turns.queue.read()
+        rows = [TableRow(one.name, _cells(place, one)) for place, one in enumerate(waiting, 1)]
+        self.post_message(self.Read(rows, waiting))
+
+    @on(Read)
+    def _read(self, message: Read) -> None:
+        message.stop()
+        if self.dashboard.closing:
+            return
+        self._waiting = {one.name: one for one in message.waiting}
+        table = self.query_one(Table)
+        table.show(COLUMNS, message.rows, nothing="nothing waits; w on the first screen puts runs here")
+        text = Text.assemble(("queue", "bold"))
+        going = self.dashboard.turns.going
+        told = "the runs are started one after another" if going else "held: s starts them"
+        count = sum(one.state != "going" for one in message.waiting)
+        text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
+        self.query_one("#runs-title", Static).update(text)
+
+    # ---- keys
+
+    @on(Table.Chosen)
+    def _open(self, message: Table.Chosen) -> None:
+        message.stop()
+        one = self._waiting.get(message.row)
+        if one is not None and one.state == "queued":
+            self.notify("it has not begun yet", severity="warning")
+        elif one is not None:
+            self.dashboard.open_run(one.folder)
+
+    def _change(self, change: str, *arguments: object) -> None:
+        name = self.query_one(Table).chosen
+        if name is None:
+            return
+        try:
+            getattr(self.dashboard.turns.queue, change)(name, *arguments)
+        except MimError as error:
+            self.notify(str(error), severity="error")
+        self.read_queue()
+
+    def action_shift(self, step: int) -> None:
+        """Move the run towards the front or the end."""
+        self._change("move", step)
+
+    def action_take_out(self) -> None:
+        """Out of the queue; a run that never began goes altogether."""
+        one = self._waiting.get(self.query_one(Table).chosen or "")
+        if one is None:
+            return
+        if one.state == "going":
+            self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
+            return
+        if one.state == "interrupted":
+            self._change("drop")
+            return
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._change("drop")
+                self._remove(one)
+
+        details = "it has not begun, so nothing but its settings is lost"
+        self.app.push_screen(ConfirmScreen(f"Take {one.name} out?", details, "Take it out"), answered)
+
+    def _remove(self, one: Waiting) -> None:
+        try:
+            remove(self.dashboard.runs_dir, one.folder)
+        except MimError as error:
+            self.notify(str(error), severity="error")
+
+    def action_go(self) -> None:
+        """Let the queue go on."""
+        self.dashboard.turns.go()
+        self.read_queue()
+
+    def action_hold(self) -> None:
+        """Start nothing more after the run that is going."""
+        self.dashboard.turns.hold()
+        self.read_queue()
+
+    def action_close(self) -> None:
+        """Back."""
+        self.dismiss()
+
+
+def _cells(place: int, one: Waiting) -> tuple[Cell, ...]:
+    status = one.folder.status()
+    progress = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
+    return (
+        Cell(str(place), MUTED),
+        Cell(one.name, bold=one.state == "going"),
+        Cell(one.state, COLOURS[one.state]),
+        Cell(progress, MUTED),
+        Cell((status.preset if status is not None else "") or "", MUTED),
+        Cell(str(status.seed) if status is not None and status.seed is not None else "", MUTED),
+    )

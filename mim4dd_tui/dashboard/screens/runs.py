@@ -1,0 +1,320 @@
+"""All runs: sorted, filtered, searched; opened, marked and compared, copied, resumed, deleted."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, cast
+
+from rich.text import Text
+from textual import on, work
+from textual.app import ComposeResult
+from textual.events import Key
+from textual.message import Message
+from textual.screen import Screen
+from textual.widgets import Footer, Input, Static
+
+from engine.errors import MimError
+from mim4dd_tui.dashboard.catalog import RunInfo, age
+from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
+from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
+from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+from mim4dd_tui.plain import duration
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+COLUMNS = (
+    Column("", 1),
+    Column("run", 0, least=18, middle=True),
+    Column("state", 9, rank=1),
+    Column("accuracy", 8, right=True, rank=2),
+    Column("progress", 12, right=True, rank=3),
+    Column("begun", 11, right=True, rank=4),
+    Column("took", 8, right=True, rank=6),
+    Column("preset", 20, rank=5),
+    Column("seed", 5, right=True, rank=7),
+)
+HEADINGS: dict[str, Sort] = {
+    "run": "name",
+    "state": "state",
+    "accuracy": "accuracy",
+    "progress": "progress",
+    "begun": "newest",
+    "preset": "preset",
+    "seed": "preset",
+}
+REFRESH_SECONDS = 2.0
+
+
+class RunsScreen(Screen[None]):
+    """The browser. What is marked here is what the comparison shows."""
+
+    CSS_PATH = "runs.tcss"
+    BINDINGS = bindings("runs")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("runs", "table", "app")
+
+    class Read(Message):
+        """The runs were read."""
+
+        def __init__(self, runs: list[RunInfo], problem: str) -> None:
+            super().__init__()
+            self.runs = runs
+            self.problem = problem
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runs: list[RunInfo] = []
+        self._shown: dict[str, RunInfo] = {}
+        self._marked: list[str] = []
+        self._inks: dict[str, int] = {}
+        self._words = ""
+        self._which = "all"
+        self._sort: Sort = "newest"
+        self._reverse = False
+        self._problem = ""
+        self._read_once = False
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, with its type."""
+        return cast("DashboardApp", self.app)
+
+    def compose(self) -> ComposeResult:
+        """A line that says what is shown, the table, the search."""
+        yield Static(id="runs-title")
+        yield Table(id="runs-table")
+        yield Input(placeholder="search the runs", id="runs-search", compact=True)
+        yield Footer(compact=True, show_command_palette=False)
+
+    def on_mount(self) -> None:
+        """Read now and again."""
+        self.query_one("#runs-search").display = False
+        kept = self.dashboard.remembered
+        self._sort, self._reverse, self._which = kept.sort, kept.reverse, kept.which
+        self._write()
+        self.set_interval(REFRESH_SECONDS, self._refresh)
+        self.query_one(Table).focus()
+
+    def on_screen_resume(self) -> None:
+        """Runs may have come or gone."""
+        if not self.dashboard.closing:
+            self.read_runs()
+
+    def _refresh(self) -> None:
+        if self.is_current and not self.dashboard.closing:
+            self.read_runs()
+
+    @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
+    def read_runs(self) -> None:
+        """Read the runs on a thread; the message brings them here."""
+        try:
+            runs, problem = self.dashboard.shelf.read(), ""
+        except MimError as error:
+            runs, problem = [], str(error)
+        self.post_message(self.Read(runs, problem))
+
+    @on(Read)
+    def _read(self, message: Read) -> None:
+        message.stop()
+        if self.dashboard.closing:
+            return
+        self._runs, self._problem, self._read_once = message.runs, message.problem, True
+        there = {run.name for run in self._runs}
+        self._marked = [name for name in self._marked if name in there]
+        self._write()
+
+    # ---- showing
+
+    def _write(self) -> None:
+        shown = chosen(self._runs, words=self._words, which=self._which, sort=self._sort, reverse=self._reverse)
+        self._shown = {run.name: run for run in shown}
+        self._inks = colours(self._marked, self._inks)
+        now = time.time()
+        rows = [TableRow(run.name, self._cells(run, now)) for run in shown]
+        nothing = self._problem or ("no run matches" if self._runs else "no runs yet" if self._read_once else "reading")
+        self.query_one(Table).show(COLUMNS, rows, nothing=nothing)
+        self._title(len(shown))
+
+    def _cells(self, run: RunInfo, now: float) -> tuple[Cell, ...]:
+        mark, colour = STATES.get(run.state, ("?", "secondary"))
+        if not self.dashboard.unicode:
+            mark = run.state[0]
+        marked = run.name in self._inks
+        taken = run.heartbeat - run.started if run.heartbeat > run.started > 0 and run.state != "queued" else None
+        return (
+            Cell("*" if marked else mark, f"series-{self._inks[run.name]}" if marked else colour, bold=marked),
+            Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
+            Cell(run.state, colour),
+            Cell("" if run.accuracy is None else f"{run.accuracy * 100:.1f} %", bold=True),
+            Cell(f"{run.iteration}/{run.iterations}" if run.iterations else "", MUTED),
+            Cell(age(run.started, now) if run.started else "", MUTED),
+            Cell("" if taken is None else duration(taken), MUTED),
+            Cell(run.preset, MUTED),
+            Cell("" if run.seed is None else str(run.seed), MUTED),
+        )
+
+    def _title(self, count: int) -> None:
+        text = Text.assemble(("runs", "bold"))
+        notes = [str(count) if count == len(self._runs) else f"{count} of {len(self._runs)}"]
+        if self._which != "all":
+            notes.append(self._which)
+        notes.append(f"by {self._sort}" + (", reversed" if self._reverse else ""))
+        if self._words:
+            notes.append(f"/{self._words}")
+        if self._marked:
+            notes.append(f"{len(self._marked)} marked")
+        text.append("  " + " · ".join(notes), style="dim")
+        self.query_one("#runs-title", Static).update(text)
+
+    @property
+    def path(self) -> Path | None:
+        """Folder of the run under the cursor."""
+        return self._run.folder.path if self._run is not None else None
+
+    @property
+    def _run(self) -> RunInfo | None:
+        return self._shown.get(self.query_one(Table).chosen or "")
+
+    # ---- keys
+
+    @on(Table.Chosen)
+    def _open(self, message: Table.Chosen) -> None:
+        message.stop()
+        run = self._shown.get(message.row)
+        if run is not None:
+            self.dashboard.open_run(run.folder)
+
+    @on(Table.Heading)
+    def _heading(self, message: Table.Heading) -> None:
+        message.stop()
+        sort = HEADINGS.get(COLUMNS[message.column].title)
+        if sort is not None:
+            self._order(sort, reverse=not self._reverse if sort == self._sort else False)
+
+    def _order(self, sort: Sort, *, reverse: bool) -> None:
+        self._sort, self._reverse = sort, reverse
+        self.dashboard.remember(sort=sort, reverse=reverse, which=self._which)
+        self._write()
+
+    def action_sort(self) -> None:
+        """The next order."""
+        self._order(SORTS[(SORTS.index(self._sort) + 1) % len(SORTS)], reverse=False)
+
+    def action_reverse(self) -> None:
+        """From the other end."""
+        self._order(self._sort, reverse=not self._reverse)
+
+    def action_filter(self, step: int) -> None:
+        """The next states."""
+        names = list(FILTERS)
+        self._which = names[(names.index(self._which) + step) % len(names)]
+        self._order(self._sort, reverse=self._reverse)
+
+    def action_mark(self) -> None:
+        """Mark the run, or take its mark off; the cursor goes on."""
+        run = self._run
+        if run is None:
+            return
+        if run.name in self._marked:
+            self._marked.remove(run.name)
+        elif len(self._marked) == SERIES:
+            self.notify(f"{SERIES} runs are marked: take one mark off first", severity="warning")
+            return
+        else:
+            self._marked.append(run.name)
+        self._write()
+        self.query_one(Table).action_cursor(1)
+
+    def action_unmark(self) -> None:
+        """No marks."""
+        self._marked = []
+        self._write()
+
+    def action_compare(self) -> None:
+        """Compare what is marked."""
+        known = {run.name: run for run in self._runs}
+        marked = [known[name] for name in self._marked if name in known]
+        if len(marked) < 2:
+            self.notify("mark at least two runs first (space)", severity="warning")
+            return
+        self.dashboard.compare(marked, dict(self._inks))
+
+    def action_resume(self) -> None:
+        """Continue the run."""
+        run = self._run
+        if run is None:
+            return
+        if not run.resumable:
+            self.notify(f"{run.name} is {run.state}: there is nothing to resume", severity="warning")
+            return
+        self.dashboard.resume_run(run.folder)
+
+    def action_duplicate(self) -> None:
+        """The run's settings into a new one."""
+        if self._run is not None:
+            self.dashboard.duplicate(self._run)
+
+    def action_delete(self) -> None:
+        """Ask, then delete."""
+        run = self._run
+        if run is None:
+            return
+        if run.elsewhere:
+            self.notify(f"{run.name} is going on: stop it first", severity="warning")
+            return
+        accuracy = f", accuracy {run.accuracy * 100:.1f} %" if run.accuracy is not None else ""
+        details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
+
+        def answered(yes: bool | None) -> None:
+            if yes:
+                self._delete(run)
+
+        self.app.push_screen(ConfirmScreen(f"Delete {run.name}?", details, "Delete it for good"), answered)
+
+    @work(thread=True, group="delete", exit_on_error=False)
+    def _delete(self, run: RunInfo) -> None:
+        try:
+            remove(self.dashboard.runs_dir, run.folder)
+            told, severe = f"{run.name} is deleted", False
+        except MimError as error:
+            told, severe = str(error), True
+        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information")
+        self.read_runs()
+
+    # ---- search
+
+    def action_search(self) -> None:
+        """Show the search line."""
+        box = self.query_one("#runs-search", Input)
+        box.display = True
+        self.set_focus(box)
+
+    @on(Input.Changed, "#runs-search")
+    def _searched(self, event: Input.Changed) -> None:
+        event.stop()
+        self._words = event.value
+        self._write()
+
+    @on(Input.Submitted, "#runs-search")
+    def _found(self, event: Input.Submitted) -> None:
+        event.stop()
+        self.set_focus(self.query_one(Table))
+
+    def action_close(self) -> None:
+        """Out of the search first, then back."""
+        box = self.query_one("#runs-search", Input)
+        if box.display:
+            box.value = ""
+            box.display = False
+            self.set_focus(self.query_one(Table))
+            return
+        self.dismiss()
+
+    def key_down(self, event: Key) -> None:
+        """From the search into the table."""
+        if isinstance(self.focused, Input):
+            event.stop()
+            self.set_focus(self.query_one(Table))

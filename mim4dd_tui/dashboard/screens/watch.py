@@ -1,0 +1,194 @@
+"""Listening to one run and asking it for things: what the run screen is built on, without anything to see."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, cast
+
+from textual import on, work
+from textual.message import Message
+from textual.screen import Screen
+
+from engine.errors import MimError
+from engine.events import CheckpointWritten, Event
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.journal import Record
+from mim4dd_tui.dashboard.session import Request, Session
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+LISTEN_SECONDS = 0.1
+"""How often the engine's queue is emptied."""
+FOLDER_SECONDS = 0.5
+"""How often another process's journal is read."""
+
+
+class WatchScreen(Screen[None]):
+    """Keeps the history of one run. A subclass shows it: :meth:`heard` after every hearing, :meth:`ended` once."""
+
+    class Arrived(Message):
+        """Records of another process's journal."""
+
+        def __init__(self, items: list[Event | Record], alive: bool) -> None:
+            super().__init__()
+            self.items = items
+            self.alive = alive
+
+    def __init__(self, session: Session) -> None:
+        super().__init__()
+        self.session = session
+        self.history = RunHistory()
+        self.alive = session.owned
+        self._reading = False
+        self._asked_to_stop = False
+        self._ended_told = False
+        self._told_checkpoint = False
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, with its type."""
+        return cast("DashboardApp", self.app)
+
+    @property
+    def gone(self) -> bool:
+        """Whether the widgets are being taken down: timers and messages may still come."""
+        return self.dashboard.closing or not self.children
+
+    # ---- hearing
+
+    def listen(self) -> None:
+        """Begin; call it when the widgets are there."""
+        self.set_interval(LISTEN_SECONDS if self.session.owned else FOLDER_SECONDS, self._listen)
+        self._listen()
+
+    def _listen(self) -> None:
+        if self.gone:
+            return
+        if self.session.owned:
+            alive = self.session.running  # before the queue: what a thread said last must still be heard
+            self._take(self.session.poll(), alive)
+        elif not self._reading:
+            self._reading = True
+            self._read_folder()
+
+    @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
+    def _read_folder(self) -> None:
+        try:
+            self.post_message(self.Arrived(self.session.poll(), self.session.running))
+        finally:
+            self._reading = False
+
+    @on(Arrived)
+    def _arrived(self, message: Arrived) -> None:
+        message.stop()
+        if not self.gone:
+            self._take(message.items, message.alive)
+
+    def _take(self, items: list[Event | Record], alive: bool) -> None:
+        """Everything that follows from new events, and from the end of the process behind them."""
+        self.alive = alive
+        events = []
+        for item in items:
+            event = item.event if isinstance(item, Record) else item
+            self.history.apply(item)
+            events.append(event)
+            if isinstance(event, CheckpointWritten) and self._told_checkpoint:
+                self._told_checkpoint = False
+                self.notify(f"checkpoint written at iteration {event.iteration}", timeout=3)
+        self.heard(events)
+        if not alive:
+            first, self._ended_told = not self._ended_told, True
+            self.ended(first=first)
+
+    def heard(self, events: list[Event]) -> None:
+        """What the run said since the last time (often nothing); the history has it already."""
+        raise NotImplementedError
+
+    def ended(self, *, first: bool) -> None:
+        """Nothing works on the run any more; ``first`` when that was found just now."""
+        raise NotImplementedError
+
+    # ---- what is known
+
+    @property
+    def state(self) -> str:
+        """The run's state as it really is."""
+        if self.session.error is not None:
+            return "failed"
+        state = self.history.state
+        if state in ("running", "paused", "queued"):
+            if not self.alive:
+                return "crashed" if self.history.started is not None else state
+            if self.history.started is None:
+                return "starting"
+            if self._asked_to_stop:
+                return "stopping"
+        return state
+
+    @property
+    def path(self) -> Path | None:
+        """The run folder."""
+        return self.session.path
+
+    @property
+    def problem(self) -> str:
+        """Why the run failed, in words; empty where it did not."""
+        error = self.session.error
+        if error is None and self.state not in ("failed", "crashed"):
+            return ""
+        if isinstance(error, MimError):
+            return str(error)
+        unexpected = f"{type(error).__name__}: {error}" if error is not None else ""
+        return unexpected or self.history.message or "the process behind it is gone"
+
+    # ---- asking
+
+    def _ask(self, what: Request, told: str) -> None:
+        if not self.alive:
+            self.notify(f"the run is {self.state}; R resumes it", severity="warning")
+            return
+        try:
+            self.session.request(what)
+        except MimError as error:
+            self.notify(str(error), severity="error")
+            return
+        self.notify(told, timeout=3)
+
+    def action_pause(self) -> None:
+        """Pause, or go on."""
+        if self.history.state == "paused":
+            self._ask("resume", "going on")
+        else:
+            self._ask("pause", "pausing at the next step")
+
+    def action_stop(self) -> None:
+        """Stop with a checkpoint."""
+        if self.alive:
+            self._asked_to_stop = True
+        self._ask("stop", "stopping at the next step, with a checkpoint")
+        self.heard([])
+
+    def action_checkpoint(self) -> None:
+        """A checkpoint now."""
+        self._told_checkpoint = self.alive
+        self._ask("checkpoint", "a checkpoint follows")
+
+    def action_evaluate(self) -> None:
+        """An evaluation now."""
+        self._ask("evaluate", "an evaluation follows")
+
+    def action_resume(self) -> None:
+        """Continue a run that is over before its end."""
+        path = self.session.path
+        if self.alive or path is None:
+            self.notify("the run is going on", severity="warning")
+        elif self.state == "done":
+            self.notify("the run is done: there is nothing to resume", severity="warning")
+        else:
+            self.dashboard.resume_run(RunFolder(path))
+
+    def action_back(self) -> None:
+        """Back to where one came from; the run goes on."""
+        self.dashboard.back()

@@ -1,0 +1,172 @@
+"""The runs of a folder, read again cheaply: what has not changed on disk is not read twice."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import shutil
+import threading
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
+
+from engine.errors import ConfigError, DataError, RunLocked
+from engine.files import ASIDE, explained
+from engine.runs.folder import RunFolder
+from engine.runs.lock import RunLock
+from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+
+Sort = Literal["newest", "name", "state", "progress", "accuracy", "preset"]
+SORTS: tuple[Sort, ...] = ("newest", "accuracy", "name", "preset", "state", "progress")
+FILTERS: dict[str, tuple[str, ...]] = {
+    "all": (),
+    "going": ("running", "paused"),
+    "queued": ("queued",),
+    "done": ("done",),
+    "stopped": ("stopped",),
+    "failed": ("failed",),
+}
+"""States shown by each filter; none stands for all."""
+
+
+@dataclass
+class _Kept:
+    """What was read of one run, and how its status file looked then."""
+
+    mark: tuple[int, int]
+    created: float
+    info: RunInfo
+
+
+class Shelf:
+    """Reads the runs of one folder. Any thread may call it, one at a time is served."""
+
+    def __init__(self, runs_dir: Path) -> None:
+        self.runs_dir = runs_dir
+        self._kept: dict[str, _Kept] = {}
+        self._lock = threading.Lock()
+
+    def read(self) -> list[RunInfo]:
+        """All runs, newest first.
+
+        Raises:
+            DataError: the folder cannot be read.
+        """
+        with self._lock:
+            kept: dict[str, _Kept] = {}
+            for name in self._names():
+                found = self._one(name)
+                if found is not None:
+                    kept[name] = found
+            self._kept = kept
+            newest = sorted(kept.values(), key=lambda one: (-one.created, one.info.name))
+            return [one.info for one in newest]
+
+    def _names(self) -> list[str]:
+        try:
+            with os.scandir(self.runs_dir) as entries:
+                return [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise DataError(f"cannot list the runs in {self.runs_dir}: {error.strerror}") from error
+
+    def _one(self, name: str) -> _Kept | None:
+        folder = RunFolder((self.runs_dir / name).absolute())
+        try:
+            stat = folder.status_path.stat()
+            mark = (stat.st_mtime_ns, stat.st_size)
+        except OSError:
+            mark = (0, 0)
+        before = self._kept.get(name)
+        if before is not None and before.mark == mark:
+            if before.info.elsewhere:  # a process can go away without a word
+                before.info = read_run(folder)
+            return before
+        if not folder.config_path.is_file():
+            return None
+        created = before.created if before is not None else _created(folder)
+        info = read_run(folder)
+        return _Kept(mark, created, info if info.started else replace(info, started=created))
+
+
+def _created(folder: RunFolder) -> float:
+    try:
+        return folder.about().created
+    except (DataError, ConfigError):
+        return 0.0
+
+
+# ---- choosing
+
+
+def chosen(
+    runs: Iterable[RunInfo], *, words: str = "", which: str = "all", sort: Sort = "newest", reverse: bool = False
+) -> list[RunInfo]:
+    """The runs of some states that hold all words, sorted; equal ones stay in the order given."""
+    states = FILTERS[which]
+    wanted = words.lower().split()
+    found = [run for run in runs if (not states or run.state in states) and _matches(run, wanted)]
+    if sort != "newest":
+        found.sort(key=lambda run: _key(run, sort))
+    return found[::-1] if reverse else found
+
+
+def _matches(run: RunInfo, words: list[str]) -> bool:
+    text = f"{run.name} {run.preset} {run.state} seed{run.seed} {run.message}".lower()
+    return all(word in text for word in words)
+
+
+def _key(run: RunInfo, sort: Sort) -> tuple[float | str, ...]:
+    if sort == "accuracy":
+        return (-run.accuracy if run.accuracy is not None else 1.0,)
+    if sort == "progress":
+        return (-run.iteration / run.iterations if run.iterations else 1.0,)
+    if sort == "state":
+        return (run.state,)
+    return (run.preset, run.seed or 0) if sort == "preset" else (run.name,)
+
+
+SERIES = 8
+
+
+def colours(marked: Sequence[str], before: dict[str, int]) -> dict[str, int]:
+    """A curve colour (1..8) for each marked run: the one it had, else one by its name, else one that is free.
+
+    The colour by name makes a run look the same whenever it is compared, whatever with.
+    """
+    out = {name: before[name] for name in marked if name in before}
+    for name in marked[:SERIES]:
+        if name not in out:
+            taken = set(out.values())
+            first = sum(name.encode()) % SERIES
+            out[name] = next(ink for k in range(SERIES) if (ink := (first + k) % SERIES + 1) not in taken)
+    return out
+
+
+# ---- removing
+
+
+def remove(runs_dir: Path, folder: RunFolder) -> None:
+    """Delete a run for good: out of sight in one step, then file by file.
+
+    Raises:
+        ConfigError: it does not lie in the runs folder itself.
+        DataError: it is not a run folder.
+        RunLocked: a process works on it.
+        RunFailed: the disk refuses.
+    """
+    path = folder.path.absolute()
+    if path.is_symlink() or path.resolve().parent != runs_dir.resolve():
+        raise ConfigError(f"{path} is not in {runs_dir}: delete it by hand if you mean it")
+    RunFolder.open(path)
+    status = folder.status()
+    if status is not None and status.liveness() == "alive":
+        raise RunLocked(f"{folder.name} is going on (process {status.pid} on {status.host}): stop it first")
+    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{ASIDE}")
+    with RunLock(path):
+        pass  # nobody else holds it, whatever the status says
+    with explained(path):
+        path.rename(aside)
+        shutil.rmtree(aside)

@@ -1,0 +1,77 @@
+"""The part of the app that speaks to the terminal and to the next time: clipboard, notices, memory, palette."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import TypeVar
+
+from textual.app import App, SystemCommand
+from textual.driver import Driver
+from textual.screen import Screen
+
+from mim4dd_tui.dashboard.attention import Voice
+from mim4dd_tui.dashboard.commands import commands
+from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
+from mim4dd_tui.terminal import Abilities
+
+Answer = TypeVar("Answer")
+
+
+class TellingApp(App[Answer]):
+    """Knows the terminal's abilities and voice, and what was remembered from last time."""
+
+    def __init__(self, runs_dir: Path, abilities: Abilities, *, driver_class: type[Driver] | None) -> None:
+        super().__init__(driver_class=driver_class)
+        self.runs_dir = runs_dir
+        self.abilities = abilities
+        self.unicode = abilities.unicode
+        self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
+        self.remembered = Remembered.load()
+        self.voice = Voice.of()
+
+    def remember(self, **values: object) -> None:
+        """Keep something for the next time."""
+        for name, value in values.items():
+            setattr(self.remembered, name, value)
+        self.remembered.save()
+
+    def emit(self, sequence: str) -> None:
+        """Send a sequence to the terminal as it is, if there is one."""
+        if sequence and self._driver is not None and not self.closing:
+            self._driver.write(sequence)
+
+    def announce(self, mark: str, run: str, what: str) -> None:
+        """A run ended: tell somebody who looks elsewhere, as far as that is wanted."""
+        wanted = self.remembered.attention
+        if wanted == "all":
+            self.emit(self.voice.title(f"{mark} {run}: {what}"))
+            self.emit(self.voice.notification("mim4dd", f"{run}: {what}"))
+        if wanted != "off":
+            self.bell()
+
+    def action_next_attention(self) -> None:
+        """What the end of a run sets off."""
+        wanted = ATTENTION[(ATTENTION.index(self.remembered.attention) + 1) % len(ATTENTION)]
+        self.remember(attention=wanted)
+        told = {"all": "notification, title and bell", "bell": "the bell alone", "off": "nothing"}[wanted]
+        self.notify(f"at the end of a run: {told}", timeout=3)
+
+    def copy(self, text: str, what: str) -> None:
+        """Text into the clipboard of the person's terminal."""
+        sequence = self.voice.copy(text)
+        if not sequence:
+            self.notify(f"this terminal ({self.abilities.term}) takes no clipboard", severity="warning")
+            return
+        self._clipboard = text
+        self.emit(sequence)
+        self.notify(f"copied: {what}", timeout=3)
+
+    def action_copy_path(self) -> None:
+        """The path of what is shown."""
+        path = getattr(self.screen, "path", None) or self.runs_dir.absolute()
+        self.copy(str(path), str(path))
+
+    def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
+        """The palette's entries."""
+        yield from commands(screen)

@@ -1,0 +1,229 @@
+"""A table of many rows: only what is seen is drawn, columns give way where there is no room for them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from rich.cells import cell_len, set_cell_size
+from rich.segment import Segment
+from rich.style import Style
+from textual import events
+from textual.geometry import Size
+from textual.message import Message
+from textual.reactive import reactive
+from textual.scroll_view import ScrollView
+from textual.strip import Strip
+
+from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.keys import bindings
+
+MUTED = "muted"
+"""Colour of a cell that is no value."""
+
+
+@dataclass(frozen=True)
+class Cell:
+    """Text and how it is written: the name of a theme colour (or ``muted``), bold or not."""
+
+    text: str
+    colour: str = ""
+    bold: bool = False
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column. ``width`` 0 takes what is left (at least ``least``); the highest ``rank`` gives way first."""
+
+    title: str
+    width: int = 0
+    right: bool = False
+    rank: int = 0
+    least: int = 8
+    colour: str = ""
+    middle: bool = False  # text that is too long loses its middle: names differ at their ends
+
+
+@dataclass(frozen=True)
+class TableRow:
+    """One row; ``id`` stays the same while its cells change."""
+
+    id: str
+    cells: tuple[Cell, ...]
+
+
+class Table(ScrollView, can_focus=True):
+    """Rows under a heading, with a cursor that stays on its row when the rows change."""
+
+    DEFAULT_CSS = "Table { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
+    BINDINGS = bindings("table")
+
+    cursor: reactive[int] = reactive(0, init=False)
+
+    class Chosen(Message):
+        """A row was opened, by key or a second click."""
+
+        def __init__(self, table: Table, row: str) -> None:
+            super().__init__()
+            self.table = table
+            self.row = row
+
+        @property
+        def control(self) -> Table:
+            """The table."""
+            return self.table
+
+    class Heading(Message):
+        """A column's title was clicked."""
+
+        def __init__(self, table: Table, column: int) -> None:
+            super().__init__()
+            self.table = table
+            self.column = column
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._columns: tuple[Column, ...] = ()
+        self._rows: Sequence[TableRow] = ()
+        self.nothing = ""
+
+    # ---- what is shown
+
+    def show(self, columns: tuple[Column, ...], rows: Sequence[TableRow], *, nothing: str = "") -> None:
+        """Show these from now on; ``nothing`` is said where there is no row."""
+        chosen = self.chosen
+        self._columns, self._rows, self.nothing = columns, rows, nothing
+        self.virtual_size = Size(0, len(rows) + 1)
+        place = next((i for i, row in enumerate(rows) if row.id == chosen), min(self.cursor, max(0, len(rows) - 1)))
+        if place != self.cursor:
+            self.cursor = place
+        self._in_sight()
+        self.refresh()
+
+    @property
+    def chosen(self) -> str | None:
+        """Id of the row under the cursor."""
+        return self._rows[self.cursor].id if 0 <= self.cursor < len(self._rows) else None
+
+    @property
+    def count(self) -> int:
+        """Number of rows."""
+        return len(self._rows)
+
+    def select(self, row: str) -> None:
+        """Put the cursor on a row, if it is there."""
+        for place, each in enumerate(self._rows):
+            if each.id == row:
+                self.cursor = place
+
+    # ---- moving
+
+    def action_cursor(self, step: int) -> None:
+        """Move the cursor."""
+        if self._rows:
+            self.cursor = max(0, min(self.cursor + step, len(self._rows) - 1))
+
+    def action_page(self, step: int) -> None:
+        """Move it by what is seen."""
+        self.action_cursor(step * max(1, self.size.height - 2))
+
+    def action_choose(self) -> None:
+        """Open the row under the cursor."""
+        if self.chosen is not None:
+            self.post_message(self.Chosen(self, self.chosen))
+
+    def watch_cursor(self) -> None:
+        """Keep it in sight."""
+        self._in_sight()
+        self.refresh()
+
+    def _in_sight(self) -> None:
+        room = max(1, self.size.height - 1)
+        top = round(self.scroll_offset.y)
+        if self.cursor < top:
+            self.scroll_to(y=self.cursor, animate=False, force=True)
+        elif self.cursor >= top + room:
+            self.scroll_to(y=self.cursor - room + 1, animate=False, force=True)
+
+    def on_resize(self) -> None:
+        """The cursor stays in sight."""
+        self._in_sight()
+
+    def on_click(self, event: events.Click) -> None:
+        """A row, or a column's title."""
+        if event.y == 0:
+            column = self._column_at(event.x)
+            if column is not None:
+                self.post_message(self.Heading(self, column))
+            return
+        place = round(self.scroll_offset.y) + event.y - 1
+        if place >= len(self._rows):
+            return
+        again, self.cursor = place == self.cursor, place
+        if again:
+            self.action_choose()
+
+    # ---- drawing
+
+    def _widths(self) -> dict[int, int]:
+        """Width of every column that has room, by its number."""
+        room = self.content_size.width
+        taken = sorted(range(len(self._columns)), key=lambda i: self._columns[i].rank)
+        while len(taken) > 1 and sum((self._columns[i].width or self._columns[i].least) + 1 for i in taken) > room + 1:
+            taken.pop()
+        flexible = [i for i in taken if not self._columns[i].width]
+        rest = room - sum(self._columns[i].width for i in taken) - (len(taken) - 1)
+        widths = {i: self._columns[i].width for i in sorted(taken)}
+        for number, i in enumerate(flexible):
+            widths[i] = max(1, rest // len(flexible) + (number < rest % len(flexible)))
+        return widths
+
+    def _column_at(self, x: int) -> int | None:
+        left = self.gutter.left
+        for index, width in self._widths().items():
+            if left <= x <= left + width:
+                return index
+            left += width + 1
+        return None
+
+    def render_line(self, y: int) -> Strip:
+        """The heading, or a row."""
+        inks = Inks(self)
+        width = self.content_size.width
+        if y == 0:
+            titles = tuple(Cell(column.title, column.colour or MUTED) for column in self._columns)
+            return self._line(titles, inks, Style()).adjust_cell_length(width, inks.base)
+        place = round(self.scroll_offset.y) + y - 1
+        if place >= len(self._rows):
+            text = self.nothing[:width].center(width) if not self._rows and y == 2 else " " * width
+            return Strip([Segment(text, inks.muted)]).adjust_cell_length(width, inks.base)
+        back = Style()
+        if place == self.cursor:
+            name = "block-cursor-background" if self.has_focus else "block-cursor-blurred-background"
+            back = Style(bgcolor=inks.colour(name).color)
+        base = inks.base + back
+        return self._line(self._rows[place].cells, inks, back).adjust_cell_length(width, base)
+
+    def _line(self, cells: tuple[Cell, ...], inks: Inks, back: Style) -> Strip:
+        segments: list[Segment] = []
+        for index, width in self._widths().items():
+            cell, column = cells[index], self._columns[index]
+            style = inks.muted if cell.colour == MUTED else inks.colour(cell.colour) if cell.colour else inks.base
+            dots = "…" if getattr(self.app, "unicode", True) else "."
+            text = shortened(cell.text, width, dots, middle=column.middle)
+            pad = " " * (width - cell_len(text))
+            text = pad + text if column.right else text + pad
+            if segments:
+                segments.append(Segment(" ", inks.base + back))
+            segments.append(Segment(text, style + back + Style(bold=cell.bold)))
+        return Strip(segments)
+
+
+def shortened(text: str, width: int, dots: str, *, middle: bool = False) -> str:
+    """Text in at most ``width`` cells, with ``dots`` (one cell) where something was left out."""
+    if cell_len(text) <= width:
+        return text
+    if not middle or width < 8:
+        return set_cell_size(text, max(0, width - 1)) + dots
+    tail = (width - 1) * 2 // 5
+    return text[: width - 1 - tail] + dots + text[-tail:]

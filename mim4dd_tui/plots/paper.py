@@ -1,0 +1,290 @@
+"""A figure on paper: lines, areas and words in pixels, as SVG text or a PNG. No terminal, no widget.
+
+The page is laid out once, as shapes; SVG and PNG are two ways of writing the same shapes down.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Literal
+from xml.sax.saxutils import escape
+
+import numpy as np
+from PIL import Image, ImageDraw, ImageFont
+
+from mim4dd_tui.plots.figure import Figure, Floats, Series, Side, Viewport
+from mim4dd_tui.plots.scale import Scale, short, spread
+from mim4dd_tui.plots.smooth import ema
+from mim4dd_tui.plots.viewing import window
+
+Point = tuple[float, float]
+Anchor = Literal["start", "middle", "end"]
+SIDES: tuple[Side, Side] = ("left", "right")
+INK = "#1a1d29"
+FAINT = "#c9ccd6"
+TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
+MOST_POINTS = 3
+"""Points kept of a series for every pixel column: the first of its range, the smallest and the largest."""
+
+
+@dataclass(frozen=True)
+class Stroke:
+    """A line through points; dashed or not."""
+
+    points: Sequence[Point]
+    colour: str
+    width: float = 1.5
+    opacity: float = 1.0
+    dashed: bool = False
+
+
+@dataclass(frozen=True)
+class Area:
+    """A filled outline."""
+
+    points: Sequence[Point]
+    colour: str
+    opacity: float
+
+
+@dataclass(frozen=True)
+class Words:
+    """Text at a point: its baseline, and which end of it stands there."""
+
+    at: Point
+    text: str
+    colour: str = INK
+    anchor: Anchor = "start"
+    size: float = 12.0
+    bold: bool = False
+
+
+Shape = Stroke | Area | Words
+
+
+@dataclass(frozen=True)
+class Page:
+    """All shapes of one plot, first to last, in ``width`` x ``height`` pixels."""
+
+    width: int
+    height: int
+    shapes: list[Shape] = field(default_factory=list)
+
+
+def lay_out(
+    figure: Figure, view: Viewport, colours: Mapping[int, str], title: str, width: int = 900, height: int = 420
+) -> Page:
+    """The page of a figure as it is looked at: the same range, axes and smoothing as on the screen.
+
+    Args:
+        figure: what is shown.
+        view: how.
+        colours: ``#rrggbb`` by ink (1..8); other inks are drawn in the text's colour.
+        title: heading of the page.
+        width: pixels, at least 200.
+        height: pixels, at least 120.
+    """
+    page = Page(width, height)
+    page.shapes.append(Words((MARGIN, 22), title, size=15, bold=True))
+    bounds = window(figure, view)
+    if bounds is None:
+        page.shapes.append(Words((width / 2, height / 2), figure.empty, anchor="middle"))
+        return page
+    plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
+    page.shapes.extend(plot.shapes())
+    return page
+
+
+class _Plot:
+    def __init__(
+        self, figure: Figure, view: Viewport, colours: Mapping[int, str], x: Scale, width: int, height: int
+    ) -> None:
+        self.figure, self.view, self.colours, self.x = figure, view, colours, x
+        self.y = {side: self._scale(side) for side in SIDES}
+        self.left = MARGIN + GUTTER
+        self.right = width - MARGIN - (GUTTER if self.y["right"] is not None else 0)
+        self.top, self.bottom = TOP, height - BOTTOM
+
+    def _scale(self, side: Side) -> Scale | None:
+        parts = [np.array([level.value for level in self.figure.levels if level.side == side])]
+        for series in self.figure.series:
+            if series.side == side:
+                inside = (series.x >= self.x.low) & (series.x <= self.x.high)
+                parts.append(series.y[inside])
+                if series.band is not None:
+                    parts += [series.band.low[inside], series.band.high[inside]]
+        values = np.concatenate(parts)
+        values = values[np.isfinite(values) & ((values > 0) if self.view.log_y else True)]
+        if len(values) == 0:
+            return None
+        low, high = float(values.min()), float(values.max())
+        if side == "left" and self.figure.y_floor is not None and not self.view.log_y:
+            low = min(low, self.figure.y_floor)
+        return Scale(*spread(low, high, log=self.view.log_y), self.view.log_y)
+
+    def shapes(self) -> Iterator[Shape]:
+        """Axes, then levels, bands, curves, then the legend."""
+        yield from self._axes()
+        for level in self.figure.levels:
+            scale = self.y[level.side]
+            if scale is not None:
+                y = self._down(scale, np.array([level.value]))[0]
+                if np.isfinite(y):
+                    colour = self._colour(level.ink)
+                    yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
+                    yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
+        for series in self.figure.series:
+            yield from self._curve(series)
+        yield from self._legend()
+
+    def _colour(self, ink: int) -> str:
+        return self.colours.get(ink % 100, INK)
+
+    def _across(self, values: Floats) -> Floats:
+        return self.left + self.x.place(values) * (self.right - self.left)
+
+    def _down(self, scale: Scale, values: Floats) -> Floats:
+        return self.bottom - scale.place(values) * (self.bottom - self.top)
+
+    def _axes(self) -> Iterator[Shape]:
+        corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom), (self.right, self.top)]
+        yield Stroke([*corners, corners[0]], FAINT, 1)
+        for tick in self.x.ticks(9):
+            x = self._across(np.array([tick]))[0]
+            yield Stroke([(x, self.top), (x, self.bottom)], FAINT, 0.5)
+            yield Words((x, self.bottom + 18), short(tick), anchor="middle", size=11)
+        for side, scale in self.y.items():
+            for tick in scale.ticks(7) if scale is not None else ():
+                assert scale is not None
+                y = self._down(scale, np.array([tick]))[0]
+                text = short(tick, percent=self.figure.percent)
+                if side == "left":
+                    yield Stroke([(self.left, y), (self.right, y)], FAINT, 0.5)
+                    yield Words((self.left - 6, y + 4), text, anchor="end", size=11)
+                else:
+                    yield Words((self.right + 6, y + 4), text, size=11)
+
+    def _curve(self, series: Series) -> Iterator[Shape]:
+        scale = self.y[series.side]
+        if scale is None:
+            return
+        colour = self._colour(series.ink)
+        faint = series.ink >= 100
+        x = self._across(series.x)
+        if series.band is not None:
+            yield from self._band(x, self._down(scale, series.band.low), self._down(scale, series.band.high), colour)
+        smooth = series.y if series.markers else ema(series.y, self.view.smoothing)
+        if smooth is not series.y:
+            for part in self._pieces(x, self._down(scale, series.y)):
+                yield Stroke(part, colour, 1, 0.3)
+        for part in self._pieces(x, self._down(scale, smooth)):
+            yield Stroke(part, colour, 1.6, 0.4 if faint else 1.0)
+            if series.markers:
+                yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part)
+
+    def _band(self, x: Floats, low: Floats, high: Floats, colour: str) -> Iterator[Shape]:
+        good = np.isfinite(x) & np.isfinite(low) & np.isfinite(high) & (x >= self.left) & (x <= self.right)
+        if good.sum() > 1:
+            there = list(zip(x[good].tolist(), low[good].tolist(), strict=True))
+            back = list(zip(x[good].tolist(), high[good].tolist(), strict=True))[::-1]
+            yield Area([*there, *back], colour, 0.16)
+
+    def _pieces(self, x: Floats, y: Floats) -> Iterator[list[Point]]:
+        """Unbroken pieces of a curve inside the frame, thinned to what a pixel column can show."""
+        inside = np.isfinite(x) & np.isfinite(y) & (x >= self.left - 1e-6) & (x <= self.right + 1e-6)
+        for part in np.split(np.arange(len(x)), np.flatnonzero(np.diff(inside)) + 1):
+            if len(part) and inside[part[0]]:
+                kept = _thinned(x[part], y[part])
+                yield list(zip(x[part][kept].tolist(), y[part][kept].tolist(), strict=True))
+
+    def _legend(self) -> Iterator[Shape]:
+        x = float(MARGIN)
+        notes = [(s.name, self._colour(s.ink)) for s in self.figure.series if s.name and s.ink < 100]
+        marks = [name for name, on in (("log y", self.view.log_y), ("log x", self.view.log_x)) if on]
+        if self.view.smoothing:
+            marks.append(f"smoothed {self.view.smoothing:g}")
+        for name, colour in [*notes, *((mark, "#6b7080") for mark in marks)]:
+            yield Words((x, 42), name, colour, size=12, bold=colour != "#6b7080")
+            x += 7.4 * len(name) + 18
+
+
+def _thinned(x: Floats, y: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
+    """Indices of the points to keep: of each pixel column the first and last, the highest and the lowest."""
+    columns = np.floor(x).astype(np.int64)
+    cuts = np.concatenate(([0], np.flatnonzero(np.diff(columns)) + 1, [len(x)]))
+    if len(x) <= MOST_POINTS * len(cuts):
+        return np.arange(len(x))
+    kept: set[int] = set()
+    for start, end in zip(cuts[:-1].tolist(), cuts[1:].tolist(), strict=True):
+        part = y[start:end]
+        kept |= {start, end - 1, start + int(part.argmin()), start + int(part.argmax())}
+    return np.array(sorted(kept))
+
+
+# ---- written down
+
+
+def to_svg(page: Page) -> str:
+    """The page as an SVG document."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" width="{page.width}" height="{page.height}" '
+        f'viewBox="0 0 {page.width} {page.height}" font-family="Helvetica, Arial, sans-serif">',
+        '<rect width="100%" height="100%" fill="#ffffff"/>',
+    ]
+    for shape in page.shapes:
+        if isinstance(shape, Words):
+            weight = ' font-weight="bold"' if shape.bold else ""
+            place = f'x="{shape.at[0]:.1f}" y="{shape.at[1]:.1f}" text-anchor="{shape.anchor}"'
+            look = f'font-size="{shape.size:g}" fill="{shape.colour}"{weight}'
+            parts.append(f"<text {place} {look}>{escape(shape.text)}</text>")
+        else:
+            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
+            if isinstance(shape, Area):
+                look = f'fill="{shape.colour}" fill-opacity="{shape.opacity:g}" stroke="none"'
+                parts.append(f'<polygon points="{points}" {look}/>')
+            else:
+                dash = ' stroke-dasharray="6 4"' if shape.dashed else ""
+                look = f'stroke="{shape.colour}" stroke-width="{shape.width:g}" stroke-opacity="{shape.opacity:g}"'
+                parts.append(f'<polyline points="{points}" fill="none" {look} stroke-linejoin="round"{dash}/>')
+    return "\n".join([*parts, "</svg>", ""])
+
+
+def to_png(page: Page, scale: int = 2) -> bytes:
+    """The page as a PNG of ``scale`` pixels for each of its own."""
+    image = Image.new("RGB", (page.width * scale, page.height * scale), "#ffffff")
+    pen = ImageDraw.Draw(image)
+    for shape in page.shapes:
+        if isinstance(shape, Words):
+            anchors = {"start": "ls", "middle": "ms", "end": "rs"}
+            font = ImageFont.load_default(shape.size * scale)
+            at = (shape.at[0] * scale, shape.at[1] * scale)
+            pen.text(at, shape.text, fill=shape.colour, font=font, anchor=anchors[shape.anchor])
+            continue
+        points = [(x * scale, y * scale) for x, y in shape.points]
+        colour = _towards_white(shape.colour, shape.opacity)
+        if isinstance(shape, Area):
+            pen.polygon(points, fill=colour)
+        elif shape.dashed:
+            _dashed(pen, points[0], points[1], colour, round(shape.width * scale), 6.0 * scale, 4.0 * scale)
+        else:
+            pen.line(points, fill=colour, width=max(1, round(shape.width * scale)), joint="curve")
+    out = io.BytesIO()
+    image.save(out, "PNG")
+    return out.getvalue()
+
+
+def _towards_white(colour: str, opacity: float) -> tuple[int, int, int]:
+    red, green, blue = (round(255 + (int(colour[i : i + 2], 16) - 255) * opacity) for i in (1, 3, 5))
+    return red, green, blue
+
+
+def _dashed(
+    pen: ImageDraw.ImageDraw, a: Point, b: Point, colour: tuple[int, int, int], width: int, dash: float, gap: float
+) -> None:
+    length = abs(b[0] - a[0])
+    at = 0.0
+    while at < length:
+        pen.line([(a[0] + at, a[1]), (a[0] + min(at + dash, length), a[1])], fill=colour, width=width)
+        at += dash + gap

@@ -1,0 +1,88 @@
+"""Zoom, pan and cursor of a view, in the axis as it is drawn: on a logarithmic axis by factors. Pure."""
+
+from __future__ import annotations
+
+import math
+
+from mim4dd_tui.plots.figure import Figure, Viewport
+from mim4dd_tui.plots.scale import Scale
+
+Window = tuple[float, float]
+NARROWEST = 2.0
+"""Iterations that remain in view at the strongest zoom."""
+
+
+def whole(figure: Figure, view: Viewport) -> Window | None:
+    """All that the x axis can show: on a logarithmic one from the smallest positive value on."""
+    bounds = figure.bounds_x()
+    if bounds is None:
+        return None
+    low, high = bounds
+    if view.log_x:
+        positive = [float(s.x[s.x > 0][0]) for s in figure.series if len(s.x) and s.x[-1] > 0]
+        if not positive:
+            return None
+        low = max(low, min(positive))
+    return (low, high) if high > low else (low, low + 1.0)
+
+
+def window(figure: Figure, view: Viewport) -> Window | None:
+    """The part in view."""
+    full = whole(figure, view)
+    if full is None or view.x is None:
+        return full
+    low, high = max(view.x[0], full[0]), min(view.x[1], full[1])
+    return (low, high) if high > low else full
+
+
+def zoomed(figure: Figure, view: Viewport, factor: float, at: float | None = None) -> Viewport:
+    """A view of ``factor`` times the width, around ``at`` (else the cursor, else the middle), which stays in place."""
+    full, now = whole(figure, view), window(figure, view)
+    if full is None or now is None:
+        return view
+    scale = Scale(*now, view.log_x)
+    centre = at if at is not None else view.cursor
+    place = 0.5 if centre is None or not now[0] <= centre <= now[1] else _place(scale, centre)
+    low, high = place - place * factor, place + (1 - place) * factor
+    new = (max(scale.value(low), full[0]), min(scale.value(high), full[1]))
+    if new[0] <= full[0] and new[1] >= full[1]:
+        return view.changed(x=None)
+    return view.changed(x=new) if new[1] - new[0] >= min(NARROWEST, full[1] - full[0]) else view
+
+
+def panned(figure: Figure, view: Viewport, share: float) -> Viewport:
+    """The view moved by a share of its width (to the right where positive), as far as there is something."""
+    full, now = whole(figure, view), window(figure, view)
+    if full is None or now is None or view.x is None:
+        return view
+    scale = Scale(*now, view.log_x)
+    # how far the edges of all there is lie outside, in shares of what is seen
+    least, most = _place(scale, full[0]), _place(scale, full[1]) - 1.0
+    share = max(min(share, most), least)
+    return view.changed(x=(scale.value(share), scale.value(1.0 + share)))
+
+
+def stepped(figure: Figure, view: Viewport, columns: int, width: int) -> Viewport:
+    """The cursor moved by columns of a plot ``width`` wide; the view follows where it leaves it.
+
+    The first step puts it on the newest value.
+    """
+    full, now = whole(figure, view), window(figure, view)
+    if full is None or now is None:
+        return view
+    scale = Scale(*now, view.log_x)
+    if view.cursor is None:
+        place = 1.0
+    else:
+        place = _place(scale, min(max(view.cursor, full[0]), full[1])) + columns / max(1, width)
+    cursor = min(max(scale.value(place), full[0]), full[1])
+    view = view.changed(cursor=cursor)
+    place = _place(scale, cursor)
+    return panned(figure, view, min(place, 0.0) + max(place - 1.0, 0.0))
+
+
+def _place(scale: Scale, value: float) -> float:
+    if not scale.log:
+        return (value - scale.low) / (scale.high - scale.low)
+    span = math.log(scale.high) - math.log(scale.low)
+    return (math.log(max(value, scale.low * 1e-12)) - math.log(scale.low)) / span

@@ -1,0 +1,110 @@
+"""The reference computes what the engine computes, the counted work is the work done, and the report has its parts."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+import torch
+from torch.utils.flop_counter import FlopCounterMode
+
+from benchmarks import machine, reference, speed
+from engine import compilation
+from engine.config.schema import Network
+from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
+from engine.seeds import generator
+
+SMALL = ConvNet(Network(width=8, depth=3), (3, 16, 16), 10)
+
+
+@pytest.fixture
+def small(monkeypatch: pytest.MonkeyPatch) -> ConvNet:
+    """The benchmark on a small network."""
+    monkeypatch.setattr(speed, "NET", SMALL)
+    return SMALL
+
+
+def test_the_reference_agrees_with_the_engine_in_float64(small: ConvNet) -> None:
+    setting = speed.Setting.made(4, 5, 20)
+    ours = setting.ours(speed.kernels("eager"), torch.float64)
+    rate = torch.tensor(speed.STEP_SIZE, dtype=torch.float64)
+    theirs = reference.meta_gradient(
+        small, setting.start.double(), setting.pixels.double(), setting.labels, rate, setting.target.double(),
+        setting.batches,
+    )  # fmt: skip
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-10, atol=0)
+
+
+def test_the_references_module_is_the_same_network(small: ConvNet) -> None:
+    module = reference.module(small)
+    assert sum(each.numel() for each in module.parameters()) == small.size
+    flat = torch.cat([each.detach().flatten() for each in module.parameters()])
+    images = torch.randn(4, *small.shape, generator=generator(0, "x"))
+    assert torch.allclose(module(images), small(flat, images), atol=1e-5)
+
+
+@pytest.mark.parametrize("width", [8, 16])
+def test_the_counted_work_is_the_work_that_is_done(width: int) -> None:
+    """Within the last layer's products, which are not counted."""
+    net = ConvNet(Network(width=width, depth=3), (3, 32, 32), 10)
+    draws = generator(0, "flops")
+    parameters, images = net.init(draws), torch.randn(6, *net.shape, generator=draws)
+    labels, size = torch.arange(6), torch.tensor(0.1)
+    derivatives = Derivatives(net)
+    with FlopCounterMode(display=False) as counter:
+        derivatives.first(parameters, images, labels)
+        compilation.adjoint(derivatives, parameters, images, labels, size, parameters)
+    assert 1 <= counter.get_total_flops() / (6 * machine.student_step(net).flops) < 1.05
+    with FlopCounterMode(display=False) as counter:
+        derivatives.first(parameters, images, labels)
+    assert 1 <= counter.get_total_flops() / (6 * machine.training_step(net).flops) < 1.05
+
+
+def test_the_floor_is_arithmetic_or_memory_whichever_is_longer() -> None:
+    work = machine.Work(flops=4e9, bytes=1e9)
+    assert work.floor(2, {"gflops": 1.0, "gigabytes_per_second": 10.0}) == pytest.approx(8)
+    assert work.floor(2, {"gflops": 100.0, "gigabytes_per_second": 1.0}) == pytest.approx(2)
+
+
+def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(speed, "GRADIENTS", {"50x10": (2, 10, 10), "30x100": (2, 20, 20)})
+    monkeypatch.setattr(speed.compilation, "kernels", lambda *_: speed.kernels("eager"))
+    monkeypatch.setattr(speed.compilation, "training", lambda net, *_: Derivatives(net).first)
+    monkeypatch.setattr(speed, "memory", lambda *_: 1.0)
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(speed.time, "perf_counter", lambda: float(next(ticks)))
+    told: list[str] = []
+    bench = speed.Bench(quick=True)
+    report = json.loads(json.dumps(speed.run(bench, told.append)))
+    case = report["cases"]["meta_gradient/50x10/exact"]
+    assert set(case["ratio"]) == {"min", "median", "max"}
+    assert case["cosine"] > 0.9999
+    assert case["relative_error"] < 1e-4
+    assert case["peak_memory_mib"] == {"ours": 1.0, "reference": 1.0}
+    names = {"meta_gradient/30x100/exact", "experts/epoch", "evaluation/ipc1", "evaluation/ipc10", "loading/digits"}
+    assert names <= set(report["cases"])
+    assert len(report["growth"]) == 2
+    assert report["machine"]["gflops"] > 0
+    assert ("mixed" in report["left_out"]) != bool(machine.narrow_arithmetic())
+    assert len(told) == 1 + len(report["cases"])
+
+
+def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:
+    report = speed.run(speed.Bench(quick=True, only="loading/digits"))
+    assert list(report["cases"]) == ["loading/digits"]
+    assert report["growth"] == []
+
+
+@pytest.mark.long
+def test_memory_is_flat_in_the_student_steps() -> None:
+    bench = speed.Bench(quick=True, only="growth")
+    few, many = (speed.memory(steps, 10, "eager", bench) for steps in (3, 12))
+    grown = speed.memory(12, 10, "reference", bench)
+    assert few is not None
+    assert many is not None
+    assert grown is not None
+    vectors = 9 * speed.NET.size * 4 / 2**20
+    assert many < few + vectors + 40  # MiB: what the allocator rounds up
+    assert grown > 2 * many

@@ -1,0 +1,230 @@
+"""``attach``, ``stop``, ``pause``, ``request``: a run of another process, which a thread with the real folder plays."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.config.schema import Config
+from engine.files import write_json
+from engine.runs.control import Control, post
+from engine.runs.folder import RunFolder
+from engine.runs.lock import RunLock
+from engine.runs.status import Status, host_name
+from mim4dd_tui import terminal
+from mim4dd_tui.__main__ import main
+from mim4dd_tui.cli import following
+from mim4dd_tui.dashboard.session import Order
+from tests.dashboard.fake import FakeEngine
+
+CONFIG = Config.model_validate({"data": {"name": "digits"}})
+
+
+@contextmanager
+def going_on(
+    runs: Path, name: str = "alpha", *, iterations: int = 30, delay: float = 0.002
+) -> Iterator[threading.Thread]:
+    """A run that goes on until it is stopped, held as the engine holds it; it stands at iteration 30 or beyond."""
+    control = Control()
+
+    def work() -> None:
+        engine = FakeEngine(iterations=iterations, delay=delay, hold=True)
+        with RunLock(runs / name):
+            engine(Order(runs_dir=runs, resume=runs / name), lambda event: None, control)
+
+    RunFolder.create(runs, name, CONFIG)
+    thread = threading.Thread(target=work)
+    thread.start()
+    end = time.monotonic() + 20
+    journal, reached = runs / name / "journal.jsonl", f'"iteration","iteration":{min(iterations, 30)},'
+    while not journal.is_file() or reached not in journal.read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
+    try:
+        yield thread
+    finally:
+        control.request("stop")
+        thread.join(20)
+        assert not thread.is_alive()
+
+
+def stopping(run: Path, seconds: float) -> None:
+    """Have another process, as it were, stop a run in a while."""
+    threading.Timer(seconds, post, (run / "control", "stop")).start()
+
+
+def left(runs: Path, name: str, **changes: object) -> None:
+    """A run folder with a status of its own."""
+    folder = RunFolder.create(runs, name, CONFIG)
+    values = json.loads(folder.status_path.read_text()) | changes
+    write_json(folder.status_path, values)
+
+
+@pytest.fixture
+def runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path / "runs"
+
+
+def test_pause_resume_evaluate_checkpoint_and_stop_are_heard(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with going_on(runs) as thread:
+        assert main(["pause", "alpha", "--wait"]) == 0
+        assert "is paused at iteration 30" in capsys.readouterr().out
+        assert Status.read(runs / "alpha").state == "paused"  # type: ignore[union-attr]
+        assert main(["pause", "--latest", "--wait", "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        assert document["answered"] is True
+        assert document["state"] == "paused"
+        assert document["pid"] == os.getpid()
+        assert main(["resume", "alpha"]) == 0, "a paused run of another process goes on"
+        assert "goes on in process" in capsys.readouterr().out
+        assert Status.read(runs / "alpha").state == "running"  # type: ignore[union-attr]
+        assert main(["stop", "alpha", "--wait"]) == 0
+        assert "has ended (stopped) at iteration 30" in capsys.readouterr().out
+        with RunLock(runs / "alpha"):
+            thread.join(5)  # given back when `stop --wait` returned
+
+
+@pytest.mark.parametrize(
+    ("what", "field", "value"), [("checkpoint", "kind", "checkpoint"), ("evaluate", "subject", "request")]
+)
+def test_a_request_waits_for_its_answer(
+    runs: Path, what: str, field: str, value: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with going_on(runs, iterations=5000, delay=0.01):
+        assert main(["request", "alpha", what, "--wait", "--json"]) == 0
+        document = json.loads(capsys.readouterr().out)
+        events = [json.loads(line) for line in (runs / "alpha" / "journal.jsonl").read_text().splitlines()]
+        assert any(event.get(field) == value and event["iteration"] > 20 for event in events)
+        assert document["request"] == what
+        assert document["answered"] is True
+
+
+def test_without_wait_it_is_asked_for_and_said_so(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with going_on(runs):
+        assert main(["stop", "alpha"]) == 0
+        assert "is asked to stop" in capsys.readouterr().out
+
+
+def test_a_run_that_does_not_answer_is_given_up(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left(runs, "deaf", state="running", pid=os.getpid(), host=host_name(), heartbeat=time.time())
+    assert main(["stop", "deaf", "--wait", "--timeout", "0.3"]) == 1
+    err = capsys.readouterr().err
+    assert "has not answered within 0.3 s" in err
+    assert str(os.getpid()) in err
+    assert main(["stop", "deaf", "--timeout", "1"]) == 2
+
+
+def test_a_run_of_another_host_is_asked_and_named(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left(runs, "far", state="running", pid=7, host="gpu9", heartbeat=time.time())
+    assert main(["pause", "far", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert (document["host"], document["pid"], document["answered"]) == ("gpu9", 7, False)
+    assert [path.suffix for path in (runs / "far" / "control").iterdir()] == [".pause"]
+    assert main(["stop", "far", "--wait", "--timeout", "0.2"]) == 1
+    assert "process 7 on gpu9 holds it" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("command", [["stop", "x"], ["pause", "x"], ["request", "x", "checkpoint"]])
+@pytest.mark.parametrize(
+    ("status", "words"),
+    [
+        ({"state": "done"}, "is over (done)"),
+        ({"state": "stopped"}, "`mim4dd resume x` continues it"),
+        ({"state": "queued"}, "was never begun: `mim4dd resume x` begins it"),
+        ({"state": "running", "pid": 2**22 - 3, "host": "HERE"}, "is gone): `mim4dd resume x` continues it"),
+        ({"state": "running", "pid": 5, "host": "gpu9", "heartbeat": 1000.0}, "process 5 on gpu9 is gone"),
+    ],
+    ids=["done", "stopped", "queued", "crashed", "crashed elsewhere"],
+)
+def test_a_run_nobody_works_on_says_what_to_do(
+    runs: Path, command: list[str], status: dict[str, object], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if status.get("host") == "HERE":
+        status = status | {"host": host_name()}
+    left(runs, "x", **status)
+    assert main([*command, "--json"]) == 1
+    out, err = capsys.readouterr()
+    assert words in err
+    assert json.loads(out)["kind"] == "NotRunningError"
+    assert list((runs / "x").glob("control/*")) == [], "nothing is left for a process that comes later"
+
+
+def test_no_such_run_names_the_nearest(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left(runs, "digits-one")
+    for command in (["attach", "digit-one"], ["stop", "digit-one"], ["request", "digit-one", "evaluate"]):
+        assert main(command) == 3
+        assert "did you mean digits-one?" in capsys.readouterr().err
+    assert main(["stop"]) == 2
+    assert main(["attach", "../../etc"]) == 3
+    assert main(["stop", "--latest"]) == 3
+
+
+def test_attach_follows_to_the_end_and_prints_the_result(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with going_on(runs):
+        stopping(runs / "alpha", 1.0)
+        assert main(["attach"]) == 0, "without a name: the run that goes on"
+    out, err = capsys.readouterr()
+    assert "run alpha" in err
+    assert err.count("/30 ") == 1, "of what is past only the last iteration"
+    assert "run stopped: stopped on request" in err
+    assert "stopped" in out
+
+
+def test_attach_prefers_the_run_that_goes_on(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with going_on(runs):
+        left(runs, "beta", state="done", heartbeat=time.time() + 1000)
+        stopping(runs / "alpha", 0.5)
+        assert main(["attach"]) == 0
+    assert "run alpha" in capsys.readouterr().err
+    assert main(["attach"]) == 0, "where none goes on: the last one"
+    assert "beta" in capsys.readouterr().out
+
+
+def test_attach_says_when_the_process_is_gone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left(runs, "x", state="running", pid=2**22 - 3, host=host_name())
+    assert main(["attach", "x"]) == 1
+    assert "is gone" in capsys.readouterr().err
+
+
+def test_attach_waits_a_while_for_a_run_to_begin(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(following, "BEGIN_SECONDS", 0.2)
+    left(runs, "x")
+    assert main(["attach", "x"]) == 1
+    assert "was never begun" in capsys.readouterr().err
+
+
+def test_ctrl_c_leaves_an_attached_run_alone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with going_on(runs) as thread:
+        threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT)).start()
+        assert main(["attach", "alpha"]) == 130
+        assert "alpha goes on" in capsys.readouterr().err
+        assert thread.is_alive()
+
+
+def test_on_a_terminal_attach_opens_the_dashboard(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    opened: list[Path] = []
+
+    def dashboard(*, runs_dir: Path, attach: Path) -> int:
+        opened.append(attach)
+        return 0
+
+    left(runs, "x", state="done")
+    able = replace(terminal.abilities(), refusal="")
+    monkeypatch.setattr(terminal, "abilities", lambda: able)
+    monkeypatch.setattr("mim4dd_tui.dashboard.run_dashboard", dashboard)
+    assert main(["attach"]) == 0
+    assert opened == [runs.absolute() / "x"]
+    assert main(["attach", "x", "--headless"]) == 0
+    assert len(opened) == 1

@@ -1,0 +1,185 @@
+"""Every screen as text, always the same: what the tests compare with files and what makes the files.
+
+    python -m tests.dashboard.pictured
+
+writes ``tests/dashboard/screens/*.txt`` anew; look at the difference before keeping it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from unittest import mock
+
+import numpy as np
+from textual.pilot import Pilot
+
+from engine.config.load import list_presets
+from engine.events import CheckpointWritten, Evaluation, ExpertEpoch, Iteration, Phase, RunEnded, RunStarted
+from engine.events import Snapshot as Picture
+from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
+from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.terminal import Abilities, Colours
+from tests.dashboard.fake import FakeEngine, digits
+from tests.dashboard.helpers import text, until
+from tests.dashboard.shelves import make_run
+
+FOLDER = Path(__file__).parent / "screens"
+POOR = Abilities("xterm-256color", Colours.PALETTE, True, True, True, False, "")
+"""No colours, so that pictures are characters; but braille, so that curves are what they are."""
+DAY = 86_400.0
+
+Step = Callable[[Pilot[Leave]], Awaitable[None]]
+
+
+@dataclass(frozen=True)
+class Scene:
+    """A screen: the keys that lead there, and words that stand on it when it is complete."""
+
+    name: str
+    keys: tuple[str, ...]
+    complete: str
+    attach: bool = False
+
+
+SCENES = (
+    Scene("home", (), "one-image"),
+    Scene("settings", ("e", "slash", *"network.norm", "enter", "right", "enter"), "changed"),
+    Scene("home-run", ("r",), "enter opens it"),
+    Scene("seeds", ("w",), "one run for each seed"),
+    Scene("help", ("question_mark",), "Presets and runs"),
+    Scene("runs", ("b",), "elephant"),
+    Scene("compare", ("b", "space", "space", "c"), "A 80%"),
+    Scene("delete", ("b", "X"), "Delete it for good"),
+    Scene("queue", ("Q",), "2 waiting"),
+    Scene("run", ("1",), "images  iteration 50", attach=True),
+    Scene("curves", ("2",), "iterations a minute", attach=True),
+    Scene("pictures", ("3", "o"), "left: ", attach=True),
+    Scene("log", ("4",), "expert 1 of 1 trained", attach=True),
+)
+
+
+def furnish(runs: Path) -> RunFolder:
+    """Runs that look the same whenever they are made: ages in days, times from a clock of their own."""
+    make_run(runs, "elephant", accuracy=0.8, age=3 * DAY, objective__student_steps=7)
+    make_run(runs, "tapir", state="stopped", accuracy=0.6, age=5 * DAY, seed=1)
+    shown = make_run(runs, "zebra", accuracy=0.9, age=9 * DAY, journal=False)
+    ticks = iter(range(1_000_000))
+    (shown.path / "snapshots").mkdir(exist_ok=True)
+    with JournalWriter(shown.journal_path, clock=lambda: 1_000_000.0 + next(ticks)) as journal:
+        journal.append(RunStarted("zebra", "digits-ipc1", 0, 10, 50, "here", 1, "0", {"device": "cpu", "threads": 2}))
+        journal.append(ExpertEpoch(0, 1, 2, 2, 0.1, 0.99, 0.97, 1.0))
+        for subject, mean in (("full_set", 0.97), ("random_selection", 0.55)):
+            journal.append(Evaluation(0, subject, "quick-100", mean, 0.01, [mean, mean], "none", "test", 1.0))
+        journal.append(Phase("distill", 50))
+        for i in range(51):
+            if i:
+                along, wave = i / 50, math.sin(i)
+                bound, bounds = (2 * along, [1.5 * along, 2 * along]) if i % 5 == 0 else (None, None)
+                objective, nce = math.exp(-2 * along) + 0.05 * wave, 4 - along + 0.1 * wave
+                ceiling, ratio, step = math.log(10) if bound else None, 0.8 + 0.1 * wave, 0.05 - 0.01 * along
+                event = Iteration(i, objective, nce, bound, ceiling, bounds, 0.1, ratio, step, 0.1, 600.0)
+                journal.append(event)
+            if i % 10 == 0:
+                path = shown.snapshot_path(i)
+                np.save(path, digits(min(1.0, 0.1 + i / 50)))
+                journal.append(Picture(i, shown.relative(path), 10, 1, "clipped to 0..1"))
+                mean = 0.5 + 0.4 * i / 50
+                journal.append(Evaluation(i, "live", "quick-100", mean, 0.02, [mean], "test", "test", 1.0, True))
+        journal.append(CheckpointWritten(50, "checkpoints/x.safetensors", 0.01))
+        journal.append(RunEnded("done", "", {}))
+    return shown
+
+
+async def capture(scene: Scene, size: tuple[int, int]) -> str:
+    """The characters of a scene, each line without blanks at its end."""
+    with tempfile.TemporaryDirectory() as place:
+        root = Path(place)
+        surroundings = {"XDG_STATE_HOME": str(root / "state"), "MIM4DD_CONFIG_DIR": str(root / "config")}
+        with mock.patch.dict(os.environ, surroundings), _still():
+            return await _captured(scene, size, root / "runs")
+
+
+async def _captured(scene: Scene, size: tuple[int, int], runs: Path) -> str:
+    shown = furnish(runs)
+    app = DashboardApp(runs_dir=runs, abilities=POOR, launch=FakeEngine(), attach=shown.path if scene.attach else None)
+    if scene.name == "queue":
+        for name in ("first", "second"):
+            folder = make_run(runs, name, state="queued")
+            with app.turns.queue._changing() as names:
+                names.append(folder.name)
+        app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=size) as pilot:
+        ready = "zebra" if scene.attach else "digits-ipc1"
+        await until(pilot, lambda: ready in text(app))
+        if scene.attach:
+            await until(pilot, lambda: "50/50" in text(app))
+        else:
+            await until(pilot, lambda: "zebra" in text(app) or size[1] < 22)
+        for key in scene.keys:
+            await pilot.press(key)
+            await pilot.pause()
+            if key == "b":
+                await until(pilot, lambda: "elephant" in text(app))
+        await until(pilot, lambda: scene.complete in text(app))
+        await pilot.pause(0.3)
+        return "\n".join(line.rstrip() for line in text(app).splitlines()) + "\n"
+
+
+def _still() -> mock._patch[object]:
+    """What changes from machine to machine, or with every new preset, is held still."""
+    known = [info for info in list_presets() if info.name in ("digits-ipc1", "mnist-ipc1")]
+    return mock.patch.multiple(
+        "mim4dd_tui.dashboard.screens.home",
+        list_presets=lambda: known,
+        estimate=_Estimates(),
+    )
+
+
+class _Estimates:
+    """Stands where the estimates are made."""
+
+    from mim4dd_tui.dashboard.estimate import Measured, Measurements
+
+    @staticmethod
+    def estimate(_config: object, _measured: object) -> None:
+        """Nothing is estimated."""
+
+    @staticmethod
+    def room(_runs_dir: Path) -> dict[str, object]:
+        """Nor looked up."""
+        return {}
+
+    @staticmethod
+    def in_words(_found: None) -> list[str]:
+        """Always the same."""
+        return ["one-image run, about 1:30 here", "memory 612 MiB · disk 1.2 MiB"]
+
+
+def path_of(scene: Scene, size: tuple[int, int]) -> Path:
+    """File of a scene."""
+    return FOLDER / f"{scene.name}-{size[0]}x{size[1]}.txt"
+
+
+SIZES = {"home": [(60, 20), (160, 48)], "run": [(60, 20), (160, 48)], "runs": [(60, 20), (160, 48)]}
+"""Sizes beside 80x24 that a scene is kept in."""
+
+
+def main() -> None:
+    """The command."""
+    FOLDER.mkdir(exist_ok=True)
+    for scene in SCENES:
+        for size in [(80, 24), *SIZES.get(scene.name, [])]:
+            path = path_of(scene, size)
+            path.write_text(asyncio.run(capture(scene, size)))
+            print(path.name)
+
+
+if __name__ == "__main__":
+    main()

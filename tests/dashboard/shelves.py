@@ -1,0 +1,74 @@
+"""Run folders for the tests of lists: real ones, made by the run folder's own code, without an engine."""
+
+from __future__ import annotations
+
+import math
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+from engine.config.load import changed, resolve
+from engine.events import Evaluation, Iteration, RunEnded, RunStarted, StateChanged
+from engine.files import write_json
+from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
+from engine.runs.status import Status
+
+
+def make_run(
+    runs_dir: Path,
+    name: str,
+    *,
+    state: str = "done",
+    accuracy: float | None = 0.8,
+    iterations: int = 50,
+    preset: str = "digits-ipc1",
+    seed: int = 0,
+    age: float = 0.0,
+    journal: bool = True,
+    **settings: Any,
+) -> RunFolder:
+    """A run that was made ``age`` seconds ago and stands at ``state``."""
+    config = changed(resolve(preset, seed=seed).config, {key.replace("__", "."): v for key, v in settings.items()})
+    folder = RunFolder.create(runs_dir, name, config, preset=preset)
+    now = time.time() - age
+    about = {"run": name, "preset": preset, "seed": seed, "created": now, "origins": {}}
+    write_json(folder.about_path, about, durable=False)
+    status = Status(
+        state=state,
+        started=now,
+        heartbeat=now + 90.0,
+        iteration=iterations if state == "done" else iterations // 2,
+        iterations=iterations,
+        accuracy=accuracy,
+        preset=preset,
+        seed=seed,
+    )
+    if state == "queued":
+        status = replace(status, started=0.0, heartbeat=now, iteration=0, accuracy=None)
+    write_json(folder.status_path, asdict(status), durable=False)
+    if journal and state != "queued":
+        write_journal(folder, seed, iterations, accuracy or 0.5, state)
+    return folder
+
+
+def write_journal(folder: RunFolder, seed: int, iterations: int, accuracy: float, state: str) -> None:
+    """What such a run would have said."""
+    with JournalWriter(folder.journal_path) as writer:
+        started = RunStarted(folder.name, "digits-ipc1", seed, 10, iterations, "here", 1, "0", {"device": "cpu"})
+        writer.append(started)
+        for i in range(1, iterations + 1):
+            along = i / iterations
+            writer.append(
+                Iteration(
+                    i, math.exp(-along) + 0.1 * seed, 3.0 - along, along, math.log(10), [along], 0.1, 0.8, 0.05, 0.1
+                )
+            )
+            if i % 10 == 0:
+                mean = accuracy * along
+                writer.append(
+                    Evaluation(i, "live", "quick-100", mean, 0.01, [mean], "test", "test", 1.0, best_so_far=True)
+                )
+        writer.append(StateChanged(state))
+        writer.append(RunEnded(state, "", {}))

@@ -1,0 +1,136 @@
+"""What a run will take: measured where one like it ran here, named as unknown where none did."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.config.load import changed, resolve
+from engine.config.schema import Config
+from engine.events import Evaluation, ExpertEpoch, Iteration, RunStarted
+from engine.networks import ConvNet
+from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
+from engine.runs.status import host_name
+from mim4dd_tui.dashboard import estimate
+from mim4dd_tui.dashboard.estimate import Measured, Measurements, in_words, parameters, pixels
+
+BASE = resolve("digits-ipc1").config
+
+
+def measured(config: Config = BASE, **values: object) -> Measured:
+    known = Measured("like", config, 0.5, 2.0, 8, {"mtt-1000": 4.0, "quick-100": 1.0, "paper-300": 2.0}, 700.0, 1000)
+    return replace(known, **values)  # type: ignore[arg-type]
+
+
+def test_without_a_measurement_nothing_is_guessed() -> None:
+    found = estimate.estimate(BASE, [])
+    assert found.seconds is None
+    assert set(found.unknown) == {"experts", "iterations", "evaluations"}
+    assert found.memory is not None
+    assert not found.memory_measured
+    assert "(calculated)" in in_words(found)[1]
+    assert "not known until it has run" in in_words(found)[0]
+
+
+def test_counts_are_multiplied_by_measured_seconds() -> None:
+    config = changed(BASE, {"objective.iterations": 100, "objective.student_steps": 30, "experts.count": 10})
+    found = estimate.estimate(config, [measured()])
+    steps = 30 / BASE.objective.student_steps
+    assert found.parts["iterations"] == pytest.approx(100 * 0.5 * steps)
+    assert found.parts["experts"] == pytest.approx(2 * config.experts.epochs * 2.0), "eight experts are there already"
+    live = 100 // config.evaluation.every * config.evaluation.live_networks if config.evaluation.every else 0
+    final = 2 * config.evaluation.networks + config.evaluation.random_draws * config.evaluation.random_networks
+    seconds = measured().networks
+    wanted = live * seconds[config.evaluation.live_protocol] + final * seconds[config.evaluation.protocol]
+    assert found.parts["evaluations"] == pytest.approx(wanted)
+    assert found.unknown == ()
+    assert found.memory == 700.0
+    assert found.memory_measured
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "part"),
+    [
+        ("network.width", 48, "iterations"),
+        ("synthetic.images_per_class", 3, "iterations"),
+        ("information.real_batch", 64, "iterations"),
+        ("execution.threads", 1, "iterations"),
+        ("experts.batch_size", 17, "experts"),
+        ("data.test_limit", 100, "evaluations"),
+    ],
+)
+def test_what_changes_the_cost_makes_it_unknown_again(key: str, value: int, part: str) -> None:
+    assert part in estimate.estimate(changed(BASE, {key: value}), [measured()]).unknown
+
+
+@pytest.mark.parametrize("key", ["seed", "objective.pixel_rate", "evaluation.networks", "execution.snapshot_every"])
+def test_what_does_not_change_the_cost_keeps_it_known(key: str) -> None:
+    assert estimate.estimate(changed(BASE, {key: 7}), [measured()]).unknown == ()
+
+
+@pytest.mark.parametrize(
+    ("preset", "shape", "classes"),
+    [("digits-ipc1", (1, 8, 8), 10), ("mnist-ipc1", (1, 28, 28), 10), ("cifar100-ipc1", (3, 32, 32), 100)],
+)
+def test_sizes_are_the_networks_and_the_sets_own(preset: str, shape: tuple[int, int, int], classes: int) -> None:
+    config = resolve(preset).config
+    assert parameters(config) == ConvNet(config.network, shape, classes).size
+    assert pixels(config) == classes * config.synthetic.images_per_class * shape[0] * shape[1] * shape[2]
+
+
+def test_too_little_room_is_said() -> None:
+    found = estimate.estimate(BASE, [measured(peak=4096.0)])
+    lines = in_words(found, memory_free=1024.0, disk_free=10)
+    assert "! only 1.0 GiB of memory are free" in lines
+    assert "! only 10 bytes of disk are free" in lines
+    assert not any(line.startswith("!") for line in in_words(found, memory_free=8192.0, disk_free=10**12))
+
+
+def make(tmp_path: Path, host: str, iterations: int = 20) -> RunFolder:
+    folder = RunFolder.create(tmp_path, None, BASE, preset="digits-ipc1")
+    with JournalWriter(folder.journal_path) as writer:
+        writer.append(RunStarted(folder.name, "digits-ipc1", 0, 10, iterations, host, os.getpid(), "0", {}))
+        epochs = BASE.experts.epochs
+        writer.append(ExpertEpoch(0, 2, epochs, epochs, 0.1, 0.9, 0.9, 3.0))
+        writer.append(ExpertEpoch(1, 2, epochs, epochs, 0.1, 0.9, 0.9, 0.0, reused=True))
+        for i in range(1, iterations + 1):
+            seconds = 60.0 if i == 1 else 0.25
+            writer.append(Iteration(i, 1.0, None, None, None, None, 0.1, None, 0.05, seconds, 500.0 + i))
+        writer.append(Evaluation(iterations, "live", "quick-100", 0.5, 0.1, [0.4, 0.6], "test", "test", 5.0))
+    return folder
+
+
+def test_a_journal_is_measured_without_its_slow_beginning(tmp_path: Path) -> None:
+    found = estimate.measured(make(tmp_path, host_name()))
+    assert found is not None
+    assert (found.iteration, found.epoch, found.experts) == (0.25, 3.0, 2)
+    assert found.networks == {"quick-100": 2.5}
+    assert found.peak == 520.0
+
+
+def test_a_run_of_another_machine_says_nothing_about_this_one(tmp_path: Path) -> None:
+    assert estimate.measured(make(tmp_path, "elsewhere")) is None
+
+
+def test_of_a_long_journal_the_beginning_and_the_end_are_read(tmp_path: Path) -> None:
+    folder = make(tmp_path, host_name(), iterations=4000)
+    assert folder.journal_path.stat().st_size > 2 * (estimate.HEAD_BYTES + estimate.TAIL_BYTES)
+    found = estimate.measured(folder)
+    assert found is not None
+    assert found.networks == {"quick-100": 2.5}, "the evaluation stands at the end"
+    assert found.experts == 2
+
+
+def test_a_journal_is_measured_again_only_when_it_grew(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = make(tmp_path, host_name())
+    kept = Measurements()
+    assert len(kept.of([folder])) == 1
+    monkeypatch.setattr(estimate, "measured", lambda _folder: None)
+    assert len(kept.of([folder])) == 1
+    with JournalWriter(folder.journal_path) as writer:
+        writer.append(Iteration(21, 1.0, None, None, None, None, 0.1, None, 0.05, 1.0, 1.0))
+    assert kept.of([folder]) == []

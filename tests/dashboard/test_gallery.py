@@ -1,0 +1,131 @@
+"""Pictures in focus: one class, one image, beside what it started from, through time."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from engine.events import Snapshot
+from mim4dd_tui.dashboard.album import Album
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
+from mim4dd_tui.pictures import Grid, arrange, compose, framed
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine, digits
+from tests.dashboard.helpers import SIZES, run_screen, text, until
+
+
+def snapshots(*iterations: int) -> list[Snapshot]:
+    return [Snapshot(i, f"snapshots/{i}.npy", 10, 1, "clipped") for i in iterations]
+
+
+def test_an_album_follows_the_newest_until_an_earlier_one_is_chosen() -> None:
+    album = Album()
+    assert not len(album)
+    album.update(snapshots(0, 10))
+    album.update(pages := snapshots(0, 10, 20))
+    assert album.shown is pages[2]
+    assert album.start is pages[0]
+    album.step(-1)
+    album.update(pages := snapshots(0, 10, 20, 30))
+    assert album.shown is pages[1]
+    assert not album.follows
+    album.step(-99)
+    assert album.shown is pages[0]
+    album.step(99)
+    album.update(pages := snapshots(0, 10, 20, 30, 40))
+    assert album.shown is pages[4]
+
+
+def test_an_album_holds_its_place_when_a_resumed_run_takes_snapshots_back() -> None:
+    album = Album()
+    album.update(snapshots(0, 10, 20, 30, 40))
+    album.step(-1)
+    album.update(pages := snapshots(0, 10))
+    assert album.shown is pages[1]
+
+
+def test_the_start_is_the_set_before_the_first_iteration_alone() -> None:
+    album = Album()
+    album.update(snapshots(1, 10))
+    assert album.start is None
+
+
+@pytest.mark.parametrize(("columns", "rows"), [(37, 6), (36, 7), (40, 5), (50, 8)])
+def test_tiny_images_never_touch(columns: int, rows: int) -> None:
+    grid = arrange(10, (8, 8), columns, rows)
+    assert grid.shown >= 10
+    assert grid.gap == 1
+
+
+def test_a_frame_lies_around_its_image_and_touches_no_other() -> None:
+    grid = Grid(columns=3, rows=2, width=4, height=4, gap=1)
+    images = np.full((6, 4, 4, 1), 200, dtype=np.uint8)
+    sheet = compose(images, grid, (0, 0, 0))
+    out = framed(sheet, grid, 4, (1, 2, 3))
+    changed = np.argwhere((out != sheet).any(axis=2))
+    assert len(changed)
+    for index in range(6):
+        row, column = divmod(index, 3)
+        inner = out[row * 5 : row * 5 + 4, column * 5 : column * 5 + 4]
+        if index != 4:
+            assert (inner == 200).all(), index
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_one_class_one_image_and_back(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("3")
+        pane = app.screen.query_one(PicturesPane)
+        await until(pilot, lambda: "iteration 30" in text(app))
+        start = np.repeat(digits(0.1), 3, axis=0)
+        pane.show(Sheet(np.repeat(digits(1.0), 3, axis=0), "iteration 30", 10, 3, start=start, origin="noise"))
+        await pilot.press("right", "right")
+        await pilot.pause()
+        assert "class 2, 1 of 3" in text(app)
+        await pilot.press("enter")
+        await pilot.pause()
+        assert (pane.extent, pane._order) == ("class", [6, 7, 8])
+        await pilot.press("l", "enter")
+        await pilot.pause()
+        assert (pane.extent, pane._order) == ("one", [7])
+        assert "class 2, 2 of 3" in text(app)
+        await pilot.press("o")
+        await pilot.pause()
+        assert "left: noise" in text(app)
+        await pilot.press("escape")
+        await pilot.pause()
+        assert pane.extent == "all"
+        assert isinstance(app.screen, RunScreen), "escape left the screen while an image was enlarged"
+
+
+async def test_the_real_start_stands_beside_the_image(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30), overrides=("synthetic.init=real",), preset="digits-ipc1")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("3")
+        await until(pilot, lambda: "iteration 30" in text(app))
+        await pilot.press("o")
+        await until(pilot, lambda: "left: the real image it started from" in text(app))
+
+
+async def test_the_mouse_selects_and_the_wheel_scrubs(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("3")
+        await until(pilot, lambda: "iteration 30" in text(app))
+        pane = app.screen.query_one(PicturesPane)
+        grid = pane._grid
+        assert grid is not None
+        await pilot.click(PicturesPane, offset=(1 + pane._left + grid.width + grid.gap + 1, 2))
+        assert pane.selected == 1
+        await pilot.click(PicturesPane, offset=(1 + pane._left + grid.width + grid.gap + 1, 2))
+        assert pane.extent == "one"
+        pane.post_message(PicturesPane.Scrubbed(-1))
+        await until(pilot, lambda: "iteration 20" in text(app))

@@ -1,0 +1,356 @@
+"""Palette, vim keys, what is remembered, what is copied and written, and who is told of a run's end."""
+
+from __future__ import annotations
+
+import base64
+import csv
+import io
+import json
+import math
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+from rich.cells import cell_len
+from textual.command import CommandPalette
+from textual.widgets import Input, OptionList
+
+from engine.events import Iteration
+from engine.runs.folder import list_runs
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.ascii import plain
+from mim4dd_tui.dashboard.attention import Voice, one_line
+from mim4dd_tui.dashboard.commands import commands, place_of
+from mim4dd_tui.dashboard.exports import metrics_csv
+from mim4dd_tui.dashboard.keys import KEYS
+from mim4dd_tui.dashboard.remembered import Remembered, state_file
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.dashboard.widgets.settings import SettingsForm
+from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport
+from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
+from mim4dd_tui.terminal import Abilities, Colours
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, text, until
+from tests.dashboard.shelves import make_run
+
+# ---- remembered
+
+
+def test_what_is_remembered_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "state" / "dashboard.json"
+    kept = Remembered(theme="mim4dd-light", ascii=True, view="log", sort="name", changes={"seed": 3, "data.zca": True})
+    kept.plots = {"losses": {"log_x": False, "log_y": True, "smoothing": 0.9}}
+    assert kept.save(path)
+    assert Remembered.load(path) == kept
+    assert path.stat().st_mode & 0o077 == 0
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[]", b"\xff\xfe", b"null", b'{"view": "sideways", "plots": 3}'])
+def test_garbage_is_as_good_as_nothing(tmp_path: Path, data: bytes) -> None:
+    path = tmp_path / "dashboard.json"
+    path.write_bytes(data)
+    assert Remembered.load(path) == Remembered()
+
+
+JSON = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=8),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=8,
+)
+FIELDS = sorted(Remembered.__dataclass_fields__)
+
+
+@given(st.dictionaries(st.sampled_from(FIELDS), JSON, max_size=6))
+def test_no_content_of_the_file_is_taken_that_the_dashboard_could_fall_over(values: dict[str, object]) -> None:
+    import tempfile
+
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "dashboard.json"
+        path.write_text(json.dumps(values))
+        kept = Remembered.load(path)
+    plain = Remembered()
+    for name in ("theme", "preset", "metric", "view", "sort", "which", "attention"):
+        assert isinstance(getattr(kept, name), type(getattr(plain, name)))
+    for looks in kept.plots.values():
+        Viewport().changed(**looks)
+    for value in kept.changes.values():
+        assert isinstance(value, (str, int, float, bool))
+
+
+def test_a_state_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    assert not Remembered().save(tmp_path / "file" / "dashboard.json")
+
+
+async def test_layout_and_last_settings_are_there_the_next_time(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=12))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "slash", *"network.norm", "enter", "right", "t", "s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("2", "y")
+        await pilot.pause()
+    assert json.loads(state_file().read_text())["changes"] == {"network.norm": "group"}
+    again = make_app(FakeEngine(iterations=12))
+    async with again.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: again.screen.query_one(SettingsForm).changed() == {"network.norm": "group"})
+        assert again.theme == "mim4dd-light"
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(again.screen, RunScreen) and run_screen(again).state == "done")
+        assert again.screen.has_class("-view-curves")
+        assert again.screen.query_one("#ratio", PlotPane).viewport.log_y
+
+
+async def test_settings_that_no_longer_exist_are_not_taken_over(make_app: MakeApp) -> None:
+    Remembered(preset="digits-ipc1", changes={"network.gone": 3}).save()
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "digits-ipc1" in text(app))
+        assert app.screen.query_one(SettingsForm).changed() == {}
+
+
+# ---- palette and keys
+
+
+async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_does(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=20))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        titles = [command.title for command in commands(app.screen)]
+        for key in KEYS:
+            if key.scope in ("run", "plot", "pictures", "gallery", "log", "app") and key.action != "command_palette":
+                assert place_of(app.screen, key) is not None, key
+                assert f"{key.label} ({key.shown()})" in titles
+        await pilot.press("colon")
+        await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        app.screen.query_one(Input).value = "log y"
+        await until(pilot, lambda: "Logarithmic y axis" in text(app))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: app.screen.query_one("#losses", PlotPane).viewport.log_y)
+
+
+async def test_vim_keys_move_in_lists(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        presets = app.screen.query_one("#presets", OptionList)
+        await pilot.press("g", "j", "j", "k")
+        await pilot.pause()
+        assert presets.highlighted == 1
+        await pilot.press("G")
+        await pilot.pause()
+        assert presets.highlighted == presets.option_count - 1
+
+
+def test_no_screen_has_one_key_for_two_things() -> None:
+    together = [
+        ("app", "home", "settings"),
+        ("app", "runs", "table"),
+        ("app", "compare", "plot", "table"),
+        ("app", "run", "plot", "pictures"),
+    ]
+    nearer_wins = {("plot", "h,left"), ("plot", "l,right")}
+    for scopes in together:
+        seen: dict[str, str] = {}
+        for key in KEYS:
+            if key.scope in scopes and (key.scope, key.keys) not in nearer_wins:
+                for one in key.keys.split(","):
+                    assert one not in seen, f"{one}: {seen.get(one)} and {key.scope}.{key.action} in {scopes}"
+                    seen[one] = f"{key.scope}.{key.action}"
+
+
+# ---- copying and telling
+
+
+@pytest.mark.parametrize(
+    ("environ", "speaks"),
+    [
+        ({"TERM": "xterm-256color"}, True),
+        ({"TERM": "tmux-256color"}, True),
+        ({"TERM": "screen-256color"}, True),
+        ({"TERM": "linux"}, False),
+        ({"TERM": "vt100"}, False),
+        ({"TERM": "dumb"}, False),
+        ({}, False),
+    ],
+)
+def test_sequences_go_only_to_terminals_that_take_them(environ: dict[str, str], speaks: bool) -> None:
+    voice = Voice.of(environ)
+    assert bool(voice.title("x")) is speaks
+    assert bool(voice.copy("x")) is speaks
+    if not speaks:
+        assert voice.notification("a", "b") + voice.keep_title() + voice.restore_title() == ""
+
+
+def test_a_copy_is_whole_and_a_large_one_is_refused() -> None:
+    voice = Voice.of({"TERM": "xterm"})
+    sequence = voice.copy("größe\t3")
+    assert sequence.startswith("\x1b]52;c;")
+    assert base64.b64decode(sequence[7:-1]).decode() == "größe\t3"
+    assert voice.copy("x" * 100_000) == ""
+
+
+@given(st.text())
+def test_no_name_can_end_a_sequence_or_begin_another(name: str) -> None:
+    for environ in ({"TERM": "xterm"}, {"TERM": "screen"}, {"TERM": "screen", "TMUX": "1"}):
+        voice = Voice.of(environ)
+        for sequence in (voice.title(name), voice.notification(name, name)):
+            inner = sequence.replace("\x1b\\", "").replace("\x1b]", "").replace("\x1bk", "").replace("\x1bPtmux;", "")
+            assert not any(not c.isprintable() and c != "\x1b" for c in inner)
+    assert one_line(name).isprintable()
+
+
+def test_tmux_gets_notifications_in_its_envelope() -> None:
+    sequence = Voice.of({"TERM": "screen-256color", "TMUX": "/tmp/x"}).notification("t", "b")
+    assert sequence.startswith("\x1bPtmux;\x1b\x1b]9;t: b")
+    assert Voice.of({"TERM": "screen-256color"}).notification("t", "b") == "", "screen would show it"
+
+
+@pytest.mark.parametrize(("attention", "sequences", "bells"), [("all", True, 1), ("bell", False, 1), ("off", False, 0)])
+async def test_the_end_of_a_run_is_told_as_far_as_is_wanted(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, attention: str, sequences: bool, bells: int
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    app = make_app(FakeEngine(iterations=12))
+    app.remembered.attention = attention  # type: ignore[assignment]
+    sent: list[str] = []
+    rung: list[int] = []
+    monkeypatch.setattr(app, "emit", sent.append)
+    monkeypatch.setattr(app, "bell", lambda: rung.append(1))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.pause()
+    told = "".join(sent)
+    assert ("]777;notify;mim4dd;" in told and "done, 87.2 %" in told) is sequences
+    assert len(rung) == bells
+
+
+async def test_values_and_paths_are_copied(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    app = make_app(FakeEngine(iterations=50))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("c")
+        await pilot.pause()
+        assert "best\t87.2 ± 1.2 %" in app.clipboard
+        app.screen.query_one("#step_size", PlotPane).focus()
+        await pilot.press("c")
+        await pilot.pause()
+        name, x, y = app.clipboard.split("\t")
+        assert (name, float(x)) == ("step size", 50.0)
+        assert float(y) == run_screen(app).history.series["step_size"].values[-1], "not the exact value"
+        await pilot.press("C")
+        await pilot.pause()
+        assert app.clipboard == str(run_screen(app).path)
+
+
+# ---- plain characters
+
+
+@given(st.text(alphabet=st.characters(exclude_categories=["Cs", "Cc"]), max_size=20))
+def test_plain_characters_are_ascii_and_keep_their_width(words: str) -> None:
+    assert plain(words).isascii()
+    assert cell_len(plain(words)) == cell_len(words)
+
+
+async def test_a_locale_without_unicode_gets_none_on_any_screen(make_app: MakeApp, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "one")
+    make_run(tmp_path / "runs", "two")
+    app = make_app(abilities=Abilities("xterm-256color", Colours.PALETTE, False, False, False, False, ""))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "two" in text(app))
+        for keys in ((), ("question_mark",), ("escape", "b", "space", "space", "c"), ("escape", "enter")):
+            await pilot.press(*keys)
+            await pilot.pause(0.3)
+            assert text(app).isascii(), text(app)
+
+
+# ---- on paper
+
+
+def test_paper_shows_what_the_screen_shows() -> None:
+    x = np.arange(1, 101, dtype=float)
+    y = np.where((x > 40) & (x < 50), np.nan, np.sqrt(x))
+    band = Series("mean <&>", x, y, 2, band=Band(y - 1, y + 1))
+    figure = Figure((band,), (Level("log C", 9.5, 3),))
+    page = lay_out(figure, Viewport(smoothing=0.5), {2: "#aa0000", 3: "#00aa00"}, "a title")
+    svg = to_svg(page)
+    root = ElementTree.fromstring(svg)
+    words = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert {"a title", "log C", "mean <&>", "smoothed 0.5"} <= set(words)
+    strong = [s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#aa0000" and s.opacity == 1.0]
+    assert len(strong) == 2, "the gap is not drawn as a gap"
+    image = Image.open(io.BytesIO(to_png(page)))
+    assert image.size == (1800, 840)
+    colours = {colour for _, colour in image.getcolors(1 << 20) or ()}
+    assert (0xAA, 0, 0) in colours
+
+
+def test_a_spike_in_20000_points_is_on_the_paper() -> None:
+    x = np.arange(20_000, dtype=float)
+    y = np.zeros(20_000)
+    y[12_345] = 5.0
+    page = lay_out(Figure((Series("a", x, y, 1),)), Viewport(), {1: "#123456"}, "t")
+    (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#123456")
+    assert len(curve.points) < 5000
+    heights = [point[1] for point in curve.points]
+    assert min(heights) < max(heights) - 200
+
+
+def test_an_empty_figure_says_so() -> None:
+    assert "nothing yet" in to_svg(lay_out(Figure(empty="nothing yet"), Viewport(), {}, "t"))
+
+
+def test_metrics_are_written_in_full_precision() -> None:
+    history = RunHistory()
+    value = 0.1 + 0.2
+    history.apply(Iteration(1, value, None, None, None, None, 0.1, None, 0.05, 0.1), time=1.0)
+    history.apply(Iteration(2, math.nan, 3.0, None, None, None, 0.1, None, 0.05, 0.1), time=2.0)
+    rows = list(csv.DictReader(io.StringIO(metrics_csv(history))))
+    assert float(rows[0]["objective"]) == value
+    assert rows[0]["nce"] == ""
+    assert rows[1]["objective"] == "nan"
+
+
+async def test_plots_and_metrics_go_into_the_run_folder(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        app.screen.query_one("#accuracy", PlotPane).focus()
+        await pilot.press("E")
+        (folder,) = list_runs(app.runs_dir)
+        exports = folder.path / "exports"
+        await until(pilot, (exports / "evaluations.csv").exists)
+        assert sorted(p.name for p in exports.iterdir()) == [
+            "accuracy.png",
+            "accuracy.svg",
+            "evaluations.csv",
+            "metrics.csv",
+        ]
+        assert len((exports / "metrics.csv").read_text().splitlines()) == 31
+
+
+async def test_a_comparison_is_exported_and_copied(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm")
+    make_run(tmp_path / "runs", "one", age=10)
+    make_run(tmp_path / "runs", "two", seed=1)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "two" in text(app))
+        await pilot.press("space", "space", "c")
+        await until(pilot, lambda: "A 80%" in text(app))
+        await pilot.press("c", "E")
+        await until(pilot, (tmp_path / "runs" / "two" / "exports" / "compare-accuracy.png").exists)
+        assert "seed\t1\t0" in app.clipboard

@@ -1,0 +1,245 @@
+"""The queue: its order on disk, what kills and hang-ups leave of it, and how the dashboard works it off."""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.config.load import resolve
+from engine.errors import ConfigError, MimError
+from engine.events import Event
+from engine.files import write_json
+from engine.runs.control import Control
+from engine.runs.folder import RunFolder, list_runs
+from engine.runs.status import host_name, process_identity
+from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue, seeds_of
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.queue import QueueScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.session import Order
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import SIZES, run_screen, text, until
+
+CONFIG = resolve("digits-ipc1").config
+
+
+def stands(folder: RunFolder, **values: Any) -> None:
+    status = folder.status()
+    assert status is not None
+    write_json(folder.status_path, asdict(replace(status, **values)))
+
+
+def names(queue: RunQueue) -> list[tuple[str, str]]:
+    return [(one.name, one.state) for one in queue.read()]
+
+
+def heard(_event: Event) -> None:
+    """Hears and forgets."""
+
+
+# ---- the file
+
+
+def test_runs_keep_their_order_and_leave_the_queue_when_they_end(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    a, b, c = (folder.name for folder in queue.add(CONFIG, [0, 1, 2], preset="digits-ipc1"))
+    assert [folder.config().seed for folder in (one.folder for one in queue.read())] == [0, 1, 2]
+    assert names(RunQueue(tmp_path)) == [(a, "queued"), (b, "queued"), (c, "queued")]
+    queue.move(c, -2)
+    queue.move(a, 99)
+    assert [name for name, _ in names(queue)] == [c, b, a]
+    stands(RunFolder(tmp_path / c), state="done", pid=1, host="x")
+    assert [name for name, _ in names(queue)] == [b, a]
+    queue.drop(b)
+    assert [name for name, _ in names(queue)] == [a]
+    assert json.loads((tmp_path / FILE).read_text()) == {"runs": [a]}
+
+
+def test_a_run_whose_process_was_killed_is_the_next_one(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, second = queue.add(CONFIG, [0, 1])
+    stands(first, state="running", pid=999_999_999, host=host_name())
+    assert names(queue) == [(first.name, "interrupted"), (second.name, "queued")]
+    assert queue.next() == first
+
+
+def test_nothing_is_begun_beside_a_run_that_another_process_works_on(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, _ = queue.add(CONFIG, [0, 1])
+    stands(first, state="running", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
+    assert queue.next() is None
+
+
+def test_a_deleted_run_is_no_longer_in_the_queue(tmp_path: Path) -> None:
+    import shutil
+
+    queue = RunQueue(tmp_path)
+    first, second = queue.add(CONFIG, [0, 1])
+    shutil.rmtree(first.path)
+    assert queue.next() == second
+
+
+@pytest.mark.parametrize(
+    "data", [b"", b"{", b"[]", b'{"runs": 3}', b'{"runs": [1, null, "../out", "/etc", ".hidden", "gone", ""]}']
+)
+def test_a_damaged_file_is_an_empty_queue_and_reaches_nowhere(tmp_path: Path, data: bytes) -> None:
+    runs = tmp_path / "runs"
+    queue = RunQueue(runs)
+    queue.add(CONFIG, [0])
+    RunQueue(tmp_path).add(CONFIG, [7])  # a run folder outside
+    (runs / FILE).write_bytes(data)
+    assert queue.read() == []
+    (added,) = queue.add(CONFIG, [1])
+    assert [name for name, _ in names(queue)] == [added.name]
+
+
+@given(st.text(alphabet="0123456789-, x", max_size=12))
+def test_seeds_are_read_or_refused(text: str) -> None:
+    try:
+        seeds = seeds_of(text)
+    except ConfigError:
+        return
+    assert seeds
+    assert len(set(seeds)) == len(seeds)
+    assert all(0 <= seed < 2**31 for seed in seeds)
+
+
+def test_seeds_by_example() -> None:
+    assert seeds_of("0-2, 7") == [0, 1, 2, 7]
+    for wrong in ("", "a", "3-1", "-1", "1,,2", "0-99999"):
+        with pytest.raises(ConfigError):
+            seeds_of(wrong)
+
+
+# ---- without an interface
+
+
+def order_for(folder: RunFolder) -> Order:
+    return Order(runs_dir=folder.path.parent, resume=folder.path)
+
+
+def states(runs: Path) -> list[str]:
+    return [status.state for folder in list_runs(runs) if (status := folder.status()) is not None]
+
+
+def test_left_alone_the_thread_works_off_the_queue(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, *_ = queue.add(CONFIG, [0, 1, 2])
+    onward = Onward(FakeEngine(iterations=12), queue)
+    onward.alone.set()
+    onward(order_for(first), heard, Control())
+    assert states(tmp_path) == ["done"] * 3
+
+
+def test_with_the_dashboard_open_one_order_is_one_run(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, *_ = queue.add(CONFIG, [0, 1])
+    Onward(FakeEngine(iterations=12), queue)(order_for(first), heard, Control())
+    assert sorted(states(tmp_path)) == ["done", "queued"]
+
+
+def test_a_stop_ends_the_queue_too(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, *_ = queue.add(CONFIG, [0, 1])
+    onward = Onward(FakeEngine(iterations=12), queue)
+    onward.alone.set()
+    control = Control()
+    control.request("stop")
+    onward(order_for(first), heard, control)
+    assert sorted(states(tmp_path)) == ["queued", "stopped"]
+
+
+def test_a_failing_run_does_not_keep_the_others_from_their_turn(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, *_ = queue.add(CONFIG, [0, 1])
+    engine = FakeEngine(iterations=40, fail_at=30)
+    onward = Onward(engine, queue)
+    onward.alone.set()
+    with pytest.raises(MimError, match=r"objective\.pixel_rate"):
+        onward(order_for(first), heard, Control())
+    assert states(tmp_path) == ["failed", "failed"], "the second was not begun"
+
+
+# ---- the screen
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_seeds_are_queued_reordered_and_run_one_after_another(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    app = make_app(FakeEngine(iterations=12))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("w")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press("backspace", *"3-1")
+        await until(pilot, lambda: "is no range of seeds" in text(app))
+        await pilot.press(*["backspace"] * 3, *"0-2", "enter")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "3 waiting" in text(app))
+        waiting = [one.name for one in app.turns.queue.read()]
+        await pilot.press("j", "j", "K")
+        await until(pilot, lambda: [one.name for one in app.turns.queue.read()] == [waiting[0], waiting[2], waiting[1]])
+        await pilot.press("home", "X", "y")
+        await until(pilot, lambda: "2 waiting" in text(app))
+        assert not (tmp_path / "runs" / waiting[0]).exists()
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])
+        await until(pilot, lambda: not app.turns.going)
+        path = run_screen(app).path
+        assert path is not None
+        assert path.name == waiting[1], "the screen did not follow to the last run"
+        await until(pilot, lambda: run_screen(app).history.iteration == 12)
+
+
+async def test_a_run_added_while_another_goes_on_follows_by_itself(make_app: MakeApp, tmp_path: Path) -> None:
+    engine = FakeEngine(iterations=12, hold=True)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 0)
+        await pilot.press("escape", "w", "enter")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and len(list_runs(tmp_path / "runs")) == 2)
+        engine.hold = False
+        await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])
+        assert isinstance(app.screen, HomeScreen), "the next run took the screen from what somebody looks at"
+
+
+async def test_stopping_a_run_holds_the_queue(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(FakeEngine(iterations=12, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "digits-ipc1" in text(app))
+        await pilot.pause()
+        app.turns.queue.add(CONFIG, [0, 1])
+        await pilot.press("Q", "s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        await pilot.press("x")
+        await until(pilot, lambda: not app.turns.going)
+        assert sorted(states(tmp_path / "runs")) == ["queued", "stopped"]
+
+
+async def test_opening_again_offers_to_go_on(make_app: MakeApp, tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path / "runs")
+    first, _ = queue.add(CONFIG, [0, 1])
+    stands(first, state="running", pid=999_999_999, host=host_name())
+    app = make_app(FakeEngine(iterations=12))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "interrupted" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        assert not app.turns.going
+    app = make_app(FakeEngine(iterations=12))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])

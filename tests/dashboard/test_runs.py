@@ -1,0 +1,298 @@
+"""The browser of runs: what is listed, how it is chosen, and what can be done to a run from there."""
+
+from __future__ import annotations
+
+import os
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from textual.widgets import Input
+
+from engine.errors import ConfigError, DataError, RunLocked
+from engine.files import write_json
+from engine.runs.folder import RunFolder
+from engine.runs.lock import RunLock
+from engine.runs.status import host_name, process_identity
+from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+from mim4dd_tui.dashboard.screens.compare import CompareScreen
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
+from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.shelf import SERIES, Shelf, chosen, colours, remove
+from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
+from mim4dd_tui.dashboard.widgets.table import Table
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.shelves import make_run
+
+
+def info(name: str, state: str = "done", accuracy: float | None = None, iteration: int = 5, seed: int = 0) -> RunInfo:
+    folder = RunFolder(Path("/nowhere") / name)
+    return RunInfo(folder, state, "digits-ipc1", seed, iteration, 10, accuracy, 1.0, 2.0, "", False)
+
+
+RUNS = [info("b", "running", 0.5, 3), info("a", "done", 0.9, 10, seed=3), info("c", "failed", None, 0)]
+
+
+def names(runs: list[RunInfo]) -> str:
+    return "".join(run.name for run in runs)
+
+
+def test_runs_are_sorted_filtered_and_searched() -> None:
+    assert names(chosen(RUNS)) == "bac"
+    assert names(chosen(RUNS, reverse=True)) == "cab"
+    assert names(chosen(RUNS, sort="name")) == "abc"
+    assert names(chosen(RUNS, sort="accuracy")) == "abc"
+    assert names(chosen(RUNS, sort="progress")) == "abc"
+    assert names(chosen(RUNS, sort="state")) == "acb"
+    assert names(chosen(RUNS, which="going")) == "b"
+    assert names(chosen(RUNS, which="failed")) == "c"
+    assert names(chosen(RUNS, words="Digits seed3")) == "a"
+    assert names(chosen(RUNS, words="digits nothing")) == ""
+
+
+@given(st.lists(st.text("abcdef", min_size=1, max_size=3), max_size=SERIES, unique=True), st.randoms())
+def test_curve_colours_are_distinct_and_stay(marked: list[str], random: object) -> None:
+    inks = colours(marked, {})
+    assert sorted(set(inks.values())) == sorted(inks.values())
+    assert all(1 <= ink <= SERIES for ink in inks.values())
+    fewer = marked[::2]
+    kept = colours(fewer, inks)
+    assert kept == {name: inks[name] for name in fewer}
+    assert {name: ink for name, ink in colours(marked, kept).items() if name in fewer} == kept
+
+
+def test_a_shelf_reads_again_only_what_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for index in range(3):
+        make_run(tmp_path, f"run{index}", age=index * 100.0, journal=False)
+    (tmp_path / "no-run").mkdir()
+    (tmp_path / ".hidden").mkdir()
+    shelf = Shelf(tmp_path)
+    assert [run.name for run in shelf.read()] == ["run0", "run1", "run2"]
+    reads: list[str] = []
+
+    def counted(folder: RunFolder) -> RunInfo:
+        reads.append(folder.name)
+        return read_run(folder)
+
+    monkeypatch.setattr("mim4dd_tui.dashboard.shelf.read_run", counted)
+    shelf.read()
+    assert reads == []
+    folder = RunFolder(tmp_path / "run1")
+    status = folder.status()
+    assert status is not None
+    write_json(folder.status_path, {**{f: getattr(status, f) for f in status.__slots__}, "accuracy": 0.123})
+    assert {run.name: run.accuracy for run in shelf.read()}["run1"] == 0.123
+    assert reads == ["run1"]
+
+
+def test_a_dead_process_is_noticed_although_its_file_stays(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "going", journal=False)
+    status = folder.status()
+    assert status is not None
+    alive = replace(status, state="running", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
+    values = {f: getattr(alive, f) for f in alive.__slots__}
+    write_json(folder.status_path, values)
+    before = folder.status_path.stat()
+    shelf = Shelf(tmp_path)
+    assert shelf.read()[0].state == "running"
+    write_json(folder.status_path, {**values, "pid": 999_999_999})
+    # the same length and time: only asking the system tells
+    os.utime(folder.status_path, ns=(before.st_atime_ns, before.st_mtime_ns))
+    assert shelf.read()[0].state == "failed"
+
+
+def test_a_missing_folder_has_no_runs_and_a_file_in_its_place_is_an_error(tmp_path: Path) -> None:
+    assert Shelf(tmp_path / "nothing").read() == []
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="cannot list"):
+        Shelf(tmp_path / "file").read()
+
+
+def test_hundreds_of_runs_are_listed_fast(tmp_path: Path) -> None:
+    first = make_run(tmp_path, "run000", journal=False)
+    sources = {path: path.read_bytes() for path in (first.config_path, first.about_path, first.status_path)}
+    for index in range(1, 400):
+        folder = tmp_path / f"run{index:03}"
+        folder.mkdir()
+        for path, data in sources.items():
+            (folder / path.name).write_bytes(data)
+    shelf = Shelf(tmp_path)
+    begun = time.process_time()
+    assert len(shelf.read()) == 400
+    cold = time.process_time() - begun
+    begun = time.process_time()
+    shelf.read()
+    warm = time.process_time() - begun
+    assert cold < 2.0, f"{cold:.2f} s of processor time for 400 runs"
+    assert warm < cold / 2, (warm, cold)
+
+
+# ---- removing
+
+
+def test_removing_takes_the_run_alone(tmp_path: Path) -> None:
+    kept, gone = make_run(tmp_path, "kept"), make_run(tmp_path, "gone")
+    remove(tmp_path, gone)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["kept"]
+    assert kept.status() is not None
+
+
+def test_a_run_that_is_held_is_not_removed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "held")
+    with RunLock(folder.path), pytest.raises(RunLocked):
+        remove(tmp_path, folder)
+    status = folder.status()
+    assert status is not None
+    alive = replace(status, state="paused", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
+    write_json(folder.status_path, {f: getattr(alive, f) for f in alive.__slots__})
+    with pytest.raises(RunLocked, match="stop it first"):
+        remove(tmp_path, folder)
+    assert folder.config_path.is_file()
+
+
+def test_nothing_outside_the_runs_folder_is_removed(tmp_path: Path) -> None:
+    runs, elsewhere = tmp_path / "runs", tmp_path / "elsewhere"
+    outside = make_run(elsewhere, "outside")
+    runs.mkdir()
+    (runs / "link").symlink_to(outside.path)
+    for path in (outside.path, runs / "link", runs / ".." / "elsewhere" / "outside"):
+        with pytest.raises(ConfigError, match="is not in"):
+            remove(runs, RunFolder(path))
+    (runs / "notes").mkdir()
+    with pytest.raises(DataError, match="not a run folder"):
+        remove(runs, RunFolder(runs / "notes"))
+    assert outside.config_path.is_file()
+
+
+# ---- the screen
+
+
+def fill(runs_dir: Path) -> None:
+    make_run(runs_dir, "first", accuracy=0.7, age=300, seed=1)
+    make_run(runs_dir, "second", accuracy=0.9, age=200, objective__student_steps=7)
+    make_run(runs_dir, "third", state="stopped", accuracy=0.4, age=100)
+
+
+def shown(app: object) -> list[str]:
+    return [
+        name for line in text(app).splitlines() for name in ("first", "second", "third") if f" {name} " in f"{line} "
+    ]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_browse_sort_filter_search_and_open(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and len(shown(app)) == 3)
+        assert shown(app) == ["third", "second", "first"]
+        assert "90.0 %" in text(app)
+        await pilot.press("s")
+        await until(pilot, lambda: shown(app) == ["second", "first", "third"])
+        await pilot.press("S")
+        await until(pilot, lambda: shown(app) == ["third", "first", "second"])
+        await pilot.press("f", "f", "f", "f")
+        await until(pilot, lambda: shown(app) == ["third"])
+        await pilot.press("f", "f", "slash", *"seco")
+        await until(pilot, lambda: shown(app) == ["second"])
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        await pilot.press("escape")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+    again = make_app()
+    assert (again.remembered.sort, again.remembered.reverse) == ("accuracy", True)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_mark_and_compare(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("c")
+        await pilot.pause()
+        assert isinstance(app.screen, RunsScreen), "one run was compared with nothing"
+        await pilot.press("space", "space", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
+        table = app.screen.query_one(Table)
+        rows = {row.id: [cell.text for cell in row.cells[1:]] for row in table._rows}
+        assert rows["state"] == ["stopped", "done", "done"]
+        assert rows["objective.student_steps"] == ["15", "7", "15"]
+        assert rows["seed"] == ["0", "0", "1"]
+        assert "network.width" not in rows
+        await pilot.press("d")
+        await pilot.pause()
+        assert any(row.id == "network.width" for row in table._rows)
+        await pilot.press("m")
+        await until(pilot, lambda: text(app).lstrip().startswith("objective"))
+        await pilot.press("y", "plus", "z")
+        await pilot.pause()
+        assert not table.display or table.size.height == 0
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("enter")  # the cursor stands on no
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert (tmp_path / "runs" / "third").is_dir()
+        await pilot.press("X", "y")
+        await until(pilot, lambda: shown(app) == ["second", "first"])
+        assert not (tmp_path / "runs" / "third").exists()
+
+
+async def test_duplicate_opens_the_form_with_the_runs_settings(make_app: MakeApp, tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("j", "D")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and isinstance(app.focused, FieldList))
+        assert app.screen.query_one(SettingsForm).changed() == {"objective.student_steps": 7}
+
+
+async def test_the_mouse_sorts_by_a_heading_and_opens_a_row(make_app: MakeApp, tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        line = next(line for line in text(app).splitlines() if "accuracy" in line and "state" in line)
+        await pilot.click(Table, offset=(line.index("accuracy") + 2, 0))
+        await until(pilot, lambda: shown(app) == ["second", "first", "third"])
+        await pilot.click(Table, offset=(5, 2))
+        await pilot.click(Table, offset=(5, 2))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_the_search_keeps_its_letters_from_the_keys(make_app: MakeApp, tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("slash", *"scfq")
+        await pilot.pause()
+        assert app.screen.query_one("#runs-search", Input).value == "scfq"
+        assert isinstance(app.screen, RunsScreen)
+        await until(pilot, lambda: "no run matches" in text(app))

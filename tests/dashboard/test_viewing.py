@@ -1,0 +1,143 @@
+"""Zoom, pan and cursor: pure arithmetic, linear and logarithmic; and the same by mouse."""
+
+from __future__ import annotations
+
+import math
+import time
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine.events import Iteration
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard import curves
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.plots import Figure, Series, Viewport, draw
+from mim4dd_tui.plots.viewing import panned, stepped, whole, window, zoomed
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, text, until
+
+X = np.arange(1, 1001, dtype=float)
+FIGURE = Figure((Series("a", X, np.sqrt(X)),))
+
+
+def view_of(*, log: bool = False, x: tuple[float, float] | None = None, cursor: float | None = None) -> Viewport:
+    return Viewport(x=x, log_x=log, cursor=cursor)
+
+
+def test_zooming_keeps_the_place_under_the_pointer() -> None:
+    view = zoomed(FIGURE, view_of(), 0.5, at=250.0)
+    assert view.x is not None
+    low, high = view.x
+    assert high - low == pytest.approx(999 / 2)
+    assert (250 - low) / (high - low) == pytest.approx((250 - 1) / 999)
+
+
+def test_zooming_on_a_logarithmic_axis_goes_by_factors() -> None:
+    view = zoomed(FIGURE, view_of(log=True), 0.5, at=math.sqrt(1000))
+    assert view.x == pytest.approx((1000**0.25, 1000**0.75))
+
+
+def test_zooming_out_ends_with_everything() -> None:
+    view = zoomed(FIGURE, view_of(x=(400.0, 600.0)), 0.5)
+    for _ in range(9):
+        view = zoomed(FIGURE, view, 2.0)
+    assert view.x is None
+    near = view_of(x=(500.0, 502.5))
+    assert zoomed(FIGURE, near, 0.5) == near, "zoomed into less than two iterations"
+
+
+@given(
+    st.booleans(),
+    st.lists(st.sampled_from(["in", "out", "left", "right", "step", "back", "far"]), max_size=25),
+)
+def test_no_way_of_moving_leads_outside_or_turns_the_view_over(log: bool, moves: list[str]) -> None:
+    view = view_of(log=log)
+    full = whole(FIGURE, view)
+    assert full is not None
+    for move in moves:
+        if move in ("in", "out"):
+            view = zoomed(FIGURE, view, 0.5 if move == "in" else 2.0)
+        elif move in ("left", "right"):
+            view = panned(FIGURE, view, 0.5 if move == "right" else -0.5)
+        else:
+            view = stepped(FIGURE, view, {"step": 1, "back": -1, "far": -10}[move], 60)
+        seen = window(FIGURE, view)
+        assert seen is not None
+        assert full[0] * (1 - 1e-9) <= seen[0] < seen[1] <= full[1] * (1 + 1e-9)
+        if view.cursor is not None:
+            assert full[0] <= view.cursor <= full[1]
+
+
+def test_panning_stops_at_the_ends_and_keeps_the_width() -> None:
+    view = view_of(x=(100.0, 300.0))
+    assert panned(FIGURE, view, 0.5).x == pytest.approx((200.0, 400.0))
+    assert panned(FIGURE, view, -9.0).x == pytest.approx((1.0, 201.0))
+    assert panned(FIGURE, view, 99.0).x == pytest.approx((800.0, 1000.0))
+    assert panned(FIGURE, view_of(), 0.5) == view_of(), "nothing to pan in what is seen whole"
+
+
+def test_the_view_follows_the_cursor_out_of_its_edge() -> None:
+    view = stepped(FIGURE, view_of(x=(100.0, 200.0), cursor=199.0), 10, 50)
+    assert view.cursor == pytest.approx(219.0)
+    assert view.x == pytest.approx((119.0, 219.0))
+
+
+def test_zooming_does_not_change_what_is_smoothed() -> None:
+    """A smoothed value depends on the whole past, not on the part in view."""
+    y = np.random.default_rng(0).standard_normal(1000).cumsum()
+    figure = Figure((Series("a", X, y),), y_floor=None)
+    smooth = Viewport(smoothing=0.95)
+    whole_curve = draw(figure, smooth.changed(x=(500.0, 540.0)), 60, 20)
+    cut = Figure((Series("a", X[499:541], y[499:541]),))
+    assert whole_curve.text() != draw(cut, smooth.changed(x=(500.0, 540.0)), 60, 20).text()
+
+
+def test_20000_points_are_redrawn_within_their_budget() -> None:
+    history, noise = RunHistory(), np.random.default_rng(0).standard_normal((20_000, 2))
+    for i in range(1, 20_001):
+        a, b = noise[i - 1].tolist()
+        history.apply(Iteration(i, 2 + a, 5 + b, None, None, None, 0.1, 0.8, 0.05, 0.1), time=float(i))
+
+    def seconds(view: Viewport) -> float:
+        taken = []
+        for _ in range(9):
+            begun = time.process_time()
+            draw(curves.ratio(history), view, 80, 22)
+            taken.append(time.process_time() - begun)
+        return sorted(taken)[2]
+
+    # 15 ms on an idle core; a core shared with others may be several times slower
+    assert seconds(Viewport()) < 0.045
+    assert seconds(Viewport(smoothing=0.9, log_x=True, log_y=True)) < 0.045
+
+
+async def test_the_mouse_zooms_pans_and_sets_the_cursor(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=50))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("2")
+        await until(pilot, lambda: "step size" in text(app))
+        pane = app.screen.query_one("#losses", PlotPane)
+        await pilot.click("#losses", offset=(20, 3))
+        assert pane.viewport.cursor is not None
+        pane.move("in")
+        await pilot.pause()
+        before = pane.viewport.x
+        assert before is not None
+        await pilot.mouse_down("#losses", offset=(20, 3))
+        await pilot.hover("#losses", offset=(12, 3))
+        await pilot.mouse_up("#losses", offset=(12, 3))
+        await pilot.pause()
+        assert pane.viewport.x is not None
+        assert pane.viewport.x[0] > before[0], "dragging to the left did not show what is to the right"
+        width = pane.viewport.x[1] - pane.viewport.x[0]
+        assert width == pytest.approx(before[1] - before[0])
+        await pilot.press("left_parenthesis")
+        await pilot.pause()
+        assert pane.viewport.x[0] < before[0] + width

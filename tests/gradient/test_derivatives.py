@@ -1,0 +1,124 @@
+"""The written-out derivatives of the ConvNet against automatic differentiation."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine import compilation, gradient
+from engine.config.schema import Network
+from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
+from engine.seeds import generator
+
+NORMS, POOLINGS = ("instance", "group", "layer", "none"), ("avg", "max", "none")
+IMAGES = 6
+
+
+def network(norm: str = "instance", pooling: str = "avg", depth: int = 2, width: int = 8, side: int = 8) -> ConvNet:
+    settings = Network.model_validate({"norm": norm, "pooling": pooling, "depth": depth, "width": width})
+    return ConvNet(settings, (1, 28, 28) if side == 28 else (3, side, side), 5)
+
+
+def setting(net: ConvNet, *, soft: bool = False, trained: bool = False) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Parameters, direction, images and labels in float64."""
+    draws = generator(1, "derivatives")
+    parameters = (net.init(draws) + 0.1 * torch.randn(net.size, generator=draws)).double()
+    images = torch.randn(IMAGES, *net.shape, generator=draws).double()
+    labels = torch.rand(IMAGES, 5, generator=draws).double() if soft else torch.arange(IMAGES) % 5
+    if trained:
+        for _ in range(5):
+            parameters = gradient.step(net, parameters, images, labels, torch.tensor(0.2, dtype=torch.float64))
+    return parameters, torch.randn(net.size, generator=draws).double(), images, labels
+
+
+def automatic(net: ConvNet, parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor) -> list[Tensor]:
+    """Loss, gradient, slope along the direction, and its derivatives by parameters and images."""
+    leaf, pixels = parameters.clone().requires_grad_(), images.clone().requires_grad_()
+    value = gradient.loss(net, leaf, pixels, labels)
+    (first,) = torch.autograd.grad(value, leaf, create_graph=True)
+    slope = first @ direction
+    return [t.detach() for t in (value, first, slope, *torch.autograd.grad(slope, (leaf, pixels)))]
+
+
+def written_out(net: ConvNet, parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor) -> list[Tensor]:
+    derivatives = Derivatives(net)
+    value, _, first = derivatives.first(parameters, images, labels)
+    return [value, first, *derivatives.second(parameters, direction, images, labels)]
+
+
+def error(ours: Tensor, theirs: Tensor) -> float:
+    return float((ours.double() - theirs).norm() / theirs.norm())
+
+
+@pytest.mark.parametrize(("norm", "pooling"), list(itertools.product(NORMS, POOLINGS)))
+@pytest.mark.parametrize(("depth", "soft", "trained"), [(1, False, False), (2, True, False), (3, False, True)])
+def test_against_automatic_differentiation(norm: str, pooling: str, depth: int, soft: bool, trained: bool) -> None:
+    net = network(norm, pooling, depth)
+    given = setting(net, soft=soft, trained=trained)
+    for ours, theirs in zip(written_out(net, *given), automatic(net, *given), strict=True):
+        assert error(ours, theirs) < 1e-10
+
+
+@pytest.mark.parametrize("pooling", ["avg", "max"])
+def test_images_of_28_pixels_are_padded(pooling: str) -> None:
+    net = network(pooling=pooling, side=28)
+    given = setting(net)
+    for ours, theirs in zip(written_out(net, *given), automatic(net, *given), strict=True):
+        assert error(ours, theirs) < 1e-10
+
+
+def test_groups_that_do_not_divide_the_width() -> None:
+    net = network("group", width=6)
+    given = setting(net)
+    for ours, theirs in zip(written_out(net, *given), automatic(net, *given), strict=True):
+        assert error(ours, theirs) < 1e-10
+
+
+@pytest.mark.parametrize("trained", [False, True])
+def test_float32_is_close_to_float64(trained: bool) -> None:
+    """At random and at trained weights; a ReLU that opens in one arithmetic and not in the other would show."""
+    net = network(depth=3, width=16, side=16)
+    parameters, direction, images, labels = setting(net, trained=trained)
+    single = written_out(net, parameters.float(), direction.float(), images.float(), labels)
+    for ours, theirs in zip(single, automatic(net, parameters, direction, images, labels), strict=True):
+        assert error(ours, theirs) < 1e-5
+
+
+def test_what_the_compiler_is_given_computes_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Compiled, normalisations are plain operations for the compiler to fuse, in place of the library's own."""
+    net = network("group", "max", 3)
+    given = setting(net)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    for ours, theirs in zip(written_out(net, *given), automatic(net, *given), strict=True):
+        assert error(ours, theirs) < 1e-10
+
+
+def test_narrow_operands_round_and_keep_their_direction() -> None:
+    net = network(depth=3, width=32, side=16)
+    parameters, direction, images, labels = (t.float() if t.is_floating_point() else t for t in setting(net))
+    exact = Derivatives(net).second(parameters, direction, images, labels)
+    narrow = Derivatives(net, torch.bfloat16).second(parameters, direction, images, labels)
+    for ours, theirs in zip(narrow[1:], exact[1:], strict=True):
+        assert ours.dtype == torch.float32
+        assert not torch.equal(ours, theirs)
+        assert float(torch.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0)) > 0.99
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("norm", ["instance", "none"])
+def test_compiled_derivatives_agree(norm: str) -> None:
+    net = network(norm)
+    parameters, direction, images, labels = (t.float() if t.is_floating_point() else t for t in setting(net))
+    derivatives = Derivatives(net)
+    first, second = compilation.training(net, "float32", "cpu"), compilation.compiled(derivatives.second, "cpu")
+    for ours, theirs in zip(
+        first(parameters, images, labels), derivatives.first(parameters, images, labels), strict=True
+    ):
+        assert error(ours, theirs.double()) < 1e-4
+    given = (parameters, direction, images, labels)
+    for ours, theirs in zip(second(*given), derivatives.second(*given), strict=True):
+        assert error(ours, theirs.double()) < 1e-4

@@ -1,0 +1,190 @@
+"""Memory is estimated before a run begins; one that cannot fit is refused with the setting to change."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine import memory
+from engine.config.load import changed, dump, list_presets, resolve
+from engine.config.schema import Config
+from engine.errors import ConfigError
+from engine.events import Event, Notice
+from engine.memory import CERTAIN, MIB, available, caution, estimate, require
+from engine.networks import ConvNet
+from engine.run import start
+from tests.distill.helpers import Place, Watch, quickly, tiny
+
+SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
+
+
+@pytest.mark.parametrize("norm", ["instance", "none"])
+@pytest.mark.parametrize("pooling", ["avg", "none"])
+@pytest.mark.parametrize("name", SHAPES)
+def test_parameters_are_counted_as_the_network_has_them(name: str, pooling: str, norm: str) -> None:
+    config = changed(
+        Config(),
+        {"data.name": name, "network.depth": 2, "network.width": 12, "network.pooling": pooling, "network.norm": norm},
+    )
+    net = ConvNet(config.network, SHAPES[name], 100 if name == "cifar100" else 10)
+    assert memory._Shape.of(config).parameters == net.size
+
+
+GROWING: dict[str, list[Any]] = {
+    "network.width": [16, 64, 256],
+    "experts.epochs": [50, 2000, 20000],
+    "experts.batch_size": [64, 512, 1400],
+    "objective.student_steps": [10, 1000, 50000],
+    "information.real_batch": [200, 1000, 10000],
+    "synthetic.images_per_class": [1, 20, 100],
+}
+
+
+@pytest.mark.parametrize("key", GROWING)
+def test_what_takes_memory_is_counted(key: str) -> None:
+    sizes = [estimate(changed(resolve("digits-ipc1").config, {key: value})).total for value in GROWING[key]]
+    assert sizes[0] <= sizes[1] < sizes[2]
+
+
+def test_whitening_is_counted() -> None:
+    base = resolve("cifar10-ipc1-small").config
+    zca = changed(base, {"data.zca": True})
+    assert estimate(zca).total - estimate(base).total > 300 * MIB
+    assert "ZCA" in estimate(zca).describe()
+
+
+def test_every_preset_for_a_cpu_fits_a_small_machine_and_every_other_has_an_estimate() -> None:
+    for preset in list_presets():
+        found = estimate(resolve(preset.name).config)
+        assert found.total == found.program + found.data + max(found.phases.values())
+        assert all(size >= 0 for size in found.phases.values())
+        if preset.name.endswith("-small") or preset.dataset == "digits":
+            assert found.total < 2500 * MIB, preset.name
+
+
+LARGE = {"network.width": 2048, "network.depth": 3}
+
+
+def test_a_run_that_cannot_fit_is_refused_before_anything_is_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = changed(tiny(execution__device="cpu"), LARGE)
+    monkeypatch.setattr(memory, "there", lambda: 700 * MIB)
+    with pytest.raises(ConfigError, match=r"needs about \d+\.\d GiB.*there are 0\.7 GiB: lower .*network\.width"):
+        start(config, runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_what_may_not_fit_is_run_with_a_warning() -> None:
+    config = changed(tiny(), LARGE)
+    wanted = estimate(config).total
+    assert caution(config, free=wanted) == ""
+    require(config, free=int(wanted / CERTAIN) + MIB)
+    said = caution(config, free=int(wanted / CERTAIN) + MIB)
+    assert "lower" in said
+    assert "GiB" in said
+    with pytest.raises(ConfigError):
+        require(config, free=int(wanted / CERTAIN) - MIB)
+
+
+def test_a_resumed_run_is_warned_and_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It fitted before: what is free at the moment does not take it from its user."""
+    place, watch = Place(tmp_path), Watch()
+    config = tiny(objective__iterations=1, evaluation__random_draws=0, evaluation__networks=1)
+    with quickly(2):
+        place.start(config, Watch(act=lambda w: w.request("stop") if w.after(kind="checkpoint") else None))
+        monkeypatch.setattr(memory, "there", lambda: 100 * MIB)
+        assert place.resume(watch)["state"] == "done"
+    assert [m for m in messages(watch.events) if "for want of memory" in m]
+
+
+def messages(events: list[Event]) -> list[str]:
+    return [event.message for event in events if isinstance(event, Notice) and event.level == "warning"]
+
+
+def group(folder: Path, limit: str, usage: str, cached: int, version: int = 2) -> None:
+    folder.mkdir(parents=True, exist_ok=True)
+    names = ("memory.max", "memory.current", "inactive_file")
+    if version == 1:
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+    (folder / names[0]).write_text(limit + "\n")
+    (folder / names[1]).write_text(usage + "\n")
+    (folder / "memory.stat").write_text(f"anon 5\n{names[2]} {cached}\n")
+
+
+@pytest.mark.parametrize(("version", "line"), [(2, "0::/a/b\n"), (1, "5:cpu:/x\n4:memory,hugetlb:/a/b\n")])
+def test_the_tightest_limit_of_the_control_groups_counts(tmp_path: Path, version: int, line: str) -> None:
+    own, system = tmp_path / "own", tmp_path / "sys"
+    own.write_text(line)
+    base = system / "memory" if version == 1 else system
+    free = available(system, own)
+    assert free > 1000
+    group(base / "a" / "b", "9000", "8500", 100, version)
+    assert available(system, own) == 600, "caches can be given back"
+    group(base / "a", "9000", "8900", 0, version)
+    assert available(system, own) == 100, "a limit on a group above holds too"
+    group(base / "a", "max", "8900", 0, version)
+    assert available(system, own) == 600
+    group(base / "a" / "b", "8000", "8500", 0, version)
+    assert available(system, own) == 0
+    own.write_text("garbage\n\n::\n")
+    assert available(system, own) > 1000
+
+
+def test_estimating_loads_no_torch() -> None:
+    program = (
+        "import sys\nfrom engine.config.load import resolve\nfrom engine.memory import caution, estimate\n"
+        "assert estimate(resolve('digits-ipc1').config).total > 0\ncaution(resolve('digits-ipc1').config)\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+CHILD = """
+import json, sys
+from dataclasses import replace
+from pathlib import Path
+from engine import run
+from engine.config.load import load_config
+from engine.evaluation import PROTOCOLS
+PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=2, decay_at=1)
+path = Path(sys.argv[1])
+run.start(load_config(path / "config.toml"), runs_dir=path / "runs", cache_dir=path / "cache")
+peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
+print(json.dumps(int(peak.split()[1]) * 1024))
+"""
+
+MEASURED: dict[str, dict[str, Any]] = {
+    "small": {},
+    "wide": {"network.width": 512, "information.real_batch": 400},
+    "many steps": {"network.width": 256, "objective.student_steps": 150},
+    "many images": {"network.width": 128, "synthetic.images_per_class": 50, "information.weight": 0.0},
+}
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1000)
+@pytest.mark.parametrize("name", MEASURED)
+def test_estimates_are_right_within_their_factor(name: str, tmp_path: Path) -> None:
+    """Peak resident memory of real runs in processes of their own."""
+    short = {
+        "objective.iterations": 1, "experts.count": 1, "experts.epochs": 2, "objective.expert_epochs": 1,
+        "objective.max_start_epoch": 1, "evaluation.networks": 1, "evaluation.random_draws": 1,
+        "execution.device": "cpu", "execution.compile": "off", "execution.threads": 1, "information.warmup": 1,
+        "objective.student_steps": 3,
+    }  # fmt: skip
+    config = changed(resolve("digits-ipc1").config, {**short, **MEASURED[name]})
+    (tmp_path / "config.toml").write_text(dump(config))
+    done = subprocess.run(
+        [sys.executable, "-c", CHILD, str(tmp_path)], capture_output=True, text=True, check=False, timeout=900
+    )
+    assert done.returncode == 0, done.stderr
+    ratio = estimate(config).total / json.loads(done.stdout.splitlines()[-1])
+    print(f"{name}: estimate / measured = {ratio:.2f}")
+    assert 1 / CERTAIN < ratio < CERTAIN
