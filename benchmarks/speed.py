@@ -147,10 +147,11 @@ def kernels(kind: str, device: str = "cpu") -> Kernels:
 
 
 def steps_that_fit(steps: int, batch: int, bench: Bench) -> int:
-    """As many of a case's student steps as the time and the memory for the reference's graph allow (it was measured to
-    keep 3.5 MB an image and step)."""
-    fitting = int(0.6 * bench.free() / (batch * 3.5e6))
-    return max(1, min(steps, fitting, max(2, 40 // batch + 2) if bench.quick else steps))
+    """As many of a case's student steps as a turn has time for (time grows in proportion to them, see "growth"), and
+    the reference's graph memory (it was measured to keep 3.5 MB an image and step)."""
+    in_time = max(2, (40 if bench.quick else 500) // batch)
+    in_memory = int(0.6 * bench.free() / (batch * 3.5e6))
+    return max(1, min(steps, in_time if bench.device == "cpu" else steps, in_memory))
 
 
 def gradient_cases(bench: Bench) -> Iterator[Case]:

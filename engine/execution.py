@@ -33,7 +33,10 @@ COMPILE_PAYS = 1.5e13
 cores, and it saves two fifths of a time that is a minute for each 5e12 (``python -m benchmarks``)."""
 
 TRAINING_PAYS = 1e13
-"""The same for training experts, and for the networks that judge a set."""
+"""The same for training the networks that judge a set."""
+
+EXPERT_PAYS = 1e12
+"""The same for training one expert. Their number does not decide: an expert's bits are the same in a buffer of any."""
 
 THREADS_PAY = 2e6
 """FLOPs of an image's forward pass below which more threads only wait for each other. Of an image, not of a step:
@@ -226,12 +229,12 @@ def _training_pays(config: Config) -> tuple[bool, bool]:
     """Whether compiling pays for the experts, and for the networks that judge a set (decided by sizes alone: experts
     are shared by runs of any number of images, so nothing of the run but their own settings may decide)."""
     images = config.data.train_limit or sum(TRAIN_IMAGES[config.data.name])
-    experts = 3 * forward_flops(config) * images * config.experts.epochs * config.experts.count
+    expert = 3 * forward_flops(config) * images * config.experts.epochs
     settings, each = config.evaluation, decoded_images(config)
     final = 2 * settings.networks * PROTOCOLS[settings.protocol].epochs
     live = config.objective.iterations // settings.every if settings.every else 0
     epochs = final + live * settings.live_networks * PROTOCOLS[settings.live_protocol].epochs
-    return experts >= TRAINING_PAYS, 3 * forward_flops(config) * each * epochs >= TRAINING_PAYS
+    return expert >= EXPERT_PAYS, 3 * forward_flops(config) * each * epochs >= TRAINING_PAYS
 
 
 def kernels(net: ConvNet, resolved: Resolved) -> Kernels:

@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -22,6 +24,11 @@ if TYPE_CHECKING:
 
 ASIDE = ".part"
 """Ending of a file or folder that is still being written; found after a kill, it may be removed."""
+
+ABANDONED_SECONDS = 24 * 3600.0
+"""Age after which a half-written file of a folder that several processes share counts as left by a kill."""
+
+_OURS = re.compile(rf"\..*\.(?:(\d+)-)?[0-9a-f]{{12}}{re.escape(ASIDE)}")
 
 ADVICE = {
     errno.ENOSPC: "the disk is full: free some space and try again (`mim4dd resume` continues a run)",
@@ -86,6 +93,11 @@ def sync_folder(path: Path) -> None:
         os.close(descriptor)
 
 
+def _aside(path: Path) -> Path:
+    """A new name beside ``path`` that says which process writes there."""
+    return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(6)}{ASIDE}")
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields a path beside ``path`` to write to; on success it takes the place of ``path`` at once.
@@ -96,7 +108,7 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     Raises:
         RunFailed: the disk is full, read-only or failing.
     """
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{ASIDE}")
+    aside = _aside(path)
     try:
         with explained(path):
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
@@ -127,7 +139,7 @@ def creating_folder(path: Path) -> Iterator[Path]:
     """
     if os.path.lexists(path):
         raise FileExistsError(errno.EEXIST, "already exists", str(path))
-    aside = path.with_name(f".{path.name}.{secrets.token_hex(6)}{ASIDE}")
+    aside = _aside(path)
     try:
         with explained(path):
             aside.mkdir(mode=0o700)
@@ -192,3 +204,34 @@ def remove_leftovers(folder: Path) -> list[Path]:
                 path.unlink()
         removed.append(path)
     return removed
+
+
+def remove_abandoned(folder: Path) -> list[Path]:
+    """Removes half-written files directly in a folder that several processes share; returns the paths.
+
+    Gone are only files of :func:`replacing` that have not changed for ``ABANDONED_SECONDS`` and whose writer does not
+    run (on this machine; one of another machine would have written within that time).
+    """
+    removed = []
+    for path in sorted(folder.glob(f".*{ASIDE}")):
+        name = _OURS.fullmatch(path.name)
+        with suppress(OSError):
+            if name and _old(path) and path.is_file() and not (name[1] and _runs(int(name[1]))):
+                path.unlink()
+                removed.append(path)
+    return removed
+
+
+def _old(path: Path) -> bool:
+    return time.time() - path.lstat().st_mtime > ABANDONED_SECONDS
+
+
+def _runs(pid: int) -> bool:
+    """Whether a process of this machine has the id."""
+    try:
+        os.kill(pid, 0)
+    except (ProcessLookupError, OverflowError):
+        return False
+    except PermissionError:
+        return True
+    return True

@@ -30,8 +30,9 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.errors import DataError, RunFailed
 from engine.events import ExpertEpoch, Notice, Observer
+from engine.experts.rows import read_row
 from engine.experts.train import Expert, train_expert
-from engine.files import disk_error, private_folder, read_json_object, replacing, write_json
+from engine.files import disk_error, private_folder, read_json_object, remove_abandoned, replacing, write_json
 from engine.networks import ConvNet
 from engine.stacked import gradient_function
 from engine.training import accuracy
@@ -68,19 +69,16 @@ class Trajectories:
     def parameters(self, expert: int, epoch: int) -> Tensor:
         """Flat parameters [size] of an expert after an epoch (0: its start), a copy on the run's device.
 
-        Reads one row of a memory-mapped file.
-
         Raises:
             DataError: the file has gone or changed since the run began.
         """
         try:
-            with safe_open(self._files[expert], framework="pt") as file:
-                row: Tensor = file.get_slice("path")[epoch : epoch + 1][0]
-        except (OSError, SafetensorError, IndexError) as error:
+            row = read_row(self._files[expert], epoch)
+        except (OSError, ValueError) as error:
             raise DataError(
                 f"{self._files[expert]}: the expert cannot be read ({error}); resume the run to train it again"
             ) from None
-        return row.clone().to(self._device)
+        return row.to(self._device)
 
     def still(self, starts: int, apart: int) -> tuple[int, int] | None:
         """The first expert and epoch from which ``apart`` epochs lead nowhere: their squared distance is zero.
@@ -225,7 +223,7 @@ def ensure(
     """The experts a configuration asks for: found in the cache, or trained and put there.
 
     A missing, truncated or changed trajectory is trained again, with a notice. Test accuracy is measured
-    once, after the last epoch.
+    once, after the last epoch. What a killed process left half-written anywhere in the cache is removed.
 
     Raises:
         RunFailed: an expert's loss is not a number; the message says which rate to lower.
@@ -234,6 +232,8 @@ def ensure(
     document = provenance(config, real, net, execution)
     store = Store(cache_dir / "experts" / key_of(document))
     work = _Work(config, real, net, store, execution, observer, tick)
+    for shared in (cache_dir, *cache_dir.glob("*"), *cache_dir.glob("*/*")):
+        remove_abandoned(shared)
     with _held(store.folder / "lock", observer, tick):
         if read_json_object(store.folder / "provenance.json") != document:
             write_json(store.folder / "provenance.json", document)

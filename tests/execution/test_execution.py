@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import dataclasses
+import itertools
+import threading
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
 
-from engine import arithmetic, execution
+from engine import arithmetic, compilation, execution
+from engine.config.load import resolve
 from engine.config.schema import Config, Execution
 from engine.errors import ConfigError
+from engine.runs.control import StopRequested
 
 
 @pytest.fixture
@@ -65,3 +70,61 @@ def test_float32_is_float32_on_cards_that_would_round(
 def test_a_torch_without_onednn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", object())
     assert arithmetic.bfloat16_pays() is False
+
+
+def _large(**changes: Any) -> Config:
+    sections: dict[str, Any] = {
+        "data": {"name": "cifar10"},
+        "experts": {"count": 2, "epochs": 5},
+        "objective": {"iterations": 5000, "expert_epochs": 1, "max_start_epoch": 1},
+        "execution": {"device": "cpu"},
+    }
+    return Config.model_validate(sections | changes)
+
+
+def test_long_work_is_compiled_and_short_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution.shutil, "which", lambda name: f"/usr/bin/{name}")
+    large = execution.resolve(_large())
+    assert (large.compile, large.compile_experts, large.compile_evaluation) == (True, True, True)
+    small = execution.resolve(resolve("digits-ipc1", ["execution.device=cpu"]).config)
+    assert (small.compile, small.compile_experts, small.compile_evaluation) == (False, False, False)
+    assert "too short" in small.why_eager
+
+
+def test_without_a_compiler_everything_is_eager_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(execution.shutil, "which", lambda name: None)
+    found = execution.resolve(_large(execution={"device": "cpu", "compile": "on"}))
+    assert (found.compile, found.compile_experts, found.compile_evaluation) == (False, False, False)
+    assert "C++ compiler" in found.why_eager
+
+
+@pytest.mark.parametrize("changes", [{"experts": {"count": 50, "epochs": 5}}, {"synthetic": {"images_per_class": 10}}])
+def test_experts_are_computed_alike_whatever_the_run(changes: dict[str, Any]) -> None:
+    """They are shared by runs of any number of experts and images."""
+    assert execution.resolve(_large(**changes)).numerics("experts") == execution.resolve(_large()).numerics("experts")
+
+
+def test_one_part_that_fails_to_compile_leaves_the_others() -> None:
+    resolved = dataclasses.replace(execution.resolve(_large()), compile=True, compile_experts=True)
+    found = execution.eager(resolved, "experts", "no reason")
+    assert (found.compile, found.compile_experts, found.why_eager) == (True, False, "no reason")
+    assert "compile" not in found.numerics("experts")
+
+
+def test_compiling_aside_hears_a_stop_and_says_what_failed() -> None:
+    released, ticks = threading.Event(), itertools.count()
+
+    def stop() -> None:
+        if next(ticks) == 2:
+            raise StopRequested
+
+    with pytest.raises(StopRequested):
+        compilation.aside(released.wait, stop, 1)
+    released.set()
+
+    def fails() -> None:
+        raise RuntimeError("first line\nsecond line")
+
+    with pytest.raises(compilation.CompilationFailed, match=r"^first line$"):
+        compilation.aside(fails, lambda: None, 1)
+    assert compilation.aside(torch.get_num_threads, lambda: None, 1) == 1

@@ -41,15 +41,15 @@ def test_growth_is_seen() -> None:
 FLAT = {
     "state": "done", "journal_complete": True, "sequence_complete": True, "damaged_lines": 0, "requests_left": 0,
     "engine_memory_mib": [800.0, 800.4], "engine_memory_kib_per_1000_iterations": 20.0, "engine_files": [7],
-    "engine_threads": [2], "viewer_memory_most_mib": 100.0, "viewer_files": [6], "viewer_threads": [1],
-    "staying_memory_mib": [90.0, 100.0], "staying_files": [6], "staying_threads": [1],
+    "engine_threads": [2], "viewer_memory_most_mib": 100.0, "viewer_files": [6], "viewer_threads": [2, 3],
+    "staying_memory_mib": [90.0, 100.0], "staying_files": [6], "staying_threads": [3],
     "again_memory_mib": [90.0 + number for number in range(AGAIN)],
 }  # fmt: skip
 
 WRONG: dict[str, Any] = {
     "state": "failed", "journal_complete": False, "sequence_complete": False, "damaged_lines": 1, "requests_left": 1,
     "engine_files": [7, 8], "engine_threads": [2, 3], "viewer_memory_most_mib": 500.0, "viewer_files": [6, 7],
-    "viewer_threads": [1, 2], "staying_memory_mib": [90.0, 150.0], "staying_files": [8], "staying_threads": [2],
+    "viewer_threads": [2, 5], "staying_memory_mib": [90.0, 150.0], "staying_files": [8], "staying_threads": [2, 3],
     "again_memory_mib": [90.0 + 3 * number for number in range(AGAIN)],
 }  # fmt: skip
 

@@ -131,7 +131,7 @@ class RunScreen(WatchScreen):
             self._dirty.add("accuracy")
         elif isinstance(event, ExpertEpoch):
             self._dirty.add("losses")
-        elif isinstance(event, Notice) and event.level == "warning":
+        elif isinstance(event, Notice) and event.level == "warning" and self.dashboard.remembered.attention != "off":
             self.app.bell()
 
     def ended(self, *, first: bool) -> None:
