@@ -4,7 +4,6 @@ from collections.abc import Callable
 
 from engine.objectives.base import Context, Episode, Objective, RealNetworks, SyntheticSet
 from engine.objectives.bptt import Bptt
-from engine.objectives.distribution import Distribution
 from engine.objectives.dream import Dream
 from engine.objectives.tesla import Tesla
 from engine.objectives.trajectory import Trajectory
@@ -14,7 +13,6 @@ OBJECTIVES: dict[str, Callable[[Context], Objective]] = {
     "tesla": Tesla,
     "bptt": Bptt,
     "dream": Dream,
-    "distribution": Distribution,
 }
 
 __all__ = ["OBJECTIVES", "Context", "Episode", "Objective", "RealNetworks", "SyntheticSet", "Trajectory"]
