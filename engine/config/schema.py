@@ -139,11 +139,11 @@ class Experts(Section):
 class Objective(Section):
     """The base distillation objective."""
 
-    name: Literal["trajectory", "tesla", "bptt", "dream"] = Field(
+    name: Literal["trajectory", "tesla", "bptt", "dream", "distribution"] = Field(
         "trajectory",
         description="Base objective: trajectory (MTT, by the exact gradient), tesla (the same loss by TESLA's "
         "approximate gradient), bptt (back-propagation through a training from scratch), dream (gradient matching "
-        "with representative real images).",
+        "with representative real images), distribution (DM: the classes' mean features).",
     )
     iterations: PositiveInt = Field(5000, description="Distillation iterations.")
     student_steps: PositiveInt = Field(50, description="N: steps the student takes on synthetic images.")

@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from engine.objectives.base import Context, Episode, Objective, RealNetworks, SyntheticSet
 from engine.objectives.bptt import Bptt
+from engine.objectives.distribution import Distribution
 from engine.objectives.dream import Dream
 from engine.objectives.tesla import Tesla
 from engine.objectives.trajectory import Trajectory
@@ -13,6 +14,7 @@ OBJECTIVES: dict[str, Callable[[Context], Objective]] = {
     "tesla": Tesla,
     "bptt": Bptt,
     "dream": Dream,
+    "distribution": Distribution,
 }
 
 __all__ = ["OBJECTIVES", "Context", "Episode", "Objective", "RealNetworks", "SyntheticSet", "Trajectory"]

@@ -98,7 +98,7 @@ CHANGES: dict[str, tuple[list[Any], Values]] = {
     "experts.batch_size": ([40], {}),
     "experts.augment": ([False], {}),
     "experts.seed": ([1], {}),
-    "objective.name": (["tesla", "bptt", "dream"], {}),
+    "objective.name": (["tesla", "bptt", "dream", "distribution"], {}),
     "objective.iterations": ([3], {}),
     "objective.student_steps": ([4], {}),
     "objective.expert_epochs": ([2], {"objective.max_start_epoch": 1}),

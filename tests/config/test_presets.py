@@ -19,7 +19,7 @@ TRAJECTORY = [
     "cifar10-ipc1-small",
     *(f"{data}-ipc{each}" for data in ("mnist", "svhn", "cifar10", "cifar100") for each in (1, 10, 50)),
 ]
-SIZES = {"tesla": (1, 10), "bptt": (1, 10, 50), "dream": (1, 10, 50)}
+SIZES = {"tesla": (1, 10), "bptt": (1, 10, 50), "dream": (1, 10, 50), "distribution": (1, 10)}
 """Images per class of every other base's presets, which end in its name."""
 NAMES = [
     *TRAJECTORY,
