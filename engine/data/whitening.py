@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import tempfile
 from pathlib import Path
 
 import torch
@@ -18,7 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from engine.data.transform import Transform, fit_zca
-from engine.errors import DataError
+from engine.errors import DataError, RunFailed
+from engine.files import private_folder, write_bytes
 
 FOLDER = "whitening"
 VERSION = 1
@@ -102,16 +101,7 @@ def _known(index: Path) -> str | None:
 def _write(path: Path, data: bytes) -> None:
     """Write aside and rename, so that a reader never sees a part."""
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, temporary = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name[:16]}-")
-        try:
-            with os.fdopen(handle, "wb") as file:
-                file.write(data)
-                file.flush()
-                os.fsync(file.fileno())
-            Path(temporary).replace(path)
-        except BaseException:
-            Path(temporary).unlink(missing_ok=True)
-            raise
-    except OSError as error:
-        raise DataError(f"{path}: cannot be written ({error.strerror or error}).") from None
+        private_folder(path.parent)
+        write_bytes(path, data)
+    except RunFailed as error:
+        raise DataError(f"{path}: cannot be written ({error}).") from None

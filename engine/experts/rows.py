@@ -31,7 +31,7 @@ def read_row(path: Path, row: int) -> Tensor:
             entry = json.loads(file.read(length))["path"]
             kind, (rows, size), (begin, end) = entry["dtype"], entry["shape"], entry["data_offsets"]
             whole = kind == "F32" and 0 <= row < rows and size > 0 <= begin and end - begin == 4 * rows * size
-        except (KeyError, TypeError, RecursionError) as error:
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
             raise ValueError("it has no header of a trajectory") from error
         if not whole or path.stat().st_size < 8 + length + end:
             raise ValueError(f"it holds no row {row} of numbers")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 
 import pytest
 import torch
@@ -70,11 +71,11 @@ def test_the_floor_is_arithmetic_or_memory_whichever_is_longer() -> None:
 
 def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "GRADIENTS", {"50x10": (2, 10, 10), "30x100": (2, 20, 20)})
-    monkeypatch.setattr(speed.compilation, "kernels", lambda *_: speed.kernels("eager"))
-    monkeypatch.setattr(speed.compilation, "training", lambda net, *_: Derivatives(net).first)
+    monkeypatch.setattr(compilation, "kernels", lambda *_: speed.kernels("eager"))
+    monkeypatch.setattr(compilation, "training", lambda net, *_: Derivatives(net).first)
     monkeypatch.setattr(speed, "memory", lambda *_: 1.0)
     ticks = iter(range(10**6))
-    monkeypatch.setattr(speed.time, "perf_counter", lambda: float(next(ticks)))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     told: list[str] = []
     bench = speed.Bench(quick=True)
     report = json.loads(json.dumps(speed.run(bench, told.append)))

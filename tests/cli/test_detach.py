@@ -95,6 +95,18 @@ def test_mistakes_are_found_before_anything_is_started(tmp_path: Path, monkeypat
     assert list(tmp_path.iterdir()) == []
 
 
+def test_its_process_leads_a_session_of_its_own(tmp_path: Path) -> None:
+    """What a terminal sends to its session when it goes does not reach it."""
+    reading, writing = os.pipe()
+    with (tmp_path / "out").open("wb") as file:
+        process = detach._started(["resume", str(tmp_path / "nothing")], writing, file, file)
+    os.close(writing)
+    session = os.getsid(process.pid)
+    os.close(reading)
+    assert process.wait(timeout=60) == 3
+    assert session == process.pid != os.getsid(0)
+
+
 @pytest.mark.parametrize("as_json", [False, True])
 def test_what_ends_the_process_before_it_holds_a_run_comes_back(
     tmp_path: Path, as_json: bool, capsys: pytest.CaptureFixture[str]

@@ -23,7 +23,7 @@ SIZES = [
 """Terminal sizes every flow is tried at; the quick suite takes the one with the least room."""
 
 
-async def until(pilot: Pilot[Leave], condition: Callable[[], bool], seconds: float = 40.0) -> None:
+async def until(pilot: Pilot[Leave], condition: Callable[[], bool], seconds: float = 90.0) -> None:
     """Wait for a condition, letting the app work; fails when it does not come true in time."""
     end = time.monotonic() + seconds
     while not condition():

@@ -241,7 +241,10 @@ async def test_values_and_paths_are_copied(make_app: MakeApp, monkeypatch: pytes
         await pilot.press("c")
         await pilot.pause()
         assert "best\t87.2 ± 1.2 %" in app.clipboard
-        app.screen.query_one("#step_size", PlotPane).focus()
+        await pilot.press("2")
+        pane = app.screen.query_one("#step_size", PlotPane)
+        await until(pilot, lambda: bool(pane.reading()))
+        pane.focus()
         await pilot.press("c")
         await pilot.pause()
         name, x, y = app.clipboard.split("\t")

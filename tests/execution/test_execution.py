@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import shutil
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -83,7 +84,7 @@ def _large(**changes: Any) -> Config:
 
 
 def test_long_work_is_compiled_and_short_work_is_not(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution.shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     large = execution.resolve(_large())
     assert (large.compile, large.compile_experts, large.compile_evaluation) == (True, True, True)
     small = execution.resolve(resolve("digits-ipc1", ["execution.device=cpu"]).config)
@@ -92,7 +93,7 @@ def test_long_work_is_compiled_and_short_work_is_not(monkeypatch: pytest.MonkeyP
 
 
 def test_without_a_compiler_everything_is_eager_and_says_so(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(execution.shutil, "which", lambda name: None)
+    monkeypatch.setattr(shutil, "which", lambda name: None)
     found = execution.resolve(_large(execution={"device": "cpu", "compile": "on"}))
     assert (found.compile, found.compile_experts, found.compile_evaluation) == (False, False, False)
     assert "C++ compiler" in found.why_eager

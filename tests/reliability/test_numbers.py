@@ -157,6 +157,7 @@ def test_always_ends_in_words_and_with_a_good_set(tmp_path: Path, cache: Path, m
         hit.resume()  # no more chances than before
 
 
+@pytest.mark.long
 def test_a_first_iteration_goes_back_to_the_beginning(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +168,7 @@ def test_a_first_iteration_goes_back_to_the_beginning(
     assert iterations_of(watch.events) == [1, 2, 3, 4, 5, 6]
 
 
-@pytest.mark.parametrize("recoveries", [0, 1])
+@pytest.mark.parametrize("recoveries", [0, pytest.param(1, marks=pytest.mark.long)])
 def test_as_often_as_allowed(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, recoveries: int) -> None:
     hit, watch = place(tmp_path, cache), Watch()
     spoil(monkeypatch, lambda now: now == 3)
@@ -176,7 +177,7 @@ def test_as_often_as_allowed(tmp_path: Path, cache: Path, monkeypatch: pytest.Mo
     assert recovered(watch.events) == [(3, 2, 1, 0.1)] * recoveries
 
 
-@pytest.mark.parametrize("when", ["at once", "later"])
+@pytest.mark.parametrize("when", ["at once", pytest.param("later", marks=pytest.mark.long)])
 def test_killed_after_it_went_back_it_keeps_the_smaller_rates(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, when: str
 ) -> None:

@@ -72,7 +72,7 @@ def test_sets_a_kill_left_behind_are_written_on_resuming(tmp_path: Path) -> None
     assert sealed.verify(last)["provenance"]["iteration"] == 2
 
 
-@pytest.mark.parametrize("resuming", [False, True])
+@pytest.mark.parametrize("resuming", [pytest.param(False, marks=pytest.mark.long), True])
 def test_a_compilation_that_fails_on_resuming_only_withdraws_the_claim(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, resuming: bool
 ) -> None:

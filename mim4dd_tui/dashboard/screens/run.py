@@ -34,7 +34,7 @@ from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.plots.figure import Figure, Viewport
 
-PAINT_SECONDS = {False: 0.25, True: 0.6}
+PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
 PICTURE_SECONDS = {False: 2.0, True: 8.0}
 """Least time between two pictures that come by themselves."""

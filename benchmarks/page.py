@@ -1,0 +1,79 @@
+"""Puts a report of ``python -m benchmarks --json`` into docs/performance.md: ``python -m benchmarks.page REPORT``."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
+BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
+
+
+def rows(report: dict[str, Any]) -> Iterator[str]:
+    """The tables, line by line."""
+    machine = report["machine"]
+    yield (
+        f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}, Python {machine['python']}; "
+        f"a large matrix product runs at {machine['gflops']:.0f} GFLOP/s, copying memory at "
+        f"{machine['gigabytes_per_second']:.0f} GB/s. Other work ran on the machine meanwhile."
+    )
+    yield ""
+    yield "| case | speed: the reference is 1 | times the floor | error: ours, reference | peak MiB: ours, reference |"
+    yield "|---|---|---|---|---|"
+    for name, case in report["cases"].items():
+        yield f"| {name}{_steps(case)} | {_ratio(case)} | {_floor(case)} | {_errors(case)} | {_memory(case)} |"
+    for what, why in report["left_out"].items():
+        yield f"| {what} | left out: {why} | | | |"
+    yield ""
+    yield "Time and memory as the student takes more steps (eager; the reference keeps every step's graph):"
+    yield ""
+    yield "| student steps | images | seconds: ours, reference | peak MiB: ours, reference | of ours, parameters |"
+    yield "|---|---|---|---|---|"
+    for row in report["growth"]:
+        seconds = row["seconds"]
+        yield (
+            f"| {row['student_steps']} | {row['batch']} | {seconds['ours']:.2f}, {seconds['reference']:.2f} "
+            f"| {_memory(row)} | {row['parameter_vectors_mib']:.0f} |"
+        )
+
+
+def _steps(case: dict[str, Any]) -> str:
+    return f" ({case['student_steps']} steps timed)" if "student_steps" in case else ""
+
+
+def _ratio(case: dict[str, Any]) -> str:
+    ratio = case.get("ratio")
+    return f"{ratio['median']:.2f} ({ratio['min']:.2f} to {ratio['max']:.2f})" if ratio else "–"
+
+
+def _floor(case: dict[str, Any]) -> str:
+    return f"{case['times_floor']:.1f}" if "times_floor" in case else "–"
+
+
+def _errors(case: dict[str, Any]) -> str:
+    if "relative_error" not in case:
+        return "–"
+    return f"{case['relative_error']:.0e}, {case['reference_relative_error']:.0e}"
+
+
+def _memory(case: dict[str, Any]) -> str:
+    found = case.get("peak_memory_mib")
+    if not found:
+        return "–"
+    return ", ".join("?" if found[side] is None else f"{found[side]:.0f}" for side in ("ours", "reference"))
+
+
+def main() -> int:
+    """The command."""
+    report = json.loads(Path(sys.argv[1]).read_text())
+    before, rest = PAGE.read_text().split(BEGIN)
+    table = "\n".join(rows(report))
+    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
