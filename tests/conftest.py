@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 from typing import Any
 
@@ -12,6 +13,9 @@ import pytest
 # machine's cores, and parallel test runs do not crowd each other.
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
+
+# A caller that ignores hang-ups (nohup) hands this down to children, where it has the last word on purpose.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 KEPT = "MIM4DD_TEST_DATA"
 """Where real data sets lie for tests that can use them."""
