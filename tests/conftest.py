@@ -14,8 +14,11 @@ import pytest
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-# A caller that ignores hang-ups (nohup) hands this down to children, where it has the last word on purpose.
+# A caller that ignores hang-ups (nohup) or interrupts (a job in a shell's background) hands this down to children, where
+# it would have the last word on purpose.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 KEPT = "MIM4DD_TEST_DATA"
 """Where real data sets lie for tests that can use them."""

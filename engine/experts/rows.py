@@ -37,6 +37,6 @@ def read_row(path: Path, row: int) -> Tensor:
             raise ValueError(f"it holds no row {row} of numbers")
         values = torch.empty(size)
         file.seek(8 + length + begin + 4 * size * row)
-        if file.readinto(memoryview(values.numpy()).cast("B")) != 4 * size:
+        if file.readinto(values.numpy().data.cast("B")) != 4 * size:
             raise ValueError("it ends within the row")
     return values

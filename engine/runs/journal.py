@@ -61,7 +61,7 @@ def parse_line(line: bytes) -> Record:
             f"reads up to {VERSION}): update mim4dd"
         )
     sequence, moment = values.get("sequence"), values.get("time")
-    if not fits(sequence, int) or not fits(moment, float):
+    if not fits(sequence, int) or not fits(moment, float) or int(values["sequence"]) < 1:
         raise MalformedLineError("no sequence number or time")
     try:
         event = from_dict(values)

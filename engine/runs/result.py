@@ -78,7 +78,8 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         no_term if config.information.weight == 0 else f"not read yet: {unfinished}",
     )
     values["recoveries"] = [
-        {"failed": e.failed, "iteration": e.iteration, "rates": e.rates, "reason": e.reason} for e in history.recoveries
+        {"failed": e.failed, "iteration": e.iteration, "rates": _finite(e.rates), "reason": e.reason}
+        for e in history.recoveries
     ]
     artifact, fingerprint, reason = _artifact(run.distilled_path("best"), unfinished)
     _put(values, "artifact", artifact, reason)

@@ -75,6 +75,23 @@ def test_journals(tmp_path: Path, count: int) -> None:
         every(count, mutated(whole, whole) | strange.map(written) | st.binary(max_size=200), check)
 
 
+def test_rates_that_are_no_number_are_null_in_the_result(tmp_path: Path) -> None:
+    """Once found by :func:`test_journals`."""
+    run, good = make_folder(tmp_path), lines()
+    (recovered,) = (line for line in good if line["kind"] == "recovered")
+    run.journal_path.write_bytes(written([good[0], recovered | {"rates": None}]))
+    assert [back["rates"] for back in document(run.path)["recoveries"]] == [None]
+
+
+def test_a_journal_whose_numbers_are_below_one_is_continued_where_readers_look(tmp_path: Path) -> None:
+    """Once found by :func:`test_journals`."""
+    run = make_folder(tmp_path)
+    run.journal_path.write_bytes(written([lines()[3] | {"sequence": -1}]))
+    with JournalWriter(run.journal_path) as writer:
+        assert writer.append(Notice("info", "after")) == 1
+    assert [record.sequence for record in JournalReader(run.journal_path).poll()] == [1]
+
+
 @budget(120, 5000)
 def test_small_files(tmp_path: Path, count: int) -> None:
     """Status, holder, result, origin and the record of how it computes: read as far as they make sense."""
