@@ -14,8 +14,8 @@ import pytest
 for _variable in ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"):
     os.environ[_variable] = "1"
 
-# A caller that ignores hang-ups (nohup) or interrupts (a job in a shell's background) hands this down to children, where
-# it would have the last word on purpose.
+# A caller that ignores hang-ups (nohup) or interrupts (a job in a shell's background) hands this down to children,
+# where it would have the last word on purpose.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
 if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -226,7 +226,9 @@ async def test_the_end_of_a_run_is_told_as_far_as_is_wanted(
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        await pilot.pause()
+        await until(pilot, lambda: app.session is not None and not app.session.running)
+        await until(pilot, lambda: len(rung) >= bells)
+        await pilot.pause(0.4)  # as long as it takes until the end of a run is noticed: nothing more may come
     told = "".join(sent)
     assert ("]777;notify;mim4dd;" in told and "done, 87.2 %" in told) is sequences
     assert len(rung) == bells

@@ -189,7 +189,8 @@ def test_a_runs_kernels_are_step_and_adjoint() -> None:
     """A run computes by the written-out derivatives what plain automatic differentiation gives."""
     net = network(depth=2)
     start, target, pixels, labels = setting(net)
-    kernels = execution.kernels(net, execution.resolve(Config()))
+    eager = Config.model_validate({"execution": {"compile": "off", "device": "cpu"}})
+    kernels = execution.kernels(net, execution.resolve(eager))
     size = torch.tensor(0.05, dtype=torch.float64)
     assert close(kernels.step(start, pixels, labels, size), gradient.step(net, start, pixels, labels, size))
     theirs = gradient.adjoint(net, start, pixels, labels, size, target)
