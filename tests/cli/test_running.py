@@ -31,7 +31,8 @@ TINY = {
     "data.train_limit": 100, "data.test_limit": 50, "experts.count": 1, "experts.epochs": 3,
     "objective.iterations": 3, "objective.student_steps": 2, "objective.expert_epochs": 1,
     "objective.max_start_epoch": 1, "objective.step_size_rate": 0, "information.readout": 20,
-    "information.real_batch": 20, "information.warmup": 1, "evaluation.every": 3, "evaluation.share": 1.0, "evaluation.random_draws": 1,
+    "information.real_batch": 20, "information.warmup": 1, "evaluation.every": 3, "evaluation.share": 1.0,
+    "evaluation.random_draws": 1,
     "evaluation.networks": 2, "evaluation.live_networks": 1, "evaluation.protocol": "quick-100",
 }  # fmt: skip
 
