@@ -150,7 +150,8 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
     information_text = "-" if bound is None else f"{bound:.2f}/{ceiling or math.nan:.2f} nats"
     device = str(execution.get("device", "-"))
     if execution.get("threads") and device == "cpu":
-        device += f", {execution['threads']} threads"
+        threads = execution["threads"]
+        device += f", {threads} thread{'s' if threads != 1 else ''}"
     gradient = _last(history, "gradient_ratio")
     step = _last(history, "step_size")
     return (
