@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Generic, Protocol, TypeVar
 
 import torch
 from torch import Tensor
@@ -99,6 +99,46 @@ class Episode(Protocol):
     def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
         """The derivative of L(student) from dL/dstudent [size]."""
         ...
+
+
+class Differentiable(Protocol):
+    """A training on the synthetic set that can be differentiated through."""
+
+    @property
+    def end(self) -> Tensor:
+        """The student's end point [size]."""
+        ...
+
+    def pull_back(self, cotangent: Tensor, tick: Callable[[], None] | None = None) -> SyntheticGradient:
+        """The derivative of L(end) from dL/dend [size]; ``tick`` is called between steps and may raise to stop."""
+        ...
+
+
+TrainingT = TypeVar("TrainingT", bound=Differentiable)
+
+
+@dataclass(frozen=True)
+class Trained(Generic[TrainingT]):
+    """The episode of a method that trains a student on the set and takes a loss of its end point."""
+
+    training: TrainingT
+    networks: RealNetworks
+    loss: Tensor
+    cotangent: Tensor
+    tick: Callable[[], None] | None = None
+
+    @property
+    def student(self) -> Tensor:
+        """The student's end point [size]."""
+        return self.training.end
+
+    def gradient(self) -> SyntheticGradient:
+        """The exact gradient of the loss. Can be stopped: nothing has changed yet."""
+        return self.training.pull_back(self.cotangent, self.tick)
+
+    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
+        """The reverse sweep from any cotangent of the end point. Not to be stopped: a critic may have learned."""
+        return self.training.pull_back(cotangent)
 
 
 @dataclass(frozen=True)

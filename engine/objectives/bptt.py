@@ -7,15 +7,12 @@ by the pixels that trained it: the loss that evaluation measures, without any ex
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor
 
 from engine import gradient
-from engine.gradient import NetworkFunction, SyntheticGradient
-from engine.objectives.base import Context, RealNetworks, SyntheticSet
+from engine.gradient import NetworkFunction
+from engine.objectives.base import Context, RealNetworks, SyntheticSet, Trained
 from engine.objectives.batches import real_batch, step_inputs, visited_expert
 from engine.seeds import generator
 from engine.unroll import Unrolled, unroll
@@ -24,28 +21,8 @@ CHUNK = 1280
 """Real images whose loss is differentiated at once: a bound on memory."""
 
 
-@dataclass(frozen=True)
-class UnrolledTraining:
+class UnrolledTraining(Trained[Unrolled]):
     """One iteration: a training on the synthetic set and its loss on real images."""
-
-    training: Unrolled
-    networks: RealNetworks
-    loss: Tensor
-    cotangent: Tensor
-    tick: Callable[[], None] | None = None
-
-    @property
-    def student(self) -> Tensor:
-        """The trained network, [size]."""
-        return self.training.end
-
-    def gradient(self) -> SyntheticGradient:
-        """The gradient of the loss through the window's steps. Can be stopped: nothing has changed yet."""
-        return self.training.pull_back(self.cotangent, self.tick)
-
-    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
-        """The reverse sweep from any cotangent of the student [size]. Not to be stopped: a critic may have learned."""
-        return self.training.pull_back(cotangent)
 
 
 class Bptt:

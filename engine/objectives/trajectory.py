@@ -6,40 +6,16 @@ asked to arrive where the expert was M epochs later.
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-
 import torch
-from torch import Tensor
 
-from engine.gradient import StepInput, SyntheticGradient, Training, matching_loss, train
-from engine.objectives.base import Context, RealNetworks, SyntheticSet
+from engine.gradient import StepInput, Training, matching_loss, train
+from engine.objectives.base import Context, RealNetworks, SyntheticSet, Trained
 from engine.objectives.batches import step_inputs, visited_expert
 from engine.seeds import generator
 
 
-@dataclass(frozen=True)
-class MatchedTrajectory:
+class MatchedTrajectory(Trained[Training]):
     """One iteration: the student's training, and the expert's stretch it is compared with."""
-
-    training: Training
-    networks: RealNetworks
-    loss: Tensor
-    cotangent: Tensor
-    tick: Callable[[], None] | None = None
-
-    @property
-    def student(self) -> Tensor:
-        """theta_N [size]."""
-        return self.training.end
-
-    def gradient(self) -> SyntheticGradient:
-        """The exact gradient of the matching loss. Can be stopped: nothing has changed yet."""
-        return self.training.pull_back(self.cotangent, self.tick)
-
-    def pull_back(self, cotangent: Tensor) -> SyntheticGradient:
-        """The reverse sweep from any cotangent of theta_N [size]. Not to be stopped: a critic may have learned."""
-        return self.training.pull_back(cotangent)
 
 
 class Trajectory:
