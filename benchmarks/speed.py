@@ -25,11 +25,10 @@ import torch
 from torch import Tensor
 
 from benchmarks import machine, reference
-from engine import compilation
+from engine import execution
 from engine.config.schema import Network
 from engine.gradient import Kernels, StepInput, eager, meta_gradient
 from engine.networks import ConvNet
-from engine.networks.derivatives import Derivatives
 from engine.seeds import generator
 from engine.stacked import gradient_function, together
 from engine.training import Sets, Trainee, train_epoch
@@ -137,12 +136,9 @@ def kernels(kind: str, device: str = "cpu") -> Kernels:
     """The engine's kernels: "exact" and "mixed" are compiled, "eager" is not; "float64" is plain and exact."""
     if kind == "float64":
         return eager(NET)
-    derivatives = Derivatives(NET, torch.bfloat16 if kind == "mixed" else None)
-    if kind != "eager":
-        return compilation.kernels(derivatives, device)
-    one = gradient_function(NET, {"precision": "float32"})
-    return Kernels(
-        lambda p, x, y, rate: p - rate * one(p[None], x[None], y[None])[2][0], partial(compilation.adjoint, derivatives)
+    precision = "mixed" if kind == "mixed" else "float32"
+    return execution.kernels(
+        NET, execution.Resolved(device, precision, kind != "eager", torch.get_num_threads(), torch.__version__, "")
     )
 
 

@@ -17,14 +17,12 @@ from torch import Tensor
 
 from engine.config.schema import Network
 from engine.errors import MimError
-from engine.gradient import Kernels
+from engine.gradient import FirstDerivative, SecondDerivative
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 
 T = TypeVar("T")
 POLL_SECONDS = 0.2
-Training = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Loss [], logits [n, classes] and gradient [size] of parameters [size], images [n, c, h, w] and labels."""
 
 
 class CompilationFailed(MimError):
@@ -36,41 +34,31 @@ def operand_type(precision: str) -> torch.dtype | None:
     return torch.bfloat16 if precision == "mixed" else None
 
 
-def adjoint(
-    derivatives: Derivatives, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
-) -> tuple[Tensor, Tensor, Tensor]:
-    """:func:`engine.gradient.adjoint` of a ConvNet, by its written-out second derivative."""
-    slope, by_parameters, by_images = derivatives.second(parameters, cotangent, images, labels)
-    return -step_size * by_images, -slope, cotangent - step_size * by_parameters
+@lru_cache(maxsize=8)
+def _derivatives(network: Network, shape: tuple[int, int, int], classes: int, precision: str) -> Derivatives:
+    return Derivatives(ConvNet(network, shape, classes), operand_type(precision))
 
 
-def kernels(derivatives: Derivatives, device: str) -> Kernels:
-    """The student's step and its adjoint, each compiled as one graph; on CUDA as a captured CUDA graph."""
-
-    def step(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
-        return parameters - step_size * derivatives.first(parameters, images, labels)[2]
-
-    def reverse(
-        parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        return adjoint(derivatives, parameters, images, labels, step_size, cotangent)
-
-    return Kernels(compiled(step, device), compiled(reverse, device))
-
-
-def training(net: ConvNet, precision: str, device: str) -> Training:
+def first(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     """The compiled first derivative; the same object for the same layout, so that each shape is compiled once."""
-    return _training(net.network, net.shape, net.classes, precision, device)
+    return _first(net.network, net.shape, net.classes, precision, device)
+
+
+def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
+    """The compiled second derivative, likewise."""
+    return _second(net.network, net.shape, net.classes, precision, device)
 
 
 @lru_cache(maxsize=8)
-def _training(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> Training:
-    derivatives = Derivatives(ConvNet(network, shape, classes), operand_type(precision))
+def _first(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> FirstDerivative:
+    return compiled(_derivatives(network, shape, classes, precision).first, device)
 
-    def first(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        return derivatives.first(parameters, images, labels)
 
-    return compiled(first, device)
+@lru_cache(maxsize=8)
+def _second(
+    network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
+) -> SecondDerivative:
+    return compiled(_derivatives(network, shape, classes, precision).second, device)
 
 
 def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:

@@ -15,18 +15,17 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
-from torch import Tensor
 
-from engine import compilation, gradient
+from engine import compilation, portions
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import CLASSES, TRAIN_IMAGES
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
-from engine.gradient import Kernels
+from engine.gradient import Kernels, LossDerivatives, kernels_of
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
-from engine.stacked import gradient_function
+from engine.stacked import alone
 
 COMPILE_PAYS = 1.5e13
 """Student FLOPs of a whole run above which compiling pays on a CPU: the first time it takes half a minute on two
@@ -237,27 +236,19 @@ def _training_pays(config: Config) -> tuple[bool, bool]:
     return expert >= EXPERT_PAYS, 3 * forward_flops(config) * each * epochs >= TRAINING_PAYS
 
 
+def derivatives(net: ConvNet, resolved: Resolved, *, compiled: bool) -> LossDerivatives:
+    """The derivatives of a network's loss in the run's precision, in portions that fit the cache. What is compiled
+    compiles itself at the first call of a shape."""
+    sized = partial(portions.portion, net, device=resolved.device)
+    if compiled:
+        first = compilation.first(net, resolved.precision, resolved.device)
+        second = compilation.second(net, resolved.precision, resolved.device)
+    else:
+        first = alone(net, resolved.precision)
+        second = torch.no_grad()(Derivatives(net, compilation.operand_type(resolved.precision)).second)
+    return LossDerivatives(portions.first(first, sized), portions.second(second, sized))
+
+
 def kernels(net: ConvNet, resolved: Resolved) -> Kernels:
-    """``step`` and ``adjoint`` of a network as resolved. Compilation itself happens at the first call."""
-    derivatives = Derivatives(net, compilation.operand_type(resolved.precision))
-    if resolved.compile:
-        return compilation.kernels(derivatives, resolved.device)
-    one = gradient_function(net, {"precision": resolved.precision})
-
-    def step(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
-        return parameters - step_size * one(parameters[None], images[None], labels[None])[2][0]
-
-    return Kernels(step, partial(compilation.adjoint, derivatives))
-
-
-def forward(net: ConvNet, resolved: Resolved) -> gradient.NetworkFunction:
-    """Logits of the network, its convolutions and products in bfloat16 where precision is mixed."""
-    if resolved.precision == "float32":
-        return net
-    kind = resolved.device.partition(":")[0]
-
-    def mixed(parameters: Tensor, images: Tensor) -> Tensor:
-        with torch.autocast(kind, dtype=torch.bfloat16):
-            return net(parameters, images).float()
-
-    return mixed
+    """``step`` and ``adjoint`` of a network as resolved."""
+    return kernels_of(derivatives(net, resolved, compiled=resolved.compile))

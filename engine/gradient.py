@@ -70,6 +70,14 @@ def adjoint(
     return -step_size * by_images, -slope.detach(), cotangent - step_size * by_parameters
 
 
+FirstDerivative = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""Loss [], logits [n, classes] and gradient [size] of parameters [size], images [n, c, h, w] and labels."""
+
+SecondDerivative = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+"""The loss's slope [] along a direction, the slope's gradient [size] and its derivative by the images, of parameters
+[size], direction [size], images and labels."""
+
+
 @dataclass(frozen=True)
 class Kernels:
     """``step`` and ``adjoint`` of one network, as they are computed: eager or compiled, float32 or mixed."""
@@ -84,6 +92,29 @@ def eager(net: NetworkFunction) -> Kernels:
         step=lambda *arguments: step(net, *arguments),
         adjoint=lambda *arguments: adjoint(net, *arguments),
     )
+
+
+@dataclass(frozen=True)
+class LossDerivatives:
+    """First and second derivative of a network's mean cross-entropy, as they are computed."""
+
+    first: FirstDerivative
+    second: SecondDerivative
+
+
+def kernels_of(derivatives: LossDerivatives) -> Kernels:
+    """:func:`step` and :func:`adjoint` of a network whose derivatives are at hand."""
+
+    def forward(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
+        return parameters - step_size * derivatives.first(parameters, images, labels)[2]
+
+    def reverse(
+        parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        slope, by_parameters, by_images = derivatives.second(parameters, cotangent, images, labels)
+        return -step_size * by_images, -slope, cotangent - step_size * by_parameters
+
+    return Kernels(forward, reverse)
 
 
 @dataclass(frozen=True)

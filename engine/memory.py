@@ -48,8 +48,10 @@ MEASURING = 3.0
 # Matrices of d x d float64 while a whitening is fitted.
 MATRICES = 12
 
+CACHED = 6 * MIB
+"""Bytes of the first block's output that a portion of a batch may have (``engine.portions``)."""
 CHUNK = 500
-"""Images measured at once (``engine.training``)."""
+"""Images measured at once where no portion is smaller (``engine.training``)."""
 TOGETHER = 600_000
 """First-block activations of networks that are trained at once (``engine.stacked``)."""
 EVALUATION_BATCH = 256
@@ -116,6 +118,10 @@ class _Shape:
     first: float  # of the first block
     parameters: int
 
+    def portion(self, images: float) -> float:
+        """Images whose activations are alive at once."""
+        return min(images, max(1.0, CACHED // (FLOAT * self.first)))
+
     @staticmethod
     def of(config: Config) -> _Shape:
         channels, side = {"digits": (1, 8), "mnist": (1, 28)}.get(config.data.name, (3, 32))
@@ -166,7 +172,8 @@ def _experts(config: Config, shape: _Shape, used: int) -> float:
     batch = min(config.experts.batch_size, used)
     path = (config.experts.epochs + 1) * shape.parameters * FLOAT
     # Its file is written from a second copy of the path.
-    return 2 * path + TRAINING * batch * shape.maps * FLOAT + 6 * shape.parameters * FLOAT
+    activations = TRAINING * shape.portion(batch) * shape.maps + 2 * batch * shape.image
+    return 2 * path + activations * FLOAT + 6 * shape.parameters * FLOAT
 
 
 def _student(config: Config, shape: _Shape, images: int) -> float:
@@ -180,8 +187,9 @@ def _student(config: Config, shape: _Shape, images: int) -> float:
         real = settings.real_batch * classes
     elif steps == 0:  # class by class, against real images of it
         batch, real = max(1, images // classes), settings.real_batch
-    maps = max(ADJOINT * batch, TRAINING * real) if steps else ADJOINT * batch + TRAINING * real
-    return vectors * shape.parameters * FLOAT + maps * shape.maps * FLOAT + 4 * images * shape.image * FLOAT
+    maps = max(ADJOINT * shape.portion(batch), TRAINING * shape.portion(real))
+    pictures = 4 * images + 2 * real
+    return vectors * shape.parameters * FLOAT + maps * shape.maps * FLOAT + pictures * shape.image * FLOAT
 
 
 def _information(config: Config, shape: _Shape, images: int) -> float:
@@ -197,9 +205,11 @@ def _information(config: Config, shape: _Shape, images: int) -> float:
 
 def _evaluation(shape: _Shape, images: int, measured: int) -> float:
     batch = min(EVALUATION_BATCH, images)
-    networks = max(1, math.floor(TOGETHER / (batch * shape.first)))
-    training = TRAINING * networks * batch * shape.maps * FLOAT + 8 * networks * shape.parameters * FLOAT
-    return max(training, MEASURING * min(CHUNK, measured) * shape.first * FLOAT)
+    most = math.floor(TOGETHER / (batch * shape.first))
+    networks = max(1, most - most % 2)
+    at_once = shape.portion(batch) if networks == 1 else networks * batch
+    training = TRAINING * at_once * shape.maps * FLOAT + 8 * networks * shape.parameters * FLOAT
+    return max(training, MEASURING * shape.portion(min(CHUNK, measured)) * shape.first * FLOAT)
 
 
 # -- what there is ------------------------------------------------------------------------------------------

@@ -324,8 +324,9 @@ class _Session:
                 term.restore(checkpoint.tensors)
         factor = config.synthetic.formation
         kernels = self.arithmetic.compiled_kernels(net, decode(pixels, factor), decode_labels(labels, factor))
-        forward = execution.forward(net, self.arithmetic.resolved)
-        context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, forward)
+        # Of batches of other sizes than the student's, so never worth compiling for each.
+        slopes = execution.derivatives(net, self.arithmetic.resolved, compiled=False)
+        context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, slopes)
         return Loop(
             config=config,
             objective=OBJECTIVES[config.objective.name](context),

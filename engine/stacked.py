@@ -18,7 +18,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine import compilation
+from engine import compilation, portions
+from engine.gradient import FirstDerivative
 from engine.networks import ConvNet
 from engine.networks.convnet import EPSILON, GROUPS
 
@@ -35,14 +36,16 @@ TOGETHER_ON_GPU = 100_000_000
 
 
 def together(net: ConvNet, batch: int, device: torch.device) -> int:
-    """How many networks to train at once on batches of ``batch`` images, at least 1.
+    """How many networks to train at once on batches of ``batch`` images: one, or an even number. Libraries sum an odd
+    number of groups by other kernels on some processors, and a network's bits shall be the same in any company.
 
     A function of sizes alone, never of a timing: the same set-up gives the same bits.
     """
     _, height, width = net.shape
     padding = 2 * (net.first_padding - 1)
     activations = batch * net.network.width * (height + padding) * (width + padding)
-    return max(1, (TOGETHER if device.type == "cpu" else TOGETHER_ON_GPU) // activations)
+    most = (TOGETHER if device.type == "cpu" else TOGETHER_ON_GPU) // activations
+    return max(1, most - most % 2)
 
 
 class Stack:
@@ -112,22 +115,40 @@ class Stack:
 def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | None = None) -> Gradient:
     """How losses and gradients are computed for a run's ``execution``: its "precision", and whether to "compile".
 
+    A network alone is computed in portions that fit the cache (:mod:`engine.portions`).
+
     Args:
-        batch: images of the batches to compile for, where execution says so; others, and networks several at once, are
-            computed eagerly, as all are without it.
+        batch: images of the batches to compile for, where execution says so; what is left of a smaller one, and
+            networks several at once, are computed eagerly, as all are without it.
     """
-    eager = _eager(net, str(execution["precision"]))
-    if not execution.get("compile") or batch is None:
-        return eager
-    fast = compilation.training(net, str(execution["precision"]), str(execution["device"]))
+    precision = str(execution["precision"])
+    eager, single = _eager(net, precision), alone(net, precision)
+    compiles = execution.get("compile") and batch is not None
+    fast = compilation.first(net, precision, str(execution["device"])) if compiles else single
 
     def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if images.shape[:2] != (1, batch):
+        if len(images) > 1:
             return eager(parameters, images, labels)
-        loss, logits, slope = fast(parameters[0], images[0], labels[0])
+        size = portions.portion(net, batch or images.shape[1], images.device)
+
+        def portion(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            return (fast if len(images) == size else single)(parameters, images, labels)
+
+        loss, logits, slope = portions.first(portion, lambda _: size)(parameters[0], images[0], labels[0])
         return loss[None], logits[None], slope[None]
 
     return gradient
+
+
+def alone(net: ConvNet, precision: str) -> FirstDerivative:
+    """The first derivative of one network's loss, eager."""
+    eager = _eager(net, precision)
+
+    def first(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        loss, logits, slope = eager(parameters[None], images[None], labels[None])
+        return loss[0], logits[0], slope[0]
+
+    return first
 
 
 def _eager(net: ConvNet, precision: str) -> Gradient:

@@ -18,12 +18,13 @@ from torch import Tensor
 
 from engine.data.augment import Augment, Draw
 from engine.networks import ConvNet
+from engine.portions import portion
 from engine.stacked import Gradient, Stack, gradient_function
 
 __all__ = ["EpochStatistics", "Sets", "Trainee", "accuracy", "gradient_function", "train_epoch"]
 
 CHUNK = 500
-"""Images measured at once: whole test sets fit no cache."""
+"""Images measured at once where no portion is smaller: whole test sets fit no memory."""
 
 
 @dataclass
@@ -162,8 +163,8 @@ def accuracy(
     stack = Stack(net, str(execution["precision"]) if execution else "float32")
     tensors = stack.split(parameters.unsqueeze(0))
     right = torch.zeros((), dtype=torch.int64, device=images.device)
-    for start in range(0, len(labels), CHUNK):
+    size = portion(net, CHUNK, images.device)
+    for part, named in zip(torch.split(images, size), torch.split(labels, size), strict=True):
         tick()
-        logits = stack.logits(tensors, images[start : start + CHUNK].unsqueeze(0))[0]
-        right += (logits.argmax(1) == labels[start : start + CHUNK]).sum()
+        right += (stack.logits(tensors, part.unsqueeze(0))[0].argmax(1) == named).sum()
     return int(right) / len(labels)

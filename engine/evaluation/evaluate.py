@@ -117,8 +117,8 @@ def train_networks(
     for first in range(0, len(purposes), most):
         numbers = list(range(first, min(first + most, len(purposes))))
         count = len(numbers)
-        if most > 1 and count == 1:
-            numbers *= 2  # one alone is computed by other kernels than two are: a twin keeps its bits
+        if most > 1 and count % 2:
+            numbers.append(numbers[-1])  # an odd number is computed by other kernels: a twin keeps its bits
         named = [("evaluation", *purposes[number]) for number in numbers]
         starts = torch.stack([net.init(generator(seed, *name, "init")) for name in named])
         trainee = Trainee.fresh(starts.to(sets[0][0].device))

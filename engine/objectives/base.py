@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Generic, Protocol, TypeVar
 
 import torch
@@ -17,8 +18,9 @@ from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.experts.store import Trajectories
-from engine.gradient import Kernels, NetworkFunction, SyntheticGradient
+from engine.gradient import Kernels, LossDerivatives, SyntheticGradient
 from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
 
 
 @dataclass
@@ -40,7 +42,7 @@ class Context:
     """What an objective may use; the same for all iterations.
 
     Attributes:
-        forward: the network's logits in the precision of the run; None is the network's own.
+        derivatives: of the network's loss, for images of any number; None computes them eagerly in the type given.
     """
 
     config: Config
@@ -51,12 +53,15 @@ class Context:
     kernels: Kernels
     device: torch.device
     tick: Callable[[], None]
-    forward: NetworkFunction | None = None
+    derivatives: LossDerivatives | None = None
 
-    @property
-    def logits(self) -> NetworkFunction:
-        """Logits [n, classes] of (flat parameters [size], images) in the precision of the run."""
-        return self.forward or self.net
+    @cached_property
+    def loss(self) -> LossDerivatives:
+        """First and second derivative of the network's loss, in the precision of the run."""
+        if self.derivatives is not None:
+            return self.derivatives
+        exact = Derivatives(self.net)
+        return LossDerivatives(torch.no_grad()(exact.first), torch.no_grad()(exact.second))
 
 
 @dataclass(frozen=True)

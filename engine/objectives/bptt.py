@@ -10,15 +10,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine import gradient
-from engine.gradient import NetworkFunction
 from engine.objectives.base import Context, RealNetworks, SyntheticSet, Trained
 from engine.objectives.batches import real_batch, step_inputs, visited_expert
 from engine.seeds import generator
 from engine.unroll import Unrolled, unroll
-
-CHUNK = 1280
-"""Real images whose loss is differentiated at once: a bound on memory."""
 
 
 class UnrolledTraining(Trained[Unrolled]):
@@ -56,7 +51,7 @@ class Bptt:
             tick=context.tick,
         )
         images, labels = self.measured(draws)
-        value, cotangent = slope(context.logits, training.end, images, labels)
+        value, _, cotangent = context.loss.first(training.end, images, labels)
         paths, expert = context.trajectories, visited_expert(context, iteration)
         # Real images through the student too: a fresh network's features have a basis of their own, which no critic of
         # an expert's features has ever seen.
@@ -71,16 +66,3 @@ class Bptt:
         if context.augment.enabled:
             images = context.augment(images, context.augment.draw(len(images), draws).to(context.device))
         return images, real.train_labels[chosen]
-
-
-def slope(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-    """Mean cross-entropy [] in nats on images [n, c, h, w], and its gradient by the parameters [size]."""
-    value, found = torch.zeros((), dtype=parameters.dtype, device=parameters.device), torch.zeros_like(parameters)
-    for some_images, some_labels in zip(torch.split(images, CHUNK), torch.split(labels, CHUNK), strict=True):
-        share = len(some_labels) / len(labels)
-        with torch.enable_grad():
-            leaf = parameters.detach().requires_grad_()
-            part = share * gradient.loss(net, leaf, some_images, some_labels)
-            found += torch.autograd.grad(part, leaf)[0]
-        value += part.detach()
-    return value, found

@@ -15,8 +15,6 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from engine import gradient
-from engine.gradient import NetworkFunction
 from engine.objectives.base import Context, Matching, RealNetworks, SyntheticSet
 from engine.objectives.batches import shared_view, visited_expert
 from engine.objectives.matched import MatchedNetworks, Stage
@@ -33,8 +31,9 @@ class Dream:
     def __init__(self, context: Context) -> None:
         self.context = context
         self.networks = MatchedNetworks(context)
-        convolutions = [slot for slot in context.net.slots if len(slot.shape) == 4]
-        self.matched = torch.cat([torch.arange(slot.start, slot.stop) for slot in convolutions]).to(context.device)
+        self.matched = torch.zeros(context.net.size, dtype=torch.bool, device=context.device)
+        for slot in context.net.slots:
+            self.matched[slot.start : slot.stop] = len(slot.shape) == 4  # the convolutions' weights
         self._chosen: tuple[tuple[int, int], list[Tensor]] | None = None
 
     def episode(self, synthetic: SyntheticSet, iteration: int) -> Matching:
@@ -47,13 +46,16 @@ class Dream:
             context.tick()
             own = (synthetic.labels == label).nonzero().squeeze(1)
             view = shared_view(context, draws)
-            pixels = synthetic.pixels[own].detach().requires_grad_()
-            target = slope(context.logits, stage.parameters, view(context.real.train_images[chosen]), label)
+            target = self.slope(stage.parameters, view(context.real.train_images[chosen]), label)
             with torch.enable_grad():
-                offered = slope(context.logits, stage.parameters, view(pixels), label, differentiable=True)
-                value = distance(offered[self.matched], target[self.matched], context.config.objective.distance)
-            total = total + value.detach()
-            found[own] = torch.autograd.grad(value, pixels)[0]
+                pixels = synthetic.pixels[own].detach().requires_grad_()
+                seen = view(pixels)
+            offered = self.slope(stage.parameters, seen.detach(), label)
+            value, by_offered = self.distance(offered, target)
+            # <by_offered, offered> has, at this offered gradient, the distance's own derivative by the images.
+            by_seen = context.loss.second(stage.parameters, by_offered, seen.detach(), self._labels(seen, label))[2]
+            total = total + value
+            found[own] = torch.autograd.grad(seen, pixels, by_seen)[0]
         paths, expert = context.trajectories, visited_expert(context, iteration)
         networks = RealNetworks(stage.start, stage.parameters, lambda: paths.parameters(expert, paths.epochs))
         return Matching(total, stage.parameters, networks, found)
@@ -79,21 +81,18 @@ class Dream:
         draws = generator(context.config.seed, "representatives", stage.turn, stage.anchor_place, label)
         return pool[representatives(torch.cat(features), context.config.objective.real_batch, draws, context.tick)]
 
+    def slope(self, parameters: Tensor, images: Tensor, label: int) -> Tensor:
+        """Gradient [size] by the parameters of the mean cross-entropy on images [n, c, h, w] of one class."""
+        return self.context.loss.first(parameters, images, self._labels(images, label))[2]
 
-def slope(
-    net: NetworkFunction, parameters: Tensor, images: Tensor, label: int, *, differentiable: bool = False
-) -> Tensor:
-    """Gradient [size] by the parameters of the mean cross-entropy on images [n, c, h, w] of one class; where it is to
-    be ``differentiable``, with its graph."""
-    with torch.enable_grad():
-        leaf = parameters.detach().requires_grad_()
-        labels = torch.full((len(images),), label, device=images.device)
-        value = gradient.loss(net, leaf, images, labels)
-        (found,) = torch.autograd.grad(value, leaf, create_graph=differentiable)
-    return found
+    def distance(self, offered: Tensor, target: Tensor) -> tuple[Tensor, Tensor]:
+        """Between two gradients [size], over the convolutions' weights: the sum of squares ("mse", as IDC's code calls
+        it) or of absolute values ("l1"), and its derivative by the first."""
+        difference = (offered - target) * self.matched
+        if self.context.config.objective.distance == "l1":
+            return difference.abs().sum(), difference.sign()
+        return difference.square().sum(), 2 * difference
 
-
-def distance(offered: Tensor, target: Tensor, kind: str) -> Tensor:
-    """Between two gradients [m]: the sum of squares ("mse", as IDC's code calls it) or of absolute values ("l1")."""
-    difference = offered - target
-    return difference.abs().sum() if kind == "l1" else difference.square().sum()
+    @staticmethod
+    def _labels(images: Tensor, label: int) -> Tensor:
+        return torch.full((len(images),), label, device=images.device)

@@ -52,11 +52,11 @@ def test_the_counted_work_is_the_work_that_is_done(width: int) -> None:
     net = ConvNet(Network(width=width, depth=3), (3, 32, 32), 10)
     draws = generator(0, "flops")
     parameters, images = net.init(draws), torch.randn(6, *net.shape, generator=draws)
-    labels, size = torch.arange(6), torch.tensor(0.1)
+    labels = torch.arange(6)
     derivatives = Derivatives(net)
     with FlopCounterMode(display=False) as counter:
         derivatives.first(parameters, images, labels)
-        compilation.adjoint(derivatives, parameters, images, labels, size, parameters)
+        derivatives.second(parameters, parameters, images, labels)
     assert 1 <= counter.get_total_flops() / (6 * machine.student_step(net).flops) < 1.05
     with FlopCounterMode(display=False) as counter:
         derivatives.first(parameters, images, labels)
@@ -71,8 +71,8 @@ def test_the_floor_is_arithmetic_or_memory_whichever_is_longer() -> None:
 
 def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(speed, "GRADIENTS", {"50x10": (2, 10, 10), "30x100": (2, 20, 20)})
-    monkeypatch.setattr(compilation, "kernels", lambda *_: speed.kernels("eager"))
-    monkeypatch.setattr(compilation, "training", lambda net, *_: Derivatives(net).first)
+    monkeypatch.setattr(compilation, "first", lambda net, *_: torch.no_grad()(Derivatives(net).first))
+    monkeypatch.setattr(compilation, "second", lambda net, *_: torch.no_grad()(Derivatives(net).second))
     monkeypatch.setattr(speed, "memory", lambda *_: 1.0)
     ticks = iter(range(10**6))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))

@@ -95,7 +95,7 @@ def test_a_network_has_the_same_bits_in_any_company(
     most = trained([chosen], net, augment, 7)
     for networks in (1, 2, 3, 6):
         assert torch.equal(trained([chosen], net, augment, networks), most[:networks])
-    monkeypatch.setattr(stacked, "TOGETHER", 3 * 8 * width * 64)  # groups of 3, 3 and one left over
+    monkeypatch.setattr(stacked, "TOGETHER", 5 * 8 * width * 64)  # groups of 4 and of 3 with a twin
     assert torch.equal(trained([chosen], net, augment, 7), most)
 
 

