@@ -52,6 +52,5 @@ def _shown(config: Config) -> int:
 
 def _measured(config: Config) -> float:
     """Images that a live evaluation is measured on."""
-    if config.data.validation > 0:
-        return config.data.validation * (config.data.train_limit or sum(TRAIN_IMAGES[config.data.name]))
-    return config.data.test_limit or TEST_IMAGES[config.data.name]
+    held_out = config.data.validation * (config.data.train_limit or sum(TRAIN_IMAGES[config.data.name]))
+    return held_out + (config.data.test_limit or TEST_IMAGES[config.data.name])

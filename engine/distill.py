@@ -44,6 +44,7 @@ class State:
         pixels: [n, c, h, w]; ``momentum`` likewise.
         step_size: the student's step size, kept in double precision; ``step_momentum`` likewise.
         best: the iterate chosen so far.
+        tested: where validation images choose, the iterate that the test images would have chosen.
         evaluated: iteration of the last live evaluation, -1 before the first.
         recoveries: how often the run went back to a checkpoint because its numbers lost their meaning.
         vigil: what the next iteration's objective is compared with.
@@ -55,6 +56,7 @@ class State:
     step_size: float
     step_momentum: float
     best: Best | None = None
+    tested: Best | None = None
     evaluated: int = -1
     recoveries: int = 0
     vigil: Vigil = field(default_factory=Vigil)
@@ -62,21 +64,20 @@ class State:
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of a checkpoint."""
         tensors = {"pixels": self.pixels, "momentum": self.momentum}
-        if self.best is not None:
-            tensors["best.pixels"] = self.best.pixels
+        for name, chosen in (("best", self.best), ("tested", self.tested)):
+            if chosen is not None:
+                tensors[f"{name}.pixels"] = chosen.pixels
         return tensors
 
     def document(self) -> dict[str, Any]:
         """The numbers of a checkpoint, as plain values."""
-        best = None
-        if self.best is not None:
-            best = {k: getattr(self.best, k) for k in ("iteration", "step_size", "accuracy")}
         return {
             "iteration": self.iteration,
             "step_size": self.step_size,
             "step_momentum": self.step_momentum,
             "evaluated": self.evaluated,
-            "best": best,
+            "best": None if self.best is None else self.best.document(),
+            "tested": None if self.tested is None else self.tested.document(),
             "recoveries": self.recoveries,
             "vigil": self.vigil.document(),
         }
@@ -89,14 +90,14 @@ class State:
             DataError: something is missing from the checkpoint.
         """
         try:
-            best = document["best"]
             return cls(
                 iteration=document["iteration"],
                 pixels=tensors["pixels"].to(device),
                 momentum=tensors["momentum"].to(device),
                 step_size=document["step_size"],
                 step_momentum=document["step_momentum"],
-                best=None if best is None else Best(pixels=tensors["best.pixels"].to(device), **best),
+                best=Best.restore("best", tensors, document["best"], device),
+                tested=Best.restore("tested", tensors, document.get("tested"), device),
                 evaluated=document["evaluated"],
                 recoveries=document.get("recoveries", 0),
                 vigil=Vigil.restore(document.get("vigil")),
@@ -113,6 +114,17 @@ class Best:
     pixels: Tensor
     step_size: float
     accuracy: float
+
+    def document(self) -> dict[str, Any]:
+        """All but the pixels, as plain values."""
+        return {name: getattr(self, name) for name in ("iteration", "step_size", "accuracy")}
+
+    @classmethod
+    def restore(
+        cls, name: str, tensors: dict[str, Tensor], document: dict[str, Any] | None, device: torch.device
+    ) -> Best | None:
+        """What a checkpoint holds of it under ``name``. Raises KeyError or TypeError where something is missing."""
+        return None if document is None else cls(pixels=tensors[f"{name}.pixels"].to(device), **document)
 
 
 class Hooks(Protocol):

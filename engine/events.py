@@ -115,7 +115,7 @@ class Evaluation(Event):
 
     kind: ClassVar[str] = "evaluation"
     iteration: int
-    subject: str  # "live", "best", "last", "random_selection", "full_set"
+    subject: str  # "live", "live_on_test", "best", "best_on_test", "last", "request", "random_selection", "full_set"
     protocol: str
     mean: float
     std: float  # n-1; nan for a single network

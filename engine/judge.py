@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Best, Loop, State
 from engine.errors import DataError, RunFailed
-from engine.evaluation import Score, evaluate
+from engine.evaluation import Score, evaluate_on
 from engine.events import Evaluation, Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
 from engine.files import write_npy
@@ -163,12 +163,22 @@ class Judge:
         return "validation" if self.real.validation_images is not None else "test"
 
     def _evaluate_live(self, state: State) -> None:
-        score = self._score(state.pixels, state.step_size, ("live", state.iteration), self.selected_on, live=True)
-        better = state.best is None or score.mean > state.best.accuracy
-        if better:
-            state.best = Best(state.iteration, state.pixels, state.step_size, score.mean)
-        state.evaluated = state.iteration
+        places = ("validation", "test") if self.selected_on == "validation" else ("test",)
+        score, *tested = self._scores(state.pixels, state.step_size, ("live", state.iteration), places, live=True)
+        best = self._better(state.best, state, score)
+        test_best = self._better(state.tested, state, tested[0]) if tested else None
+        better = best is not state.best
+        state.best, state.tested, state.evaluated = best, test_best, state.iteration
         self._say("live", state.iteration, score, self.selected_on, best=better)
+        for each in tested:
+            self._say("live_on_test", state.iteration, each, "none")
+
+    @staticmethod
+    def _better(best: Best | None, state: State, score: Score) -> Best:
+        """The better of the best iterate so far and the present one, of equals the earlier."""
+        if best is not None and score.mean <= best.accuracy:
+            return best
+        return Best(state.iteration, state.pixels, state.step_size, score.mean)
 
     def _evaluate_on_request(self, state: State) -> None:
         """Does not take part in choosing the best iterate, so that watching a run never changes its result."""
@@ -177,9 +187,15 @@ class Judge:
         self._say("request", state.iteration, score, "none")
 
     def _score(self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
+        return self._scores(pixels, step_size, purpose, (on,), live=live)[0]
+
+    def _scores(
+        self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], places: Sequence[str], *, live: bool
+    ) -> list[Score]:
         settings = self.config.evaluation
         assert self.loop is not None
-        return evaluate(
+        return evaluate_on(
+            places,
             *self.loop.decoded(pixels),
             step_size,
             net=self.net,
@@ -189,7 +205,6 @@ class Judge:
             augment=self.augment,
             seed=self.config.seed,
             purpose=purpose,
-            on=on,
             tick=self.record.tick,
             progress=None if live else self._final_progress,
             execution=self.execution,
@@ -304,21 +319,26 @@ class Judge:
 
     # -- the end ----------------------------------------------------------------------------------
 
+    def _final(self, state: State) -> dict[str, tuple[Best, str]]:
+        """What is measured at the end: by its subject an iterate, and which images chose it."""
+        found = {
+            "best": (self._best(state), self.selected_on),
+            "last": (Best(state.iteration, state.pixels, state.step_size, math.nan), "none"),
+        }
+        return found | ({} if state.tested is None else {"best_on_test": (state.tested, "test")})
+
     def final_networks(self, state: State) -> int:
         """Networks the final evaluation trains."""
-        return self.config.evaluation.networks * (1 if self._best(state).iteration == state.iteration else 2)
+        return self.config.evaluation.networks * len({best.iteration for best, _ in self._final(state).values()})
 
     def conclude(self, state: State) -> None:
-        """Measure the best and the last iterate by the final protocol on the test images."""
+        """Measure the chosen iterates and the last one by the final protocol on the test images, each once."""
         self._write_sets(state)
-        best = self._best(state)
-        score = self._score(best.pixels, best.step_size, ("final",), "test", live=False)
-        self._say("best", best.iteration, score, self.selected_on)
-        if best.iteration != state.iteration:
-            last = self._score(state.pixels, state.step_size, ("final",), "test", live=False)
-        else:
-            last = score
-        self._say("last", state.iteration, last, "none")
+        scores: dict[int, Score] = {}
+        for subject, (chosen, selected_on) in self._final(state).items():
+            if chosen.iteration not in scores:
+                scores[chosen.iteration] = self._score(chosen.pixels, chosen.step_size, ("final",), "test", live=False)
+            self._say(subject, chosen.iteration, scores[chosen.iteration], selected_on)
         if self.selected_on == "test":
             self.record(
                 Notice(

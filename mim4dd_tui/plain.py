@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import TextIO
 
 from engine import events
+from engine.runs.log import SUBJECTS
 
 
 def duration(seconds: float) -> str:
@@ -31,15 +32,6 @@ def percent(fraction: float, deviation: float | None = None) -> str:
     if deviation is None or not math.isfinite(deviation):
         return f"{fraction * 100:.1f} %"
     return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
-
-
-SUBJECTS = {
-    "live": "accuracy",
-    "best": "best iterate",
-    "last": "last iterate",
-    "random_selection": "random real images",
-    "full_set": "full set",
-}
 
 
 class PlainObserver:

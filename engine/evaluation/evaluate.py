@@ -175,9 +175,35 @@ def evaluate(
     Raises:
         DataError: there are no validation images.
     """
+    (score,) = evaluate_on(
+        [on], images, labels, step_size, net=net, real=real, protocol=protocol, networks=networks, augment=augment,
+        seed=seed, purpose=purpose, tick=tick, progress=progress, execution=execution,
+    )  # fmt: skip
+    return score
+
+
+def evaluate_on(
+    places: Sequence[str],
+    images: Tensor,
+    labels: Tensor,
+    step_size: float | None,
+    *,
+    net: ConvNet,
+    real: RealSet,
+    protocol: str,
+    networks: int,
+    augment: Augment,
+    seed: int,
+    purpose: Purpose,
+    tick: Callable[[], None] = nothing,
+    progress: Callable[[int, int], None] | None = None,
+    execution: Mapping[str, Any] = EAGER,
+) -> list[Score]:
+    """The same networks measured on several sets of real images: a score for each of ``places``, as :func:`evaluate`
+    takes and gives them."""
     began = time.perf_counter()
-    measured = "validation" if on == "validation" else "test"
-    targets = measured_images(real, measured)
+    measured = ["validation" if place == "validation" else "test" for place in places]
+    targets = [measured_images(real, place) for place in measured]
     parameters = train_networks(
         [(images, labels)],
         step_size,
@@ -190,8 +216,9 @@ def evaluate(
         progress=progress,
         execution=execution,
     )
-    found = [accuracy(net, one, *targets, tick, execution) for one in parameters]
-    return Score.of(found, protocol, measured, time.perf_counter() - began)
+    found = [[accuracy(net, one, *target, tick, execution) for one in parameters] for target in targets]
+    seconds = time.perf_counter() - began
+    return [Score.of(each, protocol, place, seconds) for each, place in zip(found, measured, strict=True)]
 
 
 def measured_images(real: RealSet, on: str) -> tuple[Tensor, Tensor]:

@@ -192,6 +192,11 @@ class RunHistory:
         return self._subject("best") or (live[-1] if live else None)
 
     @property
+    def best_on_test(self) -> Evaluation | None:
+        """Where validation images chose: the final evaluation of the iterate that the test images would have chosen."""
+        return self._subject("best_on_test")
+
+    @property
     def last(self) -> Evaluation | None:
         """The final evaluation of the last iterate; before it, the newest live one."""
         return self._subject("last") or self._subject("live")

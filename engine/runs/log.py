@@ -31,8 +31,10 @@ class LogLine:
 
 SUBJECTS = {
     "live": "accuracy",
+    "live_on_test": "accuracy on test images, which choose nothing",
     "request": "accuracy (asked for)",
     "best": "best iterate",
+    "best_on_test": "the iterate that test images would have chosen",
     "last": "last iterate",
     "random_selection": "random real images",
     "full_set": "full set",

@@ -8,6 +8,8 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     accuracy                {mean, std, accuracies, networks, protocol, selected_on, measured_on, iteration,
                             final}: the best iterate's; ``final`` is false for a live evaluation of a run
                             that has not come to its end
+    accuracy_by_test        the same for the iterate that the test images would have chosen, where validation images
+                            chose: what most published numbers are
     last                    the same for the last iterate
     random_selection        the same for random real images; full_set: for the experts on the whole set
     mutual_information      {nats, ceiling, iteration}: the last lower bound read, and log of the classes
@@ -61,6 +63,8 @@ def build(run: RunFolder, history: RunHistory) -> Document:
     unfinished = f"the run is {state}" if state != "done" else "it was not measured"
     nothing = f"no evaluation yet: {unfinished}"
     _put(values, "accuracy", _score(history.best), nothing)
+    by_test = nothing if config.data.validation > 0 else "the test images chose: it is accuracy"
+    _put(values, "accuracy_by_test", _score(history.best_on_test), by_test)
     _put(values, "last", _score(history.last), nothing)
     no_draws = "switched off (evaluation.random_draws is 0)"
     _put(
@@ -130,7 +134,7 @@ def _score(evaluation: Evaluation | None) -> Document | None:
         "selected_on": evaluation.selected_on,
         "measured_on": evaluation.measured_on,
         "iteration": evaluation.iteration,
-        "final": evaluation.subject not in ("live", "request"),
+        "final": evaluation.subject in ("best", "best_on_test", "last", "random_selection", "full_set"),
     }
 
 

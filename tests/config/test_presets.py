@@ -21,10 +21,17 @@ TRAJECTORY = [
 ]
 SIZES = {"tesla": (1, 10), "bptt": (1, 10, 50), "dream": (1, 10, 50), "distribution": (1, 10)}
 """Images per class of every other base's presets, which end in its name."""
+STUDY = [
+    f"{data}-ipc{each}{base}-study"
+    for data in ("mnist", "cifar10")
+    for each in (1, 10)
+    for base in ("", "-bptt", "-dream")
+]
 NAMES = [
     *TRAJECTORY,
     *(f"digits-ipc1-{base}" for base in SIZES),
     *(f"{data}-ipc1-{base}-small" for data in ("mnist", "cifar10") for base in ("bptt", "dream")),
+    *STUDY,
     *(
         f"{data}-ipc{each}-{base}"
         for data in ("mnist", "svhn", "cifar10", "cifar100")
@@ -131,6 +138,17 @@ def test_bases_on_the_same_small_setting_share_their_experts(name: str) -> None:
     ours, theirs = resolve(name).config, resolve(base).config
     for section in ("data", "augmentation", "network", "experts"):
         assert getattr(ours, section) == getattr(theirs, section)
+
+
+@pytest.mark.parametrize("name", STUDY)
+def test_the_study_is_as_large_as_it_says_and_the_same_for_every_base(name: str) -> None:
+    ours, theirs = resolve(name).config, resolve(f"{name.partition('-')[0]}-ipc1-study").config
+    for section in ("data", "augmentation", "network", "experts", "evaluation", "information"):
+        assert getattr(ours, section) == getattr(theirs, section)
+    assert (ours.network.width, ours.experts.count, ours.experts.epochs) == (64, 10, 8)
+    assert (ours.data.train_limit, ours.data.test_limit) == (0, 0)
+    assert ours.objective.iterations == 1000
+    assert ours.objective.student_steps >= 20
 
 
 @pytest.mark.parametrize("data", ["mnist", "svhn", "cifar10", "cifar100"])

@@ -59,6 +59,19 @@ def test_the_best_live_iterate_is_measured_on_test_images(validation: float, tmp
     assert result["last"]["mean"] == last.mean
     said = [e.message for e in watch.events if isinstance(e, Notice)]
     assert any("chosen on the test images" in message for message in said) is (not validation)
+    tested = evaluations_of(watch.events, "live_on_test")
+    if validation:
+        assert [(e.iteration, e.measured_on, e.selected_on) for e in tested] == [(i, "test", "none") for i in range(7)]
+        by_test = evaluations_of(watch.events, "best_on_test")[0]
+        assert by_test.iteration == best_of(tested).iteration
+        assert (by_test.measured_on, by_test.selected_on) == ("test", "test")
+        assert result["accuracy_by_test"]["mean"] == by_test.mean
+        assert result["accuracy_by_test"]["selected_on"] == "test"
+    else:
+        assert not tested
+        assert not evaluations_of(watch.events, "best_on_test")
+        assert result["accuracy_by_test"] is None
+        assert "test images chose" in result["accuracy_by_test_reason"]
     # The artifacts are the sets that were measured: judged again they give the same numbers.
     setting = Court(digits, config)
     for event in (best, last):
