@@ -91,18 +91,7 @@ def rows(preset: str, seeds: int) -> Iterator[str]:
         done = [document for document in documents if document is not None]
         if not done:
             continue
-        gain = interval([d["accuracy"]["mean"] - d["random_selection"]["mean"] for d in done])
-        chosen, by_test = percent(done, "accuracy"), percent(done, "accuracy_by_test")
-        if done[0]["accuracy"]["selected_on"] == "test":
-            chosen, by_test = "–", chosen
-        protocol, baselines = (
-            done[0]["accuracy"]["protocol"],
-            [done[0][key] for key in ("random_selection", "full_set")],
-        )
-        yield (
-            f"| {preset} | {weight[name]:g} | {protocol} | {len(done)} | {chosen} | {by_test} | {percent(done, 'last')} "
-            f"| {' | '.join(map(own_spread, baselines))} | {gain} | {nats(done)} | {paper[name]} |"
-        )
+        yield _row(preset, weight[name], done, paper[name])
     pairs = [(a, b) for a, b in zip(found["term"], found["weight-0"], strict=True) if a is not None and b is not None]
     if pairs:
         differences = {
@@ -117,6 +106,19 @@ def rows(preset: str, seeds: int) -> Iterator[str]:
             f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {differences['last']} "
             "| | | | | |"
         )
+
+
+def _row(preset: str, weight: float, done: Sequence[Document], paper: str) -> str:
+    """One side of a preset."""
+    gain = interval([d["accuracy"]["mean"] - d["random_selection"]["mean"] for d in done])
+    chosen, by_test = percent(done, "accuracy"), percent(done, "accuracy_by_test")
+    if done[0]["accuracy"]["selected_on"] == "test":
+        chosen, by_test = "–", chosen
+    baselines = " | ".join(own_spread(done[0][key]) for key in ("random_selection", "full_set"))
+    return (
+        f"| {preset} | {weight:g} | {done[0]['accuracy']['protocol']} | {len(done)} | {chosen} | {by_test} "
+        f"| {percent(done, 'last')} | {baselines} | {gain} | {nats(done)} | {paper} |"
+    )
 
 
 HEAD = [
