@@ -26,7 +26,7 @@ from engine.networks import ConvNet
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.splitting import Splitting
-from engine.stacked import gradient_function
+from engine.stacked import company_sizes, gradient_function, together
 
 PARTS = "parts"
 """Entry of execution.json: in how many parts a student step is computed since memory ran out."""
@@ -102,11 +102,19 @@ class Arithmetic:
             return
         shown = self.config.synthetic.images_per_class * real.classes * self.config.synthetic.formation**2
         batch = min(PROTOCOLS[self.config.evaluation.protocol].batch_size, shown)
-        images, labels = real.train_images[None, :batch], real.train_labels[None, :batch]
         gradient = gradient_function(net, self.resolved.numerics("evaluation"), batch)
-        start = torch.zeros(1, net.size, device=self.device)
+        settings, most = self.config.evaluation, together(net, batch, self.device)
+        asked = (settings.live_networks, settings.networks, settings.random_draws * settings.random_networks)
+        companies = sorted({size for count in asked for size in company_sizes(count, most)})
+
+        def work() -> None:
+            for company in companies if self.device.type != "cpu" else [1]:
+                images = real.train_images[:batch].expand(company, -1, -1, -1, -1)
+                labels = real.train_labels[:batch].expand(company, -1)
+                gradient(torch.zeros(company, net.size, device=self.device), images, labels)
+
         try:
-            self._compile("training step of the judging networks", lambda: gradient(start, images, labels))
+            self._compile("training step of the judging networks", work)
         except CompilationFailed as error:
             self.go_eager("evaluation", error)
 

@@ -44,6 +44,11 @@ def first(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     return _first(net.network, net.shape, net.classes, precision, device)
 
 
+def several(net: ConvNet, precision: str, device: str) -> FirstDerivative:
+    """The first derivative of k networks in one compiled graph: every argument and result has k in front."""
+    return _several(net.network, net.shape, net.classes, precision, device)
+
+
 def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
     """The compiled second derivative, likewise."""
     return _second(net.network, net.shape, net.classes, precision, device)
@@ -52,6 +57,20 @@ def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
 @lru_cache(maxsize=8)
 def _first(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> FirstDerivative:
     return compiled(_derivatives(network, shape, classes, precision).first, device)
+
+
+@lru_cache(maxsize=8)
+def _several(
+    network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
+) -> FirstDerivative:
+    one = _derivatives(network, shape, classes, precision).first
+
+    def each(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = [one(*given) for given in zip(parameters, images, labels, strict=True)]
+        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return losses, logits, slopes
+
+    return compiled(each, device)
 
 
 @lru_cache(maxsize=8)

@@ -31,8 +31,11 @@ TOGETHER = 600_000
 """Activations (floats of the first blocks' outputs) worth computing at once on a CPU: beyond, arithmetic costs more
 than issuing it, and networks one after another are as fast (measured on two AVX-512 cores)."""
 
-TOGETHER_ON_GPU = 100_000_000
-"""The same on a GPU, which wants more work at once; bounded by memory, some 2 GB with what a gradient keeps."""
+TOGETHER_ON_GPU = 140_000_000
+"""The same on a GPU, which wants more work at once; bounded by memory, some 3 GB with what a gradient keeps."""
+
+MOST_ON_GPU = 8
+"""Networks in one graph on a GPU: compiling takes in proportion."""
 
 
 def together(net: ConvNet, batch: int, device: torch.device) -> int:
@@ -44,8 +47,14 @@ def together(net: ConvNet, batch: int, device: torch.device) -> int:
     _, height, width = net.shape
     padding = 2 * (net.first_padding - 1)
     activations = batch * net.network.width * (height + padding) * (width + padding)
-    most = (TOGETHER if device.type == "cpu" else TOGETHER_ON_GPU) // activations
+    most = TOGETHER // activations if device.type == "cpu" else min(MOST_ON_GPU, TOGETHER_ON_GPU // activations)
     return max(1, most - most % 2)
+
+
+def company_sizes(count: int, most: int) -> list[int]:
+    """How many networks are computed at once, group by group, to train ``count`` of them: an odd group gets a twin."""
+    sizes = [min(most, count - first) for first in range(0, count, most)]
+    return [size + size % 2 if most > 1 else size for size in sizes]
 
 
 class Stack:
@@ -118,17 +127,18 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
     A network alone is computed in portions that fit the cache (:mod:`engine.portions`).
 
     Args:
-        batch: images of the batches to compile for, where execution says so; what is left of a smaller one, and
-            networks several at once, are computed eagerly, as all are without it.
+        batch: images of the batches to compile for, where execution says so; what is left of a smaller one is computed
+            eagerly, and so, but on a GPU, are networks several at once. Without it nothing is compiled.
     """
-    precision = str(execution["precision"])
+    precision, device = str(execution["precision"]), str(execution.get("device", "cpu"))
     eager, single = _eager(net, precision), alone(net, precision)
-    compiles = execution.get("compile") and batch is not None
-    fast = compilation.first(net, precision, str(execution["device"])) if compiles else single
+    compiles = bool(execution.get("compile")) and batch is not None
+    fast = compilation.first(net, precision, device) if compiles else single
+    many = compilation.several(net, precision, device) if compiles and device != "cpu" else eager
 
     def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         if len(images) > 1:
-            return eager(parameters, images, labels)
+            return (many if images.shape[1] == batch else eager)(parameters, images, labels)
         size = portions.portion(net, batch or images.shape[1], images.device)
 
         def portion(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -18,7 +18,7 @@ from engine.errors import DataError
 from engine.evaluation.protocols import PROTOCOLS, Protocol
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.stacked import gradient_function, together
+from engine.stacked import company_sizes, gradient_function, together
 from engine.training import Sets, Trainee, accuracy, train_epoch
 
 EAGER: Mapping[str, Any] = {"precision": "float32"}
@@ -114,11 +114,10 @@ def train_networks(
     most = together(net, batch, sets[0][0].device)
     gradient = gradient_function(net, execution, batch)
     trained: list[Tensor] = []
-    for first in range(0, len(purposes), most):
-        numbers = list(range(first, min(first + most, len(purposes))))
-        count = len(numbers)
-        if most > 1 and count % 2:
-            numbers.append(numbers[-1])  # an odd number is computed by other kernels: a twin keeps its bits
+    for turn, company in enumerate(company_sizes(len(purposes), most)):
+        first = turn * most
+        count = min(most, len(purposes) - first)
+        numbers = [min(first + place, len(purposes) - 1) for place in range(company)]  # the last one's twin, if any
         named = [("evaluation", *purposes[number]) for number in numbers]
         starts = torch.stack([net.init(generator(seed, *name, "init")) for name in named])
         trainee = Trainee.fresh(starts.to(sets[0][0].device))

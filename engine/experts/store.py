@@ -31,10 +31,10 @@ from engine.data.prepare import RealSet
 from engine.errors import DataError, RunFailed
 from engine.events import ExpertEpoch, Notice, Observer
 from engine.experts.rows import read_row
-from engine.experts.train import Expert, train_expert
+from engine.experts.train import Expert, train_experts
 from engine.files import disk_error, private_folder, read_json_object, remove_abandoned, replacing, write_json
 from engine.networks import ConvNet
-from engine.stacked import gradient_function
+from engine.stacked import gradient_function, together
 from engine.training import accuracy
 
 FORMAT = 3
@@ -237,7 +237,7 @@ def ensure(
     with _held(store.folder / "lock", observer, tick):
         if read_json_object(store.folder / "provenance.json") != document:
             write_json(store.folder / "provenance.json", document)
-        seals = [work.expert(number) for number in range(config.experts.count)]
+        seals = work.experts()
     files = [store.path(number) for number in range(config.experts.count)]
     accuracies = [float(seal["test_accuracy"]) for seal in seals]
     return Trajectories(files, config.experts.epochs, accuracies, real.train_images.device)
@@ -265,6 +265,11 @@ def _held(path: Path, observer: Observer, tick: Callable[[], None]) -> Iterator[
         lock.release()
 
 
+def at_once(net: ConvNet, batch: int, device: torch.device) -> int:
+    """How many experts are trained side by side: on a CPU one, whose bits are the same in a buffer of any number."""
+    return 1 if device.type == "cpu" else together(net, batch, device)
+
+
 class _Work:
     """Training what the cache lacks."""
 
@@ -284,64 +289,86 @@ class _Work:
         self.augment = Augment(config.augmentation, real.shape)
         self.store = store
         self.execution = execution
-        self.gradient = gradient_function(net, execution, min(config.experts.batch_size, len(real.train_labels)))
+        self.batch = min(config.experts.batch_size, len(real.train_labels))
+        self.gradient = gradient_function(net, execution, self.batch)
+        self.at_once = at_once(net, self.batch, real.train_images.device)
         self.observer = observer
         self.tick = tick
-        self._compiled = False
+        self._compiled: set[int] = set()
         self._began = time.perf_counter()
-        self._kept = time.monotonic()
+        self._since = time.monotonic()
+        self._kept: dict[int, float] = {}
 
-    def expert(self, number: int) -> dict[str, Any]:
-        """The seal of an expert, trained if need be."""
-        self.tick()
-        seal, why = self.store.finished(number)
-        if seal is not None:
-            self._say(
-                number, self.settings.epochs, seal["loss"], seal["train_accuracy"], seal["test_accuracy"], reused=True
-            )
-            return seal
+    def experts(self) -> list[dict[str, Any]]:
+        """The seals of all experts; those that are missing are trained, on a GPU several at once."""
+        seals: dict[int, dict[str, Any]] = {}
+        waiting: list[Expert] = []
+        for number in range(self.settings.count):
+            self.tick()
+            seal, why = self.store.finished(number)
+            if seal is not None:
+                self._say(
+                    number, self.settings.epochs, seal["loss"], seal["train_accuracy"], seal["test_accuracy"],
+                    reused=True,
+                )  # fmt: skip
+                seals[number] = seal
+                continue
+            expert = self._begun(number, why)
+            if waiting and waiting[0].epoch != expert.epoch:
+                seals |= self._trained(waiting)
+                waiting = []
+            waiting.append(expert)
+            if len(waiting) == self.at_once:
+                seals |= self._trained(waiting)
+                waiting = []
+        seals |= self._trained(waiting) if waiting else {}
+        return [seals[number] for number in range(self.settings.count)]
+
+    def _begun(self, number: int, why: str) -> Expert:
+        """An expert that is not finished (``why``, if there was something), as far as it is known."""
         if why:
             self._warn(number, self.store.path(number), why)
         expert, why = self.store.take_up(Expert.fresh(number, self.net, self.settings))
         if why:
             self._warn(number, self.store.partial(number), why)
-        self._compile()
+        return expert
+
+    def _trained(self, experts: list[Expert]) -> dict[int, dict[str, Any]]:
+        """Train experts that are after the same epoch; their seals."""
+        self._compile(len(experts))
         self._began = time.perf_counter()
         try:
-            train_expert(
-                expert,
-                self.gradient,
-                self.real,
-                self.augment,
-                self.settings,
-                tick=self.tick,
-                after_epoch=self._after,
+            train_experts(
+                experts, self.gradient, self.real, self.augment, self.settings, tick=self.tick, after_epoch=self._after
             )
-            test = self._test_accuracy(expert)
+            tests = [self._test_accuracy(expert) for expert in experts]
         except RunFailed:
             raise  # it diverged: nothing worth taking up again
         except BaseException:
-            if expert.epoch > 0:
-                self.store.keep(expert)
+            for expert in experts:
+                if expert.epoch > 0:
+                    self.store.keep(expert)
             raise
-        seal = self.store.finish(expert, test)
-        self._say(number, expert.epoch, expert.loss, expert.train_accuracy, test)
-        return seal
+        seals = {}
+        for expert, test in zip(experts, tests, strict=True):
+            seals[expert.number] = self.store.finish(expert, test)
+            self._say(expert.number, expert.epoch, expert.loss, expert.train_accuracy, test)
+        return seals
 
-    def _compile(self) -> None:
-        """Before the first training, aside: a stop is heard meanwhile.
+    def _compile(self, experts: int) -> None:
+        """Before the first training of so many side by side, aside: a stop is heard meanwhile.
 
         Raises:
             CompilationFailed: nothing was trained yet.
         """
-        if not self.execution.get("compile") or self._compiled:
+        if not self.execution.get("compile") or experts in self._compiled:
             return
         self.observer(Notice("info", "compiling the training step of the experts"))
-        batch = min(self.settings.batch_size, len(self.real.train_labels))
-        images, labels = self.real.train_images[None, :batch], self.real.train_labels[None, :batch]
-        start = torch.zeros(1, self.net.size, device=images.device)
-        aside(lambda: self.gradient(start, images, labels), self.tick, int(self.execution["threads"]))
-        self._compiled = True
+        images = self.real.train_images[: self.batch].expand(experts, -1, -1, -1, -1)
+        labels = self.real.train_labels[: self.batch].expand(experts, -1)
+        starts = torch.zeros(experts, self.net.size, device=images.device)
+        aside(lambda: self.gradient(starts, images, labels), self.tick, int(self.execution["threads"]))
+        self._compiled.add(experts)
 
     def _test_accuracy(self, expert: Expert) -> float:
         last = expert.path[-1].to(self.real.test_images.device)
@@ -356,9 +383,9 @@ class _Work:
         if expert.epoch == self.settings.epochs:
             return  # said once its test accuracy is known
         self._say(expert.number, expert.epoch, expert.loss, expert.train_accuracy, None)
-        if time.monotonic() - self._kept > PARTIAL_SECONDS:
+        if time.monotonic() - self._kept.get(expert.number, self._since) > PARTIAL_SECONDS:
             self.store.keep(expert)
-            self._kept = time.monotonic()
+            self._kept[expert.number] = time.monotonic()
 
     def _warn(self, number: int, path: Path, why: str) -> None:
         self.observer(Notice("warning", f"expert {number} is trained again: {path.name}: {why}"))

@@ -1,8 +1,8 @@
-"""Training one expert: plain SGD on the real set, all its parameters kept after every epoch."""
+"""Training experts: plain SGD on the real set, all their parameters kept after every epoch."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -44,8 +44,8 @@ class Expert:
         return cls(number, path, torch.zeros_like(start))
 
 
-def train_expert(
-    expert: Expert,
+def train_experts(
+    experts: Sequence[Expert],
     gradient: Gradient,
     real: RealSet,
     augment: Augment,
@@ -54,16 +54,17 @@ def train_expert(
     tick: Callable[[], None],
     after_epoch: Callable[[Expert], None],
 ) -> None:
-    """Train an expert from where it is to its last epoch.
+    """Train experts side by side from where they are, all after the same epoch, to their last one.
 
     Every epoch has a generator of its own, so that an expert taken up again after an epoch goes on to the
-    same bits. ``after_epoch`` hears of every epoch; ``tick`` may raise between steps, which leaves the expert
-    as it was after its last whole epoch.
+    same bits. ``after_epoch`` hears of every expert's epochs; ``tick`` may raise between steps, which leaves the
+    experts as they were after their last whole epoch.
     """
     device = real.train_images.device
-    trainee = Trainee(expert.path[expert.epoch : expert.epoch + 1].to(device), expert.velocity.to(device)[None])
-    sets = Sets.shared(real.train_images, real.train_labels, 1)
-    while expert.epoch < settings.epochs:
+    starts = torch.stack([expert.path[expert.epoch] for expert in experts]).to(device)
+    trainee = Trainee(starts, torch.stack([expert.velocity for expert in experts]).to(device))
+    sets = Sets.shared(real.train_images, real.train_labels, len(experts))
+    while (epoch := experts[0].epoch) < settings.epochs:
         statistics = train_epoch(
             gradient,
             trainee,
@@ -73,12 +74,16 @@ def train_expert(
             weight_decay=settings.weight_decay,
             batch_size=settings.batch_size,
             augment=augment if settings.augment else None,
-            draws=[generator(settings.seed, "expert", expert.number, "epoch", expert.epoch)],
+            draws=[generator(settings.seed, "expert", expert.number, "epoch", epoch) for expert in experts],
             tick=tick,
         )
-        expert.path[expert.epoch + 1] = trainee.parameters[0]  # copies: no row aliases what is trained on
-        velocity = trainee.velocity[0].cpu().clone()
-        loss, accuracy = float(statistics.loss[0]), float(statistics.accuracy[0])
-        # One statement without a call: an interruption finds the epoch before or this one, never half of it.
-        expert.velocity, expert.loss, expert.train_accuracy, expert.epoch = velocity, loss, accuracy, expert.epoch + 1
-        after_epoch(expert)
+        # Copies: no row aliases what is trained on.
+        velocities = [velocity.cpu().clone() for velocity in trainee.velocity]
+        losses, accuracies = statistics.loss.tolist(), statistics.accuracy.tolist()
+        for number, expert in enumerate(experts):
+            expert.path[epoch + 1] = trainee.parameters[number]
+        for expert, velocity, loss, accuracy in zip(experts, velocities, losses, accuracies, strict=True):
+            # One statement without a call: an interruption finds the epoch before or this one, never half of it.
+            expert.velocity, expert.loss, expert.train_accuracy, expert.epoch = velocity, loss, accuracy, epoch + 1
+        for expert in experts:
+            after_epoch(expert)

@@ -14,7 +14,7 @@ from engine import training
 from engine.config.schema import Augmentation, Network
 from engine.data.augment import Augment
 from engine.networks import ConvNet
-from engine.stacked import TOGETHER, TOGETHER_ON_GPU, Stack, gradient_function, together
+from engine.stacked import MOST_ON_GPU, TOGETHER, TOGETHER_ON_GPU, Stack, gradient_function, together
 from engine.training import Sets, Trainee, accuracy, augmented, batches, train_epoch
 
 FLOAT32 = {"precision": "float32"}
@@ -232,4 +232,5 @@ def test_how_many_at_once_follows_from_sizes() -> None:
     assert together(padded, 10, cpu) == 2
     large = ConvNet(Network(width=128, depth=3), (3, 32, 32), 10)
     assert together(large, 256, cpu) == 1
-    assert together(large, 10, gpu) == TOGETHER_ON_GPU // (10 * 128 * 32 * 32) == 76
+    assert together(large, 10, gpu) == MOST_ON_GPU
+    assert together(large, 256, gpu) == TOGETHER_ON_GPU // (256 * 128 * 32 * 32) == 4

@@ -1,0 +1,136 @@
+"""Several experts trained side by side, as a GPU does: the same experts, and the same promises when interrupted."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from engine import compilation
+from engine.config.schema import Config, Network
+from engine.data.prepare import RealSet
+from engine.events import ExpertEpoch
+from engine.experts import Trajectories, store
+from engine.experts.train import Expert
+from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
+from engine.seeds import generator
+from engine.stacked import company_sizes, gradient_function
+from tests.experts.small import EPOCHS, STEPS, InterruptAt, Interruption, configuration, real_set, train
+
+
+@pytest.fixture(scope="module")
+def config() -> Config:
+    return configuration(count=5)
+
+
+@pytest.fixture(scope="module")
+def real(config: Config) -> RealSet:
+    return real_set(config)
+
+
+@pytest.fixture
+def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "at_once", lambda *_: 2)
+
+
+def rows(found: Trajectories) -> Tensor:
+    """All parameters [experts, epochs + 1, size]."""
+    return torch.stack(
+        [torch.stack([found.parameters(e, t) for t in range(found.epochs + 1)]) for e in range(found.count)]
+    )
+
+
+def test_side_by_side_they_become_what_they_become_alone(
+    config: Config, real: RealSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alone, _ = train(config, real, tmp_path / "alone")
+    monkeypatch.setattr(store, "at_once", lambda *_: 2)
+    together, heard = train(config, real, tmp_path / "pairs")
+    torch.testing.assert_close(rows(together), rows(alone), rtol=1e-3, atol=1e-4)
+    expected = [(expert, epoch) for pair in ((0, 1), (2, 3), (4,)) for epoch in range(1, EPOCHS + 1) for expert in pair]
+    assert heard.trained == expected
+    assert len(together.test_accuracies) == 5
+
+
+@pytest.mark.usefixtures("pairs")
+def test_an_interrupted_pair_goes_on_from_its_last_whole_epoch(config: Config, real: RealSet, tmp_path: Path) -> None:
+    whole, _ = train(config, real, tmp_path / "whole")
+    with pytest.raises(Interruption):
+        train(config, real, tmp_path / "cut", tick=InterruptAt(STEPS * (EPOCHS + 3)))
+    found, heard = train(config, real, tmp_path / "cut")
+    assert torch.equal(rows(found), rows(whole))
+    assert (0, 1) not in heard.trained, "a finished pair is not trained again"
+    assert (2, 1) not in heard.trained, "nor is an epoch of an unfinished one"
+
+
+@pytest.mark.usefixtures("pairs")
+def test_experts_after_different_epochs_are_not_paired(config: Config, real: RealSet, tmp_path: Path) -> None:
+    whole, _ = train(config, real, tmp_path)
+    (folder,) = (tmp_path / "experts").iterdir()
+    keeper = store.Store(folder)
+    begun = Expert(2, rows(whole)[2].clone(), torch.zeros(rows(whole).shape[2]), 1, 1.0, 0.5)
+    for number in (2, 3):
+        keeper.path(number).unlink()
+        keeper.seal(number).unlink()
+    keeper.keep(begun)
+    _, heard = train(config, real, tmp_path)
+    missing = [(2, epoch) for epoch in range(2, EPOCHS + 1)] + [(3, epoch) for epoch in range(1, EPOCHS + 1)]
+    assert heard.trained == missing
+
+
+def test_a_cpu_trains_one_at_a_time() -> None:
+    net = ConvNet(Network(width=128), (3, 32, 32), 10)
+    assert store.at_once(net, 256, torch.device("cpu")) == 1
+    assert store.at_once(net, 256, torch.device("cuda")) == 4
+    assert store.at_once(net, 10, torch.device("cuda")) == 8, "at most so many in one graph"
+
+
+@pytest.mark.parametrize(
+    ("count", "most", "sizes"), [(5, 1, [1] * 5), (5, 2, [2, 2, 2]), (5, 8, [6]), (6, 4, [4, 2]), (0, 4, [])]
+)
+def test_companies_are_even_but_for_one_alone(count: int, most: int, sizes: list[int]) -> None:
+    assert company_sizes(count, most) == sizes
+
+
+def test_several_networks_in_one_graph_are_each_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a GPU compiles; here it is only traced by calling it."""
+    net = ConvNet(Network(width=6, depth=2), (1, 8, 8), 10)
+    monkeypatch.setattr(compilation, "compiled", lambda function, _: torch.no_grad()(function))
+    compilation._several.cache_clear()
+    compilation._first.cache_clear()
+    gradient = gradient_function(net, {"precision": "float32", "compile": True, "device": "cuda:0"}, 4)
+    draws = generator(0, "several")
+    parameters = torch.stack([net.init(draws) for _ in range(3)])
+    images, labels = torch.randn(3, 4, 1, 8, 8, generator=draws), torch.randint(10, (3, 4), generator=draws)
+    losses, logits, slopes = gradient(parameters, images, labels)
+    one = Derivatives(net)
+    for number in range(3):
+        alone = one.first(parameters[number], images[number], labels[number])
+        for ours, theirs in zip((losses, logits, slopes), alone, strict=True):
+            torch.testing.assert_close(ours[number], theirs)
+    compilation._several.cache_clear()
+    compilation._first.cache_clear()
+
+
+@pytest.mark.long
+def test_several_networks_compile_whole() -> None:
+    net = ConvNet(Network(width=8, depth=2), (1, 8, 8), 10)
+    draws = generator(0, "several")
+    parameters = torch.stack([net.init(draws) for _ in range(2)])
+    images, labels = torch.randn(2, 4, 1, 8, 8, generator=draws), torch.randint(10, (2, 4), generator=draws)
+    found = compilation.several(net, "float32", "cpu")(parameters, images, labels)
+    one = Derivatives(net)
+    for number in range(2):
+        alone = one.first(parameters[number], images[number], labels[number])
+        torch.testing.assert_close([each[number] for each in found], list(alone), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_pairs_accuracies_are_said_once_they_are_known(config: Config, real: RealSet, tmp_path: Path) -> None:
+    found, heard = train(config, real, tmp_path)
+    said = [e for e in heard if isinstance(e, ExpertEpoch)]
+    assert [e.test_accuracy is not None for e in said] == [e.epoch == EPOCHS for e in said]
+    assert [e.test_accuracy for e in said if e.epoch == EPOCHS] == found.test_accuracies
