@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from engine import sealed
 from engine.artifact import DistilledSet
@@ -163,25 +162,25 @@ class Judge:
         return "validation" if self.real.validation_images is not None else "test"
 
     def _evaluate_live(self, state: State) -> None:
-        score = self._score(state.pixels, state.step_size, ("live", state.iteration), self.selected_on, live=True)
+        score = self._score(state, ("live", state.iteration), self.selected_on, live=True)
         better = state.best is None or score.mean > state.best.accuracy
         if better:
-            state.best = Best(state.iteration, state.pixels, state.step_size, score.mean)
+            state.best = Best(state.iteration, state.pixels, state.step_size, score.mean, state.labels)
         state.evaluated = state.iteration
         self._say("live", state.iteration, score, self.selected_on, best=better)
 
     def _evaluate_on_request(self, state: State) -> None:
         """Does not take part in choosing the best iterate, so that watching a run never changes its result."""
         on = "validation" if self.real.validation_images is not None else "test"
-        score = self._score(state.pixels, state.step_size, ("request", state.iteration), on, live=True)
+        score = self._score(state, ("request", state.iteration), on, live=True)
         self._say("request", state.iteration, score, "none")
 
-    def _score(self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
+    def _score(self, iterate: State | Best, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
         settings = self.config.evaluation
         assert self.loop is not None
         return evaluate(
-            *self.loop.decoded(pixels),
-            step_size,
+            *self.loop.decoded(iterate.pixels, iterate.labels),
+            iterate.step_size,
             net=self.net,
             real=self.real,
             protocol=settings.live_protocol if live else settings.protocol,
@@ -214,16 +213,10 @@ class Judge:
             )
         )
 
-    @property
-    def labels(self) -> Tensor:
-        """The synthetic set's labels."""
-        assert self.loop is not None
-        return self.loop.labels
-
     # -- pictures and checkpoints -----------------------------------------------------------------
 
     def _picture(self, state: State) -> None:
-        pixels = self._set(state.pixels, state.step_size, state.iteration).preview()
+        pixels = self._set(state).preview()
         path = self.folder.snapshot_path(state.iteration)
         write_npy(path, pixels, durable=False)
         self._pictured = state.iteration
@@ -265,11 +258,12 @@ class Judge:
         self._saved, self._saved_at = state.iteration, time.monotonic()
         self._write_sets(state)
 
-    def _set(self, pixels: Tensor, step_size: float, iteration: int) -> DistilledSet:
+    def _set(self, iterate: State | Best) -> DistilledSet:
+        assert self.loop is not None
         return DistilledSet(
-            pixels=pixels.detach().cpu(),
-            labels=self.labels.cpu(),
-            step_size=step_size,
+            pixels=iterate.pixels.detach().cpu(),
+            labels=self.loop.targets(iterate.labels).cpu(),
+            step_size=iterate.step_size,
             transform=self.real.transform.to("cpu"),
             formation=self.config.synthetic.formation,
             classes=self.real.classes,
@@ -278,7 +272,7 @@ class Judge:
             protocol=self.config.evaluation.protocol,
             provenance={
                 "run": self.folder.name,
-                "iteration": iteration,
+                "iteration": iterate.iteration,
                 "seed": self.config.seed,
                 "data": self.real.fingerprint,
                 "config": self.config.model_dump(),
@@ -289,18 +283,14 @@ class Judge:
     def _write_sets(self, state: State) -> None:
         """The best and the last iterate as artifacts with their pictures."""
         self._behind = False
-        best = self._best(state)
-        for name, chosen in (
-            ("best", self._set(best.pixels, best.step_size, best.iteration)),
-            ("last", self._set(state.pixels, state.step_size, state.iteration)),
-        ):
+        for name, chosen in (("best", self._set(self._best(state))), ("last", self._set(state))):
             chosen.save(self.folder.distilled_path(name), cache_dir=self.cache_dir)
             write_grid(chosen, self.folder.distilled_path(name).with_suffix(".png"))
 
     def _best(self, state: State) -> Best:
         if self.config.evaluation.every > 0 and state.best is not None:
             return state.best
-        return Best(state.iteration, state.pixels, state.step_size, math.nan)
+        return Best(state.iteration, state.pixels, state.step_size, math.nan, state.labels)
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -312,12 +302,9 @@ class Judge:
         """Measure the best and the last iterate by the final protocol on the test images."""
         self._write_sets(state)
         best = self._best(state)
-        score = self._score(best.pixels, best.step_size, ("final",), "test", live=False)
+        score = self._score(best, ("final",), "test", live=False)
         self._say("best", best.iteration, score, self.selected_on)
-        if best.iteration != state.iteration:
-            last = self._score(state.pixels, state.step_size, ("final",), "test", live=False)
-        else:
-            last = score
+        last = self._score(state, ("final",), "test", live=False) if best.iteration != state.iteration else score
         self._say("last", state.iteration, last, "none")
         if self.selected_on == "test":
             self.record(

@@ -53,6 +53,8 @@ def reduced(name: str, *, whitened: bool = True) -> Config:
         "objective.max_start_epoch": 1,
         "objective.batch_size": min(own.objective.batch_size, classes * images - 1),
         "objective.real_batch": 2,
+        # A rate in the units of a loss in which a few small steps now move everything.
+        "objective.step_size_rate": min(own.objective.step_size_rate, 1e-9),
         "objective.network_life": 2,
         "objective.network_images": 20,
         "information.readout": classes,
