@@ -21,6 +21,8 @@ from torch import Tensor
 from engine.networks.derivatives import Derivatives
 
 HARD, FREE, SOFTMAX = "hard", "free", "softmax"
+CHUNK = 256
+"""Images passed at once: a bound on memory, also where a step had to be split (``engine.splitting``)."""
 
 
 def initial(kind: str, classes: Tensor, count: int, logits: Callable[[], Tensor]) -> Tensor | None:
@@ -57,8 +59,11 @@ def turning(derivatives: Derivatives) -> Callable[[Tensor, Tensor, Tensor], Tens
     [n, classes] along the direction, by the two-stream pass that the second derivative begins with."""
 
     def turned(parameters: Tensor, images: Tensor, direction: Tensor) -> Tensor:
+        found = []
         with torch.no_grad():
-            logits, along = derivatives.turned(parameters, direction, images)
-            return along - (F.softmax(logits, 1) * along).sum(1, keepdim=True)
+            for some in torch.split(images, CHUNK):
+                logits, along = derivatives.turned(parameters, direction, some)
+                found.append(along - (F.softmax(logits, 1) * along).sum(1, keepdim=True))
+        return torch.cat(found)
 
     return turned

@@ -129,3 +129,14 @@ def test_where_they_start() -> None:
     assert soft is not None
     assert torch.allclose(soft[1].double(), (seen[2] + seen[3]) / 2), "the images of one stored one are averaged"
     assert torch.allclose(labels.targets(labels.SOFTMAX, soft).sum(1), torch.ones(3))
+
+
+def test_many_images_are_passed_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    net = network()
+    start, direction, pixels = net.init(generator(0, "start")).double(), drawn(net.size), drawn(IMAGES, *SHAPE, seed=1)
+    whole = labels.turning(Derivatives(net))(start, pixels, direction)
+    monkeypatch.setattr(labels, "CHUNK", 4)
+    assert close(labels.turning(Derivatives(net))(start, pixels, direction), whole)
+    shift = 1e-6
+    ahead, behind = (F.log_softmax(net(start + by * direction, pixels), 1) for by in (shift, -shift))
+    assert close(whole, (ahead - behind) / (2 * shift), 1e-6)
