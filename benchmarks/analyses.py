@@ -40,19 +40,26 @@ def run(name: str, seeds: list[int], runs_dir: Path) -> None:
     write_json(KEPT / f"{name}.json", analyse(name, plan))
 
 
-def page() -> None:
-    """Put every finished analysis's table into the page, and draw its figure."""
-    text = PAGE.read_text()
+def rendered(text: str) -> str:
+    """The page with the table of every finished analysis in its place."""
     for name in NAMES:
         document = read_json_object(KEPT / f"{name}.json")
         if document is None:
             continue
-        (KEPT / f"{name}.png").write_bytes(draw(document, KEPT / "cells"))
         begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
         before, rest = text.split(begin)
         figure = f"![{name}](analyses/{PRESET}/{name}.png)"
         text = f"{before}{begin}\n{markdown(document)}\n\n{figure}\n{end}{rest.split(end)[1]}"
-    PAGE.write_text(text)
+    return text
+
+
+def page() -> None:
+    """Put the tables into the page, and draw the figures."""
+    PAGE.write_text(rendered(PAGE.read_text()))
+    for name in NAMES:
+        document = read_json_object(KEPT / f"{name}.json")
+        if document is not None:
+            (KEPT / f"{name}.png").write_bytes(draw(document, KEPT / "cells"))
 
 
 def main() -> int:

@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from engine import judge as judging
-from engine import labels
+from engine import labels, memory
 from engine.artifact import DistilledSet, load_artifact
 from engine.config.schema import Config
 from engine.errors import DataError, RunFailed
@@ -165,3 +165,8 @@ def test_a_checkpoint_of_hard_labels_is_refused(tmp_path: Path) -> None:
         checkpoint.save(place.folder, kept.iteration + 1, bare, kept.state)
         with pytest.raises(DataError, match="does not fit"):
             place.resume()
+
+
+def test_the_memory_estimate_counts_them() -> None:
+    hard, learned = (memory.estimate(tiny(synthetic__labels=kind)) for kind in ("hard", "free"))
+    assert learned.data - hard.data == 6 * 100 * 4, "six arrays of ten labels of ten classes"
