@@ -20,6 +20,7 @@ from typing import Any, Protocol
 import torch
 from torch import Tensor
 
+from engine import labels as learned_labels
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
 from engine.errors import DataError
@@ -48,6 +49,7 @@ class State:
         evaluated: iteration of the last live evaluation, -1 before the first.
         recoveries: how often the run went back to a checkpoint because its numbers lost their meaning.
         vigil: what the next iteration's objective is compared with.
+        labels: what is learned of the labels, [n, classes], ``label_momentum`` likewise; None where they are hard.
     """
 
     iteration: int
@@ -60,13 +62,16 @@ class State:
     evaluated: int = -1
     recoveries: int = 0
     vigil: Vigil = field(default_factory=Vigil)
+    labels: Tensor | None = None
+    label_momentum: Tensor | None = None
 
     def tensors(self) -> dict[str, Tensor]:
         """The tensors of a checkpoint."""
         tensors = {"pixels": self.pixels, "momentum": self.momentum}
+        if self.labels is not None and self.label_momentum is not None:
+            tensors |= {"labels": self.labels, "label_momentum": self.label_momentum}
         for name, chosen in (("best", self.best), ("tested", self.tested)):
-            if chosen is not None:
-                tensors[f"{name}.pixels"] = chosen.pixels
+            tensors |= {} if chosen is None else chosen.tensors(name)
         return tensors
 
     def document(self) -> dict[str, Any]:
@@ -89,6 +94,10 @@ class State:
         Raises:
             DataError: something is missing from the checkpoint.
         """
+
+        def learned(name: str) -> Tensor | None:
+            return tensors[name].to(device) if name in tensors else None
+
         try:
             return cls(
                 iteration=document["iteration"],
@@ -101,6 +110,8 @@ class State:
                 evaluated=document["evaluated"],
                 recoveries=document.get("recoveries", 0),
                 vigil=Vigil.restore(document.get("vigil")),
+                labels=learned("labels"),
+                label_momentum=learned("label_momentum"),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise DataError(f"the checkpoint lacks {error}: it was written by another version") from None
@@ -114,9 +125,20 @@ class Best:
     pixels: Tensor
     step_size: float
     accuracy: float
+    labels: Tensor | None = None
+
+    @classmethod
+    def of(cls, state: State, accuracy: float) -> Best:
+        """The present iterate."""
+        return cls(state.iteration, state.pixels, state.step_size, accuracy, state.labels)
+
+    def tensors(self, name: str) -> dict[str, Tensor]:
+        """Its tensors in a checkpoint, under ``name``."""
+        labels = {} if self.labels is None else {f"{name}.labels": self.labels}
+        return {f"{name}.pixels": self.pixels} | labels
 
     def document(self) -> dict[str, Any]:
-        """All but the pixels, as plain values."""
+        """All but the tensors, as plain values."""
         return {name: getattr(self, name) for name in ("iteration", "step_size", "accuracy")}
 
     @classmethod
@@ -124,7 +146,10 @@ class Best:
         cls, name: str, tensors: dict[str, Tensor], document: dict[str, Any] | None, device: torch.device
     ) -> Best | None:
         """What a checkpoint holds of it under ``name``. Raises KeyError or TypeError where something is missing."""
-        return None if document is None else cls(pixels=tensors[f"{name}.pixels"].to(device), **document)
+        if document is None:
+            return None
+        labels = tensors[f"{name}.labels"].to(device) if f"{name}.labels" in tensors else None
+        return cls(pixels=tensors[f"{name}.pixels"].to(device), labels=labels, **document)
 
 
 class Hooks(Protocol):
@@ -168,9 +193,12 @@ def initial_pixels(config: Config, real: RealSet) -> tuple[Tensor, Tensor]:
     return images, labels.to(real.train_images.device)
 
 
-def initial_state(config: Config, pixels: Tensor) -> State:
-    """The state before the first iteration."""
-    return State(0, pixels, torch.zeros_like(pixels), config.objective.step_size, 0.0)
+def initial_state(config: Config, pixels: Tensor, labels: Tensor | None = None) -> State:
+    """The state before the first iteration; ``labels`` are what is learned of them."""
+    state = State(0, pixels, torch.zeros_like(pixels), config.objective.step_size, 0.0)
+    if labels is not None:
+        state.labels, state.label_momentum = labels, torch.zeros_like(labels)
+    return state
 
 
 def clipped(gradient: Tensor, most: float) -> Tensor:
@@ -207,6 +235,7 @@ class Loop:
     """The iterations of one run.
 
     Args:
+        labels: classes int64 [n] of the starting images: the term's pairs are theirs, also where labels are learned.
         memory: MiB in use, asked after every iteration.
         start: root mean square of the starting set's pixels; 0 compares later ones with nothing.
     """
@@ -237,10 +266,14 @@ class Loop:
             else:
                 self.hooks.metrics(event)
 
-    def decoded(self, pixels: Tensor) -> tuple[Tensor, Tensor]:
+    def targets(self, learned: Tensor | None) -> Tensor:
+        """Labels int64 [n] of the stored images, or targets [n, classes] of what is learned of them."""
+        return self.labels if learned is None else learned_labels.targets(self.config.synthetic.labels, learned)
+
+    def decoded(self, pixels: Tensor, learned: Tensor | None) -> tuple[Tensor, Tensor]:
         """The images that stored ones stand for, which networks are trained on, and their labels."""
         factor = self.config.synthetic.formation
-        return decode(pixels, factor), decode_labels(self.labels, factor)
+        return decode(pixels, factor), decode_labels(self.targets(learned), factor)
 
     def iterate(self, state: State) -> Iteration:
         """One iteration: both gradients, then the update.
@@ -250,8 +283,9 @@ class Loop:
         """
         began = time.perf_counter()
         step_size = torch.tensor(state.step_size, dtype=torch.float32, device=state.pixels.device)
-        images, labels = self.decoded(state.pixels)
-        episode = self.objective.episode(SyntheticSet(images, labels, step_size), state.iteration)
+        episode = self.objective.episode(
+            SyntheticSet(*self.decoded(state.pixels, state.labels), step_size), state.iteration
+        )
         gradient = episode.gradient()
         gradient = replace(gradient, pixels=pull_back(gradient.pixels, self.config.synthetic.formation))
         event = Iteration(
@@ -279,14 +313,14 @@ class Loop:
         assert self.term is not None
         settings = self.config.information
         sides = self.term.sides(episode.networks, episode.student, state.iteration)
-        images, _ = self.decoded(state.pixels)
+        images = decode(state.pixels, self.config.synthetic.formation)
         if state.iteration == 0:
             self.term.warm_up(images, sides)
         asked = self.term.gradient(images, sides, state.iteration)
-        pixels, by_step = asked.pixels, None
+        pixels, by_step, by_labels = asked.pixels, None, None
         if asked.student is not None:
             pulled = episode.pull_back(asked.student)
-            pixels, by_step = pixels + pulled.pixels, pulled.step_size
+            pixels, by_step, by_labels = pixels + pulled.pixels, pulled.step_size, pulled.labels
         pixels = pull_back(pixels, self.config.synthetic.formation)
         norm = float(pixels.norm())
         if not (math.isfinite(norm) and math.isfinite(float(asked.loss))):
@@ -301,8 +335,11 @@ class Loop:
         step_gradient = gradient.step_size
         if by_step is not None and step_gradient is not None:
             step_gradient = step_gradient + scale * by_step
+        label_gradient = gradient.labels
+        if by_labels is not None and label_gradient is not None:
+            label_gradient = label_gradient + scale * by_labels
         bounds = self._read_bounds(state, sides)
-        total = SyntheticGradient(gradient.pixels + scale * pixels, step_gradient)
+        total = SyntheticGradient(gradient.pixels + scale * pixels, step_gradient, label_gradient)
         return total, replace(
             event,
             nce=float(asked.loss),
@@ -317,7 +354,7 @@ class Loop:
         every = self.config.information.readout_every
         if state.iteration % every and state.iteration + 1 < self.config.objective.iterations:
             return None
-        return self.term.bounds(self.decoded(state.pixels)[0], sides, state.iteration)
+        return self.term.bounds(decode(state.pixels, self.config.synthetic.formation), sides, state.iteration)
 
     def _require_finite(self, event: Iteration) -> None:
         if not (math.isfinite(event.objective) and math.isfinite(event.gradient_norm)):
@@ -339,8 +376,30 @@ class Loop:
         momentum = settings.pixel_momentum * state.momentum + clipped(gradient.pixels, settings.pixel_clip)
         pixels = state.pixels - rates * settings.pixel_rate * momentum
         require_pixels(root_mean_square(pixels), self.start, state.iteration + 1)
+        learned, label_momentum = self._updated_labels(state, gradient.labels, rates)
         # Assigned together, and never in place: a checkpoint or a picture may still hold the old tensors.
         state.momentum, state.pixels = momentum, pixels
         state.step_size, state.step_momentum = step_size, step_momentum
+        state.labels, state.label_momentum = learned, label_momentum
         state.vigil = vigil
         state.iteration += 1
+
+    def _updated_labels(
+        self, state: State, by_targets: Tensor | None, rates: float
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """What is learned of the labels after one update by SGD with momentum, and the momentum.
+
+        Raises:
+            Diverged: it is no longer finite.
+        """
+        if state.labels is None or state.label_momentum is None or by_targets is None:
+            return state.labels, state.label_momentum
+        settings = self.config.objective
+        gradient = learned_labels.pull_back(self.config.synthetic.labels, state.labels, by_targets)
+        momentum = settings.label_momentum * state.label_momentum + gradient
+        learned = state.labels - rates * settings.label_rate * momentum
+        if not bool(learned.isfinite().all()):
+            raise Diverged(
+                f"the learned labels are not finite at iteration {state.iteration + 1}: lower objective.label_rate"
+            )
+        return learned, momentum

@@ -80,10 +80,16 @@ SecondDerivative = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tens
 
 @dataclass(frozen=True)
 class Kernels:
-    """``step`` and ``adjoint`` of one network, as they are computed: eager or compiled, float32 or mixed."""
+    """``step`` and ``adjoint`` of one network, as they are computed: eager or compiled, float32 or mixed.
+
+    Attributes:
+        turned: where labels are learned, of (parameters, images, direction): the derivative of the log-probabilities
+            [n, classes] along the direction (``engine.labels``).
+    """
 
     step: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
     adjoint: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
+    turned: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
 
 
 def eager(net: NetworkFunction) -> Kernels:
@@ -127,10 +133,12 @@ class StepInput:
 
 @dataclass(frozen=True)
 class SyntheticGradient:
-    """Derivatives by the pixels [n, c, h, w] and by the student's step size [] (None where it has none)."""
+    """Derivatives by the pixels [n, c, h, w], by the student's step size [] (None where it has none), and by the
+    targets [n, classes] (None where they are not learned)."""
 
     pixels: Tensor
     step_size: Tensor | None
+    labels: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -161,12 +169,14 @@ class Training:
         """
         pixel_gradient = torch.zeros_like(self.pixels)
         step_gradient = torch.zeros_like(self.step_size)
+        label_gradient = LabelGradient.of(self.kernels, self.labels)
         for i in reversed(range(len(self.inputs))):
             if tick is not None:
                 tick()
             given = self.inputs[i]
             chosen = _select(self.pixels, given.batch)
             augmented, push = _replay(chosen, given.augmentation)
+            label_gradient.add(self.path[i], augmented, given.batch, self.step_size, cotangent)
             by_images, by_step, cotangent = self.kernels.adjoint(
                 self.path[i], augmented, _select(self.labels, given.batch), self.step_size, cotangent
             )
@@ -175,7 +185,32 @@ class Training:
                 pixel_gradient += push(by_images)
             else:
                 pixel_gradient.index_add_(0, given.batch, push(by_images))
-        return SyntheticGradient(pixel_gradient, step_gradient)
+        return SyntheticGradient(pixel_gradient, step_gradient, label_gradient.total)
+
+
+class LabelGradient:
+    """The derivative by the targets, gathered step by step of a reverse sweep; nothing where they are not learned."""
+
+    def __init__(self, turned: Callable[[Tensor, Tensor, Tensor], Tensor] | None, labels: Tensor) -> None:
+        self._turned = turned
+        self.total = None if turned is None else torch.zeros_like(labels)
+
+    @classmethod
+    def of(cls, kernels: Kernels, labels: Tensor) -> LabelGradient:
+        """Before the first step of a sweep through a training on ``labels`` [n, classes]."""
+        return cls(kernels.turned, labels)
+
+    def add(
+        self, parameters: Tensor, images: Tensor, batch: Tensor | None, step_size: Tensor, cotangent: Tensor
+    ) -> None:
+        """One step's part, with the arguments of its adjoint; ``batch`` are the images' places, None: all."""
+        if self.total is None or self._turned is None:
+            return
+        part = step_size / len(images) * self._turned(parameters, images, cotangent)
+        if batch is None:
+            self.total += part
+        else:
+            self.total.index_add_(0, batch, part)
 
 
 def _select(values: Tensor, batch: Tensor | None) -> Tensor:

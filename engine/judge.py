@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
 
 from engine import sealed
 from engine.artifact import DistilledSet
@@ -164,7 +163,7 @@ class Judge:
 
     def _evaluate_live(self, state: State) -> None:
         places = ("validation", "test") if self.selected_on == "validation" else ("test",)
-        score, *tested = self._scores(state.pixels, state.step_size, ("live", state.iteration), places, live=True)
+        score, *tested = self._scores(state, ("live", state.iteration), places, live=True)
         best = self._better(state.best, state, score)
         test_best = self._better(state.tested, state, tested[0]) if tested else None
         better = best is not state.best
@@ -178,26 +177,26 @@ class Judge:
         """The better of the best iterate so far and the present one, of equals the earlier."""
         if best is not None and score.mean <= best.accuracy:
             return best
-        return Best(state.iteration, state.pixels, state.step_size, score.mean)
+        return Best.of(state, score.mean)
 
     def _evaluate_on_request(self, state: State) -> None:
         """Does not take part in choosing the best iterate, so that watching a run never changes its result."""
         on = "validation" if self.real.validation_images is not None else "test"
-        score = self._score(state.pixels, state.step_size, ("request", state.iteration), on, live=True)
+        score = self._score(state, ("request", state.iteration), on, live=True)
         self._say("request", state.iteration, score, "none")
 
-    def _score(self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
-        return self._scores(pixels, step_size, purpose, (on,), live=live)[0]
+    def _score(self, iterate: State | Best, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
+        return self._scores(iterate, purpose, (on,), live=live)[0]
 
     def _scores(
-        self, pixels: Tensor, step_size: float, purpose: tuple[str | int, ...], places: Sequence[str], *, live: bool
+        self, iterate: State | Best, purpose: tuple[str | int, ...], places: Sequence[str], *, live: bool
     ) -> list[Score]:
         settings = self.config.evaluation
         assert self.loop is not None
         return evaluate_on(
             places,
-            *self.loop.decoded(pixels),
-            step_size,
+            *self.loop.decoded(iterate.pixels, iterate.labels),
+            iterate.step_size,
             net=self.net,
             real=self.real,
             protocol=settings.live_protocol if live else settings.protocol,
@@ -229,16 +228,10 @@ class Judge:
             )
         )
 
-    @property
-    def labels(self) -> Tensor:
-        """The synthetic set's labels."""
-        assert self.loop is not None
-        return self.loop.labels
-
     # -- pictures and checkpoints -----------------------------------------------------------------
 
     def _picture(self, state: State) -> None:
-        pixels = self._set(state.pixels, state.step_size, state.iteration).preview()
+        pixels = self._set(state).preview()
         path = self.folder.snapshot_path(state.iteration)
         write_npy(path, pixels, durable=False)
         self._pictured = state.iteration
@@ -280,11 +273,12 @@ class Judge:
         self._saved, self._saved_at = state.iteration, time.monotonic()
         self._write_sets(state)
 
-    def _set(self, pixels: Tensor, step_size: float, iteration: int) -> DistilledSet:
+    def _set(self, iterate: State | Best) -> DistilledSet:
+        assert self.loop is not None
         return DistilledSet(
-            pixels=pixels.detach().cpu(),
-            labels=self.labels.cpu(),
-            step_size=step_size,
+            pixels=iterate.pixels.detach().cpu(),
+            labels=self.loop.targets(iterate.labels).cpu(),
+            step_size=iterate.step_size,
             transform=self.real.transform.to("cpu"),
             formation=self.config.synthetic.formation,
             classes=self.real.classes,
@@ -293,7 +287,7 @@ class Judge:
             protocol=self.config.evaluation.protocol,
             provenance={
                 "run": self.folder.name,
-                "iteration": iteration,
+                "iteration": iterate.iteration,
                 "seed": self.config.seed,
                 "data": self.real.fingerprint,
                 "config": self.config.model_dump(),
@@ -304,18 +298,14 @@ class Judge:
     def _write_sets(self, state: State) -> None:
         """The best and the last iterate as artifacts with their pictures."""
         self._behind = False
-        best = self._best(state)
-        for name, chosen in (
-            ("best", self._set(best.pixels, best.step_size, best.iteration)),
-            ("last", self._set(state.pixels, state.step_size, state.iteration)),
-        ):
+        for name, chosen in (("best", self._set(self._best(state))), ("last", self._set(state))):
             chosen.save(self.folder.distilled_path(name), cache_dir=self.cache_dir)
             write_grid(chosen, self.folder.distilled_path(name).with_suffix(".png"))
 
     def _best(self, state: State) -> Best:
         if self.config.evaluation.every > 0 and state.best is not None:
             return state.best
-        return Best(state.iteration, state.pixels, state.step_size, math.nan)
+        return Best.of(state, math.nan)
 
     # -- the end ----------------------------------------------------------------------------------
 
@@ -323,7 +313,7 @@ class Judge:
         """What is measured at the end: by its subject an iterate, and which images chose it."""
         found = {
             "best": (self._best(state), self.selected_on),
-            "last": (Best(state.iteration, state.pixels, state.step_size, math.nan), "none"),
+            "last": (Best.of(state, math.nan), "none"),
         }
         return found | ({} if state.tested is None else {"best_on_test": (state.tested, "test")})
 
@@ -337,7 +327,7 @@ class Judge:
         scores: dict[int, Score] = {}
         for subject, (chosen, selected_on) in self._final(state).items():
             if chosen.iteration not in scores:
-                scores[chosen.iteration] = self._score(chosen.pixels, chosen.step_size, ("final",), "test", live=False)
+                scores[chosen.iteration] = self._score(chosen, ("final",), "test", live=False)
             self._say(subject, chosen.iteration, scores[chosen.iteration], selected_on)
         if self.selected_on == "test":
             self.record(

@@ -149,6 +149,8 @@ def estimate(config: Config) -> Estimate:
     images = stored * config.synthetic.formation**2
     converted = (used + measured + held_out + min(config.information.readout, used)) * shape.image * FLOAT
     lasting = converted + 6 * stored * shape.image * FLOAT  # pixels, momentum, gradient, best, and what an update makes
+    if config.synthetic.labels != "hard":
+        lasting += 6 * stored * len(counts) * FLOAT
     matrix = shape.image**2
     if config.data.zca:
         lasting += 2 * matrix * FLOAT

@@ -10,14 +10,17 @@ gives the bits of one never interrupted (on the CPU, with the same versions and 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from engine import execution, memory
+from engine import labels as learned_labels
 from engine.arithmetic import Arithmetic
-from engine.compilation import CompilationFailed
+from engine.compilation import CompilationFailed, operand_type
 from engine.config.consistency import MATCH_EXPERTS
 from engine.config.schema import CLASSES, Config
 from engine.data.augment import Augment
@@ -33,6 +36,7 @@ from engine.formation import decode, decode_labels
 from engine.information.term import InformationTerm
 from engine.judge import Judge
 from engine.networks import ConvNet
+from engine.networks.derivatives import Derivatives
 from engine.objectives import OBJECTIVES, Context
 from engine.record import Recorder
 from engine.runs.checkpoint import Checkpoint, latest
@@ -315,15 +319,25 @@ class _Session:
             term = InformationTerm(
                 config.information, net, real, shown, augment, config.seed, self.device, self.record.tick
             )
-        state = initial_state(config, pixels)
+        factor, kind = config.synthetic.formation, config.synthetic.labels
+
+        def seen() -> Tensor:
+            with torch.no_grad():
+                return net(trajectories.parameters(0, config.experts.epochs), decode(pixels, factor))
+
+        learned = learned_labels.initial(kind, labels, real.classes, seen)
+        state = initial_state(config, pixels, learned)
         if checkpoint is not None:
             state = State.restore(checkpoint.tensors, checkpoint.state, self.device)
-            if state.pixels.shape != pixels.shape:
-                raise DataError(f"{checkpoint.path}: the pixels do not fit the run's configuration")
+            if state.pixels.shape != pixels.shape or (state.labels is None) != (kind == learned_labels.HARD):
+                raise DataError(f"{checkpoint.path}: the synthetic set does not fit the run's configuration")
             if term is not None:
                 term.restore(checkpoint.tensors)
-        factor = config.synthetic.formation
-        kernels = self.arithmetic.compiled_kernels(net, decode(pixels, factor), decode_labels(labels, factor))
+        targets = labels if learned is None else learned_labels.targets(kind, learned)
+        kernels = self.arithmetic.compiled_kernels(net, decode(pixels, factor), decode_labels(targets, factor))
+        if learned is not None:
+            narrow = operand_type(self.arithmetic.resolved.precision)
+            kernels = replace(kernels, turned=learned_labels.turning(Derivatives(net, narrow)))
         # Of batches of other sizes than the student's, so never worth compiling for each.
         slopes = execution.derivatives(net, self.arithmetic.resolved, compiled=False)
         context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, slopes)

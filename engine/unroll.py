@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from engine.gradient import Kernels, StepInput, SyntheticGradient
+from engine.gradient import Kernels, LabelGradient, StepInput, SyntheticGradient
 
 
 @dataclass(frozen=True)
@@ -54,7 +54,7 @@ class Unrolled:
             tick: called before each step; may raise to stop.
         """
         pixel_gradient, step_gradient = torch.zeros_like(self.pixels), torch.zeros_like(self.step_size)
-        later = torch.zeros_like(cotangent)
+        label_gradient, later = LabelGradient.of(self.kernels, self.labels), torch.zeros_like(cotangent)
         for i in reversed(range(len(self.inputs))):
             if tick is not None:
                 tick()
@@ -62,13 +62,14 @@ class Unrolled:
             with torch.enable_grad():
                 leaf = self.pixels.detach().requires_grad_()
                 images = _images(leaf, given)
+            label_gradient.add(self.path[i], images.detach(), given.batch, self.step_size, cotangent)
             by_images, by_step, by_parameters = self.kernels.adjoint(
                 self.path[i], images.detach(), _labels(self.labels, given), self.step_size, cotangent
             )
             step_gradient += by_step
             pixel_gradient += by_images if images is leaf else torch.autograd.grad(images, leaf, by_images)[0]
             cotangent, later = by_parameters + self.momentum * (cotangent - later), cotangent
-        return SyntheticGradient(pixel_gradient, step_gradient)
+        return SyntheticGradient(pixel_gradient, step_gradient, label_gradient.total)
 
 
 def _images(pixels: Tensor, given: StepInput) -> Tensor:

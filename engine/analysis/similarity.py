@@ -9,10 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine.analysis.cka import between_networks
+from engine.analysis.cka import Estimator, between_networks
 from engine.artifact import DistilledSet
 from engine.data.augment import Augment
-from engine.data.prepare import RealSet
 from engine.evaluation.evaluate import EAGER, nothing, train_networks
 from engine.evaluation.protocols import PROTOCOLS
 from engine.networks import ConvNet
@@ -20,7 +19,7 @@ from engine.networks import ConvNet
 
 @dataclass(frozen=True)
 class Similarity:
-    """CKA of pairs of networks, one trained on the real set (rows), one on the synthetic set (columns).
+    """CKA of pairs of networks: the layers of the first are the rows, those of the second the columns.
 
     Attributes:
         layers: names of the layers, in order.
@@ -51,46 +50,68 @@ def layer_names(net: ConvNet) -> tuple[str, ...]:
     return (*(f"block {number + 1}" for number in range(net.network.depth)), "logits")
 
 
-def real_against_synthetic(
+def trained_on(
     item: DistilledSet,
-    experts: Sequence[Tensor],
+    count: int,
     *,
     net: ConvNet,
-    real: RealSet,
     augment: Augment,
     seed: int,
+    device: torch.device,
     protocol: str | None = None,
-    images: int = 2000,
-    batch: int = 250,
     tick: Callable[[], None] = nothing,
     execution: Mapping[str, Any] = EAGER,
-) -> Similarity:
-    """Compare networks trained on the real set with as many trained on a distilled set, pair by pair.
+) -> list[Tensor]:
+    """Flat parameters [size] of ``count`` networks trained on a distilled set by its protocol.
 
     Args:
-        experts: flat parameters [size] of networks trained on the real set, e.g. experts at their last epoch.
-        real: whose first ``images`` test images both are shown.
-        seed: of the networks trained here; as the run's, they are those of its final evaluation.
+        seed: of the networks; as the run's, they are those of its final evaluation.
         protocol: a name in ``PROTOCOLS``; the set's own by default.
         tick: called before every step; may raise to stop.
         execution: its "precision" is trained in.
     """
-    device = real.test_images.device
     pixels, labels = item.decoded()
-    trained = train_networks(
-        [(pixels.to(device), labels.to(device))],
-        item.step_size,
-        net=net,
-        protocol=PROTOCOLS[protocol or item.protocol],
-        augment=augment,
-        seed=seed,
-        purposes=[("final", number) for number in range(len(experts))],
-        tick=tick,
-        execution=execution,
+    return list(
+        train_networks(
+            [(pixels.to(device), labels.to(device))],
+            item.step_size,
+            net=net,
+            protocol=PROTOCOLS[protocol or item.protocol],
+            augment=augment,
+            seed=seed,
+            purposes=[("final", number) for number in range(count)],
+            tick=tick,
+            execution=execution,
+        )
     )
-    shown = real.test_images[:images]
+
+
+def pair_by_pair(
+    rows: Sequence[Tensor],
+    columns: Sequence[Tensor],
+    *,
+    net: ConvNet,
+    images: Tensor,
+    batch: int = 250,
+    estimator: Estimator = "unbiased",
+    tick: Callable[[], None] = nothing,
+) -> Similarity:
+    """Compare the first network of ``rows`` with the first of ``columns``, and so on, on the same images.
+
+    Args:
+        rows: flat parameters [size] of the networks whose layers become the matrices' rows; ``columns`` likewise.
+        images: [n, c, h, w], shown to both.
+        tick: called before every batch; may raise to stop.
+
+    Raises:
+        ValueError: there are not as many on both sides, or none, or too few images.
+    """
     pairs = [
-        between_networks(net.features, expert.to(device), own, shown, batch=batch, tick=tick)
-        for expert, own in zip(experts, trained, strict=True)
+        between_networks(
+            net.features, first.to(images.device), second, images, batch=batch, estimator=estimator, tick=tick
+        )
+        for first, second in zip(rows, columns, strict=True)
     ]
+    if not pairs:
+        raise ValueError("there are no networks to compare")
     return Similarity(layer_names(net), torch.stack(pairs))

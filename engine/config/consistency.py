@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 MATCH_EXPERTS = ("trajectory", "tesla")
 """Objectives that compare a student with an expert some epochs later."""
 
+LEARN_LABELS = ("trajectory", "bptt")
+"""Objectives whose gradient reaches the labels of the synthetic set."""
+
 TRAIN_STUDENTS = (*MATCH_EXPERTS, "bptt")
 """Objectives that train a student on the synthetic set, so that its end point depends on the pixels."""
 
@@ -101,6 +104,23 @@ def _synthetic(config: Config) -> Iterator[Problem]:
             ("objective.batch_size", "synthetic.images_per_class", "synthetic.formation", "data.name"),
             f"objective.batch_size = {config.objective.batch_size} exceeds the synthetic set's {size} images; "
             "0 takes all",
+        )
+    yield from _labels(config)
+
+
+def _labels(config: Config) -> Iterator[Problem]:
+    kind, objective = config.synthetic.labels, config.objective.name
+    if kind != "hard" and objective not in LEARN_LABELS:
+        yield Problem(
+            ("synthetic.labels", "objective.name"),
+            f"objective {objective} has no gradient by the labels: synthetic.labels = {kind} is for "
+            f"{' and '.join(LEARN_LABELS)}",
+        )
+    if kind == "softmax" and config.synthetic.init != "real":
+        yield Problem(
+            ("synthetic.labels", "synthetic.init"),
+            f"synthetic.labels = softmax starts from what an expert sees in the first images, and synthetic.init = "
+            f"{config.synthetic.init} shows it none: choose init = real, or labels = free",
         )
 
 

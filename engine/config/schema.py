@@ -121,6 +121,11 @@ class Synthetic(Section):
         description="Side of the grid of smaller images that each stored image holds; networks are trained on all of "
         "them, enlarged (IDC). The budget stays that of images_per_class stored images. 1 stores images as they are.",
     )
+    labels: Literal["hard", "free", "softmax"] = Field(
+        "hard",
+        description="hard: one class an image. Learned with the images: free, numbers from one-hot on (RaT-BPTT), or "
+        "softmax, logits from an expert's on (DATM). trajectory and bptt only.",
+    )
 
 
 class Experts(Section):
@@ -152,6 +157,8 @@ class Objective(Section):
     batch_size: Count = Field(0, description="Synthetic images of one student step; 0 takes all.")
     pixel_rate: Rate = Field(100.0, description="Learning rate of the pixels (SGD).")
     pixel_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the pixels.")
+    label_rate: float = Field(1.0, ge=0, le=1e12, description="Learning rate of labels that are learned (SGD).")
+    label_momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of labels that are learned.")
     step_size: Rate = Field(0.01, description="Initial step size of the student.")
     step_size_rate: float = Field(1e-7, ge=0, le=1e12, description="Learning rate of the step size; 0 keeps it fixed.")
     step_size_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the step size.")

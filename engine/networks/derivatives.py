@@ -141,6 +141,16 @@ class Derivatives:
             by_stream = self._by_inputs(inputs[number], by_z, blocks[number], turns[number], n, number)
         return slope, torch.cat([slot.flatten() for slot in slots]), by_stream.contiguous()
 
+    def turned(self, parameters: Tensor, direction: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits [n, classes] and their derivative along ``direction`` [size]: what :meth:`second` begins with."""
+        blocks, (kernel, bias) = self._weights(parameters)
+        turns, (kernel_turn, bias_turn) = self._weights(direction)
+        stream = self._laid_out(images)
+        for number, (block, turn) in enumerate(zip(blocks, turns, strict=True)):
+            stream = self._forward(stream, block, turn, len(images), number).pooled
+        f, g = torch.split(stream.flatten(1), len(images))
+        return F.linear(f, kernel, bias), F.linear(g, kernel) + F.linear(f, kernel_turn, bias_turn)
+
     # -- a block with two streams -----------------------------------------------------------------
 
     def _forward(self, stream: Tensor, block: Weights, turn: Weights, n: int, number: int) -> _State:

@@ -28,7 +28,7 @@ class SyntheticSet:
     """The set that is learned: pixels [n, c, h, w] in the network's input space, ordered by class.
 
     Attributes:
-        labels: int64 [n].
+        labels: int64 [n], or targets float32 [n, classes] where they are learned.
         step_size: the student's learned step size [], float32, positive.
     """
 

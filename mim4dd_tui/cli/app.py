@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from mim4dd_tui import __version__
-from mim4dd_tui.cli import bench, doctor, listing, places, presets, remote, results, running
+from mim4dd_tui.cli import analyse, bench, doctor, listing, places, presets, remote, results, running
 from mim4dd_tui.cli.failures import UsageError
 from mim4dd_tui.cli.options import DataDir, RunsDir, data_dir_of, runs_dir_of
 from mim4dd_tui.cli.output import say
@@ -35,6 +35,7 @@ app.command("runs", rich_help_panel=LOOK)(listing.runs)
 app.command("show", rich_help_panel=LOOK)(listing.show)
 app.command("evaluate", rich_help_panel=LOOK)(results.evaluate)
 app.command("export", rich_help_panel=LOOK)(results.export)
+app.command("analyse", rich_help_panel=LOOK)(analyse.analyse)
 app.command("bench", rich_help_panel=MACHINE)(bench.bench)
 app.command("doctor", rich_help_panel=MACHINE)(doctor.doctor)
 app.command("paths", rich_help_panel=MACHINE)(places.paths)

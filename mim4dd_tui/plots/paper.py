@@ -136,6 +136,8 @@ class _Plot:
                     yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
                     yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
         for series in self.figure.series:
+            yield from self._shade(series)
+        for series in self.figure.series:
             yield from self._curve(series)
         yield from self._legend()
 
@@ -173,8 +175,6 @@ class _Plot:
         colour = self._colour(series.ink)
         faint = series.ink >= 100
         x = self._across(series.x)
-        if series.band is not None:
-            yield from self._band(x, self._down(scale, series.band.low), self._down(scale, series.band.high), colour)
         smooth = series.y if series.markers else ema(series.y, self.view.smoothing)
         if smooth is not series.y:
             for part in self._pieces(x, self._down(scale, series.y)):
@@ -183,6 +183,13 @@ class _Plot:
             yield Stroke(part, colour, 1.6, 0.4 if faint else 1.0)
             if series.markers:
                 yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part)
+
+    def _shade(self, series: Series) -> Iterator[Shape]:
+        """The band of a series: below every curve."""
+        scale = self.y[series.side]
+        if scale is not None and series.band is not None:
+            low, high = (self._down(scale, edge) for edge in (series.band.low, series.band.high))
+            yield from self._band(self._across(series.x), low, high, self._colour(series.ink))
 
     def _band(self, x: Floats, low: Floats, high: Floats, colour: str) -> Iterator[Shape]:
         good = np.isfinite(x) & np.isfinite(low) & np.isfinite(high) & (x >= self.left) & (x <= self.right)
@@ -265,7 +272,9 @@ def to_png(page: Page, scale: int = 2) -> bytes:
         points = [(x * scale, y * scale) for x, y in shape.points]
         colour = _towards_white(shape.colour, shape.opacity)
         if isinstance(shape, Area):
-            pen.polygon(points, fill=colour)
+            mask = Image.new("L", image.size)
+            ImageDraw.Draw(mask).polygon(points, fill=round(255 * shape.opacity))
+            image.paste(shape.colour, mask=mask)
         elif shape.dashed:
             _dashed(pen, points[0], points[1], colour, round(shape.width * scale), 6.0 * scale, 4.0 * scale)
         else:

@@ -18,6 +18,7 @@ LIGHT = [
     ("--help",),
     ("--version",),
     ("run", "--help"),
+    ("analyse", "--help"),
     ("presets",),
     ("presets", "--json"),
     ("presets", "digits-ipc1"),

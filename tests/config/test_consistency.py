@@ -188,3 +188,15 @@ def test_every_legal_depth_has_a_network_and_the_next_has_none(name: str, poolin
         assert net.feature_shapes[-2][-1] >= 1
         deepest = depth
     assert deepest == (6 if pooling == "none" else 3 if name == "digits" else 5)
+
+
+@pytest.mark.parametrize("name", ["tesla", "dream", "distribution"])
+def test_labels_are_learned_only_where_the_gradient_reaches_them(name: str) -> None:
+    with pytest.raises(ConfigError, match=f"objective {name} has no gradient by the labels"):
+        changed(Config(), {"objective.name": name, "synthetic.labels": "free"})
+
+
+def test_labels_of_an_expert_need_images_that_it_knows() -> None:
+    with pytest.raises(ConfigError, match=r"synthetic\.init"):
+        changed(Config(), {"synthetic.labels": "softmax", "synthetic.init": "noise"})
+    assert changed(Config(), {"synthetic.labels": "free", "synthetic.init": "noise"}).synthetic.labels == "free"

@@ -53,6 +53,7 @@ TINY: Values = {
 
 NCE: Values = {"information.loss": "nce"}
 BPTT: Values = {"objective.name": "bptt"}
+FREE: Values = {"synthetic.labels": "free"}
 DREAM: Values = {
     "objective.name": "dream",
     "objective.pixel_rate": 0.1,
@@ -90,6 +91,7 @@ CHANGES: dict[str, tuple[list[Any], Values]] = {
     "synthetic.images_per_class": ([2], {}),
     "synthetic.init": (["noise"], {}),
     "synthetic.formation": ([2, 4], {"synthetic.init": "noise"}),
+    "synthetic.labels": (["free", "softmax"], {}),
     "experts.count": ([3], {}),
     "experts.epochs": ([3], {"information.real_network": "last"}),
     "experts.learning_rate": ([0.1], {}),
@@ -119,6 +121,8 @@ CHANGES: dict[str, tuple[list[Any], Values]] = {
     "objective.network_images": ([0, 50], DREAM),
     "objective.cutmix": ([0.0, 1.0], CUTMIX),
     "objective.pixel_clip": ([1e-3], {}),
+    "objective.label_rate": ([0.1, 0.0], FREE),
+    "objective.label_momentum": ([0.0], FREE),
     "information.weight": ([0.0, 0.1], {}),
     "information.scaling": (["raw"], {}),
     "information.loss": (["nce"], {}),

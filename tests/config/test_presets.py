@@ -27,8 +27,15 @@ STUDY = [
     for each in (1, 10)
     for base in ("", "-bptt", "-dream")
 ]
+SOFT = [
+    "digits-ipc1-soft",
+    "digits-ipc1-bptt-soft",
+    *(f"cifar100-ipc{each}-{kind}" for each in (1, 10) for kind in ("soft", "bptt-soft")),
+]
+"""Those that learn their labels."""
 NAMES = [
     *TRAJECTORY,
+    *SOFT,
     *(f"digits-ipc1-{base}" for base in SIZES),
     *(f"{data}-ipc1-{base}-small" for data in ("mnist", "cifar10") for base in ("bptt", "dream")),
     *STUDY,
@@ -41,7 +48,7 @@ NAMES = [
 ]
 FILES = sorted(builtin_dir().glob("*.toml"))
 
-SOURCE = re.compile(r"\b(MTT|DSA|CRD|CMIM|TESLA|BPTT|DREAM|IDC|DM|paper|ours|this preset)\b")
+SOURCE = re.compile(r"\b(MTT|DSA|DATM|CRD|CMIM|TESLA|BPTT|DREAM|IDC|DM|paper|ours|this preset)\b")
 """What a comment names as the source of a number: code, a table, a paper, or that it was chosen here."""
 
 LIGHT = 0.5
@@ -169,6 +176,18 @@ def test_published_settings_of_the_other_bases(data: str) -> None:
         assert (objective.pixel_rate, objective.pixel_clip, objective.real_batch) == (0.1, 2.0, 64)
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_labels_are_learned_where_the_name_says_so(name: str) -> None:
+    """And a soft preset is its base otherwise, so that the two can be compared."""
+    config = resolve(name).config
+    assert (config.synthetic.labels != "hard") == (name in SOFT)
+    if name in SOFT:
+        base = resolve(name.removesuffix("-soft")).config
+        assert config.objective.name == base.objective.name
+        assert (config.experts, config.network, config.data) == (base.experts, base.network, base.data)
+        assert config.evaluation == base.evaluation
+
+
 def test_the_builtin_preset_needs_no_download_and_starts_from_noise() -> None:
     config = resolve("digits-ipc1").config
     assert (config.data.name, config.synthetic.init) == ("digits", "noise")
@@ -180,7 +199,7 @@ def test_every_number_names_its_source(path: Path) -> None:
     lines = path.read_text(encoding="utf-8").splitlines()
     numbers = [index for index, line in enumerate(lines) if _is_number(line)]
     unsourced = [lines[index] for index in numbers if not _sourced(lines, index)]
-    assert numbers
+    assert numbers or not any(line.startswith("[") for line in lines), "only what others are put together from has none"
     assert not unsourced
 
 

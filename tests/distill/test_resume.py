@@ -44,6 +44,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "information__real_network": "fresh",
         "evaluation__every": 0,
     },
+    "labels": {
+        "synthetic__labels": "softmax",
+        "objective__batch_size": 4,
+        "information__synthetic_network": "attached",
+    },
 }
 FAST = "everything"
 

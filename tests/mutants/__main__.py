@@ -33,7 +33,20 @@ def copy(into: Path) -> None:
 def run_tests(tree: Path, tests: list[str]) -> subprocess.CompletedProcess[str]:
     """Run tests on a tree, with nothing of the original importable before it."""
     environment = os.environ | {"PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", "-m", "long or not long", *tests]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        "-m",
+        "long or not long",
+        *tests,
+    ]
     return subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, timeout=600, check=False)
 
 

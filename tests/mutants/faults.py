@@ -314,4 +314,32 @@ FAULTS = (
         "begin + 4 * row)",
         "tests/experts/test_rows.py::test_a_row_is_the_librarys",
     ),
+    Fault(
+        "labels: derivative of the sum over a batch, not of its mean",
+        "engine/gradient.py",
+        "part = step_size / len(images) * self._turned",
+        "part = step_size * self._turned",
+        "tests/gradient/test_labels.py",
+    ),
+    Fault(
+        "labels: the softmax's own derivative left out",
+        "engine/labels.py",
+        "return shares * (gathered - (shares * gathered).sum(1, keepdim=True))",
+        "return gathered",
+        "tests/gradient/test_labels.py::test_what_is_learned_through_targets_and_decoded_copies",
+    ),
+    Fault(
+        "analyses: a cell of other settings is taken",
+        "engine/analysis/cells.py",
+        'document.get("settings") == settings_of(self.config) else None',
+        'document.get("settings") is not None else None',
+        "tests/analysis/test_cells.py::test_a_cell_of_other_settings_is_not_taken_and_its_run_not_overwritten",
+    ),
+    Fault(
+        "analyses: differences taken without pairing by seed",
+        "engine/analysis/estimates.py",
+        "pairs = zip(ours, theirs, strict=True)",
+        "pairs = zip(ours, reversed(theirs), strict=True)",
+        "tests/analysis/test_estimates.py::test_differences_are_taken_pair_by_pair",
+    ),
 )

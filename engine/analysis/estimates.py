@@ -1,0 +1,56 @@
+"""Means of small samples with their t-intervals: what every table of an analysis says of seeds."""
+
+from __future__ import annotations
+
+import math
+import statistics
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+CONFIDENCE = 0.95
+
+
+@dataclass(frozen=True)
+class Estimate:
+    """A mean over seeds.
+
+    Attributes:
+        mean: of the values; nan of none.
+        half: half of the 95 % t-interval's width; nan of fewer than two values.
+        count: how many there were.
+    """
+
+    mean: float
+    half: float
+    count: int
+
+    @property
+    def low(self) -> float:
+        """The interval's lower end; the mean itself where there is no interval."""
+        return self.mean - (self.half if math.isfinite(self.half) else 0.0)
+
+    @property
+    def high(self) -> float:
+        """The interval's upper end; the mean itself where there is no interval."""
+        return self.mean + (self.half if math.isfinite(self.half) else 0.0)
+
+
+def estimate(values: Sequence[float]) -> Estimate:
+    """Mean and 95 % interval of independent values, by Student's t: half = t(n - 1) * s / sqrt(n)."""
+    count = len(values)
+    if count < 2:
+        return Estimate(values[0] if count else math.nan, math.nan, count)
+    from scipy.stats import t
+
+    quantile = float(t.ppf((1 + CONFIDENCE) / 2, count - 1))
+    return Estimate(statistics.fmean(values), quantile * statistics.stdev(values) / math.sqrt(count), count)
+
+
+def paired(ours: Sequence[float | None], theirs: Sequence[float | None]) -> Estimate:
+    """Of the differences ``ours - theirs``, pair by pair; a pair with a missing side (None) is left out.
+
+    Raises:
+        ValueError: the two are not of one length.
+    """
+    pairs = zip(ours, theirs, strict=True)
+    return estimate([a - b for a, b in pairs if a is not None and b is not None])

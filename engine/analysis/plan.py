@@ -1,0 +1,122 @@
+"""What an analysis is asked for, and the cells it gathers: variants of one preset, each with the same seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from engine.analysis.cells import Cell, Document, Places, flat, label
+from engine.config.load import resolve
+from engine.config.schema import Config
+from engine.errors import ConfigError, RunFailed
+from engine.events import Observer
+from engine.runs.control import Control
+
+WEIGHT = "information.weight"
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One row of a table: what it is called, and the settings that make it."""
+
+    label: str
+    changes: tuple[tuple[str, str], ...] = ()
+
+
+WITH, WITHOUT = Variant("with the term"), Variant("without", ((WEIGHT, "0"),))
+
+
+@dataclass
+class Plan:
+    """An analysis of one preset.
+
+    Args:
+        target: name of a preset, or path of a TOML file.
+        seeds: of the runs; every variant is run with each, so that they are paired.
+        places: where cells are kept and runs take place.
+        changes: settings on top of the preset, of all variants.
+        observer: hears the events of every run.
+        control: asked between steps; a stop ends the analysis, to be gone on with later.
+        tell: hears which cell is worked on, and what failed.
+    """
+
+    target: str
+    seeds: Sequence[int]
+    places: Places
+    changes: Sequence[tuple[str, str]] = ()
+    observer: Observer | None = None
+    control: Control = field(default_factory=Control)
+    tell: Callable[[str], None] = lambda _: None
+    missing: list[dict[str, str]] = field(default_factory=list)
+
+    @property
+    def config(self) -> Config:
+        """The configuration that all variants start from. Raises ConfigError."""
+        return resolve(self.target, [f"{key}={value}" for key, value in self.changes]).config
+
+    def value(self, key: str) -> Any:
+        """A setting of that configuration. Raises ConfigError."""
+        return flat(self.config)[key]
+
+    def cell(self, variant: Variant, seed: int) -> Cell:
+        """The run of a variant with a seed."""
+        return Cell(self.target, (*self.changes, *variant.changes), seed)
+
+    def gather(
+        self, variants: Sequence[Variant], work: Callable[[Cell], Document] | None = None
+    ) -> dict[str, list[Document | None]]:
+        """What is kept of every variant's cells, by label, in the seeds' order; None where a run failed.
+
+        Seed by seed, so that an analysis that is stopped has whole pairs. All configurations are checked before
+        the first run. Failed runs are noted in ``missing``.
+
+        Args:
+            work: measures a cell; ``Cell.measure`` by default.
+
+        Raises:
+            ConfigError: a configuration is wrong.
+            StopRequested: a stop was asked for; what is finished is kept.
+            MimError: data or experts cannot be had.
+        """
+        cells = {(v.label, seed): self.cell(v, seed) for seed in self.seeds for v in variants}
+        for cell in cells.values():
+            _ = cell.config
+        found: dict[str, list[Document | None]] = {variant.label: [] for variant in variants}
+        for number, ((row, _), cell) in enumerate(cells.items(), 1):
+            self.control.tick()
+            try:
+                if cell.kept(self.places) is None:
+                    self.tell(f"cell {number} of {len(cells)}: {cell.name}")
+                document = work(cell) if work else cell.measure(self.places, self.observer, self.control)
+            except RunFailed as error:
+                self.tell(f"{cell.name} failed: {error}")
+                self.missing.append({"cell": cell.name, "reason": str(error)})
+                found[row].append(None)
+            else:
+                found[row].append(document)
+        return found
+
+    def heading(self, analysis: str) -> Document:
+        """What every document begins with."""
+        config = self.config
+        return {
+            "analysis": analysis,
+            "preset": label(self.target),
+            "set": dict(self.changes),
+            "seeds": list(self.seeds),
+            "weight": config.information.weight,
+            "protocol": config.evaluation.protocol,
+        }
+
+    def require_term(self, analysis: str) -> None:
+        """Refuse a preset without the term, where it is the subject.
+
+        Raises:
+            ConfigError: its weight is 0.
+        """
+        if self.config.information.weight == 0:
+            raise ConfigError(
+                f"{label(self.target)}: {WEIGHT} is 0, so that there is no term for the analysis {analysis!r} to look "
+                f"at: give it one, e.g. --set {WEIGHT}=0.1"
+            )

@@ -1,0 +1,187 @@
+"""Documents of analyses as Markdown: a table and what has to be known to read it. From the document alone."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+
+from engine.analysis.cells import Document
+from engine.analysis.estimates import Estimate, estimate, paired
+from engine.analysis.plan import WITHOUT
+
+DASH = "–"
+
+
+def markdown(document: Document) -> str:
+    """The table of an analysis, with a line on how it was made above and what failed below."""
+    return "\n".join(
+        [*_heading(document), "", *TABLES.get(document["analysis"], sweep_rows)(document), *_missing(document)]
+    )
+
+
+def column(document: Document, value: str, key: str) -> list[float | None]:
+    """One number of every seed's cell in a row; None where the run failed or has none."""
+    row = next(row for row in document["rows"] if row["value"] == value)
+    return [None if cell is None else cell[key] for cell in row["cells"]]
+
+
+def known(values: Sequence[float | None]) -> list[float]:
+    """Those that are there."""
+    return [value for value in values if value is not None]
+
+
+def against(document: Document, value: str, key: str) -> Estimate:
+    """Paired difference of a row to the reference's."""
+    return paired(column(document, value, key), column(document, document["reference"], key))
+
+
+def _heading(document: Document) -> Iterator[str]:
+    changes = "".join(f", {key} = {value}" for key, value in document["set"].items())
+    seeds = ", ".join(map(str, document["seeds"]))
+    yield f"`{document['preset']}`{changes}; protocol {document['protocol']}; seeds {seeds}. {_baselines(document)}"
+
+
+def _baselines(document: Document) -> str:
+    words = []
+    for key, name in (("random_selection", "random real images"), ("full_set", "full set")):
+        score = document[key]
+        if score is not None:
+            spread = "" if score["std"] is None else f" ± {score['std'] * 100:.1f}"
+            words.append(f"{name} {score['mean'] * 100:.1f}{spread}")
+    chosen = document["selected_on"]
+    text = f"Baselines (%): {'; '.join(words)}. " if words else ""
+    return text + (f"Best iterates were chosen on the {chosen} images." if chosen in ("test", "validation") else "")
+
+
+def _missing(document: Document) -> Iterator[str]:
+    if document["missing"]:
+        yield ""
+    for item in document["missing"]:
+        yield f"- `{item['cell']}` failed: {item['reason']}"
+
+
+def points(found: Estimate, *, signed: bool = False) -> str:
+    """Accuracy in points: mean and half of the 95 % interval."""
+    return number(Estimate(found.mean * 100, found.half * 100, found.count), 1, signed=signed)
+
+
+def number(found: Estimate, digits: int, *, signed: bool = False) -> str:
+    """Mean and half of the 95 % interval; a dash where there is nothing."""
+    if not math.isfinite(found.mean):
+        return DASH
+    sign = "+" if signed else ""
+    text = f"{found.mean:{sign}.{digits}f}"
+    return f"{text} ± {found.half:.{digits}f}" if math.isfinite(found.half) else text
+
+
+def _accuracies(document: Document, value: str) -> str:
+    best, last = (estimate(known(column(document, value, key))) for key in ("best", "last"))
+    if value == document["reference"]:
+        return f"{points(best)} | {points(last)} | {DASH} | {DASH}"
+    differences = (points(against(document, value, key), signed=True) for key in ("best", "last"))
+    return f"{points(best)} | {points(last)} | {' | '.join(differences)}"
+
+
+def sweep_rows(document: Document) -> Iterator[str]:
+    """Of a sweep: a row a value."""
+    ceiling = document["ceiling"]
+    bound = "MI bound (nats)" if ceiling is None else f"MI bound, of {ceiling:.2f} nats"
+    reference = document["reference"]
+    yield (
+        f"| {document['setting']} | seeds | best iterate | last iterate | best − best at {reference} "
+        f"| last − last at {reference} | {bound} | gradient ratio |"
+    )
+    yield "|---|---|---|---|---|---|---|---|"
+    for row in document["rows"]:
+        value = row["value"]
+        count = len(known(column(document, value, "best")))
+        own = " (the preset's)" if value == document["own"] else ""
+        name = f"{value}, weight 0" if value == WITHOUT.label else value
+        nats = number(estimate(known(column(document, value, "nats"))), 2)
+        ratio = number(estimate(known(column(document, value, "ratio"))), 2)
+        yield f"| {name}{own} | {count} | {_accuracies(document, value)} | {nats} | {ratio} |"
+
+
+def loss_rows(document: Document) -> Iterator[str]:
+    """Of the base loss: where it ends, with the term and without, and the paired difference."""
+    yield (
+        f"| {document['objective']} | seeds | loss at the end | difference | difference in % "
+        "| best iterate | last iterate | best − best without | last − last without |"
+    )
+    yield "|---|---|---|---|---|---|---|---|---|"
+    for row in document["rows"]:
+        value = row["value"]
+        ends = column(document, value, "end")
+        other = column(document, document["reference"], "end")
+        if value == document["reference"]:
+            apart, share = DASH, DASH
+        else:
+            apart = number(paired(ends, other), 4, signed=True)
+            shares = [a / b - 1 for a, b in zip(ends, other, strict=True) if a is not None and b]
+            share = number(_percent(estimate(shares)), 1, signed=True)
+        yield (
+            f"| {value} | {len(known(ends))} | {number(estimate(known(ends)), 4)} | {apart} | {share} "
+            f"| {_accuracies(document, value)} |"
+        )
+
+
+def _percent(found: Estimate) -> Estimate:
+    return Estimate(found.mean * 100, found.half * 100, found.count)
+
+
+def same_layer(document: Document, value: str, estimator: str, layer: int) -> list[float | None]:
+    """CKA of a layer with itself, of every seed in a row."""
+    return [None if m is None else m[layer][layer] for m in _matrices(document, value, estimator)]
+
+
+def _matrices(document: Document, value: str, estimator: str) -> list[list[list[float]] | None]:
+    row = next(row for row in document["rows"] if row["value"] == value)
+    return [None if cell is None else cell[estimator] for cell in row["cells"]]
+
+
+def mean_matrix(document: Document, value: str, estimator: str) -> list[list[float]]:
+    """CKA of every layer with every other, mean over seeds; empty where no run was done."""
+    done = [matrix for matrix in _matrices(document, value, estimator) if matrix is not None]
+    size = range(len(document["layers"])) if done else range(0)
+    return [[sum(matrix[i][j] for matrix in done) / len(done) for j in size] for i in size]
+
+
+def cka_rows(document: Document) -> Iterator[str]:
+    """Of the comparison of networks: every layer with itself."""
+    layers = document["layers"]
+    yield f"| CKA of a layer with itself | estimator | seeds | {' | '.join(layers)} |"
+    yield "|---|---|---|" + "---|" * len(layers)
+    for estimator in ("unbiased", "biased"):
+        for row in document["rows"]:
+            value = row["value"]
+            seen = [known(same_layer(document, value, estimator, layer)) for layer in range(len(layers))]
+            cells = [number(estimate(values), 3) for values in seen]
+            yield f"| {value} | {estimator} | {len(seen[0]) if seen else 0} | {' | '.join(cells)} |"
+        apart = [
+            paired(*(same_layer(document, row["value"], estimator, layer) for row in document["rows"]))
+            for layer in range(len(layers))
+        ]
+        count = apart[0].count if apart else 0
+        yield (
+            f"| with − without | {estimator} | {count} pairs | {' | '.join(number(a, 3, signed=True) for a in apart)} |"
+        )
+        if document["experts"] and estimator in document["experts"]:
+            own = [f"{document['experts'][estimator][i][i]:.3f}" for i in range(len(layers))]
+            yield f"| between experts | {estimator} | | {' | '.join(own)} |"
+
+
+def grid_rows(document: Document) -> Iterator[str]:
+    """Of the pictures: which set each shows."""
+    yield "| set | seed | best iterate | at iteration | fingerprint |"
+    yield "|---|---|---|---|---|"
+    for row in document["rows"]:
+        for cell in row["cells"]:
+            if cell is not None:
+                yield (
+                    f"| {row['value']} | {cell['seed']} | {cell['best'] * 100:.1f} | {cell['iteration']} "
+                    f"| `{cell['fingerprint'][:12]}` |"
+                )
+
+
+TABLES: dict[str, Callable[[Document], Iterator[str]]] = {"loss": loss_rows, "cka": cka_rows, "grids": grid_rows}
+"""Tables of their own form, by analysis; every other is a sweep."""

@@ -1,0 +1,139 @@
+"""``analyse``: the paper's analyses, and sweeps over any setting, of a preset or a file of one's own."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from engine.errors import RunFailed
+from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
+from mim4dd_tui.cli.headless import Supervisor
+from mim4dd_tui.cli.options import DataDir, Json, RunsDir, complete_preset, data_dir_of, runs_dir_of, seeds_of
+from mim4dd_tui.cli.output import say, tell, write_json
+
+OUTPUT = "analyses"
+SEEDS = "0-4"
+NAMES = ("lambda", "critic", "beta", "loss", "cka", "grids")
+
+
+def complete_analysis(incomplete: str) -> list[str]:
+    """Names of analyses that begin so, for the shell."""
+    return [name for name in NAMES if name.startswith(incomplete)]
+
+
+def analyse(
+    analysis: Annotated[
+        str,
+        typer.Argument(
+            metavar="ANALYSIS",
+            help="lambda, critic or beta (sweeps), loss, cka or grids (with the term against without), or a "
+            "setting to sweep over, e.g. information.temperature.",
+            autocompletion=complete_analysis,
+        ),
+    ],
+    target: Annotated[
+        str,
+        typer.Argument(
+            metavar="PRESET|FILE",
+            help="Name of a preset (see mim4dd presets), or a TOML file.",
+            autocompletion=complete_preset,
+        ),
+    ],
+    seeds: Annotated[
+        str, typer.Option("--seeds", metavar="RANGE", help="Seeds of the runs, paired over all values (0-4 or 0,2,5).")
+    ] = SEEDS,
+    values: Annotated[
+        str | None, typer.Option("--values", metavar="LIST", help="Of a sweep, instead of its own: 0,0.1,1.")
+    ] = None,
+    changes: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all runs. Repeatable."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="DIR", help=f"Where the tables go. Default: ./{OUTPUT}/PRESET."),
+    ] = None,
+    runs_dir: RunsDir = None,
+    data_dir: DataDir = None,
+    as_json: Json = False,
+) -> int:
+    """Run what an analysis of the paper needs, and write its table and figure.
+
+    Every value is run with every seed, so that differences are paired; means come with 95 % intervals. What is finished
+    is kept in the output folder and taken as it is the next time: Ctrl-C, and the same command goes on. The
+    runs themselves are ordinary ones, in the runs folder.
+    """
+    from engine.analysis.cells import Places, label
+    from engine.config.typed import parse_override
+
+    numbers = seeds_of(seeds)
+    split = [tuple(part.strip() for part in text.partition("=")[::2]) for text in changes or ()]
+    for text in changes or ():
+        parse_override(text)
+    if any(key == "seed" for key, _ in split):
+        raise UsageError("--set seed: give the seeds with --seeds")
+    require_torch()
+    from engine.analysis.plan import Plan
+    from engine.runs.control import Control, StopRequested
+    from mim4dd_tui.plain import PlainObserver
+
+    folder = (output or Path(OUTPUT) / label(target)).expanduser()
+    control = Control()
+    plan = Plan(
+        target=target,
+        seeds=numbers,
+        places=Places(folder / "cells", runs_dir_of(runs_dir), data_dir_of(data_dir)),
+        changes=[(key, value) for key, value in split],
+        observer=PlainObserver(),
+        control=control,
+        tell=tell,
+    )
+    chosen = None if values is None else [text.strip() for text in values.split(",")]
+    supervisor = Supervisor(control)
+
+    def work() -> dict[str, Any] | None:
+        from engine.analysis.ask import analyse as ask
+
+        try:
+            return ask(analysis, plan, chosen)
+        except StopRequested:
+            return None
+
+    document = supervisor.run(work)
+    if document is None:
+        tell("stopped; what is finished is kept, and the same command goes on")
+        if as_json:
+            write_json({"analysis": analysis, "state": "stopped"})
+        return supervisor.exit_code
+    paths = write(document, folder)
+    complete = {**document, "state": "done", "files": paths}
+    if not as_json:
+        say(paths[0].read_text(encoding="utf-8"))
+        say("\n".join(str(path) for path in paths))
+    if missing := document["missing"]:  # what is finished is written, and the exit code says that it is not all
+        text = f"{len(missing)} runs of {document['analysis']} failed, the first: {missing[0]['reason']}"
+        raise PartlyFailedError(RunFailed(text), complete)
+    if as_json:
+        write_json(complete)
+    return 0
+
+
+def write(document: dict[str, Any], folder: Path) -> list[Path]:
+    """Write an analysis as Markdown, JSON and PNG, named after it; returns the three paths.
+
+    Raises:
+        RunFailed: the disk refuses.
+    """
+    from engine.analysis.tables import markdown
+    from engine.files import private_folder, write_bytes
+    from engine.files import write_json as keep
+    from mim4dd_tui.plots.analyses import draw
+
+    private_folder(folder)
+    table, data, figure = (folder / f"{document['analysis']}.{ending}" for ending in ("md", "json", "png"))
+    write_bytes(table, (markdown(document) + "\n").encode())
+    keep(data, document)
+    write_bytes(figure, draw(document, folder / "cells"))
+    return [table, data, figure]

@@ -1,0 +1,194 @@
+"""Every analysis on runs of a second, from a preset to its document, table and figure."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import pytest
+from PIL import Image
+
+from engine.analysis.ask import COMPARISONS, analyse
+from engine.analysis.cells import Cell, Document, Places
+from engine.analysis.estimates import paired
+from engine.analysis.losses import ending
+from engine.analysis.plan import WITH, Plan
+from engine.analysis.sweep import SWEEPS, sweep_of
+from engine.analysis.tables import column, markdown
+from engine.config.load import dump
+from engine.errors import ConfigError, RunFailed
+from mim4dd_tui.plots.analyses import draw
+from tests.distill.helpers import quickly, tiny
+
+NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")
+VALUES = {"information.temperature": ["0.1", "0.5"], "lambda": ["0", "0.3", "3"]}
+
+
+@dataclass(frozen=True)
+class Bench:
+    """A preset of tiny runs and the places they are kept in."""
+
+    target: str
+    places: Places
+
+    def plan(self, **changes: Any) -> Plan:
+        values = {"target": self.target, "seeds": [0, 1], "places": self.places, **changes}
+        return Plan(**values)
+
+
+@pytest.fixture(scope="module")
+def bench(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Bench]:
+    folder = tmp_path_factory.mktemp("analyses")
+    path = folder / "mine.toml"
+    path.write_text(dump(tiny(objective__iterations=3, evaluation__every=0, evaluation__random_draws=1)))
+    with quickly(2):
+        yield Bench(str(path), Places(folder / "cells", folder / "runs", cache=folder / "cache"))
+
+
+@pytest.fixture(scope="module")
+def documents(bench: Bench) -> dict[str, Document]:
+    return {name: analyse(name, bench.plan(), VALUES.get(name)) for name in NAMES}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_it_is_json_a_table_and_a_picture(bench: Bench, documents: dict[str, Document], name: str) -> None:
+    document = json.loads(json.dumps(documents[name], allow_nan=False))
+    assert document["analysis"] == name
+    assert document["missing"] == []
+    table = markdown(document)
+    assert "`mine`; protocol quick-100; seeds 0, 1." in table
+    rows = [line for line in table.splitlines() if line.startswith("|")]
+    assert len({row.count("|") for row in rows}) == 1, "as many cells in every row"
+    assert "nan" not in table
+    with Image.open(io.BytesIO(draw(document, bench.places.cells))) as picture:
+        assert picture.format == "PNG"
+        assert len(set(picture.convert("RGB").resize((200, 100)).get_flattened_data())) > 5, "something is drawn"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_asked_again_nothing_is_run(bench: Bench, documents: dict[str, Document], name: str) -> None:
+    with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
+        assert analyse(name, bench.plan(), VALUES.get(name)) == documents[name]
+
+
+def test_a_sweep_compares_with_the_run_without_the_term_and_others_with_the_presets_value(
+    documents: dict[str, Document],
+) -> None:
+    weights, critic = documents["lambda"], documents["critic"]
+    assert weights["reference"] == "0"
+    assert weights["own"] == "0.3"
+    assert [row["value"] for row in critic["rows"]] == ["without", "0", "1", "2"]
+    assert critic["reference"] == critic["own"] == "1"
+    assert column(critic, "without", "best") == column(weights, "0", "best"), "one cell, and both have it"
+    assert column(critic, "1", "best") == column(weights, "0.3", "best")
+    assert column(weights, "0", "nats") == [None, None]
+    ours, theirs = column(weights, "3", "best"), column(weights, "0", "best")
+    difference = paired(ours, theirs)
+    assert f"{difference.mean * 100:+.1f} ± {difference.half * 100:.1f}" in markdown(weights)
+
+
+def test_the_curves_of_the_loss_start_at_one_point_and_part(documents: dict[str, Document]) -> None:
+    curves = documents["loss"]["curves"]
+    ours, theirs = curves["with the term"]["values"], curves["without"]["values"]
+    for a, b in zip(ours, theirs, strict=True):
+        assert a[0] == b[0], "the first loss is that of the same images"
+        assert a[1:] != b[1:]
+    assert ours[0][0] != ours[1][0], "and seeds differ"
+
+
+def test_where_a_curve_ends() -> None:
+    assert ending([9.0] * 18 + [1.0, 3.0]) == 2.0
+    assert ending([5.0, 1.0]) == 1.0
+    assert ending([1.0, None]) is None
+    assert ending([]) is None
+
+
+def test_cka_is_measured_on_the_runs_own_networks(bench: Bench, documents: dict[str, Document]) -> None:
+    document = documents["cka"]
+    assert document["layers"] == ["block 1", "logits"]
+    assert document["networks"] == 2
+    for row in document["rows"]:
+        for cell in row["cells"]:
+            assert len(cell["unbiased"]) == len(cell["biased"]) == 2
+            assert cell["unbiased"] != cell["biased"]
+            assert 0 < cell["biased"][0][0] <= 1
+    cell = bench.plan().cell(WITH, 0)
+    side = bench.places.cells / f"{cell.name}.cka.json"
+    kept = json.loads(side.read_text())
+    side.write_text(json.dumps({**kept, "fingerprint": "of another set", "unbiased": [[0.0]]}))
+    assert analyse("cka", bench.plan()) == document, "measured anew, to the same bits"
+
+
+def test_a_picture_that_is_gone_is_drawn_again(bench: Bench, documents: dict[str, Document]) -> None:
+    names = [cell["picture"] for row in documents["grids"]["rows"] for cell in row["cells"]]
+    assert len(set(names)) == 4
+    (bench.places.cells / names[0]).unlink()
+    stale = bench.places.cells / f"{names[0].split('.')[0]}.00000000.png"
+    stale.write_bytes(b"of an earlier set")
+    assert analyse("grids", bench.plan()) == documents["grids"]
+    assert (bench.places.cells / names[0]).exists()
+    assert not stale.exists()
+
+
+def test_a_failed_run_is_told_and_leaves_its_pair_out(bench: Bench, documents: dict[str, Document]) -> None:
+    measure = Cell.measure
+    told: list[str] = []
+
+    def failing(self: Cell, *rest: Any) -> Document:
+        if self.seed == 1 and dict(self.changes).get("information.weight") == "3":
+            raise RunFailed("the numbers lost their meaning")
+        return measure(self, *rest)
+
+    with mock.patch.object(Cell, "measure", failing):
+        document = analyse("lambda", bench.plan(tell=told.append), VALUES["lambda"])
+    assert column(document, "3", "best") == [column(documents["lambda"], "3", "best")[0], None]
+    assert [item["reason"] for item in document["missing"]] == ["the numbers lost their meaning"]
+    assert any("failed: the numbers" in text for text in told)
+    table = markdown(document)
+    assert "failed: the numbers lost their meaning" in table
+    assert "| 3 | 1 |" in table
+    assert draw(document, bench.places.cells).startswith(b"\x89PNG")
+
+
+@pytest.mark.parametrize("name", ["lambda", "critic", "loss", "cka", "grids"])
+def test_where_every_run_fails_there_is_a_table_that_says_so(bench: Bench, name: str) -> None:
+    with mock.patch.object(Cell, "measure", side_effect=RunFailed("no")):
+        document = analyse(name, bench.plan(), VALUES.get(name))
+    assert len(document["missing"]) == sum(len(row["cells"]) for row in document["rows"])
+    assert "failed: no" in markdown(document)
+    assert draw(document, bench.places.cells).startswith(b"\x89PNG")
+
+
+def test_what_cannot_be_analysed_is_refused_before_anything_is_run(bench: Bench) -> None:
+    without = bench.plan(changes=[("information.weight", "0")])
+    with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
+        for name in ("critic", "beta", *COMPARISONS):
+            with pytest.raises(ConfigError, match="no term"):
+                analyse(name, without)
+        with pytest.raises(ConfigError, match="takes no values"):
+            analyse("loss", bench.plan(), ["1", "2"])
+        with pytest.raises(ConfigError, match=r"information\.grid"):
+            analyse("information.grid", bench.plan(), ["2", "many"])
+        with pytest.raises(ConfigError, match=r"did you mean information\.weight"):
+            analyse("information.wieght", bench.plan(), ["1", "2"])
+        for name, values, said in (
+            ("information.grid", None, "at least two values"),
+            ("information.grid", ["2"], "at least two values"),
+            ("information.grid", ["2", "2.0"], "twice"),
+            ("seed", ["1", "2"], "no setting to compare"),
+            ("execution.threads", ["1", "2"], "no setting to compare"),
+        ):
+            with pytest.raises(ConfigError, match=said):
+                sweep_of(name, values)
+
+
+def test_a_sweep_of_the_weight_without_a_zero_compares_with_its_own(bench: Bench) -> None:
+    with mock.patch.object(Cell, "measure", side_effect=RunFailed("no")):
+        assert analyse("lambda", bench.plan(), ["0.3", "3"])["reference"] == "0.3"
+        assert analyse("lambda", bench.plan(), ["3", "4"])["reference"] == "3"
+        of_the_base = analyse("objective.student_steps", bench.plan(), ["2", "3"])
+    assert [row["value"] for row in of_the_base["rows"]] == ["2", "3"], "which needs no row without the term"

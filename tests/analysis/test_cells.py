@@ -1,0 +1,103 @@
+"""Cells: named by what they are, kept once, run where missing, gone on with where interrupted."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from engine.analysis.cells import POINTS, Cell, Places, settings_of, thinned
+from engine.config.load import dump, resolve
+from engine.errors import ConfigError
+from engine.runs.control import Control, StopRequested
+from engine.runs.folder import check_name
+from tests.distill.helpers import quickly, tiny
+
+
+def written(folder: Path, name: str = "mine") -> str:
+    path = folder / f"{name}.toml"
+    path.write_text(dump(tiny(objective__iterations=3, evaluation__random_draws=0)))
+    return str(path)
+
+
+def places(folder: Path) -> Places:
+    return Places(folder / "cells", folder / "runs", cache=folder / "cache")
+
+
+def test_a_name_says_what_differs_from_the_preset() -> None:
+    assert Cell("digits-ipc1", (), 3).name == "digits-ipc1-seed-3"
+    assert Cell("digits-ipc1", (("information.weight", "0.1"),), 0).name == "digits-ipc1-seed-0", "the preset's own"
+    changed = (("information.weight", "3e-2"), ("execution.threads", "1"), ("data.name", "mnist"))
+    assert Cell("digits-ipc1", changed, 0).name == "digits-ipc1-data.name-mnist-information.weight-0.03-seed-0"
+
+
+def test_a_long_name_is_shortened_and_stays_safe_and_its_own(tmp_path: Path) -> None:
+    target = written(tmp_path, "a name with spaces & more, " + "x" * 60)
+    names = {Cell(target, (("information.weight", w), ("objective.iterations", "9")), 2**31 - 1).name for w in "123"}
+    assert len(names) == 3
+    assert all(check_name(name) for name in names)
+
+
+def test_only_settings_that_decide_what_a_run_gives_count() -> None:
+    plain = resolve("digits-ipc1").config
+    threads = ["execution.threads=1", "execution.device=cpu", "summary=other"]
+    assert settings_of(resolve("digits-ipc1", threads).config) == settings_of(plain)
+    for change in ("execution.precision=mixed", "execution.recovery_factor=0.3", "information.grid=3", "seed=4"):
+        assert settings_of(resolve("digits-ipc1", [change]).config) != settings_of(plain), change
+
+
+def test_it_is_run_once_and_kept(tmp_path: Path) -> None:
+    cell, where = Cell(written(tmp_path), (), 0), places(tmp_path)
+    assert cell.kept(where) is None
+    with quickly(2):
+        first = cell.measure(where)
+    assert first == json.loads((where.cells / f"{cell.name}.json").read_text())
+    assert first["accuracy"]["final"]
+    assert first["gradient_ratio"]["least"] <= first["gradient_ratio"]["median"] <= first["gradient_ratio"]["most"]
+    assert first["curves"]["objective"]["iterations"] == [1, 2, 3]
+    heard: list[object] = []
+    assert cell.measure(where, heard.append) == first
+    assert not heard, "nothing is run for a cell that is kept"
+
+
+def test_a_stopped_cell_is_gone_on_with_to_the_same_bits(tmp_path: Path) -> None:
+    target, where = written(tmp_path), places(tmp_path)
+    cell = Cell(target, (), 1)
+    control = Control()
+
+    def stop(event: object) -> None:
+        if getattr(event, "iteration", 0) == 2:
+            control.request("stop")
+
+    with quickly(2):
+        with pytest.raises(StopRequested):
+            cell.measure(where, stop, control)
+        assert cell.kept(where) is None
+        again = cell.measure(where)
+        elsewhere = Places(tmp_path / "cells2", tmp_path / "runs2", cache=tmp_path / "cache")
+        assert again["fingerprint"] == cell.measure(elsewhere)["fingerprint"]
+
+
+def test_a_cell_of_other_settings_is_not_taken_and_its_run_not_overwritten(tmp_path: Path) -> None:
+    target, where = written(tmp_path), places(tmp_path)
+    with quickly(2):
+        Cell(target, (), 0).measure(where)
+    Path(target).write_text(dump(tiny(objective__iterations=4, evaluation__random_draws=0)))
+    now = Cell(target, (), 0)
+    assert now.kept(where) is None
+    with pytest.raises(ConfigError, match="other settings"):
+        now.measure(where)
+    (where.cells / f"{now.name}.json").write_text("{ torn")
+    assert now.kept(where) is None
+
+
+def test_curves_are_thinned_by_means_of_what_is_finite() -> None:
+    long = thinned([(i + 1, float(i)) for i in range(600)])
+    assert len(long["values"]) == POINTS
+    assert long["values"][0] == 4.5
+    assert long["iterations"][-1] == 600
+    assert thinned([(1, math.nan), (2, 4.0), (3, math.inf)], 1) == {"iterations": [3], "values": [4.0]}
+    assert thinned([(1, math.nan)]) == {"iterations": [1], "values": [None]}
+    assert thinned([]) == {"iterations": [], "values": []}

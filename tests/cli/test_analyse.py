@@ -1,0 +1,108 @@
+"""``mim4dd analyse``: a table, a document and a picture from a person's own preset; interrupted and gone on with."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+from pathlib import Path
+from unittest import mock
+
+import pytest
+
+from engine.analysis.cells import Cell
+from engine.config.load import dump
+from engine.errors import RunFailed
+from mim4dd_tui.__main__ import main
+from tests.cli.command import COMMAND, environment
+from tests.distill.helpers import quickly, tiny
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with ``mine.toml``, to which the command is moved."""
+    (tmp_path / "mine.toml").write_text(dump(tiny(objective__iterations=3, evaluation__random_draws=0)))
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIM4DD_CACHE_DIR", str(tmp_path / "cache"))
+    return tmp_path
+
+
+def test_it_writes_table_document_and_picture(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with quickly(2):
+        assert main(["analyse", "lambda", "mine.toml", "--seeds", "0-1", "--values", "0, 0.3"]) == 0
+    out = capsys.readouterr().out
+    place = folder / "analyses" / "mine"
+    assert (place / "lambda.md").read_text() in out
+    assert "| 0.3 (the preset's) | 2 |" in out
+    assert json.loads((place / "lambda.json").read_text())["seeds"] == [0, 1]
+    assert (place / "lambda.png").read_bytes().startswith(b"\x89PNG")
+    assert len(list((place / "cells").glob("*.json"))) == len(list((folder / "runs").iterdir())) == 4
+
+
+def test_json_is_the_document_and_nothing_else(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with quickly(2):
+        command = ["analyse", "loss", "mine.toml", "--seeds", "3", "--set", "information.weight = 0.2", "-o", "there"]
+        assert main([*command, "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["state"] == "done"
+    assert document["weight"] == 0.2
+    assert document["files"] == ["there/loss.md", "there/loss.json", "there/loss.png"]
+    assert all((folder / name).exists() for name in document["files"])
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["lamda", "mine.toml"], "did you mean lambda?"),
+        (["lambda", "mine.toml", "--values", "0.1"], "at least two"),
+        (["lambda", "mine.toml", "--seeds", "2-1"], "backwards"),
+        (["lambda", "mine.toml", "--set", "seed=3"], "--seeds"),
+        (["lambda", "mine.toml", "--set", "nonsense"], "section.key=value"),
+        (["cka", "mine.toml", "--values", "1,2"], "takes no values"),
+        (["cka", "no-such-preset"], "no-such-preset"),
+        (["grids", "mine.toml", "--set", "information.weight=0"], "no term"),
+    ],
+)
+def test_what_is_wrong_is_said_before_anything_is_run(
+    folder: Path, capsys: pytest.CaptureFixture[str], arguments: list[str], said: str
+) -> None:
+    assert main(["analyse", *arguments]) == 2
+    assert said in capsys.readouterr().err
+    assert not (folder / "runs").exists()
+    assert not (folder / "analyses").exists()
+
+
+def test_failed_runs_are_written_down_and_tell_in_the_exit_code(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with mock.patch.object(Cell, "measure", side_effect=RunFailed("the disk is full")):
+        assert main(["analyse", "lambda", "mine.toml", "--seeds", "0", "--json"]) == 1
+    document = json.loads(capsys.readouterr().out)
+    assert document["exit_code"] == 1
+    assert "6 runs of lambda failed" in document["error"]
+    assert len(document["missing"]) == 6
+    assert "the disk is full" in (folder / "analyses" / "mine" / "lambda.md").read_text()
+
+
+def test_interrupted_the_same_command_goes_on(folder: Path) -> None:
+    command = ["analyse", "lambda", "mine.toml", "--seeds", "0", "--values", "0,0.3", "--json"]
+    command += ["--set", "objective.iterations=300", "--set", "evaluation.every=0", "--set", "evaluation.networks=1"]
+    with subprocess.Popen(
+        [*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment()
+    ) as process:
+        assert process.stderr is not None
+        for line in process.stderr:
+            if line.strip() == "distill":
+                process.send_signal(signal.SIGINT)
+                break
+        out, _ = process.communicate(timeout=120)
+    assert process.returncode == 130
+    assert json.loads(out) == {"analysis": "lambda", "state": "stopped"}
+    again = subprocess.run(
+        [*COMMAND, *command], capture_output=True, text=True, cwd=folder, env=environment(), timeout=240, check=False
+    )
+    assert again.returncode == 0, again.stderr
+    assert json.loads(again.stdout)["missing"] == []
+    journals = sorted((folder / "runs").glob("*/journal.jsonl"))
+    started = [path.read_text().count('"run_started"') for path in journals]
+    assert sorted(started) == [1, 2], "the first run was gone on with, in the same folder"
