@@ -99,7 +99,7 @@ def test_the_best_iterate_keeps_its_own_labels(tmp_path: Path) -> None:
     """Chosen by the first evaluation, and then no more."""
     with pytest.MonkeyPatch.context() as patch:
         scores = iter([0.9] + [0.1] * 50)
-        patch.setattr(judging, "evaluate", lambda *a, **k: Score.of([next(scores)], k["protocol"], "test", 0.0))
+        patch.setattr(judging, "evaluate_on", lambda *a, **k: [Score.of([next(scores)], k["protocol"], "test", 0.0)])
         place, last = made(tmp_path, config(objective__label_rate=5.0))
     best = load_artifact(place.folder / "distilled" / "best.safetensors")
     assert best.provenance["iteration"] == 0
