@@ -169,7 +169,7 @@ MOMENTS: dict[str, Moment] = {
     "after the first iteration": lambda w: w.after(kind="iteration", iteration=1) and w.ticks == 0,
     "live evaluation": lambda w: w.after(kind="iteration", iteration=6) and w.ticks == 4,
     "right after a live evaluation": lambda w: w.after(kind="evaluation", subject="live", iteration=6) and w.ticks == 0,
-    "within an iteration": lambda w: w.after(kind="evaluation", iteration=3) and w.ticks == 3,
+    "within an iteration": lambda w: w.phase == "distill" and w.after(kind="evaluation", iteration=3) and w.ticks == 3,
     "within an iteration past a checkpoint": lambda w: w.after(kind="snapshot", iteration=5) and w.ticks == 3,
     "right after a checkpoint": lambda w: w.after(kind="checkpoint", iteration=4) and w.ticks == 0,
     "before the final evaluation": lambda w: w.after(kind="phase", name="evaluate") and w.ticks == 0,
