@@ -12,18 +12,34 @@ Wang et al. 2018, sec. 3.2, and Deng & Russakovsky 2022)::
     for i = N-1 .. 0:   s = < lam_{i+1}, g(theta_i; X_i) >
         dX_i = -step_size * ds/dX_i      dstep_size -= s      lam_i = lam_{i+1} - step_size * ds/dtheta_i
 
-so that memory holds the parameter vectors theta_0..theta_N and the graph of a single step. Batches and
-augmentation draws of the forward sweep are kept and replayed in the reverse one.
+so that memory holds the parameter vectors theta_0..theta_N and the graph of a single step; where the vectors are many
+and large, every sqrt(N)-th is kept and those between are computed again (Griewank 1992). Batches and augmentation draws
+of the forward sweep are kept and replayed in the reverse one.
+
+By SGD with momentum m, ``v_{i+1} = m v_i + g(theta_i; X_i)``, ``theta_{i+1} = theta_i - step_size * v_{i+1}``, a
+student moves at a constant step size by the two-term recurrence (Polyak's heavy ball)::
+
+    theta_{i+1} = step(theta_i; X_i) + m (theta_i - theta_{i-1}),        theta_{-1} = theta_0
+
+so the parameters alone carry the velocity, and the reverse sweep needs one cotangent more (``lam_{N+1} = 0``)::
+
+    lam_i = (d step / d theta_i)^T lam_{i+1} + m (lam_{i+1} - lam_{i+2})
+
+What lies before a window of the last steps may be taken as constant (truncated back-propagation through time).
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
+
+KEPT = 512 * 2**20
+"""Bytes of parameter vectors that a sweep may keep before it computes some of them again."""
 
 NetworkFunction = Callable[[Tensor, Tensor], Tensor]
 """Logits [n, classes] of (flat parameters [size], images [n, c, h, w])."""
@@ -146,20 +162,39 @@ class Training:
     """A student's training on a synthetic set: all that the reverse sweep needs.
 
     Attributes:
-        path: theta_0 .. theta_N, each [size].
+        momentum: of SGD, 0 to below 1.
+        inputs: of the steps that can be differentiated through, the last W of all.
+        kept: (theta_i, theta_{i-1}), each [size], before every ``stride``-th of these.
+        end: theta_N [size].
     """
 
     kernels: Kernels
     pixels: Tensor
     labels: Tensor
     step_size: Tensor
+    momentum: float
     inputs: Sequence[StepInput]
-    path: Sequence[Tensor]
+    kept: Sequence[tuple[Tensor, Tensor]]
+    stride: int
+    end: Tensor
 
-    @property
-    def end(self) -> Tensor:
-        """theta_N [size]."""
-        return self.path[-1]
+    def backwards(self, tick: Callable[[], None] | None = None) -> Iterator[tuple[StepInput, Tensor]]:
+        """Every step's input and the parameters [size] it began from, the last step first."""
+        for number in reversed(range(len(self.kept))):
+            inputs = self.inputs[number * self.stride : (number + 1) * self.stride]
+            current, previous = self.kept[number]
+            path = [current]
+            for given in inputs[:-1]:
+                if tick is not None:
+                    tick()
+                current, previous = self.moved(current, previous, given), current
+                path.append(current)
+            yield from zip(reversed(inputs), reversed(path), strict=True)
+
+    @torch.no_grad()
+    def moved(self, current: Tensor, previous: Tensor, given: StepInput) -> Tensor:
+        """The parameters after one step."""
+        return _moved(self.kernels, self.pixels, self.labels, self.step_size, self.momentum, current, previous, given)
 
     def pull_back(self, cotangent: Tensor, tick: Callable[[], None] | None = None) -> SyntheticGradient:
         """The reverse sweep: the derivative of L(theta_N) from dL/dtheta_N [size]. Linear in it.
@@ -170,21 +205,23 @@ class Training:
         pixel_gradient = torch.zeros_like(self.pixels)
         step_gradient = torch.zeros_like(self.step_size)
         label_gradient = LabelGradient.of(self.kernels, self.labels)
-        for i in reversed(range(len(self.inputs))):
+        later = torch.zeros_like(cotangent)
+        for given, parameters in self.backwards(tick):
             if tick is not None:
                 tick()
-            given = self.inputs[i]
-            chosen = _select(self.pixels, given.batch)
-            augmented, push = _replay(chosen, given.augmentation)
-            label_gradient.add(self.path[i], augmented, given.batch, self.step_size, cotangent)
-            by_images, by_step, cotangent = self.kernels.adjoint(
-                self.path[i], augmented, _select(self.labels, given.batch), self.step_size, cotangent
+            augmented, push = _replay(_select(self.pixels, given.batch), given.augmentation)
+            label_gradient.add(parameters, augmented, given.batch, self.step_size, cotangent)
+            by_images, by_step, by_parameters = self.kernels.adjoint(
+                parameters, augmented, _select(self.labels, given.batch), self.step_size, cotangent
             )
             step_gradient += by_step
             if given.batch is None:
                 pixel_gradient += push(by_images)
             else:
                 pixel_gradient.index_add_(0, given.batch, push(by_images))
+            if self.momentum:
+                by_parameters = by_parameters + self.momentum * (cotangent - later)
+            cotangent, later = by_parameters, cotangent
         return SyntheticGradient(pixel_gradient, step_gradient, label_gradient.total)
 
 
@@ -227,6 +264,30 @@ def _replay(images: Tensor, augmentation: Augmentation | None) -> tuple[Tensor, 
     return augmented.detach(), lambda cotangent: torch.autograd.grad(augmented, leaf, cotangent)[0]
 
 
+def _moved(
+    kernels: Kernels,
+    pixels: Tensor,
+    labels: Tensor,
+    step_size: Tensor,
+    momentum: float,
+    current: Tensor,
+    previous: Tensor,
+    given: StepInput,
+) -> Tensor:
+    images = _select(pixels, given.batch)
+    if given.augmentation is not None:
+        images = given.augmentation(images)
+    moved = kernels.step(current, images, _select(labels, given.batch), step_size)
+    return moved + momentum * (current - previous) if momentum else moved
+
+
+def stride(steps: int, vector: Tensor) -> int:
+    """Of how many parameter vectors one is kept: 1, or about sqrt(steps) where all of them would exceed ``KEPT``."""
+    fits = steps * vector.numel() * vector.element_size() <= KEPT
+    return 1 if fits else math.isqrt(max(1, steps - 1)) + 1
+
+
+@torch.no_grad()
 def train(
     kernels: Kernels,
     start: Tensor,
@@ -234,6 +295,9 @@ def train(
     labels: Tensor,
     step_size: Tensor,
     inputs: Sequence[StepInput],
+    *,
+    momentum: float = 0.0,
+    window: int = 0,
     tick: Callable[[], None] | None = None,
 ) -> Training:
     """The forward sweep: N student steps from ``start`` [size], one for each of ``inputs``. No graph is kept.
@@ -242,18 +306,24 @@ def train(
         pixels: synthetic images [n, c, h, w] in the network's input space.
         labels: int64 [n] or float [n, classes].
         step_size: [] positive.
+        momentum: of SGD, 0 to below 1.
+        window: how many of the last steps to be able to differentiate through; 0 is all.
         tick: called before each step; may raise to stop.
     """
-    path = [start.detach()]
-    with torch.no_grad():
-        for given in inputs:
-            if tick is not None:
-                tick()
-            images = _select(pixels.detach(), given.batch)
-            if given.augmentation is not None:
-                images = given.augmentation(images)
-            path.append(kernels.step(path[-1], images, _select(labels, given.batch), step_size))
-    return Training(kernels, pixels.detach(), labels, step_size.detach(), inputs, path)
+    pixels, step_size = pixels.detach(), step_size.detach()
+    steps = min(window or len(inputs), len(inputs))
+    every = stride(steps, start)
+    previous = current = start.detach()
+    kept: list[tuple[Tensor, Tensor]] = []
+    for number, given in enumerate(inputs, start=steps - len(inputs)):
+        if tick is not None:
+            tick()
+        if number >= 0 and number % every == 0:
+            kept.append((current, previous))
+        moved = _moved(kernels, pixels, labels, step_size, momentum, current, previous, given)
+        current, previous = moved, current
+    last = inputs[len(inputs) - steps :]
+    return Training(kernels, pixels, labels, step_size, momentum, last, kept, every, current)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ MATRICES = 12
 
 CACHED = 6 * MIB
 """Bytes of the first block's output that a portion of a batch may have (``engine.portions``)."""
+KEPT = 512 * MIB
+"""Bytes of parameter vectors that a sweep keeps before it computes some again (``engine.gradient``)."""
 CHUNK = 500
 """Images measured at once where no portion is smaller (``engine.training``)."""
 TOGETHER = 600_000
@@ -183,7 +185,7 @@ def _student(config: Config, shape: _Shape, images: int) -> float:
     batch = min(settings.batch_size or images, images)
     classes = len(TRAIN_IMAGES[config.data.name])
     steps = settings.student_steps if settings.name in TRAIN_STUDENTS else 0
-    vectors = (1 if settings.student_momentum == 0 or settings.name != "bptt" else 2) * (steps + 1) + 8
+    vectors = _kept(settings.window if settings.name == "bptt" and settings.window else steps, shape) + 8
     real = 0
     if settings.name == "bptt":
         real = settings.real_batch * classes
@@ -194,13 +196,20 @@ def _student(config: Config, shape: _Shape, images: int) -> float:
     return vectors * shape.parameters * FLOAT + maps * shape.maps * FLOAT + pictures * shape.image * FLOAT
 
 
+def _kept(steps: int, shape: _Shape) -> int:
+    """Parameter vectors that a sweep over so many steps holds (``engine.gradient``)."""
+    if steps * shape.parameters * FLOAT <= KEPT:
+        return steps + 1
+    return 3 * (math.isqrt(steps) + 1)  # two at every stride, and those of the stretch in hand
+
+
 def _information(config: Config, shape: _Shape, images: int) -> float:
     settings = config.information
     if settings.weight == 0:
         return 0
     apart = max(settings.real_batch, settings.readout)
     synthetic = min(settings.synthetic_batch, images)
-    vectors = config.objective.student_steps if config.objective.name in TRAIN_STUDENTS else 0
+    vectors = _kept(config.objective.student_steps, shape) if config.objective.name in TRAIN_STUDENTS else 0
     maps = max(FORWARD * apart * shape.first, CONTRAST * synthetic * shape.maps)
     return maps * FLOAT + (vectors + 8) * shape.parameters * FLOAT
 

@@ -10,13 +10,13 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from engine.gradient import Training, train
 from engine.objectives.base import Context, RealNetworks, SyntheticSet, Trained
 from engine.objectives.batches import real_batch, step_inputs, visited_expert
 from engine.seeds import generator
-from engine.unroll import Unrolled, unroll
 
 
-class UnrolledTraining(Trained[Unrolled]):
+class UnrolledTraining(Trained[Training]):
     """One iteration: a training on the synthetic set and its loss on real images."""
 
 
@@ -39,7 +39,7 @@ class Bptt:
         draws = generator(context.config.seed, "iteration", iteration)
         start = context.net.init(draws).to(context.device)
         steps = self.length(draws)
-        training = unroll(
+        training = train(
             context.kernels,
             start,
             synthetic.pixels,

@@ -34,8 +34,8 @@ def approximate_pull_back(
         tick: called before each step; may raise to stop.
     """
     pixels, step_size = torch.zeros_like(training.pixels), torch.zeros_like(training.step_size)
-    for i, given in enumerate(training.inputs):
-        alone = replace(training, inputs=[given], path=training.path[i : i + 2])
+    for given, parameters in training.backwards(tick):
+        alone = replace(training, inputs=[given], kept=[(parameters, parameters)])
         part = alone.pull_back(cotangent, tick)
         pixels += part.pixels
         step_size += 0 if part.step_size is None else part.step_size

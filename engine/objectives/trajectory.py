@@ -43,7 +43,7 @@ class Trajectory:
             synthetic.labels,
             synthetic.step_size,
             self.inputs(len(synthetic.labels), draws),
-            context.tick,
+            tick=context.tick,
         )
         value, cotangent = matching_loss(training.end, start, target)
         networks = RealNetworks(start, target, lambda: paths.parameters(expert, paths.epochs))

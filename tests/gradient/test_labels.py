@@ -17,7 +17,6 @@ from engine.gradient import Kernels, StepInput, eager, matching_loss, train
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 from engine.seeds import generator
-from engine.unroll import unroll
 
 SHAPE, CLASSES, IMAGES = (2, 8, 8), 3, 6
 
@@ -101,7 +100,7 @@ def test_through_a_training_with_momentum(batch: int | None, momentum: float, wi
         torch.dot(direction, literal(net, start, pixels, leaf, steps, momentum, window)), leaf
     )
     size = torch.tensor(0.05, dtype=torch.float64)
-    training = unroll(learning(net), start, pixels, targets, size, steps, momentum=momentum, window=window)
+    training = train(learning(net), start, pixels, targets, size, steps, momentum=momentum, window=window)
     assert close(training.pull_back(direction).labels, theirs)
 
 

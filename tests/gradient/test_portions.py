@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import compilation, memory, portions, stacked
+from engine import compilation, gradient, memory, portions, stacked
 from engine.config.schema import Network
 from engine.gradient import LossDerivatives, kernels_of
 from engine.networks import ConvNet
@@ -96,8 +96,8 @@ def test_images_of_28_are_counted_as_padded() -> None:
     assert portions.limit(net, "cpu") == 12
 
 
-def test_the_estimate_of_memory_knows_the_portions() -> None:
-    assert memory.CACHED == portions.CACHED
+def test_the_estimate_of_memory_knows_what_is_held() -> None:
+    assert (memory.CACHED, memory.KEPT) == (portions.CACHED, gradient.KEPT)
 
 
 def test_a_compiled_training_step_meets_one_shape_only(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,12 +9,12 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine import gradient
 from engine.config.schema import Augmentation, Network
 from engine.data.augment import Augment
-from engine.gradient import StepInput, eager, train
+from engine.gradient import StepInput, Training, eager, train
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.unroll import Unrolled, unroll
 
 SHAPE, CLASSES, IMAGES = (2, 8, 8), 3, 6
 NET = ConvNet(Network(depth=2, width=4), SHAPE, CLASSES)
@@ -66,7 +66,7 @@ def close(ours: Tensor, theirs: Tensor, tolerance: float = 1e-10) -> bool:
 
 
 def agree(
-    training: Unrolled, direction: Tensor, reference: tuple[Tensor, Tensor, Tensor], *, step: bool = True
+    training: Training, direction: Tensor, reference: tuple[Tensor, Tensor, Tensor], *, step: bool = True
 ) -> None:
     theta, leaf, rate = reference
     by_pixels, by_rate = torch.autograd.grad(torch.dot(direction, theta), (leaf, rate))
@@ -85,7 +85,7 @@ def test_all_steps(momentum: float, batch: int | None, strategy: str) -> None:
     start, pixels, labels, direction = given()
     steps, size = inputs(9, batch, strategy), 0.05
     rate = torch.tensor(size, dtype=torch.float64)
-    training = unroll(eager(NET), start, pixels, labels, rate, steps, momentum=momentum)
+    training = train(eager(NET), start, pixels, labels, rate, steps, momentum=momentum)
     agree(training, direction, literal(start, pixels, labels, size, steps, momentum, 0))
 
 
@@ -97,10 +97,10 @@ def test_a_window(window: int, momentum: float) -> None:
     start, pixels, labels, direction = given()
     steps, size = inputs(9, 4, "crop"), 0.05
     rate = torch.tensor(size, dtype=torch.float64)
-    training = unroll(eager(NET), start, pixels, labels, rate, steps, momentum=momentum, window=window)
-    assert len(training.path) == window + 1
+    training = train(eager(NET), start, pixels, labels, rate, steps, momentum=momentum, window=window)
+    assert len(training.kept) == window
     agree(training, direction, literal(start, pixels, labels, size, steps, momentum, window), step=momentum == 0)
-    assert torch.equal(training.end, unroll(eager(NET), start, pixels, labels, rate, steps, momentum=momentum).end)
+    assert torch.equal(training.end, train(eager(NET), start, pixels, labels, rate, steps, momentum=momentum).end)
 
 
 @pytest.mark.parametrize("window", [3, 9])
@@ -109,10 +109,12 @@ def test_the_derivative_by_the_step_size_of_a_window(window: int) -> None:
     start, pixels, labels, direction = given()
     steps, size, momentum = inputs(9, 4), 0.05, 0.9
     rate = torch.tensor(size, dtype=torch.float64)
-    before = unroll(eager(NET), start, pixels, labels, rate, steps[: 9 - window], momentum=momentum).path
+    current_then, previous_then = train(
+        eager(NET), start, pixels, labels, rate, steps, momentum=momentum, window=window
+    ).kept[0]
 
     def end(shifted: float) -> Tensor:
-        previous, current = (before[-2], before[-1]) if len(before) > 1 else (start, start)
+        current, previous = current_then, previous_then
         for one in steps[9 - window :]:
             y = labels if one.batch is None else labels[one.batch]
             x = pixels if one.batch is None else pixels[one.batch]
@@ -121,7 +123,7 @@ def test_the_derivative_by_the_step_size_of_a_window(window: int) -> None:
         return current
 
     numeric = torch.dot(direction, end(size + 1e-6) - end(size - 1e-6)) / 2e-6
-    training = unroll(eager(NET), start, pixels, labels, rate, steps, momentum=momentum, window=window)
+    training = train(eager(NET), start, pixels, labels, rate, steps, momentum=momentum, window=window)
     found = training.pull_back(direction).step_size
     assert found is not None
     assert torch.allclose(found, numeric, rtol=1e-5)
@@ -131,27 +133,53 @@ def test_a_window_is_not_the_whole() -> None:
     start, pixels, labels, direction = given()
     rate = torch.tensor(0.05, dtype=torch.float64)
     whole, cut = (
-        unroll(eager(NET), start, pixels, labels, rate, inputs(9, None), momentum=0.9, window=window)
+        train(eager(NET), start, pixels, labels, rate, inputs(9, None), momentum=0.9, window=window)
         for window in (0, 6)
     )
     assert not close(cut.pull_back(direction).pixels, whole.pull_back(direction).pixels, 1e-3)
 
 
-def test_without_momentum_it_is_plain_training() -> None:
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+@pytest.mark.parametrize(("steps", "window"), [(9, 0), (9, 7), (10, 0), (2, 0), (1, 0)])
+def test_vectors_that_are_computed_again_are_the_same(
+    steps: int, window: int, momentum: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Bit for bit: every sqrt-th vector is kept, and the others come from the same steps."""
     start, pixels, labels, direction = given()
-    rate, steps = torch.tensor(0.05, dtype=torch.float64), inputs(6, 4, "color")
-    ours = unroll(eager(NET), start, pixels, labels, rate, steps)
-    theirs = train(eager(NET), start, pixels, labels, rate, steps)
-    assert torch.equal(ours.end, theirs.end)
-    assert close(ours.pull_back(direction).pixels, theirs.pull_back(direction).pixels, 1e-14)
+    rate, taken = torch.tensor(0.05, dtype=torch.float64), inputs(steps, 4, "color_crop")
+
+    def swept() -> tuple[Training, gradient.SyntheticGradient, int]:
+        ticks: list[int] = []
+        training = train(eager(NET), start, pixels, labels, rate, taken, momentum=momentum, window=window)
+        return training, training.pull_back(direction, lambda: ticks.append(0)), len(ticks)
+
+    whole, expected, plain = swept()
+    monkeypatch.setattr(gradient, "KEPT", 1)
+    sparse, found, more = swept()
+    last = window or steps
+    assert len(whole.kept) == last
+    assert len(sparse.kept) <= int(last**0.5) + 1
+    assert sparse.stride <= int(last**0.5) + 1
+    assert torch.equal(found.pixels, expected.pixels)
+    assert found.step_size is not None
+    assert torch.equal(found.step_size, expected.step_size if expected.step_size is not None else found.pixels)
+    assert torch.equal(sparse.end, whole.end)
+    assert (plain, more) == (last, 2 * last - len(sparse.kept)), "a stop is heard while they are computed again"
+
+
+def test_vectors_are_kept_while_they_fit() -> None:
+    assert gradient.stride(50, torch.zeros(320_010)) == 1
+    assert gradient.stride(400, torch.zeros(500_000)) == 20
+    assert gradient.stride(401, torch.zeros(500_000)) == 21
+    assert gradient.stride(0, torch.zeros(500_000)) == 1
 
 
 def test_float32_is_close_to_float64_after_many_steps() -> None:
     """The displacement is a difference of parameters: what that loses must stay small."""
     start, pixels, labels, direction = given()
     steps = inputs(60, None)
-    exact = unroll(eager(NET), start, pixels, labels, torch.tensor(0.02).double(), steps, momentum=0.9)
-    single = unroll(eager(NET), start.float(), pixels.float(), labels, torch.tensor(0.02), steps, momentum=0.9)
+    exact = train(eager(NET), start, pixels, labels, torch.tensor(0.02).double(), steps, momentum=0.9)
+    single = train(eager(NET), start.float(), pixels.float(), labels, torch.tensor(0.02), steps, momentum=0.9)
     assert close(single.end.double(), exact.end, 1e-4)
     found = single.pull_back(direction.float()).pixels.double()
     assert close(found, exact.pull_back(direction).pixels, 1e-3)

@@ -70,7 +70,7 @@ def test_lengths_reach_from_the_windows_to_all() -> None:
 def test_a_window_is_what_is_kept() -> None:
     setting = Setting(**BPTT, objective__window=2)
     for iteration in range(5):
-        assert len(Bptt(setting.context).episode(setting.set, iteration).training.path) == 3
+        assert len(Bptt(setting.context).episode(setting.set, iteration).training.kept) == 2
 
 
 def test_real_images_are_of_every_class_and_never_those_set_apart() -> None:

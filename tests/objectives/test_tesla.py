@@ -36,17 +36,18 @@ def trained(steps: int, size: float, batch: int | None = None) -> tuple[Training
 
 def published(training: Training, target: Tensor, net: ConvNet) -> tuple[Tensor, Tensor]:
     """The second pass of TESLA's code, written out: derivatives by the pixels and the step size."""
-    start, size = training.path[0], training.step_size
+    path = [start for start, _ in training.kept]
+    start, size = path[0], training.step_size
     scale = (start - target).square().sum()
     slopes = []
-    for theta, given in zip(training.path[:-1], training.inputs, strict=True):
+    for theta, given in zip(path, training.inputs, strict=True):
         x = training.pixels if given.batch is None else training.pixels[given.batch]
         y = training.labels if given.batch is None else training.labels[given.batch]
         leaf = theta.clone().requires_grad_()
         slopes.append(torch.autograd.grad(F.cross_entropy(net(leaf, x), y), leaf)[0])
     single, square = size * (target - start), size**2 * sum(slopes)
     found = torch.zeros_like(training.pixels)
-    for theta, given in zip(training.path[:-1], training.inputs, strict=True):
+    for theta, given in zip(path, training.inputs, strict=True):
         pixels = training.pixels.clone().requires_grad_()
         x = pixels if given.batch is None else pixels[given.batch]
         y = training.labels if given.batch is None else training.labels[given.batch]

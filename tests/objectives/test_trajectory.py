@@ -121,7 +121,7 @@ def test_start_epochs_are_all_reached_and_the_target_is_m_later() -> None:
         assert expert == matched == setting.objective.expert(iteration)
         assert target == start + 3
         starts.add(start)
-        assert torch.equal(episode.training.path[0], setting.experts.parameters(expert, start))
+        assert torch.equal(episode.training.kept[0][0], setting.experts.parameters(expert, start))
         assert torch.equal(episode.networks.start, setting.experts.parameters(expert, start))
         assert torch.equal(episode.networks.target, setting.experts.parameters(expert, target))
         assert torch.equal(episode.networks.last(), setting.experts.parameters(expert, EPOCHS))

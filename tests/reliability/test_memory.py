@@ -39,7 +39,7 @@ GROWING: dict[str, list[Any]] = {
     "network.width": [16, 64, 256],
     "experts.epochs": [50, 2000, 20000],
     "experts.batch_size": [64, 512, 1400],
-    "objective.student_steps": [10, 1000, 50000],
+    "objective.student_steps": [10, 300, 1000],
     "information.real_batch": [200, 1000, 10000],
     "synthetic.images_per_class": [1, 20, 100],
 }
