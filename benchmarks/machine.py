@@ -11,6 +11,7 @@ from typing import Any
 
 import torch
 
+from engine.arithmetic import narrow_arithmetic
 from engine.networks import ConvNet
 
 
@@ -23,13 +24,6 @@ def processor() -> str:
     except OSError:
         pass
     return platform.processor() or platform.machine()
-
-
-def narrow_arithmetic() -> str:
-    """The processor's bfloat16 instructions in use by torch, empty where it has none."""
-    if torch.cpu._is_amx_tile_supported():
-        return "amx"
-    return "avx512_bf16" if getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else ""
 
 
 def best(work: Callable[[], object], repeats: int = 8, device: str = "cpu") -> float:

@@ -26,6 +26,7 @@ from torch import Tensor
 
 from benchmarks import machine, reference
 from engine import execution
+from engine.arithmetic import narrow_arithmetic
 from engine.config.schema import Network
 from engine.gradient import Kernels, StepInput, eager, meta_gradient
 from engine.networks import ConvNet
@@ -64,7 +65,7 @@ class Bench:
 
     def __init__(self, *, quick: bool = False, only: str = "", device: str = "cpu", data_dir: Path | None = None):
         self.quick, self.only, self.device, self.data_dir = quick, only, device, data_dir
-        self.narrow = device != "cpu" or bool(machine.narrow_arithmetic())
+        self.narrow = device != "cpu" or bool(narrow_arithmetic())
         self.ceilings = machine.ceilings(device)
 
     def wants(self, name: str) -> bool:

@@ -60,7 +60,7 @@ class Arithmetic:
                 f"since this run was started, {difference}: it goes on, but its bits may no longer be those of an "
                 "uninterrupted run"
             )
-        if self.resolved.precision == "mixed" and self.device.type == "cpu" and not bfloat16_pays():
+        if self.resolved.precision == "mixed" and self.device.type == "cpu" and not narrow_arithmetic():
             self.record.warn(
                 "execution.precision is mixed, but this processor has no bfloat16 arithmetic: float32 is faster here"
             )
@@ -154,9 +154,14 @@ def parts_of(folder: RunFolder) -> int:
     return parts if isinstance(parts, int) and parts >= 1 else 1
 
 
-def bfloat16_pays() -> bool:
-    """Whether this processor computes products of bfloat16 faster than of float32."""
+def narrow_arithmetic() -> str:
+    """The processor's bfloat16 instructions in use by torch, "amx" or "avx512_bf16"; empty where it has none, so that
+    float32 is faster."""
     try:
-        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported()) and torch.cpu._is_amx_tile_supported()
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return ""
     except AttributeError:  # a torch without oneDNN, as on Apple's processors
-        return False
+        return ""
+    if torch.cpu._is_amx_tile_supported():
+        return "amx"
+    return "avx512_bf16" if getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else ""

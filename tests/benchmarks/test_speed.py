@@ -11,6 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import machine, reference, speed
 from engine import compilation
+from engine.arithmetic import narrow_arithmetic
 from engine.config.schema import Network
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
@@ -88,7 +89,7 @@ def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch)
     assert names <= set(report["cases"])
     assert len(report["growth"]) == 2
     assert report["machine"]["gflops"] > 0
-    assert ("mixed" in report["left_out"]) != bool(machine.narrow_arithmetic())
+    assert ("mixed" in report["left_out"]) != bool(narrow_arithmetic())
     assert len(told) == 1 + len(report["cases"])
 
 

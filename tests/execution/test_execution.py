@@ -70,7 +70,7 @@ def test_float32_is_float32_on_cards_that_would_round(
 
 def test_a_torch_without_onednn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", object())
-    assert arithmetic.bfloat16_pays() is False
+    assert arithmetic.narrow_arithmetic() == ""
 
 
 def _large(**changes: Any) -> Config:
