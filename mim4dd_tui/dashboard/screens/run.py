@@ -22,6 +22,7 @@ from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.watch import WatchScreen
 from mim4dd_tui.dashboard.session import Session
@@ -63,7 +64,8 @@ class RunScreen(WatchScreen):
         super().__init__(session)
         self._mode = mode
         self._dirty: set[str] = set(curves.FIGURES)
-        self._painted = self._headed = self._pictured = 0.0
+        self._headed = self._pictured = 0.0
+        self._pace = Pace()
         self._logged: LogLine | None = None
         self._rewinds = 0
         self._album = Album()
@@ -110,17 +112,28 @@ class RunScreen(WatchScreen):
     # ---- hearing of the run
 
     def heard(self, events: list[Event]) -> None:
-        """Mark what has to be drawn anew, and draw what is due."""
+        """Mark what has to be drawn anew, and draw what is due; nothing while another screen covers this one."""
         for event in events:
             self._mark(event)
-        if events:
-            self._log()
         if self.history.rewinds != self._rewinds:
             self._rewinds = self.history.rewinds
             self._dirty |= set(curves.FIGURES)
+        if not self.is_current:
+            return
+        self._pace.settle()
+        self._log()
         self._head()
         self._paint()
         self._picture()
+
+    def on_screen_resume(self) -> None:
+        """What was missed while another screen was shown; after the first painting, which is there at once."""
+        self.call_after_refresh(self._catch_up)
+
+    def _catch_up(self) -> None:
+        if not self.gone:
+            self.heard([])
+            self._paint(force=True)
 
     def _mark(self, event: Event) -> None:
         if isinstance(event, Iteration):
@@ -203,10 +216,11 @@ class RunScreen(WatchScreen):
         )
 
     def _paint(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if not self._dirty or (not force and now - self._painted < PAINT_SECONDS[self.dashboard.slow_link]):
+        if not self._dirty or not self.is_current:
             return
-        self._painted = now
+        if not force and not self._pace.due(PAINT_SECONDS[self.dashboard.slow_link]):
+            return
+        self._pace.begin()
         training = not self.history.iteration and bool(self.history.experts)
         for name in sorted(self._dirty):
             pane = self.query_one(f"#{name}", PlotPane)
