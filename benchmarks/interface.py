@@ -21,7 +21,9 @@ import argparse
 import json
 import os
 import platform
+import signal
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Callable
@@ -147,6 +149,7 @@ def main() -> int:
     parser.add_argument("--turn", type=float, default=6.0, help="seconds of a turn")
     parser.add_argument("--size", choices=[f"{w}x{h}" for w, h in SIZES], help="this size only")
     options = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended then too
     if 0 < options.pairs < 6:
         parser.error("--pairs takes 6 or more: fewer say nothing about a median")
     sizes = [size for size in SIZES if options.size in (None, f"{size[0]}x{size[1]}")]

@@ -26,7 +26,8 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.settled import APART_SECONDS, NEVER, OVERDUE, QUIET_SECONDS, Collector
 from mim4dd_tui.dashboard.widgets import plot
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
-from mim4dd_tui.plots.figure import Viewport
+from mim4dd_tui.plots.draw import Drawing, Glyphs, draw
+from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.smooth import Smoothing, ema
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -50,7 +51,7 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
     """Sets how many collections of the young generation Python counts since the last full one."""
 
     def set_to(count: int) -> None:
-        monkeypatch.setattr(settled.gc, "get_count", lambda: (0, 0, count))
+        monkeypatch.setattr(gc, "get_count", lambda: (0, 0, count))
 
     return set_to
 
@@ -311,8 +312,12 @@ async def test_a_moved_cursor_repaints_two_columns_and_draws_no_curve(
         pane = screen.query_one("#losses", PlotPane)
         await until(pilot, lambda: not screen._dirty & {"losses"})
         drawn: list[Viewport] = []
-        real = plot.draw
-        monkeypatch.setattr(plot, "draw", lambda *a: drawn.append(a[1]) or real(*a))
+
+        def drawing(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs) -> Drawing:
+            drawn.append(view)
+            return draw(figure, view, width, height, glyphs)
+
+        monkeypatch.setattr(plot, "draw", drawing)
         regions: list[Region] = []
         monkeypatch.setattr(PlotPane, "refresh", lambda one, *some, **_n: regions.extend(some if one is pane else ()))
         old = pane.viewport.cursor
