@@ -93,12 +93,16 @@ def _headless(arguments: list[str], runs: Path) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
         [sys.executable, "-c", START, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
     )
-    end = time.monotonic() + 400
-    while f'"iteration":{WARM},'.encode() not in journal_of(runs):
-        if process.poll() is not None or time.monotonic() > end:
-            process.kill()
-            raise RuntimeError(f"the headless run ended early, with exit code {process.wait()}")
-        time.sleep(0.2)
+    try:
+        end = time.monotonic() + 400
+        while f'"iteration":{WARM},'.encode() not in journal_of(runs):
+            if process.poll() is not None or time.monotonic() > end:
+                raise RuntimeError(f"the headless run ended early, or is not at iteration {WARM} after 400 s")
+            time.sleep(0.2)
+    except BaseException:
+        process.kill()
+        process.wait()
+        raise
     return process
 
 
