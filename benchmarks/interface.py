@@ -1,144 +1,109 @@
 """How the dashboard behaves while a real run trains: keys, bytes, processor time, first paint, redraw.
 
-    python -m benchmarks.interface [--json FILE] [--keys 60] [--watch 20]
+    python -m benchmarks.interface [--json FILE] [--keys 60] [--watch 20] [--pairs 10]
 
 Everything but the redraw is measured from outside, on the dashboard in a pseudo-terminal of its own with a real run
 (the built-in digits, its training going on in the same process):
 
-    key to paint        from a key's byte being written (? opens the help) to the help's text being there:
-                        milliseconds, the largest part of the screen being painted anew
+    key to paint        from a key's byte being written to the last byte of its effect being there: milliseconds.
+                        ? opens the help, for which the whole screen is painted anew; h puts the cursor on every curve
     bytes a second      what the dashboard writes while the run is watched and nobody types
     interface's share   processor time of the interface's thread over the whole process's, in the same span
+    engine's speed      with the dashboard over without it, in interleaved pairs (--pairs, see benchmarks.pairs)
     first paint         from starting the process to the first screen with its words on it
     redraw              one curve of 20,000 points, drawn anew; processor time
+    instrument          what it adds to a key's time: the same measurement of a program that only answers
 """
 
 from __future__ import annotations
 
 import argparse
-import fcntl
 import json
 import os
 import platform
-import pty
-import select
 import signal
 import statistics
-import struct
 import sys
 import tempfile
-import termios
 import time
-from contextlib import suppress
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from benchmarks import pairs
+from benchmarks.terminal import Watched, settings
+
 SIZES = ((80, 24), (160, 48))
 SETTINGS = ("objective.iterations=100000", "evaluation.every=0", "execution.checkpoint_seconds=600")
 """A run that trains as long as it is watched."""
-START = "import sys; from mim4dd_tui.__main__ import main; sys.exit(main())"
-TICKS = os.sysconf("SC_CLK_TCK")
 
 
-class Watched:
-    """A dashboard in a pseudo-terminal."""
+def opened_help(watched: Watched) -> float:
+    """Milliseconds from the key until the help's text was painted; closes it again."""
+    taken = watched.key(b"?", b"Pause the run")
+    os.write(watched.master, b"q")
+    return taken
 
-    def __init__(self, size: tuple[int, int], folder: Path, arguments: list[str]) -> None:
-        self.begun = time.monotonic()
-        self.pid, self.master = pty.fork()
-        if self.pid == 0:
-            fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
-            environ = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8"}
-            environ |= {"XDG_STATE_HOME": str(folder / "state")}
-            for variable in ("COLUMNS", "LINES", "NO_COLOR", "SSH_CONNECTION", "SSH_TTY"):
-                environ.pop(variable, None)
-            os.execve(sys.executable, [sys.executable, "-c", START, *arguments], environ)  # noqa: S606
-        fcntl.ioctl(self.master, termios.TIOCSWINSZ, struct.pack("HHHH", size[1], size[0], 0, 0))
 
-    def read(self, seconds: float) -> bytes:
-        """What comes within a time."""
-        out, end = b"", time.monotonic() + seconds
-        while (left := end - time.monotonic()) > 0:
-            if select.select([self.master], [], [], left)[0]:
-                out += os.read(self.master, 1 << 16)
-        return out
+def placed_cursor(watched: Watched) -> float:
+    """Milliseconds from the key until the cursor's place was painted; takes it away again."""
+    taken = watched.key(b"h", b"  at ")
+    os.write(watched.master, b"0")
+    return taken
 
-    def until(self, words: bytes, seconds: float) -> float:
-        """Seconds from the process's start until words were written."""
-        out = b""
-        while time.monotonic() < self.begun + seconds:
-            out = (out + self.read(0.02))[-(1 << 20) :]
-            if words in out:
-                return time.monotonic() - self.begun
-        raise TimeoutError(f"{words!r} was not shown within {seconds} s")
 
-    def key(self, key: bytes, effect: bytes) -> float:
-        """Milliseconds from a key until its effect was painted."""
-        self.read(0.25)
-        begun, out = time.perf_counter(), b""
-        os.write(self.master, key)
-        while effect not in out:
-            if time.perf_counter() > begun + 10:
-                raise TimeoutError(f"{effect!r} was not painted after {key!r}")
-            if select.select([self.master], [], [], 0.1)[0]:
-                out += os.read(self.master, 1 << 16)
-        return (time.perf_counter() - begun) * 1e3
+KEYS: dict[str, Callable[[Watched], float]] = {"help": opened_help, "cursor": placed_cursor}
 
-    def opened_help(self) -> float:
-        """Milliseconds from the key until the help's text was painted; closes it again."""
-        taken = self.key(b"?", b"Pause the run")
-        os.write(self.master, b"q")
-        return taken
 
-    def processor(self) -> tuple[float, float]:
-        """Seconds of processor time of the interface's thread, and of the whole process."""
-        return self._seconds(f"/proc/{self.pid}/task/{self.pid}/stat"), self._seconds(f"/proc/{self.pid}/stat")
-
-    @staticmethod
-    def _seconds(path: str) -> float:
-        fields = Path(path).read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICKS
-
-    def close(self) -> None:
-        """End it."""
-        with suppress(OSError):
-            os.kill(self.pid, signal.SIGKILL)
-        os.waitpid(self.pid, 0)
-        os.close(self.master)
+def spread(taken: list[float]) -> dict[str, Any]:
+    """Milliseconds, as the document has them."""
+    return {
+        "median": round(statistics.median(taken), 1),
+        "p95": round(statistics.quantiles(taken, n=20)[-1], 1),
+        "largest": round(max(taken), 1),
+        "keys": len(taken),
+    }
 
 
 def watching(size: tuple[int, int], keys: int, seconds: float) -> dict[str, Any]:
     """Keys, bytes and processor time at one size, while the run trains."""
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        settings = [part for setting in SETTINGS for part in ("--set", setting)]
-        arguments = ["run", "digits-ipc1", *settings, "--runs-dir", str(folder / "runs")]
+        arguments = ["run", "digits-ipc1", *settings(*SETTINGS), "--runs-dir", str(folder / "runs")]
         watched = Watched(size, folder, arguments)
         try:
-            watched.until(b"/100000", 400)
-            watched.read(3.0)  # the first iterations warm caches up
+            watched.iterated(folder / "runs", pairs.WARM, 400)
             before, begun = watched.processor(), time.monotonic()
             written = len(watched.read(seconds))
             after, span = watched.processor(), time.monotonic() - begun
-            taken = [watched.opened_help() for _ in range(keys)]
+            taken = {name: [press(watched) for _ in range(keys)] for name, press in KEYS.items()}
         finally:
             watched.close()
     interface, whole = (b - a for a, b in zip(before, after, strict=True))
     return {
         "size": f"{size[0]}x{size[1]}",
-        "key_to_paint_ms": {
-            "median": round(statistics.median(taken), 1),
-            "p95": round(statistics.quantiles(taken, n=20)[-1], 1),
-            "largest": round(max(taken), 1),
-            "keys": len(taken),
-        },
+        "key_to_paint_ms": {name: spread(times) for name, times in taken.items()},
         "bytes_per_second": round(written / span),
         "interface_share_percent": round(100 * interface / whole, 2) if whole else None,
         "process_cores": round(whole / span, 2),
         "watched_seconds": round(span, 1),
     }
+
+
+def instrument(answers: int = 40) -> dict[str, Any]:
+    """What the instrument itself takes for a key: a program that answers a byte with a screen of bytes at once."""
+    program = (
+        "import os, sys, tty; tty.setraw(0); os.write(1, b'ready')\n"
+        "while os.read(0, 1): os.write(1, b' ' * 8000 + b'answer')"
+    )
+    watched = Watched((80, 24), Path(tempfile.gettempdir()), [], start=program)
+    try:
+        watched.until(b"ready", 30)
+        return spread([watched.key(b"?", b"answer") for _ in range(answers)])
+    finally:
+        watched.close()
 
 
 def first_paint() -> float:
@@ -180,13 +145,26 @@ def main() -> int:
     parser.add_argument("--json", type=Path, help="write the document to this file too")
     parser.add_argument("--keys", type=int, default=60, help="how often a key is pressed at each size")
     parser.add_argument("--watch", type=float, default=20.0, help="seconds")
+    parser.add_argument("--pairs", type=int, default=10, help="turns with and without the dashboard; 0 for none")
+    parser.add_argument("--turn", type=float, default=6.0, help="seconds of a turn")
+    parser.add_argument("--size", choices=[f"{w}x{h}" for w, h in SIZES], help="this size only")
     options = parser.parse_args()
-    document = {
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended then too
+    if 0 < options.pairs < 6:
+        parser.error("--pairs takes 6 or more: fewer say nothing about a median")
+    sizes = [size for size in SIZES if options.size in (None, f"{size[0]}x{size[1]}")]
+    document: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version()},
         "redraw": redraw(),
+        "instrument_ms": instrument(),
         "first_paint_s": first_paint(),
-        "watching": [watching(size, options.keys, options.watch) for size in SIZES],
+        "watching": [watching(size, options.keys, options.watch) for size in sizes],
     }
+    if options.pairs:
+        document["speed_with_over_without"] = {
+            f"{size[0]}x{size[1]}": pairs.summary(pairs.measure(size, SETTINGS, options.pairs, options.turn))
+            for size in sizes
+        }
     text = json.dumps(document, indent=2)
     print(text)
     if options.json is not None:

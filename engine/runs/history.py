@@ -54,11 +54,13 @@ METRICS = (
 class Series:
     """Values over iterations (or epochs), both plain lists of one length; iterations strictly increase.
 
-    A value that is not a finite number stays nan or infinite: draw a gap.
+    A value that is not a finite number stays nan or infinite: draw a gap. ``cuts`` counts how often points were
+    dropped: a view that has copied some need only copy what came after them while it stays the same.
     """
 
     iterations: list[int] = field(default_factory=list)
     values: list[float] = field(default_factory=list)
+    cuts: int = field(default=0, compare=False)
 
     def __len__(self) -> int:
         return len(self.iterations)
@@ -78,6 +80,7 @@ class Series:
     def cut(self, after: int) -> None:
         """Drops the points beyond iteration ``after``."""
         keep = bisect_right(self.iterations, after)
+        self.cuts += keep < len(self.iterations)
         del self.iterations[keep:]
         del self.values[keep:]
 

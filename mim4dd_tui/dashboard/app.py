@@ -12,6 +12,7 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
+from textual.events import Event, InputEvent
 from textual.filter import LineFilter
 from textual.theme import Theme
 
@@ -27,6 +28,7 @@ from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
+from mim4dd_tui.dashboard.settled import Collector
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.telling import TellingApp
 from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
@@ -87,6 +89,8 @@ class DashboardApp(TellingApp[Leave]):
         self.turns = Turns(self, launch)
         self._end_told = False
         self._signals = signals
+        self._collector = Collector()
+        self._helps: dict[tuple[tuple[Scope, ...], str], HelpScreen] = {}
 
     # ---- opening
 
@@ -105,11 +109,23 @@ class DashboardApp(TellingApp[Leave]):
         self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
+        self._collector.hold()
+        self.set_interval(1.0, self._collector.tick)
         if self._attached is not None:
             show = self.resume_run if self._autostart else self.open_run
             self.call_after_refresh(show, RunFolder(self._attached.absolute()))
         elif not self._autostart:
             self.call_after_refresh(self.turns.offer)
+
+    def on_unmount(self) -> None:
+        """What goes on without the interface has no timer of its own."""
+        self._collector.release()
+
+    async def on_event(self, event: Event) -> None:
+        """Keys and mouse first come here."""
+        if isinstance(event, InputEvent):
+            self._collector.touched()
+        await super().on_event(event)
 
     def _announce_end(self, session: EngineSession) -> None:
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
@@ -282,11 +298,15 @@ class DashboardApp(TellingApp[Leave]):
     # ---- help
 
     def action_help(self) -> None:
-        """The keys of the screen that is shown."""
+        """The keys of the screen that is shown. Each page is made once and kept: it is there at once the next time."""
         if isinstance(self.screen, HelpScreen):
             return
         scopes: tuple[Scope, ...] = getattr(self.screen, "SCOPES", ("app",))
-        self.push_screen(HelpScreen(scopes))
+        kept = (scopes, self.theme)
+        if kept not in self._helps:
+            self._helps[kept] = HelpScreen(scopes)
+            self.install_screen(self._helps[kept], name=f"help-{len(self._helps)}")
+        self.push_screen(self._helps[kept])
 
     # ---- leaving
 

@@ -9,9 +9,10 @@ import numpy as np
 
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
 from mim4dd_tui.plain import percent
-from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
+from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series, Side
 from mim4dd_tui.plots.scale import short
 
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP = 1, 2, 3, 5, 8, 4, 7, 6
@@ -21,17 +22,18 @@ LAYERS = (5, 6, 7, 8)
 """Inks of the single layers' bounds."""
 
 
-def _arrays(history: RunHistory, name: str) -> tuple[Floats, Floats]:
-    series = history.series.get(name)
-    if series is None:
-        empty = np.empty(0)
-        return empty, empty
-    return np.array(series.iterations, dtype=float), np.array(series.values, dtype=float)
+def _curve(history: RunHistory, name: str, label: str, ink: int, *, side: Side = "left") -> list[Series]:
+    kept = grown(history, name)
+    return [_of(kept, label, ink, side)] if len(kept.x) else []
 
 
-def _curve(history: RunHistory, name: str, label: str, ink: int) -> list[Series]:
-    x, y = _arrays(history, name)
-    return [Series(label, x, y, ink)] if len(x) else []
+def _of(kept: Growing, label: str, ink: int, side: Side = "left") -> Series:
+    known = len(kept.x)
+
+    def smoothed(weight: float) -> Floats:
+        return kept.smoothed(weight)[:known]
+
+    return Series(label, kept.x, kept.y, ink, side, smoother=smoothed)
 
 
 def losses(history: RunHistory) -> Figure:
@@ -39,11 +41,10 @@ def losses(history: RunHistory) -> Figure:
     if not history.iteration and history.experts:
         return experts_loss(history)
     series = _curve(history, "objective", "objective", OBJECTIVE)
-    x, y = _arrays(history, "nce")
-    if len(x):
-        # first, so that the objective is drawn over it
-        series.insert(0, Series("nce", x, y, NCE, side="right" if series else "left"))
-    return Figure(tuple(series), empty="no iteration yet")
+    # first, so that the objective is drawn over it
+    return Figure(
+        (*_curve(history, "nce", "nce", NCE, side="right" if series else "left"), *series), empty="no iteration yet"
+    )
 
 
 def experts_loss(history: RunHistory) -> Figure:
@@ -64,8 +65,7 @@ def information(history: RunHistory) -> Figure:
     layers = sorted(name for name in history.series if name.startswith("bound."))
     if len(layers) > 1:
         for ink, name in zip(LAYERS, layers, strict=False):
-            x, y = _arrays(history, name)
-            series.append(Series("", x, y, ink + 100))
+            series += _curve(history, name, "", ink + 100)
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
@@ -74,7 +74,8 @@ def information(history: RunHistory) -> Figure:
 
 def accuracy(history: RunHistory) -> Figure:
     """Live accuracy with its deviation, between random selection and the full set."""
-    x, mean = _arrays(history, "accuracy")
+    kept = grown(history, "accuracy")
+    x, mean = kept.x, kept.y
     deviations = history.series.get("accuracy_std")
     known = dict(deviations.points()) if deviations else {}
     spread = np.array([known.get(int(i), math.nan) for i in x])
@@ -116,9 +117,8 @@ def rate(seconds: Floats) -> Floats:
 
 def speed(history: RunHistory) -> Figure:
     """Throughput: iterations a minute."""
-    x, seconds = _arrays(history, "seconds")
-    series = (Series("", x, rate(seconds), OBJECTIVE),) if len(x) else ()
-    return Figure(series, empty="no iteration yet")
+    kept = grown(history, "seconds", rate)
+    return Figure((_of(kept, "", OBJECTIVE),) if len(kept.x) else (), empty="no iteration yet")
 
 
 FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {

@@ -50,3 +50,17 @@ class Inks:
                 index = (ink % DIM - 1) % SERIES + 1
                 self._styles[ink] = self.colour(f"series-{index}", faded=0.62 if ink >= DIM else 0.0)
         return self._styles[ink]
+
+
+class Inked(Widget):
+    """A widget that draws line by line, and finds its colours anew only when a style above it or the theme changed."""
+
+    _inks: tuple[tuple[object, ...], Inks] | None = None
+
+    @property
+    def inks(self) -> Inks:
+        """Its styles now."""
+        key = (self.app.theme, *(node.styles._cache_key for node in self.ancestors_with_self))
+        if self._inks is None or self._inks[0] != key:
+            self._inks = (key, Inks(self))
+        return self._inks[1]

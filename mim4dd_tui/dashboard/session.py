@@ -20,6 +20,7 @@ from engine.events import Event, Observer, RunStarted
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
+from mim4dd_tui.dashboard.settled import settled
 
 TRACEBACK = "traceback.txt"
 """File of the run folder that keeps the traceback of an unforeseen error."""
@@ -52,20 +53,21 @@ def launch_engine(order: Order, observer: Observer, control: Control) -> dict[st
     """The real engine. Imported here, on the run's own thread: torch takes seconds to load."""
     from engine import run
 
-    if order.resume is not None:
-        return run.resume(order.resume, data_dir=order.data_dir, observer=observer, control=control)
-    if order.config is None:
-        raise ValueError("an order needs a configuration or a run to resume")
-    return run.start(
-        order.config,
-        runs_dir=order.runs_dir,
-        name=order.name,
-        preset=order.preset,
-        origins=dict(order.origins),
-        data_dir=order.data_dir,
-        observer=observer,
-        control=control,
-    )
+    with settled(observer) as listener:
+        if order.resume is not None:
+            return run.resume(order.resume, data_dir=order.data_dir, observer=listener, control=control)
+        if order.config is None:
+            raise ValueError("an order needs a configuration or a run to resume")
+        return run.start(
+            order.config,
+            runs_dir=order.runs_dir,
+            name=order.name,
+            preset=order.preset,
+            origins=dict(order.origins),
+            data_dir=order.data_dir,
+            observer=listener,
+            control=control,
+        )
 
 
 class Session(Protocol):

@@ -31,10 +31,12 @@ class TellingApp(App[Answer]):
         self.voice = Voice.of()
 
     def remember(self, **values: object) -> None:
-        """Keep something for the next time."""
-        for name, value in values.items():
+        """Keep something for the next time; a key that changes nothing of it writes no file."""
+        changed = {name: value for name, value in values.items() if getattr(self.remembered, name) != value}
+        for name, value in changed.items():
             setattr(self.remembered, name, value)
-        self.remembered.save()
+        if changed:
+            self.remembered.save()
 
     def emit(self, sequence: str) -> None:
         """Send a sequence to the terminal as it is, if there is one."""

@@ -8,7 +8,7 @@ thousand is seen at any zoom. A value that is not finite (or has no place on a l
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
 
@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Series, Side, Viewport
 from mim4dd_tui.plots.scale import Scale, short, spread
-from mim4dd_tui.plots.smooth import ema
+from mim4dd_tui.plots.smooth import smoothed
 from mim4dd_tui.plots.viewing import window
 
 Glyphs = Literal["braille", "ascii"]
@@ -60,6 +60,24 @@ class Drawing:
             return None
         return self.x.value((column - self.left + 0.5) / (self.right - self.left))
 
+    def column_of(self, value: float | None) -> int | None:
+        """The screen column an x value has; None outside the plotting area, or where there is no value."""
+        if self.x is None or value is None:
+            return None
+        place = float(self.x.place(np.array([value]))[0])
+        return self.left + round(place * (self.right - self.left - 1)) if 0 <= place <= 1 else None
+
+    def with_cursor(self, value: float | None, glyphs: Glyphs = "braille") -> Drawing:
+        """The drawing with a cursor at an x value: a line through all cells that are empty there."""
+        column = self.column_of(value)
+        if column is None:
+            return self
+        chars, inks = self.chars.copy(), self.inks.copy()
+        empty = chars[:-1, column] == " "
+        chars[:-1, column][empty] = "│" if glyphs == "braille" else "|"
+        inks[:-1, column][empty] = CURSOR
+        return replace(self, chars=chars, inks=inks)
+
 
 def draw(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs = "braille") -> Drawing:
     """Draw a figure into ``width`` x ``height`` cells, axes included (at least 12 x 3 to show anything)."""
@@ -85,10 +103,7 @@ def draw(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs
     for row, text in gutters["right"].items():
         page.write(row, right + 1, text, _gutter_ink(figure, "right"))
     page.x_axis(x_scale, left, right)
-    if view.cursor is not None:
-        place = float(x_scale.place(np.array([view.cursor]))[0])
-        page.cursor(place, left, right, mark="│" if glyphs == "braille" else "|")
-    return Drawing(page.chars, page.inks, left, right, x_scale)
+    return Drawing(page.chars, page.inks, left, right, x_scale).with_cursor(view.cursor, glyphs)
 
 
 # ---- scales
@@ -109,7 +124,7 @@ class _Curve:
 
     @staticmethod
     def of(series: Series, view: Viewport, x_scale: Scale) -> _Curve:
-        y = series.y if series.markers else ema(series.y, view.smoothing)
+        y = series.y if series.markers else smoothed(series, view.smoothing)
         first = int(np.searchsorted(series.x, x_scale.low, "left"))
         last = int(np.searchsorted(series.x, x_scale.high, "right"))
         return _Curve(series, y, slice(first, last))
@@ -348,10 +363,3 @@ class _Page:
             if start > taken + 1:
                 self.write(row, start, text)
                 taken = start + len(text)
-
-    def cursor(self, place: float, left: int, right: int, *, mark: str) -> None:
-        if 0 <= place <= 1:
-            column = left + round(place * (right - left - 1))
-            empty = self.chars[:-1, column] == " "
-            self.chars[:-1, column][empty] = mark
-            self.inks[:-1, column][empty] = CURSOR

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Literal
 
@@ -34,6 +35,7 @@ class Series:
     side: Side = "left"
     band: Band | None = None
     markers: bool = False  # draw every point as a mark: for few, precious points
+    smoother: Callable[[float], Floats] | None = None  # smoothed values by weight, where they are kept
 
     def __post_init__(self) -> None:
         if self.x.shape != self.y.shape or self.x.ndim != 1:

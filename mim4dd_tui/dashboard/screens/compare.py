@@ -9,7 +9,6 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer
 
 from engine.config.schema import Config
 from engine.errors import MimError
@@ -19,6 +18,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
 from mim4dd_tui.dashboard.exports import export_plot
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, shortened
 from mim4dd_tui.plots.figure import Figure, Viewport
@@ -69,7 +69,7 @@ class CompareScreen(Screen[None]):
         """The plot over the table."""
         yield PlotPane("", id="compare-plot")
         yield Table(id="compare-table")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Read, and go on reading."""

@@ -141,6 +141,10 @@ class HelpScreen(ModalScreen[None]):
         """Arrow keys scroll."""
         self.query_one(VerticalScroll).focus()
 
+    def on_screen_suspend(self) -> None:
+        """The next time it begins at the top."""
+        self.query_one(VerticalScroll).scroll_home(animate=False, immediate=True)
+
     def _page(self) -> Text:
         text = Text()
         for title, keys in keys_of(*self._scopes):

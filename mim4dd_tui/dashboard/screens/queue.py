@@ -10,13 +10,14 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import remove
+from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 
 if TYPE_CHECKING:
@@ -68,7 +69,7 @@ class QueueScreen(Screen[None]):
         """What goes on, the runs that wait, the keys."""
         yield Static(id="runs-title")
         yield Table(id="runs-table")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Read now and again."""

@@ -12,7 +12,7 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.message import Message
-from textual.widgets import Footer, Static
+from textual.widgets import Static
 
 from engine.errors import MimError
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Notice, Snapshot
@@ -22,11 +22,13 @@ from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.watch import WatchScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
+from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
@@ -36,6 +38,8 @@ from mim4dd_tui.plots.figure import Figure, Viewport
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
+HEAD_SECONDS = {False: 0.5, True: 1.0}
+"""Least time between two paintings of the two lines on top."""
 PICTURE_SECONDS = {False: 2.0, True: 8.0}
 """Least time between two pictures that come by themselves."""
 
@@ -63,10 +67,12 @@ class RunScreen(WatchScreen):
         super().__init__(session)
         self._mode = mode
         self._dirty: set[str] = set(curves.FIGURES)
-        self._painted = self._headed = self._pictured = 0.0
+        self._headed = self._pictured = 0.0
+        self._pace = Pace()
         self._logged: LogLine | None = None
         self._rewinds = 0
         self._album = Album()
+        self._album_behind = True
         self._shown: Snapshot | None = None
         self._process = psutil.Process()
         self._view = VIEWS[0]
@@ -87,7 +93,7 @@ class RunScreen(WatchScreen):
             yield FactsPane(id="facts")
             yield panes["speed"]
             yield LogPane(id="log")
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Start listening."""
@@ -110,17 +116,29 @@ class RunScreen(WatchScreen):
     # ---- hearing of the run
 
     def heard(self, events: list[Event]) -> None:
-        """Mark what has to be drawn anew, and draw what is due."""
+        """Mark what has to be drawn anew, and draw what is due; nothing while another screen covers this one."""
         for event in events:
             self._mark(event)
-        if events:
-            self._log()
         if self.history.rewinds != self._rewinds:
             self._rewinds = self.history.rewinds
             self._dirty |= set(curves.FIGURES)
+            self._album_behind = True
+        if not self.is_active:
+            return
+        self._pace.settle()
+        self._log()
         self._head()
         self._paint()
         self._picture()
+
+    def on_screen_resume(self) -> None:
+        """What was missed while another screen was shown; after the first painting, which is there at once."""
+        self.call_after_refresh(self._catch_up)
+
+    def _catch_up(self) -> None:
+        if not self.gone:
+            self.heard([])
+            self._paint(force=True)
 
     def _mark(self, event: Event) -> None:
         if isinstance(event, Iteration):
@@ -131,6 +149,8 @@ class RunScreen(WatchScreen):
             self._dirty.add("accuracy")
         elif isinstance(event, ExpertEpoch):
             self._dirty.add("losses")
+        elif isinstance(event, Snapshot):
+            self._album_behind = True
         elif isinstance(event, Notice) and event.level == "warning" and self.dashboard.remembered.attention != "off":
             self.app.bell()
 
@@ -167,7 +187,7 @@ class RunScreen(WatchScreen):
             elsewhere = f"{started.host}, process {started.pid}"
         head = self.query_one(RunHead)
         now, state = time.monotonic(), self.state
-        if state == head.head.state and now - self._headed < PAINT_SECONDS[self.dashboard.slow_link]:
+        if state == head.head.state and now - self._headed < HEAD_SECONDS[self.dashboard.slow_link]:
             return
         self._headed = now
         head.head = Head(
@@ -203,10 +223,11 @@ class RunScreen(WatchScreen):
         )
 
     def _paint(self, *, force: bool = False) -> None:
-        now = time.monotonic()
-        if not self._dirty or (not force and now - self._painted < PAINT_SECONDS[self.dashboard.slow_link]):
+        if not self._dirty or not self.is_active:
             return
-        self._painted = now
+        if not force and not self._pace.due(PAINT_SECONDS[self.dashboard.slow_link]):
+            return
+        self._pace.begin()
         training = not self.history.iteration and bool(self.history.experts)
         for name in sorted(self._dirty):
             pane = self.query_one(f"#{name}", PlotPane)
@@ -232,7 +253,9 @@ class RunScreen(WatchScreen):
     # ---- pictures
 
     def _picture(self) -> None:
-        self._album.update(self.history.snapshots)
+        if self._album_behind:
+            self._album_behind = False
+            self._album.update(self.history.snapshots)
         path, wanted = self.session.path, self._album.shown
         if path is None or wanted is None or wanted is self._shown:
             return

@@ -12,13 +12,14 @@ from textual.app import ComposeResult
 from textual.events import Key
 from textual.message import Message
 from textual.screen import Screen
-from textual.widgets import Footer, Input, Static
+from textual.widgets import Input, Static
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard.catalog import RunInfo, age
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
+from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.plain import duration
@@ -87,7 +88,7 @@ class RunsScreen(Screen[None]):
         yield Static(id="runs-title")
         yield Table(id="runs-table")
         yield Input(placeholder="search the runs", id="runs-search", compact=True)
-        yield Footer(compact=True, show_command_palette=False)
+        yield KeyLine()
 
     def on_mount(self) -> None:
         """Read now and again."""

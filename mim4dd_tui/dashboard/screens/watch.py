@@ -19,7 +19,7 @@ from mim4dd_tui.dashboard.session import Request, Session
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
-LISTEN_SECONDS = 0.1
+LISTEN_SECONDS = 0.2
 """How often the engine's queue is emptied."""
 FOLDER_SECONDS = 0.5
 """How often another process's journal is read."""

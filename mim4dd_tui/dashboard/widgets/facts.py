@@ -7,9 +7,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
-from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.ink import Inked, Inks
 
 Fact = tuple[str, str, int]
 """Name, value, and the ink of the curve it belongs to (0 for none)."""
@@ -19,7 +18,7 @@ LABEL = 11
 """Columns of a name."""
 
 
-class FactsPane(Widget):
+class FactsPane(Inked):
     """Facts in as many columns as fit; the first ones are the most important."""
 
     DEFAULT_CSS = "FactsPane { width: 1fr; height: 1fr; }"
@@ -28,7 +27,7 @@ class FactsPane(Widget):
 
     def render_line(self, y: int) -> Strip:
         """One row of the table."""
-        inks = Inks(self)
+        inks = self.inks
         width, height = self.content_size
         if not self.facts or height == 0:
             return Strip.blank(width, inks.base)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -15,11 +16,10 @@ from textual.geometry import Region
 from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
-from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.keys import bindings
-from mim4dd_tui.pictures import Grid, Mode, Pixels, Row, arrange, compose, framed, render
+from mim4dd_tui.pictures import RGB, Grid, Mode, Pixels, Row, arrange, compose, framed, render
 
 Extent = Literal["all", "class", "one"]
 EXTENTS: tuple[Extent, ...] = ("all", "class", "one")
@@ -55,7 +55,7 @@ class Sheet:
         return f"{name}, {number + 1} of {self.images_per_class}" if self.images_per_class > 1 else name
 
 
-class PicturesPane(Widget, can_focus=True):
+class PicturesPane(Inked, can_focus=True):
     """Shows as many images as fit, the first of every class first; repainted only when they change."""
 
     DEFAULT_CSS = "PicturesPane { width: 1fr; height: 1fr; }"
@@ -249,7 +249,7 @@ class PicturesPane(Widget, can_focus=True):
 
     def render_line(self, y: int) -> Strip:
         """One line: the caption, or a row of the images."""
-        inks = Inks(self)
+        inks = self.inks
         width = self.content_size.width
         rows = self._draw()
         if y == 0:
@@ -262,7 +262,7 @@ class PicturesPane(Widget, can_focus=True):
         for cell in rows[y - 1]:
             style = inks.base
             if cell.top is not None and cell.bottom is not None:
-                style = Style(color=RichColor.from_rgb(*cell.top), bgcolor=RichColor.from_rgb(*cell.bottom))
+                style = _halves(cell.top, cell.bottom)
             segments.append(Segment(cell.text, style))
         return Strip(segments).adjust_cell_length(width, inks.base)
 
@@ -293,6 +293,12 @@ class PicturesPane(Widget, can_focus=True):
                 room -= len(text)
                 segments.append(Segment(text, inks.muted))
         return segments
+
+
+@lru_cache(maxsize=8192)
+def _halves(top: RGB, bottom: RGB) -> Style:
+    """The style of a half-block."""
+    return Style(color=RichColor.from_rgb(*top), bgcolor=RichColor.from_rgb(*bottom))
 
 
 def _has_classes(sheet: Sheet) -> bool:

@@ -11,11 +11,10 @@ from textual import events
 from textual.geometry import Region
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
-from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.remembered import SMOOTHING
-from mim4dd_tui.plots.draw import DIM, Drawing, draw
+from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
 from mim4dd_tui.plots.viewing import panned, stepped, zoomed
@@ -38,7 +37,7 @@ Move = Literal[
 STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
 
 
-class PlotPane(Widget, can_focus=True):
+class PlotPane(Inked, can_focus=True):
     """Shows one figure. Keys reach it through :meth:`move`; the wheel zooms, a drag pans, a click sets the cursor."""
 
     DEFAULT_CSS = "PlotPane { width: 1fr; height: 1fr; }"
@@ -51,6 +50,7 @@ class PlotPane(Widget, can_focus=True):
         self.home = view or Viewport()
         self.set_reactive(PlotPane.viewport, self.home)
         self._figure = Figure()
+        self._bare: Drawing | None = None  # without the cursor
         self._drawing: Drawing | None = None
         self._lines: list[list[tuple[str, int]]] = []
         self._drag_from: int | None = None
@@ -65,7 +65,7 @@ class PlotPane(Widget, can_focus=True):
         self._figure = figure
         if title is not None:
             self.heading = title
-        self._drawing = None
+        self._bare = self._drawing = None
         if not drawn:
             self.refresh()
             return
@@ -78,35 +78,40 @@ class PlotPane(Widget, can_focus=True):
         top, width = self.gutter.top, self.outer_size.width
         self.refresh(*(Region(0, top + y, width, 1) for y in rows))
 
-    def watch_viewport(self) -> None:
-        """A new view is drawn at the next paint."""
-        self._stale()
+    def watch_viewport(self, before: Viewport, now: Viewport) -> None:
+        """A new view is drawn at the next paint; of a moved cursor its old and its new column."""
+        bare = self._bare
+        if bare is None or before.changed(cursor=now.cursor) != now:
+            self._stale()
+            return
+        self._drawing = None
+        left, top = self.gutter.left, self.gutter.top
+        columns = {bare.column_of(view.cursor) for view in (before, now)} - {None}
+        height = self.content_size.height - 1
+        cells = [Region(left + column, top + 1, 1, height) for column in columns if column is not None]
+        self.refresh(Region(0, top, self.outer_size.width, 1), *cells)
 
     def on_resize(self) -> None:
         """A new size is drawn at the next paint."""
         self._stale()
 
     def _stale(self) -> None:
-        self._drawing = None
+        self._bare = self._drawing = None
         self.refresh()
 
     def _draw(self) -> Drawing:
         if self._drawing is None:
-            glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
-            size = self.content_size
-            self._drawing = draw(
-                self._figure,
-                self.viewport,
-                size.width,
-                size.height - 1,
-                "braille" if glyphs == "braille" else "ascii",
-            )
+            glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
+            if self._bare is None:
+                width, height = self.content_size
+                self._bare = draw(self._figure, self.viewport.changed(cursor=None), width, height - 1, glyphs)
+            self._drawing = self._bare.with_cursor(self.viewport.cursor, glyphs)
             self._lines = list(self._drawing.rows())
         return self._drawing
 
     def render_line(self, y: int) -> Strip:
         """One line: the title, or a row of the plot."""
-        inks = Inks(self)
+        inks = self.inks
         width = self.content_size.width
         if y == 0:
             return Strip(self._title(inks)).adjust_cell_length(width, inks.base)

@@ -8,9 +8,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.reactive import reactive
 from textual.strip import Strip
-from textual.widget import Widget
 
-from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.plain import duration
 
 STATES = {
@@ -52,7 +51,7 @@ class Head:
     elsewhere: str = ""  # host and pid of another process
 
 
-class RunHead(Widget):
+class RunHead(Inked):
     """Name, state and time of the run, and under it the phase's progress."""
 
     DEFAULT_CSS = "RunHead { height: 2; width: 1fr; }"
@@ -62,7 +61,7 @@ class RunHead(Widget):
 
     def render_line(self, y: int) -> Strip:
         """The first or the second line."""
-        inks = Inks(self)
+        inks = self.inks
         width = self.content_size.width
         left, right = self._first(inks) if y == 0 else self._second(inks, width)
         space = width - sum(s.cell_length for s in left) - sum(s.cell_length for s in right)

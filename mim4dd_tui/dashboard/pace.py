@@ -1,0 +1,45 @@
+"""How often what comes by itself is painted: as seldom as its cost asks for. Pure: no widget, clocks handed in."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+SHARE = 0.01
+"""Of one core, the most that painting by itself may take; the aim for the whole interface is 0.02."""
+LONGEST = 4.0
+"""Seconds between two paintings on however slow a machine."""
+
+
+class Pace:
+    """Measures what a painting took of the calling thread's processor time, and puts off the next one accordingly.
+
+    A painting is spread over several turns of the interface's loop: call :meth:`begin` before it, and :meth:`settle`
+    at the first turn that finds it done. What is asked for by a key is painted without asking :meth:`due`.
+    """
+
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        processor: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._clock, self._processor = clock, processor
+        self._painted: float | None = None
+        self._started: float | None = None  # of the painting not settled yet, in processor time
+        self.cost = 0.0
+
+    def begin(self) -> None:
+        """A painting begins now."""
+        self._painted, self._started = self._clock(), self._processor()
+
+    def settle(self) -> None:
+        """What was begun is on the screen; ``cost`` is then its processor time in seconds."""
+        if self._started is not None:
+            self.cost, self._started = self._processor() - self._started, None
+
+    def due(self, least: float) -> bool:
+        """Whether ``least`` seconds have passed, and as many more as the last painting's cost asks for."""
+        if self._painted is None:
+            return True
+        return self._clock() - self._painted >= max(least, min(self.cost / SHARE, LONGEST))

@@ -1,0 +1,83 @@
+"""Keeping Python's garbage collector off what is there to stay.
+
+A full collection goes through every object there is while all threads wait. torch and its compiler make some
+600,000 that live as long as the process: a third of a second, several times a minute, in which no key is heard.
+"""
+
+from __future__ import annotations
+
+import gc
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+from engine.events import Event, Observer, Phase
+
+NEVER = 1 << 30
+QUIET_SECONDS = 2.0
+"""Without a key or the mouse, before a full collection is made."""
+APART_SECONDS = 20.0
+"""Least time between two of them."""
+OVERDUE = 20
+"""So many times as many objects as Python would wait for: then it is made, whoever types."""
+
+
+class Collector:
+    """Makes full collections when nobody types.
+
+    Python begins one after so many new objects, and that is most often while a key is being answered: nothing else
+    makes as many as opening a screen.
+    """
+
+    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._usual: tuple[int, int, int] | None = None
+        self._touched = self._collected = clock()
+
+    def hold(self) -> None:
+        """From now on full collections are made by :meth:`tick` alone."""
+        if self._usual is None:
+            self._usual = gc.get_threshold()
+            gc.set_threshold(*self._usual[:2], NEVER)
+
+    def release(self) -> None:
+        """Python makes them again."""
+        if self._usual is not None:
+            gc.set_threshold(*self._usual)
+            self._usual = None
+
+    def touched(self) -> None:
+        """Somebody types."""
+        self._touched = self._clock()
+
+    def tick(self) -> bool:
+        """Collect where it is time to and nobody types; whether that was done. Call it often."""
+        if self._usual is None:
+            return False
+        now, waiting, enough = self._clock(), gc.get_count()[2], self._usual[2]
+        quiet = now - self._touched >= QUIET_SECONDS and now - self._collected >= APART_SECONDS
+        if waiting <= (enough if quiet else enough * OVERDUE):
+            return False
+        gc.collect()
+        self._collected = self._clock()
+        return True
+
+
+@contextmanager
+def settled(observer: Observer) -> Iterator[Observer]:
+    """An observer that calls ``observer``, and that at the beginning of every phase sets aside what exists by then.
+
+    What is garbage already is collected first; what becomes garbage later, in cycles, is found when the block has
+    ended: then everything is the collector's again.
+    """
+
+    def observe(event: Event) -> None:
+        if isinstance(event, Phase):
+            gc.collect()
+            gc.freeze()
+        observer(event)
+
+    try:
+        yield observe
+    finally:
+        gc.unfreeze()
