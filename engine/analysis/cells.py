@@ -188,7 +188,8 @@ def flat(config: Config) -> dict[str, Any]:
 
 def _said(config: Config, key: str) -> str:
     value = flat(config)[key]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int = POINTS) -> Mapping[str, list[float]]:

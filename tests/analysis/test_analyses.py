@@ -180,6 +180,7 @@ def test_what_cannot_be_analysed_is_refused_before_anything_is_run(bench: Bench)
             ("information.grid", ["2"], "at least two values"),
             ("information.grid", ["2", "2.0"], "twice"),
             ("seed", ["1", "2"], "no setting to compare"),
+            ("summary", ["a", "b"], "no setting to compare"),
             ("execution.threads", ["1", "2"], "no setting to compare"),
         ):
             with pytest.raises(ConfigError, match=said):
