@@ -143,6 +143,14 @@ class Cell:
             raise StopRequested
         return RunFolder.open(path)
 
+    def finished_run(self, places: Places) -> RunFolder | None:
+        """The folder of its run, where that is done with these very settings."""
+        folder = RunFolder(places.runs / self.name)
+        result = folder.result()
+        if result is None or result.get("state") != "done":
+            return None
+        return folder if settings_of(folder.config()) == settings_of(self.config) else None
+
     def _document(self, folder: RunFolder) -> Document:
         result, history = folder.result(), RunHistory.load(folder.journal_path)
         assert result is not None

@@ -74,7 +74,7 @@ def sweep(plan: Plan, name: str, chosen: Sweep) -> Document:
             {"value": variant.label, "cells": _row(plan.seeds, found[variant.label])} for variant in variants
         ],
         **shared(found),
-        "missing": plan.missing,
+        **plan.left_out(),
     }  # fmt: skip
 
 

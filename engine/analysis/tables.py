@@ -54,6 +54,9 @@ def _baselines(document: Document) -> str:
 
 
 def _missing(document: Document) -> Iterator[str]:
+    if document["waiting"]:
+        yield ""
+        yield f"Not finished: {len(document['waiting'])} runs. `{'`, `'.join(document['waiting'])}`."
     if document["missing"]:
         yield ""
     for item in document["missing"]:
