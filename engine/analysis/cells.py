@@ -162,6 +162,7 @@ class Cell:
             "settings": settings_of(self.config),
             **{key: result[key] for key in KEPT},
             "recoveries": len(result["recoveries"]),
+            "execution": {key: folder.execution().get(key) for key in ("device", "processor", "threads", "torch")},
             "gradient_ratio": None if ratios is None else _summary(ratios.values),
             "curves": curves,
         }

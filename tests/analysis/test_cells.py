@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from engine.analysis.cells import POINTS, Cell, Places, settings_of, thinned
 from engine.config.load import dump, resolve
@@ -60,6 +61,7 @@ def test_it_is_run_once_and_kept(tmp_path: Path) -> None:
         first = cell.measure(where)
     assert first == json.loads((where.cells / f"{cell.name}.json").read_text())
     assert first["accuracy"]["final"]
+    assert first["execution"]["torch"] == str(torch.__version__), "other versions give other last bits"
     assert first["gradient_ratio"]["least"] <= first["gradient_ratio"]["median"] <= first["gradient_ratio"]["most"]
     assert first["curves"]["objective"]["iterations"] == [1, 2, 3]
     heard: list[object] = []
