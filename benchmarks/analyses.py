@@ -28,14 +28,15 @@ KEPT = ROOT / "docs" / "analyses" / PRESET
 NAMES = ("lambda", "critic", "beta", "loss", "cka", "grids")
 
 
-def run(name: str, seeds: list[int], runs_dir: Path) -> None:
-    """Measure one analysis, and keep its document."""
+def run(name: str, seeds: list[int], runs_dir: Path, *, finished: bool) -> None:
+    """Measure one analysis, and keep its document; with ``finished`` of the runs that are done alone."""
     plan = Plan(
         target=PRESET,
         seeds=seeds,
         places=Places(KEPT / "cells", runs_dir),
         changes=[("execution.threads", "1")],  # one thread a run: the same bits on a machine of more cores
         tell=lambda text: print(text, file=sys.stderr, flush=True),
+        finished=finished,
     )
     write_json(KEPT / f"{name}.json", analyse(name, plan))
 
@@ -69,11 +70,12 @@ def main() -> int:
     parser.add_argument("--only", default="", metavar="NAME", choices=("", *NAMES), help="only this analysis")
     parser.add_argument("--seeds", default="0-4", metavar="RANGE")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="where the runs take place")
+    parser.add_argument("--finished", action="store_true", help="run nothing: take what is finished")
     options = parser.parse_args()
     if options.what == "run":
         for name in NAMES:
             if options.only in ("", name):
-                run(name, seeds_of(options.seeds), options.runs_dir)
+                run(name, seeds_of(options.seeds), options.runs_dir, finished=options.finished)
     page()
     return 0
 

@@ -42,7 +42,7 @@ def alike(plan: Plan) -> Document:
     measured: dict[str, Document] = {}
 
     def work(cell: Cell) -> Document:
-        document = cell.measure(plan.places, plan.observer, plan.control)
+        document = plan.measure(cell)
         measured[cell.name] = _side(plan, cell, document)
         return document
 
@@ -65,7 +65,7 @@ def alike(plan: Plan) -> Document:
         "rows": rows,
         "experts": first.get("experts"),
         **shared(found),
-        "missing": plan.missing,
+        **plan.left_out(),
     }
 
 
@@ -75,7 +75,7 @@ def _side(plan: Plan, cell: Cell, document: Document) -> Document:
     kept = read_json_object(path)
     if kept is not None and kept.get("fingerprint") == document["fingerprint"]:
         return kept
-    folder = cell.run(plan.places, plan.observer, plan.control)
+    folder = plan.folder(cell)
     document = cell.keep(folder, plan.places)
     plan.tell(f"comparing networks of {cell.name}")
     found = {"fingerprint": document["fingerprint"], **compared(plan, folder)}

@@ -143,6 +143,14 @@ class Cell:
             raise StopRequested
         return RunFolder.open(path)
 
+    def finished_run(self, places: Places) -> RunFolder | None:
+        """The folder of its run, where that is done with these very settings."""
+        folder = RunFolder(places.runs / self.name)
+        result = folder.result()
+        if result is None or result.get("state") != "done":
+            return None
+        return folder if settings_of(folder.config()) == settings_of(self.config) else None
+
     def _document(self, folder: RunFolder) -> Document:
         result, history = folder.result(), RunHistory.load(folder.journal_path)
         assert result is not None
@@ -154,6 +162,7 @@ class Cell:
             "settings": settings_of(self.config),
             **{key: result[key] for key in KEPT},
             "recoveries": len(result["recoveries"]),
+            "execution": {key: folder.execution().get(key) for key in ("device", "processor", "threads", "torch")},
             "gradient_ratio": None if ratios is None else _summary(ratios.values),
             "curves": curves,
         }
@@ -188,7 +197,8 @@ def flat(config: Config) -> dict[str, Any]:
 
 def _said(config: Config, key: str) -> str:
     value = flat(config)[key]
-    return f"{value:g}" if isinstance(value, float) else str(value)
+    short = f"{value:g}" if isinstance(value, float) else str(value)
+    return short if not isinstance(value, float) or float(short) == value else repr(value)
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int = POINTS) -> Mapping[str, list[float]]:

@@ -21,10 +21,10 @@ def grids(plan: Plan) -> Document:
     variants = (WITH, WITHOUT)
 
     def work(cell: Cell) -> Document:
-        document = cell.measure(plan.places, plan.observer, plan.control)
+        document = plan.measure(cell)
         path = plan.places.cells / picture(cell.name, document["fingerprint"])
         if not path.exists():
-            folder = cell.run(plan.places, plan.observer, plan.control)
+            folder = plan.folder(cell)
             document = cell.keep(folder, plan.places)
             for old in plan.places.cells.glob(picture(cell.name, "*")):
                 old.unlink()
@@ -42,7 +42,7 @@ def grids(plan: Plan) -> Document:
             for seed, kept in zip(plan.seeds, found[variant.label], strict=True)
         ]
         rows.append({"value": variant.label, "cells": cells})
-    return {**plan.heading("grids"), "rows": rows, **shared(found), "missing": plan.missing}
+    return {**plan.heading("grids"), "rows": rows, **shared(found), **plan.left_out()}
 
 
 def picture(name: str, fingerprint: str) -> str:

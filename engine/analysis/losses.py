@@ -44,7 +44,7 @@ def losses(plan: Plan) -> Document:
         "rows": rows,
         "curves": curves,
         **shared(found),
-        "missing": plan.missing,
+        **plan.left_out(),
     }
 
 

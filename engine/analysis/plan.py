@@ -12,8 +12,13 @@ from engine.config.schema import Config
 from engine.errors import ConfigError, RunFailed
 from engine.events import Observer
 from engine.runs.control import Control
+from engine.runs.folder import RunFolder
 
 WEIGHT = "information.weight"
+
+
+class NotFinishedError(RunFailed):
+    """A run is not done, and nothing is to be run."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,7 @@ class Plan:
         observer: hears the events of every run.
         control: asked between steps; a stop ends the analysis, to be gone on with later.
         tell: hears which cell is worked on, and what failed.
+        finished: take what is finished, and run nothing.
     """
 
     target: str
@@ -48,7 +54,9 @@ class Plan:
     observer: Observer | None = None
     control: Control = field(default_factory=Control)
     tell: Callable[[str], None] = lambda _: None
+    finished: bool = False
     missing: list[dict[str, str]] = field(default_factory=list)
+    waiting: list[str] = field(default_factory=list)
 
     @property
     def config(self) -> Config:
@@ -63,16 +71,30 @@ class Plan:
         """The run of a variant with a seed."""
         return Cell(self.target, (*self.changes, *variant.changes), seed)
 
+    def folder(self, cell: Cell) -> RunFolder:
+        """The folder of a cell's finished run. Errors as ``Cell.run``; NotFinishedError where nothing is to be run."""
+        if not self.finished:
+            return cell.run(self.places, self.observer, self.control)
+        found = cell.finished_run(self.places)
+        if found is None:
+            raise NotFinishedError("its run is not finished")
+        return found
+
+    def measure(self, cell: Cell) -> Document:
+        """What is kept of a cell; where that is missing, after its run. Errors as :meth:`folder`."""
+        return cell.kept(self.places) or cell.keep(self.folder(cell), self.places)
+
     def gather(
         self, variants: Sequence[Variant], work: Callable[[Cell], Document] | None = None
     ) -> dict[str, list[Document | None]]:
         """What is kept of every variant's cells, by label, in the seeds' order; None where a run failed.
 
         Seed by seed, so that an analysis that is stopped has whole pairs. All configurations are checked before
-        the first run. Failed runs are noted in ``missing``.
+        the first run. Failed runs are noted in ``missing``, those that are not finished and are not to be run in
+        ``waiting``.
 
         Args:
-            work: measures a cell; ``Cell.measure`` by default.
+            work: measures a cell; :meth:`measure` by default.
 
         Raises:
             ConfigError: a configuration is wrong.
@@ -86,9 +108,12 @@ class Plan:
         for number, ((row, _), cell) in enumerate(cells.items(), 1):
             self.control.tick()
             try:
-                if cell.kept(self.places) is None:
+                if not self.finished and cell.kept(self.places) is None:
                     self.tell(f"cell {number} of {len(cells)}: {cell.name}")
-                document = work(cell) if work else cell.measure(self.places, self.observer, self.control)
+                document = work(cell) if work else self.measure(cell)
+            except NotFinishedError:
+                self.waiting.append(cell.name)
+                found[row].append(None)
             except RunFailed as error:
                 self.tell(f"{cell.name} failed: {error}")
                 self.missing.append({"cell": cell.name, "reason": str(error)})
@@ -96,6 +121,10 @@ class Plan:
             else:
                 found[row].append(document)
         return found
+
+    def left_out(self) -> Document:
+        """What every document ends with: the runs that failed, and those that are not finished."""
+        return {"missing": self.missing, "waiting": self.waiting}
 
     def heading(self, analysis: str) -> Document:
         """What every document begins with."""

@@ -36,7 +36,7 @@ def sweep_of(name: str, values: Sequence[str] | None) -> Sweep:
     """
     known = SWEEPS.get(name)
     setting = known.setting if known else name
-    if setting == "seed" or setting.startswith("execution."):
+    if setting in ("seed", "summary") or setting.startswith("execution."):
         raise ConfigError(f"{setting} is no setting to compare results over")
     chosen = tuple(values) if values else known.values if known else ()
     if len(chosen) < 2:
@@ -74,7 +74,7 @@ def sweep(plan: Plan, name: str, chosen: Sweep) -> Document:
             {"value": variant.label, "cells": _row(plan.seeds, found[variant.label])} for variant in variants
         ],
         **shared(found),
-        "missing": plan.missing,
+        **plan.left_out(),
     }  # fmt: skip
 
 

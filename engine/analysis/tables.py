@@ -54,6 +54,9 @@ def _baselines(document: Document) -> str:
 
 
 def _missing(document: Document) -> Iterator[str]:
+    if document["waiting"]:
+        yield ""
+        yield f"Not finished: {len(document['waiting'])} runs. `{'`, `'.join(document['waiting'])}`."
     if document["missing"]:
         yield ""
     for item in document["missing"]:
@@ -70,7 +73,7 @@ def number(found: Estimate, digits: int, *, signed: bool = False) -> str:
     if not math.isfinite(found.mean):
         return DASH
     sign = "+" if signed else ""
-    text = f"{found.mean:{sign}.{digits}f}"
+    text = f"{round(found.mean, digits) + 0.0:{sign}.{digits}f}"  # never "-0.0"
     return f"{text} ± {found.half:.{digits}f}" if math.isfinite(found.half) else text
 
 

@@ -51,6 +51,10 @@ def analyse(
         list[str] | None,
         typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all runs. Repeatable."),
     ] = None,
+    finished: Annotated[
+        bool,
+        typer.Option("--finished", help="Run nothing: the table of what is finished, e.g. while the rest goes on."),
+    ] = False,
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help=f"Where the tables go. Default: ./{OUTPUT}/PRESET."),
@@ -89,6 +93,7 @@ def analyse(
         observer=PlainObserver(),
         control=control,
         tell=tell,
+        finished=finished,
     )
     chosen = None if values is None else [text.strip() for text in values.split(",")]
     supervisor = Supervisor(control)

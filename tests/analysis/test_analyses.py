@@ -58,7 +58,7 @@ def documents(bench: Bench) -> dict[str, Document]:
 def test_it_is_json_a_table_and_a_picture(bench: Bench, documents: dict[str, Document], name: str) -> None:
     document = json.loads(json.dumps(documents[name], allow_nan=False))
     assert document["analysis"] == name
-    assert document["missing"] == []
+    assert document["missing"] == document["waiting"] == []
     table = markdown(document)
     assert "`mine`; protocol quick-100; seeds 0, 1." in table
     rows = [line for line in table.splitlines() if line.startswith("|")]
@@ -135,15 +135,15 @@ def test_a_picture_that_is_gone_is_drawn_again(bench: Bench, documents: dict[str
 
 
 def test_a_failed_run_is_told_and_leaves_its_pair_out(bench: Bench, documents: dict[str, Document]) -> None:
-    measure = Cell.measure
+    measure = Plan.measure
     told: list[str] = []
 
-    def failing(self: Cell, *rest: Any) -> Document:
-        if self.seed == 1 and dict(self.changes).get("information.weight") == "3":
+    def failing(self: Plan, cell: Cell) -> Document:
+        if cell.seed == 1 and dict(cell.changes).get("information.weight") == "3":
             raise RunFailed("the numbers lost their meaning")
-        return measure(self, *rest)
+        return measure(self, cell)
 
-    with mock.patch.object(Cell, "measure", failing):
+    with mock.patch.object(Plan, "measure", failing):
         document = analyse("lambda", bench.plan(tell=told.append), VALUES["lambda"])
     assert column(document, "3", "best") == [column(documents["lambda"], "3", "best")[0], None]
     assert [item["reason"] for item in document["missing"]] == ["the numbers lost their meaning"]
@@ -154,9 +154,29 @@ def test_a_failed_run_is_told_and_leaves_its_pair_out(bench: Bench, documents: d
     assert draw(document, bench.places.cells).startswith(b"\x89PNG")
 
 
+@pytest.mark.parametrize("name", ["lambda", "loss", "cka", "grids"])
+def test_asked_for_what_is_finished_it_runs_nothing(bench: Bench, documents: dict[str, Document], name: str) -> None:
+    values = VALUES.get(name)
+    with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
+        assert analyse(name, bench.plan(finished=True), values) == documents[name]
+        more = analyse(name, bench.plan(finished=True, seeds=[0, 1, 7]), values)
+    assert len(more["waiting"]) == len(documents[name]["rows"])
+    assert more["missing"] == []
+    assert "Not finished: " in markdown(more)
+    assert [cell is None for cell in more["rows"][0]["cells"]] == [False, False, True]
+    assert draw(more, bench.places.cells).startswith(b"\x89PNG")
+
+
+def test_a_finished_run_is_taken_where_its_cell_is_gone(bench: Bench, documents: dict[str, Document]) -> None:
+    cell = bench.plan().cell(WITH, 0)
+    (bench.places.cells / f"{cell.name}.json").unlink()
+    with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
+        assert analyse("loss", bench.plan(finished=True)) == documents["loss"]
+
+
 @pytest.mark.parametrize("name", ["lambda", "critic", "loss", "cka", "grids"])
 def test_where_every_run_fails_there_is_a_table_that_says_so(bench: Bench, name: str) -> None:
-    with mock.patch.object(Cell, "measure", side_effect=RunFailed("no")):
+    with mock.patch.object(Plan, "measure", side_effect=RunFailed("no")):
         document = analyse(name, bench.plan(), VALUES.get(name))
     assert len(document["missing"]) == sum(len(row["cells"]) for row in document["rows"])
     assert "failed: no" in markdown(document)
@@ -180,6 +200,7 @@ def test_what_cannot_be_analysed_is_refused_before_anything_is_run(bench: Bench)
             ("information.grid", ["2"], "at least two values"),
             ("information.grid", ["2", "2.0"], "twice"),
             ("seed", ["1", "2"], "no setting to compare"),
+            ("summary", ["a", "b"], "no setting to compare"),
             ("execution.threads", ["1", "2"], "no setting to compare"),
         ):
             with pytest.raises(ConfigError, match=said):
@@ -187,7 +208,7 @@ def test_what_cannot_be_analysed_is_refused_before_anything_is_run(bench: Bench)
 
 
 def test_a_sweep_of_the_weight_without_a_zero_compares_with_its_own(bench: Bench) -> None:
-    with mock.patch.object(Cell, "measure", side_effect=RunFailed("no")):
+    with mock.patch.object(Plan, "measure", side_effect=RunFailed("no")):
         assert analyse("lambda", bench.plan(), ["0.3", "3"])["reference"] == "0.3"
         assert analyse("lambda", bench.plan(), ["3", "4"])["reference"] == "3"
         of_the_base = analyse("objective.student_steps", bench.plan(), ["2", "3"])

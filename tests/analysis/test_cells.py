@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 import pytest
+import torch
 
 from engine.analysis.cells import POINTS, Cell, Places, settings_of, thinned
 from engine.config.load import dump, resolve
@@ -33,6 +34,11 @@ def test_a_name_says_what_differs_from_the_preset() -> None:
     assert Cell("digits-ipc1", changed, 0).name == "digits-ipc1-data.name-mnist-information.weight-0.03-seed-0"
 
 
+def test_values_that_are_nearly_the_same_have_names_of_their_own() -> None:
+    names = {Cell("digits-ipc1", (("information.weight", text),), 0).name for text in ("0.2", "0.20000001", "2e-1")}
+    assert len(names) == 2
+
+
 def test_a_long_name_is_shortened_and_stays_safe_and_its_own(tmp_path: Path) -> None:
     target = written(tmp_path, "a name with spaces & more, " + "x" * 60)
     names = {Cell(target, (("information.weight", w), ("objective.iterations", "9")), 2**31 - 1).name for w in "123"}
@@ -55,6 +61,7 @@ def test_it_is_run_once_and_kept(tmp_path: Path) -> None:
         first = cell.measure(where)
     assert first == json.loads((where.cells / f"{cell.name}.json").read_text())
     assert first["accuracy"]["final"]
+    assert first["execution"]["torch"] == str(torch.__version__), "other versions give other last bits"
     assert first["gradient_ratio"]["least"] <= first["gradient_ratio"]["median"] <= first["gradient_ratio"]["most"]
     assert first["curves"]["objective"]["iterations"] == [1, 2, 3]
     heard: list[object] = []

@@ -10,7 +10,7 @@ from unittest import mock
 
 import pytest
 
-from engine.analysis.cells import Cell
+from engine.analysis.plan import Plan
 from engine.config.load import dump
 from engine.errors import RunFailed
 from mim4dd_tui.__main__ import main
@@ -75,13 +75,19 @@ def test_what_is_wrong_is_said_before_anything_is_run(
 def test_failed_runs_are_written_down_and_tell_in_the_exit_code(
     folder: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    with mock.patch.object(Cell, "measure", side_effect=RunFailed("the disk is full")):
+    with mock.patch.object(Plan, "measure", side_effect=RunFailed("the disk is full")):
         assert main(["analyse", "lambda", "mine.toml", "--seeds", "0", "--json"]) == 1
     document = json.loads(capsys.readouterr().out)
     assert document["exit_code"] == 1
     assert "6 runs of lambda failed" in document["error"]
     assert len(document["missing"]) == 6
     assert "the disk is full" in (folder / "analyses" / "mine" / "lambda.md").read_text()
+
+
+def test_nothing_is_run_for_the_table_of_what_is_finished(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", "lambda", "mine.toml", "--seeds", "0", "--values", "0,0.3", "--finished"]) == 0
+    assert "Not finished: 2 runs." in capsys.readouterr().out
+    assert not (folder / "runs").exists()
 
 
 def test_interrupted_the_same_command_goes_on(folder: Path) -> None:

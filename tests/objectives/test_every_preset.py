@@ -34,7 +34,8 @@ def reduced(name: str, *, whitened: bool = True) -> Config:
     """
     own = resolve(name).config
     classes = {**CLASSES, "digits": 10}[own.data.name]
-    images = min(own.synthetic.images_per_class, 2)
+    real = own.synthetic.labels == "softmax"  # whose labels start from what an expert sees
+    images = min(own.synthetic.images_per_class, 1 if real else 2)
     steps = min(own.objective.student_steps, 3)
     values = {
         "data.train_limit": 0,
@@ -42,7 +43,7 @@ def reduced(name: str, *, whitened: bool = True) -> Config:
         "data.zca": str(own.data.zca and whitened).lower(),
         "network.width": 4,
         "synthetic.images_per_class": images,
-        "synthetic.init": "noise",
+        "synthetic.init": "real" if real else "noise",
         "experts.count": 1,
         "experts.epochs": 2,
         "experts.batch_size": 50,
