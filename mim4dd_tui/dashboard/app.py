@@ -20,6 +20,7 @@ from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -28,10 +29,10 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
 from mim4dd_tui.dashboard.shelf import Shelf
-from mim4dd_tui.dashboard.telling import TellingApp
 from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import percent
 from mim4dd_tui.signals import STOPPING, lead_nowhere
@@ -47,7 +48,7 @@ class Leave(Enum):
     TERMINATED = "terminated"  # SIGTERM, SIGUSR1 or SIGINT from elsewhere: stop with a checkpoint
 
 
-class DashboardApp(TellingApp[Leave]):
+class DashboardApp(PixelsApp[Leave]):
     """Owns at most one engine run; a second one would share torch's global state and spoil both."""
 
     TITLE = "mim4dd"
@@ -68,8 +69,9 @@ class DashboardApp(TellingApp[Leave]):
         attach: Path | None = None,
         launch: Launch = launch_engine,
         signals: bool = False,
+        graphics: Graphics | None = None,
     ) -> None:
-        super().__init__(runs_dir, abilities, driver_class=EnduringDriver if signals else None)
+        super().__init__(runs_dir, abilities, driver_class=EnduringDriver if signals else None, graphics=graphics)
         self.data_dir = data_dir
         self.braille = abilities.braille
         self.slow_link = abilities.remote
@@ -103,6 +105,7 @@ class DashboardApp(TellingApp[Leave]):
         if self.abilities.remote:
             self.animation_level = "none"
         self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
+        self.choose_graphics()
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         if self._attached is not None:
@@ -180,6 +183,12 @@ class DashboardApp(TellingApp[Leave]):
             if isinstance(screen, RunScreen):
                 screen.set_mode(self.picture_mode)
         self.notify(f"pictures: {self.picture_mode.value}", timeout=2)
+
+    def graphics_changed(self) -> None:
+        """Another graphics protocol, or none."""
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen):
+                screen.set_mode(self.picture_mode)
 
     def action_next_theme(self) -> None:
         """The next theme."""

@@ -63,6 +63,8 @@ KEYS: tuple[Key, ...] = (
     Key("app", "exclamation_mark", "next_attention", "notices",
         "What the end of a run sets off: notification, title and bell; the bell alone; nothing.", "!"),
     Key("app", "a", "toggle_ascii", "ascii", "Pictures as half-blocks or as ASCII."),
+    Key("app", "P", "next_graphics", "graphics",
+        "Pictures as characters, by kitty graphics (also through tmux), by sixel: what your terminal can do.", "P"),
     Key("app", "t", "next_theme", "theme", "Next theme: dark, light, colour-blind safe, the terminal's own."),
     Key("app", "q", "leave", "quit", "Quit; asks first while a run goes on.", footer=True),
     Key("app", "ctrl+c", "interrupt", "quit", "As q; pressed again it stops the run with a checkpoint.", "^c",

@@ -41,6 +41,7 @@ class Remembered:
     Attributes:
         theme: name of a theme; empty for the one that fits the terminal.
         ascii: pictures as ASCII; None where the terminal decides.
+        graphics, graphics_here: how pictures are sent, and the kind of terminal that was chosen on.
         view: the run screen's view.
         sort, reverse, which: order and filter of the browser.
         metric: the comparison's.
@@ -51,6 +52,8 @@ class Remembered:
 
     theme: str = ""
     ascii: bool | None = None
+    graphics: str = "off"
+    graphics_here: str = ""
     view: str = "overview"
     sort: Sort = "newest"
     reverse: bool = False
@@ -92,7 +95,7 @@ def seen_as(view: Viewport, remembered: dict[str, Any]) -> Viewport:
 
 
 def _plausible(name: str, value: Any) -> bool:
-    if name in ("theme", "preset", "metric"):
+    if name in ("theme", "preset", "metric", "graphics", "graphics_here"):
         return isinstance(value, str) and len(value) <= 200
     if name == "ascii":
         return value is None or isinstance(value, bool)

@@ -27,6 +27,7 @@ from mim4dd_tui.dashboard.screens.watch import WatchScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
+from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
@@ -79,7 +80,7 @@ class RunScreen(WatchScreen):
         panes = {name: PlotPane(title, id=name) for name, (title, _) in curves.FIGURES.items()}
         with Container(id="body"):
             yield panes["losses"]
-            yield PicturesPane(id="pictures")
+            yield GraphicsPane(id="pictures")
             yield panes["information"]
             yield panes["accuracy"]
             yield panes["ratio"]
@@ -102,10 +103,21 @@ class RunScreen(WatchScreen):
         self._head()
         self.listen()
 
+    def on_screen_suspend(self) -> None:
+        """A dialog may lie over pictures from now on."""
+        self.query_one(GraphicsPane).covered()
+
+    def on_screen_resume(self) -> None:
+        """No dialog any more."""
+        self.query_one(GraphicsPane).covered()
+
     def set_mode(self, mode: Mode) -> None:
         """Draw pictures another way."""
         self._mode = mode
-        self.query_one(PicturesPane).mode = mode
+        pane = self.query_one(GraphicsPane)
+        pane.mode = mode
+        pane.cell = self.dashboard.cell or FALLBACK_CELL
+        pane.graphics = self.dashboard.graphics
 
     # ---- hearing of the run
 
