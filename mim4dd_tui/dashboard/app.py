@@ -19,6 +19,7 @@ from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
+from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
@@ -70,11 +71,13 @@ class DashboardApp(PixelsApp[Leave]):
         launch: Launch = launch_engine,
         signals: bool = False,
         graphics: Graphics | None = None,
+        gauges: Source | None = None,
     ) -> None:
         super().__init__(runs_dir, abilities, driver_class=EnduringDriver if signals else None, graphics=graphics)
         self.data_dir = data_dir
         self.braille = abilities.braille
         self.slow_link = abilities.remote
+        self.gauges = gauges or Machine()
         self.session: EngineSession | None = None
         self.leaving: Leave | None = None
         self.exit_status = 0

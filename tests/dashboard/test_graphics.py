@@ -260,7 +260,7 @@ def named_cells(app: DashboardApp) -> dict[int, set[tuple[int, int]]]:
                 assert segment.style.color is not None
                 triplet = segment.style.color.triplet
                 assert triplet is not None
-                _, row, column = segment.text
+                row, column = segment.text[1], segment.text[2]
                 number = triplet.red << 16 | triplet.green << 8 | triplet.blue
                 out.setdefault(number, set()).add((kitty.MARKS.index(row), kitty.MARKS.index(column)))
     return out
@@ -406,7 +406,7 @@ async def test_sixel_pictures_wait_while_something_lies_over_them(
         assert len(wire.sixels) == count, "painted over a dialog"
         await pilot.press("escape")
         await until(pilot, lambda: len(wire.sixels) > count)
-        app.notify("something to be told\nin\nmany\nlines", timeout=60)
+        app.notify("something to be told\n" + "on and on\n" * 9, timeout=60)
         await until(pilot, lambda: "to be told" in text(app))
         count = len(wire.sixels)
         await pilot.press("comma")

@@ -27,6 +27,7 @@ from mim4dd_tui.dashboard.screens.watch import WatchScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
+from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
@@ -48,7 +49,7 @@ class RunScreen(WatchScreen):
     BINDINGS = bindings("run", "plot", "pictures")
     SCOPES: ClassVar[tuple[Scope, ...]] = ("run", "plot", "pictures", "gallery", "log", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (28, "-roomy"), (36, "-tall")]  # noqa: RUF012
     AUTO_FOCUS: ClassVar[str | None] = ""  # keys of curves then act on all of them
 
     class PictureRead(Message):
@@ -88,6 +89,7 @@ class RunScreen(WatchScreen):
             yield FactsPane(id="facts")
             yield panes["speed"]
             yield LogPane(id="log")
+        yield GaugesLine(id="gauges")
         yield Footer(compact=True, show_command_palette=False)
 
     def on_mount(self) -> None:
@@ -182,6 +184,8 @@ class RunScreen(WatchScreen):
         if state == head.head.state and now - self._headed < PAINT_SECONDS[self.dashboard.slow_link]:
             return
         self._headed = now
+        if started is not None:
+            self.query_one(GaugesLine).follow(started.host, started.pid, alive=self.alive)
         head.head = Head(
             name=path.name if path is not None else "",
             preset=(started.preset if started is not None else None) or "",
