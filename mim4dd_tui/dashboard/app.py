@@ -21,6 +21,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.own_themes import read_all
 from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
@@ -84,6 +85,7 @@ class DashboardApp(PixelsApp[Leave]):
         self.received: deque[int] = deque()  # signals not yet answered
         self.stopped_by: int | None = None  # the signal that asked for a stop
         self.shelf = Shelf(runs_dir)
+        self._themes: tuple[Theme, ...] = THEMES
         self._ascii = abilities.ascii_pictures if self.remembered.ascii is None else self.remembered.ascii
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
@@ -102,8 +104,12 @@ class DashboardApp(PixelsApp[Leave]):
 
     def on_mount(self) -> None:
         """Themes, the first screen."""
-        for theme in THEMES:
+        own, problems = read_all()
+        self._themes = (*THEMES, *own)
+        for theme in self._themes:
             self.register_theme(theme)
+        for problem in problems:
+            self.notify(f"no theme: {problem}", severity="error", timeout=15)
         self.theme = self._first_theme().name
         if self.abilities.remote:
             self.animation_level = "none"
@@ -130,7 +136,7 @@ class DashboardApp(PixelsApp[Leave]):
         return filters if self.unicode else [*filters, PlainCharacters()]
 
     def _first_theme(self) -> Theme:
-        for theme in THEMES:
+        for theme in self._themes:
             if theme.name == self.remembered.theme:
                 return theme
         return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]
@@ -195,9 +201,11 @@ class DashboardApp(PixelsApp[Leave]):
 
     def action_next_theme(self) -> None:
         """The next theme."""
-        names = [theme.name for theme in THEMES]
+        names = [theme.name for theme in self._themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
         self.remember(theme=self.theme)
+        if self.theme not in {theme.name for theme in THEMES}:
+            self.notify(f"theme: {self.theme}", timeout=2)
 
     # ---- runs
 

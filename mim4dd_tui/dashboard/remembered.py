@@ -44,7 +44,7 @@ class Remembered:
         graphics, graphics_here: how pictures are sent, and the kind of terminal that was chosen on.
         view: the run screen's view.
         sort, reverse, which: order and filter of the browser.
-        metric: the comparison's.
+        metric, grid: the comparison's: one metric, or four at once.
         attention: how the end of a run is told.
         preset, changes: the last settings that a run was started with, as changes to a preset.
         plots: by pane, the looks of a plot.
@@ -59,6 +59,7 @@ class Remembered:
     reverse: bool = False
     which: str = "all"
     metric: str = "accuracy"
+    grid: bool = False
     attention: Attention = "all"
     preset: str = ""
     changes: dict[str, Any] = field(default_factory=dict)
@@ -99,7 +100,7 @@ def _plausible(name: str, value: Any) -> bool:
         return isinstance(value, str) and len(value) <= 200
     if name == "ascii":
         return value is None or isinstance(value, bool)
-    if name == "reverse":
+    if name in ("reverse", "grid"):
         return isinstance(value, bool)
     known = {"view": VIEWS, "sort": SORTS, "which": tuple(FILTERS), "attention": ATTENTION}
     if name in known:

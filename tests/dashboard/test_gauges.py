@@ -97,7 +97,7 @@ class FakeNvml(ModuleType):
 def test_gpus_are_read_where_the_library_and_the_driver_are(
     monkeypatch: pytest.MonkeyPatch, library: ModuleType | None, expected: tuple[Gpu, ...]
 ) -> None:
-    monkeypatch.setitem(sys.modules, "pynvml", library)  # type: ignore[arg-type]  # None: cannot be imported
+    monkeypatch.setitem(sys.modules, "pynvml", library)  # None: cannot be imported
     assert Machine().sample(None).gpus == expected
 
 

@@ -8,29 +8,25 @@ from typing import ClassVar
 
 import psutil
 from rich.text import Text
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.message import Message
 from textual.widgets import Footer, Static
 
 from engine.errors import MimError
-from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Notice, Snapshot
-from engine.runs.folder import RunFolder
+from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Notice
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
-from mim4dd_tui.dashboard.screens.watch import WatchScreen
+from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
 from mim4dd_tui.dashboard.session import Session
-from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
-from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
@@ -38,11 +34,9 @@ from mim4dd_tui.plots.figure import Figure, Viewport
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
-PICTURE_SECONDS = {False: 2.0, True: 8.0}
-"""Least time between two pictures that come by themselves."""
 
 
-class RunScreen(WatchScreen):
+class RunScreen(LeafingScreen):
     """Shows a session. Holds the history; the panes show what they are handed."""
 
     CSS_PATH = "run.tcss"
@@ -52,24 +46,13 @@ class RunScreen(WatchScreen):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (28, "-roomy"), (36, "-tall")]  # noqa: RUF012
     AUTO_FOCUS: ClassVar[str | None] = ""  # keys of curves then act on all of them
 
-    class PictureRead(Message):
-        """A snapshot's pixels were read (or could not be)."""
-
-        def __init__(self, snapshot: Snapshot, sheet: Sheet | None, problem: str) -> None:
-            super().__init__()
-            self.snapshot = snapshot
-            self.sheet = sheet
-            self.problem = problem
-
     def __init__(self, session: Session, *, mode: Mode) -> None:
         super().__init__(session)
         self._mode = mode
         self._dirty: set[str] = set(curves.FIGURES)
-        self._painted = self._headed = self._pictured = 0.0
+        self._painted = self._headed = 0.0
         self._logged: LogLine | None = None
         self._rewinds = 0
-        self._album = Album()
-        self._shown: Snapshot | None = None
         self._process = psutil.Process()
         self._view = VIEWS[0]
         self.add_class(f"-view-{self._view}")
@@ -97,6 +80,7 @@ class RunScreen(WatchScreen):
         if self.dashboard.closing:
             return
         self.set_mode(self._mode)
+        self.begin_leafing()
         remembered = self.dashboard.remembered
         for pane in self.query(PlotPane):
             pane.viewport = seen_as(pane.viewport, remembered.plots.get(str(pane.id), {}))
@@ -134,7 +118,7 @@ class RunScreen(WatchScreen):
             self._dirty |= set(curves.FIGURES)
         self._head()
         self._paint()
-        self._picture()
+        self.picture()
 
     def _mark(self, event: Event) -> None:
         if isinstance(event, Iteration):
@@ -244,55 +228,6 @@ class RunScreen(WatchScreen):
         begun = self.history.started_at
         lines = [Line(line.time - begun if begun else None, line.level, line.text) for line in self.history.log]
         self.query_one(LogPane).show(lines)
-
-    # ---- pictures
-
-    def _picture(self) -> None:
-        self._album.update(self.history.snapshots)
-        path, wanted = self.session.path, self._album.shown
-        if path is None or wanted is None or wanted is self._shown:
-            return
-        now = time.monotonic()
-        if (
-            not self._album.follows
-            or not self.alive
-            or now - self._pictured >= PICTURE_SECONDS[self.dashboard.slow_link]
-        ):
-            self._shown, self._pictured = wanted, now
-            self._read_picture(RunFolder(path), wanted, self._album.start)
-
-    @work(thread=True, exclusive=True, group="picture", exit_on_error=False)
-    def _read_picture(self, folder: RunFolder, snapshot: Snapshot, start: Snapshot | None) -> None:
-        try:
-            sheet, problem = read_sheet(folder, snapshot, start), ""
-        except (OSError, ValueError, MimError) as error:
-            sheet, problem = None, str(error)
-        self.post_message(self.PictureRead(snapshot, sheet, problem))
-
-    @on(PictureRead)
-    def _picture_read(self, message: PictureRead) -> None:
-        message.stop()
-        if message.snapshot is not self._shown or self.gone:
-            return
-        pane = self.query_one(PicturesPane)
-        if message.sheet is None:
-            pane.waiting = f"no picture: {message.problem}"
-        pane.show(message.sheet)
-
-    @on(PicturesPane.Scrubbed)
-    def _wheel(self, message: PicturesPane.Scrubbed) -> None:
-        message.stop()
-        self.action_scrub(message.step)
-
-    def action_scrub(self, step: int) -> None:
-        """Through the snapshots in time."""
-        self._album.step(step)
-        self._pictured = 0.0  # asked for: at once
-        self._picture()
-
-    def action_pictures_page(self, step: int) -> None:
-        """Through the images of one snapshot."""
-        self.query_one(PicturesPane).page(step)
 
     # ---- views and curves
 
