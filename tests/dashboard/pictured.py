@@ -56,12 +56,17 @@ SCENES = (
     Scene("help", ("question_mark",), "Presets and runs"),
     Scene("runs", ("b",), "elephant"),
     Scene("compare", ("b", "space", "space", "c"), "A 80%"),
+    Scene("four", ("b", "space", "space", "c", "M"), "contrastive loss"),
     Scene("delete", ("b", "X"), "Delete it for good"),
     Scene("queue", ("Q",), "2 waiting"),
     Scene("run", ("1",), "images  iteration 50", attach=True),
     Scene("curves", ("2",), "iterations a minute", attach=True),
     Scene("pictures", ("3", "o"), "left: ", attach=True),
     Scene("log", ("4",), "expert 1 of 1 trained", attach=True),
+    Scene(
+        "filter", ("4", "slash", "ctrl+r", *"expert|iteration [", "left_square_bracket"), "unterminated", attach=True
+    ),
+    Scene("earlier", ("1", "comma", "comma"), "at 30", attach=True),
 )
 
 

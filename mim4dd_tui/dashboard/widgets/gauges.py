@@ -13,6 +13,7 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from mim4dd_tui.dashboard.gauges import Sample
+from mim4dd_tui.dashboard.glance import LEVELS
 from mim4dd_tui.dashboard.ink import Inks
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ SECONDS = {False: 2.0, True: 5.0}
 """Time between two samples; the longer one over SSH."""
 PAST = 12
 """Samples in a history bar."""
-BARS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
-"""Levels of a history bar, and in ASCII."""
 GIB = 2**30
 
 
@@ -114,5 +113,5 @@ class GaugesLine(Widget):
     def _bar(self, past: deque[float]) -> str:
         if len(past) < 2:
             return ""
-        levels = BARS[0 if getattr(self.app, "unicode", True) else 1]
+        levels = LEVELS[0 if getattr(self.app, "unicode", True) else 1]
         return "".join(levels[min(len(levels) - 1, int(max(0.0, share) * len(levels)))] for share in past)

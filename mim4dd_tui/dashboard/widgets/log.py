@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from dataclasses import dataclass
 
 from rich.text import Text
@@ -45,7 +46,8 @@ class Filter:
         self.text, self.regex, self.problem = text, regex, ""
         if regex:
             try:
-                self._pattern = re.compile(text, 0 if text != text.lower() else re.IGNORECASE)
+                with warnings.catch_warnings(action="ignore"):  # of what a later Python will read otherwise
+                    self._pattern = re.compile(text, 0 if text != text.lower() else re.IGNORECASE)
             except re.error as error:
                 place = "" if error.pos is None else f" at {error.pos + 1}"
                 self.problem = f"{error.msg}{place}"
