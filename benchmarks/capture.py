@@ -43,11 +43,12 @@ SHOTS = (
     Shot("settings", ("e", "slash", *"network", "enter", "down", "down", "down", "right")),
     Shot("runs", ("b", "j", "space", "space", "space")),
     Shot("compare", ("b", "f", "f", "f", "j", "j", "space", "space", "c")),
+    Shot("four", ("b", "f", "f", "f", "j", "j", "space", "space", "c", "M")),
     Shot("queue", ("n", "Q"), queue=True),
     Shot("run", ("1",), opened=True),
     Shot("curves", ("2", "tab", "h", "H", "w"), opened=True),
     Shot("pictures", ("3", "right", "o"), opened=True),
-    Shot("log", ("4",), opened=True),
+    Shot("log", ("4", "slash", "ctrl+r", *"accuracy|(full )?set"), opened=True),
     Shot("help", ("question_mark",), opened=True),
     Shot("palette", ("colon",), opened=True),
 )

@@ -26,17 +26,17 @@ class Sample:
     Attributes:
         cpu: share of all processors' time since the sample before, 0..1.
         used, total: bytes of main memory.
-        process_cpu: processors' worth of time the process took since the sample before (2.0 for two whole ones);
-            None where there is no such process.
-        process_memory: its resident bytes, likewise.
+        process_memory: resident bytes of the process; None where there is no such process.
+        process_cpu: processors' worth of time it took since the sample before (2.0 for two whole ones); None in the
+            first sample of a process.
         gpus: the GPUs in their order.
     """
 
     cpu: float
     used: int
     total: int
-    process_cpu: float | None = None
     process_memory: int | None = None
+    process_cpu: float | None = None
     gpus: tuple[Gpu, ...] = ()
 
 
@@ -49,9 +49,10 @@ class Source(Protocol):
 
 
 class Machine:
-    """This machine. Its first sample has no shares of time yet: those are measured from one sample to the next."""
+    """This machine. Shares of time are measured from one sample to the next, the first from the beginning."""
 
     def __init__(self) -> None:
+        psutil.cpu_percent(None)
         self._process: psutil.Process | None = None
         self._nvml: ModuleType | None = None
         self._looked = False
@@ -63,13 +64,15 @@ class Machine:
         used = memory.total - memory.available
         return Sample(cpu, used, memory.total, *self._of_process(pid), self._gpus())
 
-    def _of_process(self, pid: int | None) -> tuple[float | None, int | None]:
+    def _of_process(self, pid: int | None) -> tuple[int | None, float | None]:
         try:
             if pid is None:
                 return None, None
-            if self._process is None or self._process.pid != pid:
-                self._process = psutil.Process(pid)
-            return self._process.cpu_percent(None) / 100, int(self._process.memory_info().rss)
+            known = self._process is not None and self._process.pid == pid
+            process = self._process if known and self._process is not None else psutil.Process(pid)
+            self._process = process
+            share = process.cpu_percent(None) / 100
+            return int(process.memory_info().rss), share if known else None
         except psutil.Error:  # it is gone, or somebody else's
             self._process = None
             return None, None

@@ -63,9 +63,7 @@ SCENES = (
     Scene("curves", ("2",), "iterations a minute", attach=True),
     Scene("pictures", ("3", "o"), "left: ", attach=True),
     Scene("log", ("4",), "expert 1 of 1 trained", attach=True),
-    Scene(
-        "filter", ("4", "slash", "ctrl+r", *"expert|iteration [", "left_square_bracket"), "unterminated", attach=True
-    ),
+    Scene("filter", ("4", "slash", "ctrl+r", *"expert [12"), "unterminated", attach=True),
     Scene("earlier", ("1", "comma", "comma"), "at 30", attach=True),
 )
 
@@ -172,7 +170,7 @@ def path_of(scene: Scene, size: tuple[int, int]) -> Path:
     return FOLDER / f"{scene.name}-{size[0]}x{size[1]}.txt"
 
 
-SIZES = {"home": [(60, 20), (160, 48)], "run": [(60, 20), (160, 48)], "runs": [(60, 20), (160, 48)]}
+SIZES = {name: [(60, 20), (160, 48)] for name in ("home", "run", "runs", "four")}
 """Sizes beside 80x24 that a scene is kept in."""
 
 

@@ -30,12 +30,14 @@ class Scripted:
 
     def sample(self, pid: int | None) -> Sample:
         self.asked.append(pid)
-        return Sample(0.37, 5 * GIB, 32 * GIB, 1.8, GIB, self.gpus)
+        return Sample(0.37, 5 * GIB, 32 * GIB, GIB, 1.8, self.gpus)
 
 
 def test_this_machine_is_sampled() -> None:
     machine = Machine()
-    machine.sample(os.getpid())
+    first = machine.sample(os.getpid())
+    assert first.process_memory is not None
+    assert first.process_cpu is None, "nothing was measured yet"
     sum(range(2_000_000))
     found = machine.sample(os.getpid())
     assert 0 <= found.cpu <= 1

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import warnings
+
 import pytest
 from textual.widgets import Input
 
@@ -39,6 +41,9 @@ def test_a_wrong_expression_is_named_and_changes_nothing() -> None:
     assert "8" in one.problem
     assert one.matches("expert 1")
     assert not one.matches("accuracy")
+    with warnings.catch_warnings(action="error"):
+        one.change("[[a]", regex=True)  # Python warns of it, and a warning has no place on the screen
+    assert one.matches("an a")
     one.change("expert (", regex=False)
     assert not one.problem
 

@@ -101,8 +101,9 @@ class GaugesLine(Widget):
             ("cpu", self._bar(self._cpu), f"{now.cpu * 100:3.0f} %"),
             ("memory", "", f"{now.used / GIB:.1f}/{now.total / GIB:.1f} GiB"),
         ]
-        if now.process_memory is not None and now.process_cpu is not None:
-            out.append(("run", "", f"{now.process_memory / GIB:.1f} GiB, {now.process_cpu:.1f} cpus"))
+        if now.process_memory is not None:
+            share = "" if now.process_cpu is None else f", {now.process_cpu:.1f} cpus"
+            out.append(("run", "", f"{now.process_memory / GIB:.1f} GiB{share}"))
         for index, gpu in enumerate(now.gpus):
             busy = "" if gpu.busy is None else f"{gpu.busy * 100:3.0f} %, "
             name = f"GPU {index}" if len(now.gpus) > 1 else "GPU"
