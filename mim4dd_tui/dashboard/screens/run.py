@@ -168,7 +168,7 @@ class RunScreen(LeafingScreen):
         if state == head.head.state and now - self._headed < PAINT_SECONDS[self.dashboard.slow_link]:
             return
         self._headed = now
-        if started is not None:
+        if started is not None and not self.loading:
             self.query_one(GaugesLine).follow(started.host, started.pid, alive=self.alive)
         head.head = Head(
             name=path.name if path is not None else "",
@@ -194,13 +194,19 @@ class RunScreen(LeafingScreen):
             mean = sum(recent) / len(recent)
             rate = f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"
         return Progress(
-            phase=history.phase or "starting",
+            phase=history.phase or (state if state == "queued" else "starting"),
             done=history.done,
             total=history.total,
             remaining=float(int(remaining)) if remaining is not None else None,
             rate=rate,
-            detail=history.detail or ("loading the engine" if history.started is None else ""),
+            detail=history.detail or self._before_start(),
         )
+
+    def _before_start(self) -> str:
+        """What is waited for while the run has not said anything."""
+        if self.loading:
+            return "loading the engine"
+        return "" if self.heard_once else "reading the journal"
 
     def _paint(self, *, force: bool = False) -> None:
         now = time.monotonic()
