@@ -255,7 +255,10 @@ async def test_four_metrics_at_once(make_app: MakeApp, size: tuple[int, int], tm
         await pilot.press("space", "space", "space", "c")
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
         await pilot.press("M")
-        seen = lambda: [pane.id for pane in app.screen.query(PlotPane) if pane.display and pane.size.height > 2]  # noqa: E731
+
+        def seen() -> list[str | None]:
+            return [pane.id for pane in app.screen.query(PlotPane) if pane.display and pane.size.height > 2]
+
         await until(pilot, lambda: len(seen()) == 4)
         for words in ("accuracy", "objective", "MI bound, nats", "contrastive loss"):
             assert words in text(app)

@@ -168,7 +168,7 @@ class RunScreen(LeafingScreen):
         if state == head.head.state and now - self._headed < PAINT_SECONDS[self.dashboard.slow_link]:
             return
         self._headed = now
-        if started is not None and not self.loading:
+        if started is not None and not self.preparing:
             self.query_one(GaugesLine).follow(started.host, started.pid, alive=self.alive)
         head.head = Head(
             name=path.name if path is not None else "",
@@ -204,7 +204,7 @@ class RunScreen(LeafingScreen):
 
     def _before_start(self) -> str:
         """What is waited for while the run has not said anything."""
-        if self.loading:
+        if self.preparing:
             return "loading the engine"
         return "" if self.heard_once else "reading the journal"
 

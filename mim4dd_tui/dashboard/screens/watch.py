@@ -117,7 +117,7 @@ class WatchScreen(Screen[None]):
     # ---- what is known
 
     @property
-    def loading(self) -> bool:
+    def preparing(self) -> bool:
         """Whether the engine of this process has yet to begin: what is known of the run is from before."""
         return self.session.owned and self.alive and not self._begun
 
@@ -127,7 +127,7 @@ class WatchScreen(Screen[None]):
         if self.session.error is not None:
             return "failed"
         state = self.history.state
-        if not self.heard_once or self.loading:
+        if not self.heard_once or self.preparing:
             return "starting"
         if state in ("running", "paused", "queued"):
             if not self.alive:
