@@ -91,11 +91,16 @@ class RunScreen(LeafingScreen):
 
     def on_screen_suspend(self) -> None:
         """A dialog may lie over pictures from now on."""
-        self.query_one(GraphicsPane).covered()
+        self._cover()
 
     def on_screen_resume(self) -> None:
         """No dialog any more."""
-        self.query_one(GraphicsPane).covered()
+        self._cover()
+
+    def _cover(self) -> None:
+        if not self.gone:
+            for pane in self.query(GraphicsPane):  # none before the first mount
+                pane.covered()
 
     def set_mode(self, mode: Mode) -> None:
         """Draw pictures another way."""
@@ -210,7 +215,11 @@ class RunScreen(LeafingScreen):
 
     def _paint(self, *, force: bool = False) -> None:
         now = time.monotonic()
-        if not self._dirty or (not force and now - self._painted < PAINT_SECONDS[self.dashboard.slow_link]):
+        if (
+            self.gone
+            or not self._dirty
+            or (not force and now - self._painted < PAINT_SECONDS[self.dashboard.slow_link])
+        ):
             return
         self._painted = now
         training = not self.history.iteration and bool(self.history.experts)
