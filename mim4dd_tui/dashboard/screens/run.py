@@ -91,13 +91,13 @@ class RunScreen(LeafingScreen):
 
     def on_screen_suspend(self) -> None:
         """A dialog may lie over pictures from now on."""
-        self._cover()
+        self._tell_pictures()
 
     def on_screen_resume(self) -> None:
         """No dialog any more."""
-        self._cover()
+        self._tell_pictures()
 
-    def _cover(self) -> None:
+    def _tell_pictures(self) -> None:
         if not self.gone:
             for pane in self.query(GraphicsPane):  # none before the first mount
                 pane.covered()
