@@ -10,8 +10,9 @@ import typer
 from mim4dd_tui import __version__
 from mim4dd_tui.cli import analyse, bench, doctor, listing, places, presets, remote, results, running
 from mim4dd_tui.cli.failures import UsageError
-from mim4dd_tui.cli.options import DataDir, RunsDir, data_dir_of, runs_dir_of
+from mim4dd_tui.cli.options import DataDir, Pixels, RunsDir, data_dir_of, graphics_of, runs_dir_of
 from mim4dd_tui.cli.output import say
+from mim4dd_tui.graphics.choice import Graphics
 
 app = typer.Typer(
     name="mim4dd",
@@ -52,6 +53,7 @@ def dashboard(
     context: typer.Context,
     runs_dir: RunsDir = None,
     data_dir: DataDir = None,
+    graphics: Pixels = None,
     version: Annotated[  # noqa: ARG001 - acted on by its callback
         bool,
         typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
@@ -59,7 +61,7 @@ def dashboard(
 ) -> int:
     """Open the dashboard, unless a command is named."""
     if context.invoked_subcommand is not None:
-        _refuse_misplaced(runs_dir, data_dir, context.invoked_subcommand)
+        _refuse_misplaced(runs_dir, data_dir, graphics, context.invoked_subcommand)
         return 0
     from mim4dd_tui.terminal import abilities
 
@@ -68,12 +70,14 @@ def dashboard(
         raise UsageError(f"no dashboard here ({able.refusal}); use `mim4dd run PRESET --headless`, or `mim4dd --help`")
     from mim4dd_tui.dashboard import run_dashboard
 
-    code = run_dashboard(runs_dir=runs_dir_of(runs_dir), data_dir=data_dir_of(data_dir))
+    chosen = graphics_of(graphics, shown=True)
+    code = run_dashboard(runs_dir=runs_dir_of(runs_dir), data_dir=data_dir_of(data_dir), graphics=chosen)
     raise typer.Exit(code)
 
 
-def _refuse_misplaced(runs_dir: Path | None, data_dir: Path | None, command: str) -> None:
+def _refuse_misplaced(runs_dir: Path | None, data_dir: Path | None, graphics: Graphics | None, command: str) -> None:
     """Options before the command belong to the dashboard; taking them silently for nothing would mislead."""
-    for name, value in (("--runs-dir", runs_dir), ("--data-dir", data_dir)):
+    way = graphics.value if graphics is not None else None
+    for name, value in (("--runs-dir", runs_dir), ("--data-dir", data_dir), ("--graphics", way)):
         if value is not None:
             raise UsageError(f"{name} stands before {command}: write mim4dd {command} {name} {value}")

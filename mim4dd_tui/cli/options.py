@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mim4dd_tui.cli.failures import UsageError
+from mim4dd_tui.graphics.choice import VARIABLE, Graphics, named
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -58,6 +59,13 @@ Detach = Annotated[
         help="Run without this terminal and return once the run is going on; mim4dd attach shows it.",
     ),
 ]
+Pixels = Annotated[
+    Graphics | None,
+    typer.Option(
+        "--graphics",
+        help="How the dashboard sends pictures. Default: $MIM4DD_GRAPHICS, else as last time on this terminal.",
+    ),
+]
 Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
 RunName = Annotated[
     str | None,
@@ -79,6 +87,28 @@ def data_dir_of(given: Path | None) -> Path:
     from engine.data.sources import default_data_dir
 
     return given.expanduser() if given is not None else default_data_dir()
+
+
+def graphics_of(given: Graphics | None, *, shown: bool) -> Graphics | None:
+    """How pictures are sent: the option, else ``MIM4DD_GRAPHICS``; None leaves it to what is remembered.
+
+    Args:
+        shown: whether a dashboard opens.
+
+    Raises:
+        UsageError: the variable holds no such name, or the option is given where no dashboard opens.
+    """
+    if not shown:
+        if given is not None:
+            raise UsageError("--graphics is for the dashboard, and none opens here")
+        return None
+    text = os.environ.get(VARIABLE, "")
+    if given is not None or not text:
+        return given
+    chosen = named(text)
+    if chosen is None:
+        raise UsageError(f"{VARIABLE}={text}: use {', '.join(each.value for each in Graphics)}")
+    return chosen
 
 
 def seeds_of(text: str) -> list[int]:

@@ -18,6 +18,7 @@ def paths(runs_dir: RunsDir = None, data_dir: DataDir = None, as_json: Json = Fa
         "data": data_dir_of(data_dir).absolute(),
         "cache": default_cache_dir().absolute(),
         "presets": user_dir(),
+        "themes": user_dir().parent / "themes",
         "state": user_state_path("mim4dd", appauthor=False),
     }
     if as_json:

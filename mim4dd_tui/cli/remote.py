@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from mim4dd_tui.cli.failures import NotRunningError, UnansweredError, UsageError
-from mim4dd_tui.cli.options import Headless, Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
+from mim4dd_tui.cli.options import (
+    Headless,
+    Json,
+    Latest,
+    Pixels,
+    RunName,
+    RunsDir,
+    chosen_run,
+    graphics_of,
+    locate,
+    runs_dir_of,
+)
 from mim4dd_tui.cli.output import say, tell, write_json
 
 if TYPE_CHECKING:
@@ -31,6 +42,7 @@ def attach(
     name: RunName = None,
     latest: Latest = False,
     headless: Headless = False,
+    graphics: Pixels = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> int:
@@ -46,10 +58,12 @@ def attach(
         folder = _going_on(place) or locate(place, "--latest")
     else:
         folder = locate(place, chosen_run(name, latest, "attach"))
-    if not (headless or as_json) and abilities().dashboard:
+    shown = not (headless or as_json) and abilities().dashboard
+    pixels = graphics_of(graphics, shown=shown)
+    if shown:
         from mim4dd_tui.dashboard import run_dashboard
 
-        return run_dashboard(runs_dir=folder.path.parent, attach=folder.path)
+        return run_dashboard(runs_dir=folder.path.parent, attach=folder.path, graphics=pixels)
     return _follow(folder, as_json)
 
 

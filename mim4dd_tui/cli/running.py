@@ -20,11 +20,13 @@ from mim4dd_tui.cli.options import (
     Headless,
     Json,
     Latest,
+    Pixels,
     RunName,
     RunsDir,
     chosen_run,
     complete_preset,
     data_dir_of,
+    graphics_of,
     locate,
     runs_dir_of,
     seeds_of,
@@ -82,6 +84,7 @@ def run(
     runs_dir: RunsDir = None,
     data_dir: DataDir = None,
     device: Device = None,
+    graphics: Pixels = None,
     headless: Headless = False,
     detach: Detach = False,
     as_json: Json = False,
@@ -100,10 +103,12 @@ def run(
     several = seeds_of(seeds) if seeds is not None else None
     resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
     places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
+    shown = not (headless or as_json or several or detach) and _dashboard_possible()
+    pixels = graphics_of(graphics, shown=shown)
     if detach:
         chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
         return _detached(["run", target], chosen, places, as_json)
-    if not (headless or as_json or several) and _dashboard_possible():
+    if shown:
         from mim4dd_tui.dashboard import run_dashboard
 
         if seed is not None:
@@ -115,6 +120,7 @@ def run(
             autostart=True,
             overrides=overrides,
             name=name,
+            graphics=pixels,
         )
     if several is None:
         document, code, _ = _headless(_starting(resolved[0], name, places), places.runs_dir, resolved[0].config)
@@ -128,6 +134,7 @@ def resume(
     latest: Latest = False,
     runs_dir: RunsDir = None,
     data_dir: DataDir = None,
+    graphics: Pixels = None,
     headless: Headless = False,
     detach: Detach = False,
     as_json: Json = False,
@@ -142,12 +149,14 @@ def resume(
 
         return lift_pause(folder, as_json)
     path, data = folder.path, data_dir_of(data_dir)
+    shown = not (headless or as_json or detach) and _dashboard_possible()
+    pixels = graphics_of(graphics, shown=shown)
     if detach:
         return _detached(["resume", str(path)], {}, Places(path.parent, data), as_json)
-    if not (headless or as_json) and _dashboard_possible():
+    if shown:
         from mim4dd_tui.dashboard import run_dashboard
 
-        return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=True)
+        return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=True, graphics=pixels)
 
     def work(observer: Callable[[Event], None], control: Control) -> Document:
         require_torch()

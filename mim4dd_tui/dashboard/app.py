@@ -20,7 +20,10 @@ from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
+from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.own_themes import read_all
+from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -30,10 +33,10 @@ from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
 from mim4dd_tui.dashboard.settled import Collector
 from mim4dd_tui.dashboard.shelf import Shelf
-from mim4dd_tui.dashboard.telling import TellingApp
 from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import percent
 from mim4dd_tui.signals import STOPPING, lead_nowhere
@@ -49,7 +52,7 @@ class Leave(Enum):
     TERMINATED = "terminated"  # SIGTERM, SIGUSR1 or SIGINT from elsewhere: stop with a checkpoint
 
 
-class DashboardApp(TellingApp[Leave]):
+class DashboardApp(PixelsApp[Leave]):
     """Owns at most one engine run; a second one would share torch's global state and spoil both."""
 
     TITLE = "mim4dd"
@@ -70,17 +73,21 @@ class DashboardApp(TellingApp[Leave]):
         attach: Path | None = None,
         launch: Launch = launch_engine,
         signals: bool = False,
+        graphics: Graphics | None = None,
+        gauges: Source | None = None,
     ) -> None:
-        super().__init__(runs_dir, abilities, driver_class=EnduringDriver if signals else None)
+        super().__init__(runs_dir, abilities, driver_class=EnduringDriver if signals else None, graphics=graphics)
         self.data_dir = data_dir
         self.braille = abilities.braille
         self.slow_link = abilities.remote
+        self.gauges = gauges or Machine()
         self.session: EngineSession | None = None
         self.leaving: Leave | None = None
         self.exit_status = 0
         self.received: deque[int] = deque()  # signals not yet answered
         self.stopped_by: int | None = None  # the signal that asked for a stop
         self.shelf = Shelf(runs_dir)
+        self._themes: tuple[Theme, ...] = THEMES
         self._ascii = abilities.ascii_pictures if self.remembered.ascii is None else self.remembered.ascii
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
@@ -101,12 +108,17 @@ class DashboardApp(TellingApp[Leave]):
 
     def on_mount(self) -> None:
         """Themes, the first screen."""
-        for theme in THEMES:
+        own, problems = read_all()
+        self._themes = (*THEMES, *own)
+        for theme in self._themes:
             self.register_theme(theme)
+        for problem in problems:
+            self.notify(f"no theme: {problem}", severity="error", timeout=15)
         self.theme = self._first_theme().name
         if self.abilities.remote:
             self.animation_level = "none"
         self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
+        self.choose_graphics()
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         self._collector.hold()
@@ -140,7 +152,7 @@ class DashboardApp(TellingApp[Leave]):
         return filters if self.unicode else [*filters, PlainCharacters()]
 
     def _first_theme(self) -> Theme:
-        for theme in THEMES:
+        for theme in self._themes:
             if theme.name == self.remembered.theme:
                 return theme
         return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]
@@ -197,11 +209,19 @@ class DashboardApp(TellingApp[Leave]):
                 screen.set_mode(self.picture_mode)
         self.notify(f"pictures: {self.picture_mode.value}", timeout=2)
 
+    def graphics_changed(self) -> None:
+        """Another graphics protocol, or none."""
+        for screen in self.screen_stack:
+            if isinstance(screen, RunScreen):
+                screen.set_mode(self.picture_mode)
+
     def action_next_theme(self) -> None:
         """The next theme."""
-        names = [theme.name for theme in THEMES]
+        names = [theme.name for theme in self._themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
         self.remember(theme=self.theme)
+        if self.theme not in {theme.name for theme in THEMES}:
+            self.notify(f"theme: {self.theme}", timeout=2)
 
     # ---- runs
 

@@ -90,6 +90,9 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         series = one.history.series.get(name)
         return "-" if series is None or series.last is None else f"{series.last:.4g}"
 
+    def reached(one: Contender) -> str:
+        return f"{one.history.iteration}/{one.history.iterations}" if one.history.iterations else "-"
+
     def took(one: Contender) -> str:
         begun, ended = one.history.started_at, one.history.updated_at
         return "-" if begun is None or ended is None else duration(ended - begun)
@@ -101,7 +104,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         line("newest accuracy", [score(one.history.last) for one in contenders]),
         line("random selection", [score(one.history.random_selection) for one in contenders]),
         line("full set", [score(one.history.full_set) for one in contenders]),
-        line("iteration", [f"{one.history.iteration}/{one.history.iterations}" for one in contenders]),
+        line("iteration", [reached(one) for one in contenders]),
         line("objective", [last(one, "objective") for one in contenders]),
         line("MI bound", [last(one, "bound") for one in contenders]),
         line("step size", [last(one, "step_size") for one in contenders]),

@@ -7,6 +7,7 @@ a second reader), and its writer dies of the first failed write, after which the
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
@@ -20,6 +21,12 @@ class EnduringDriver(LinuxDriver):
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
         self._file: Any = Forgiving(self._file)
+        self.farewell: Callable[[], str] = str
+
+    def stop_application_mode(self) -> None:
+        """Take pictures out of the terminal's memory first: also before a suspension, and after a crash."""
+        self.write(self.farewell())
+        super().stop_application_mode()
 
     def _sigcont_application(self, *arguments: Any) -> None:
         if self._must_signal_resume:

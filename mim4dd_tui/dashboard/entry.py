@@ -13,6 +13,7 @@ from pathlib import Path
 from engine.events import Event
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
+from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.plain import PlainObserver
 from mim4dd_tui.signals import AbandonedError, Attendant, handlers_kept, lead_nowhere
 from mim4dd_tui.terminal import abilities
@@ -30,6 +31,7 @@ def run_dashboard(
     overrides: Sequence[str] = (),
     name: str | None = None,
     attach: Path | None = None,
+    graphics: Graphics | None = None,
     launch: Launch = launch_engine,
 ) -> int:
     """Open the dashboard and return the process's exit code when all is over.
@@ -42,6 +44,7 @@ def run_dashboard(
         overrides: settings changed on the command line.
         name: name of the first run started.
         attach: folder of a run to show.
+        graphics: how pictures are sent; as it was last time on this kind of terminal where None.
         launch: what runs an order; the engine.
 
     Returns:
@@ -64,6 +67,7 @@ def run_dashboard(
         attach=attach,
         launch=launch,
         signals=True,
+        graphics=graphics,
     )
     _prepare_multiprocessing()
     with handlers_kept() if threading.current_thread() is threading.main_thread() else nullcontext():

@@ -63,7 +63,9 @@ KEYS: tuple[Key, ...] = (
     Key("app", "exclamation_mark", "next_attention", "notices",
         "What the end of a run sets off: notification, title and bell; the bell alone; nothing.", "!"),
     Key("app", "a", "toggle_ascii", "ascii", "Pictures as half-blocks or as ASCII."),
-    Key("app", "t", "next_theme", "theme", "Next theme: dark, light, colour-blind safe, the terminal's own."),
+    Key("app", "P", "next_graphics", "graphics",
+        "Pictures as characters, by kitty graphics (also through tmux), by sixel: what your terminal can do.", "P"),
+    Key("app", "t", "next_theme", "theme", "Next theme: dark, light, colour-blind safe, the terminal's own, yours."),
     Key("app", "q", "leave", "quit", "Quit; asks first while a run goes on.", footer=True),
     Key("app", "ctrl+c", "interrupt", "quit", "As q; pressed again it stops the run with a checkpoint.", "^c",
         priority=True),
@@ -99,10 +101,12 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "escape", "close", "back", "Back to where you came from.", "esc"),
     # compare
     Key("compare", "m", "metric(1)", "metric", "Next metric: accuracy, losses, bound, rates, speed.", footer=True),
-    Key("compare", "M", "metric(-1)", "metric back", "The metric before.", "M"),
+    Key("compare", "b", "metric(-1)", "metric back", "The metric before."),
+    Key("compare", "M", "grid", "four", "Accuracy, objective, bound and contrastive loss at once, or one metric.", "M",
+        footer=True),
     Key("compare", "d", "only_different", "differing", "All settings, or only those that differ.", footer=True),
     Key("compare", "c", "copy", "copy table", "Copy the table, with tabs between its columns."),
-    Key("compare", "E", "export", "export", "Write the plot (SVG, PNG) to the first run's exports/.", "E"),
+    Key("compare", "E", "export", "export", "Write the plots seen (SVG, PNG) to the first run's exports/.", "E"),
     Key("compare", "escape", "close", "back", "Back to the runs.", "esc", footer=True),
     # queue
     Key("queue", "s", "go", "start", "Start what waits, one run after another.", footer=True),
@@ -157,8 +161,9 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "0", "plot('reset')", "reset", "All of it again: no zoom, no cursor."),
     Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone, or all again."),
     # pictures
-    Key("pictures", "comma", "scrub(-1)", "earlier", "The snapshot before.", ","),
+    Key("pictures", "comma", "scrub(-1)", "earlier", "The snapshot before; the curves' cursors go with it.", ","),
     Key("pictures", "full_stop", "scrub(1)", "later", "The next snapshot; the last follows the run.", "."),
+    Key("pictures", "p", "replay", "replay", "Play the run again from its first snapshot; again: stop there."),
     Key("pictures", "less_than_sign", "scrub(-1000000)", "first", "The first snapshot.", "<"),
     Key("pictures", "greater_than_sign", "scrub(1000000)", "newest", "The newest snapshot, and what follows.", ">"),
     Key("pictures", "n", "pictures_page(1)", "more images", "Further images, where not all fit."),
@@ -176,7 +181,9 @@ KEYS: tuple[Key, ...] = (
     Key("log", "k", "roll(-1)", "up", "A line up."),
     Key("log", "g", "roll(-1000000)", "top", "The first line."),
     Key("log", "G", "roll(1000000)", "end", "The newest line, and what follows.", "G"),
-    Key("log", "slash", "filter_log", "filter", "Show only lines with the words typed.", "/"),
+    Key("log", "slash", "filter_log", "filter", "Show only lines with the words typed.", "/", footer=True),
+    Key("log", "ctrl+r", "filter_kind", "regex", "Filter by a regular expression, or by words again.", "^r",
+        footer=True),
 )  # fmt: skip
 
 TITLES: dict[Scope, str] = {

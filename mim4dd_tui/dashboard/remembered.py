@@ -41,9 +41,10 @@ class Remembered:
     Attributes:
         theme: name of a theme; empty for the one that fits the terminal.
         ascii: pictures as ASCII; None where the terminal decides.
+        graphics, graphics_here: how pictures are sent, and the kind of terminal that was chosen on.
         view: the run screen's view.
         sort, reverse, which: order and filter of the browser.
-        metric: the comparison's.
+        metric, grid: the comparison's: one metric, or four at once.
         attention: how the end of a run is told.
         preset, changes: the last settings that a run was started with, as changes to a preset.
         plots: by pane, the looks of a plot.
@@ -51,11 +52,14 @@ class Remembered:
 
     theme: str = ""
     ascii: bool | None = None
+    graphics: str = "off"
+    graphics_here: str = ""
     view: str = "overview"
     sort: Sort = "newest"
     reverse: bool = False
     which: str = "all"
     metric: str = "accuracy"
+    grid: bool = False
     attention: Attention = "all"
     preset: str = ""
     changes: dict[str, Any] = field(default_factory=dict)
@@ -92,11 +96,11 @@ def seen_as(view: Viewport, remembered: dict[str, Any]) -> Viewport:
 
 
 def _plausible(name: str, value: Any) -> bool:
-    if name in ("theme", "preset", "metric"):
+    if name in ("theme", "preset", "metric", "graphics", "graphics_here"):
         return isinstance(value, str) and len(value) <= 200
     if name == "ascii":
         return value is None or isinstance(value, bool)
-    if name == "reverse":
+    if name in ("reverse", "grid"):
         return isinstance(value, bool)
     known = {"view": VIEWS, "sort": SORTS, "which": tuple(FILTERS), "attention": ATTENTION}
     if name in known:

@@ -6,6 +6,8 @@ and numbers agree.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.color import Color
 from textual.theme import BUILTIN_THEMES, Theme
 
@@ -35,6 +37,11 @@ def _quiet(primary: str, background: str, foreground: str) -> dict[str, str]:
         "footer-description-foreground": muted,
         "input-selection-background": tint,
     }
+
+
+def variables(primary: str, background: str, foreground: str, series: Sequence[str]) -> dict[str, str]:
+    """What a theme of these colours holds beside Textual's own ones."""
+    return {**_quiet(primary, background, foreground), **_series(*series)}
 
 
 DARK = Theme(

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mim4dd_tui.cli.failures import UsageError
-from mim4dd_tui.cli.options import chosen_run, runs_dir_of, seeds_of
+from mim4dd_tui.cli.options import chosen_run, graphics_of, runs_dir_of, seeds_of
+from mim4dd_tui.graphics.choice import Graphics
+from tests.cli.command import mim4dd
 
 
 @pytest.mark.parametrize(
@@ -53,3 +55,28 @@ def test_a_run_is_named_either_way_but_not_both() -> None:
     for name, latest in ((None, False), ("mine", True)):
         with pytest.raises(UsageError, match="--latest"):
             chosen_run(name, latest, "show")
+
+
+def test_graphics_are_the_option_then_the_variable_then_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("MIM4DD_GRAPHICS", raising=False)
+    assert graphics_of(None, shown=True) is None
+    monkeypatch.setenv("MIM4DD_GRAPHICS", "sixel")
+    assert graphics_of(None, shown=True) is Graphics.SIXEL
+    assert graphics_of(Graphics.OFF, shown=True) is Graphics.OFF
+    assert graphics_of(None, shown=False) is None
+    with pytest.raises(UsageError, match="none opens here"):
+        graphics_of(Graphics.KITTY, shown=False)
+    monkeypatch.setenv("MIM4DD_GRAPHICS", "iterm")
+    with pytest.raises(UsageError, match="MIM4DD_GRAPHICS=iterm: use off, kitty, kitty-tmux, sixel"):
+        graphics_of(None, shown=True)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [["run", "digits-ipc1", "--graphics", "kitty", "--headless"], ["--graphics", "kitty", "runs"]],
+)
+def test_graphics_without_a_dashboard_are_refused(line: list[str], tmp_path: Path) -> None:
+    done = mim4dd(*line, cwd=tmp_path)
+    assert done.code == 2
+    assert "--graphics" in done.err
+    assert not (tmp_path / "runs").exists()

@@ -24,6 +24,7 @@ from mim4dd_tui import terminal
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import following
 from mim4dd_tui.dashboard.session import Order
+from mim4dd_tui.graphics.choice import Graphics
 from tests.dashboard.fake import FakeEngine
 
 CONFIG = Config.model_validate({"data": {"name": "digits"}})
@@ -215,9 +216,11 @@ def test_ctrl_c_leaves_an_attached_run_alone(runs: Path, capsys: pytest.CaptureF
 
 def test_on_a_terminal_attach_opens_the_dashboard(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
+    ways: list[Graphics | None] = []
 
-    def dashboard(*, runs_dir: Path, attach: Path) -> int:
+    def dashboard(*, runs_dir: Path, attach: Path, graphics: Graphics | None) -> int:
         opened.append(attach)
+        ways.append(graphics)
         return 0
 
     left(runs, "x", state="done")
@@ -228,3 +231,5 @@ def test_on_a_terminal_attach_opens_the_dashboard(runs: Path, monkeypatch: pytes
     assert opened == [runs.absolute() / "x"]
     assert main(["attach", "x", "--headless"]) == 0
     assert len(opened) == 1
+    assert main(["attach", "x", "--graphics", "sixel"]) == 0
+    assert ways == [None, Graphics.SIXEL]

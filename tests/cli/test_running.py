@@ -24,6 +24,7 @@ from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
 from mim4dd_tui.cli.results import Format
+from mim4dd_tui.graphics.choice import Graphics
 from tests.cli.command import COMMAND, Ended, environment, mim4dd
 
 TINY = {
@@ -271,7 +272,8 @@ def test_on_a_terminal_run_and_resume_open_the_dashboard(
     assert opened[0]["autostart"] is True
     assert list(opened[0]["overrides"]) == ["network.width=4", "execution.device=cpu", "seed=3"]
     assert opened[0]["runs_dir"] == Path("runs")
-    assert main(["resume", "first"]) == 7
+    assert main(["resume", "first", "--graphics", "kitty"]) == 7
+    assert (opened[0]["graphics"], opened[1]["graphics"]) == (None, Graphics.KITTY)
     assert opened[1]["attach"] == place.folder / "runs" / "first"
     assert opened[1]["autostart"] is True
     assert main(["run", "digits-ipc1", "--set", "network.width=-4"]) == 2  # refused before anything opens

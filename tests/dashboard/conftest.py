@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.session import Launch
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.fake import FakeEngine
 
@@ -39,7 +40,7 @@ def make_app(tmp_path: Path) -> Iterator[MakeApp]:
     """Makes apps on one runs folder; a run still going at the end of the test is stopped."""
     made: list[DashboardApp] = []
 
-    def make(engine: FakeEngine | None = None, **arguments: Any) -> DashboardApp:
+    def make(engine: Launch | None = None, **arguments: Any) -> DashboardApp:
         arguments.setdefault("abilities", RICH)
         app = DashboardApp(runs_dir=tmp_path / "runs", launch=engine or FakeEngine(), **arguments)
         made.append(app)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import socket
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -129,7 +130,7 @@ class _FakeRun:
                 seed=config.seed,
                 classes=10,
                 iterations=self.script.iterations,
-                host="here",
+                host=socket.gethostname(),
                 pid=os.getpid(),
                 version="0",
                 execution={"device": "cpu", "threads": 2, "precision": "float32"},

@@ -56,12 +56,15 @@ SCENES = (
     Scene("help", ("question_mark",), "Presets and runs"),
     Scene("runs", ("b",), "elephant"),
     Scene("compare", ("b", "space", "space", "c"), "A 80%"),
+    Scene("four", ("b", "space", "space", "c", "M"), "contrastive loss"),
     Scene("delete", ("b", "X"), "Delete it for good"),
     Scene("queue", ("Q",), "2 waiting"),
     Scene("run", ("1",), "images  iteration 50", attach=True),
     Scene("curves", ("2",), "iterations a minute", attach=True),
     Scene("pictures", ("3", "o"), "left: ", attach=True),
     Scene("log", ("4",), "expert 1 of 1 trained", attach=True),
+    Scene("filter", ("4", "slash", "ctrl+r", *"expert [12"), "unterminated", attach=True),
+    Scene("earlier", ("1", "comma", "comma"), "at 30", attach=True),
 )
 
 
@@ -167,7 +170,7 @@ def path_of(scene: Scene, size: tuple[int, int]) -> Path:
     return FOLDER / f"{scene.name}-{size[0]}x{size[1]}.txt"
 
 
-SIZES = {"home": [(60, 20), (160, 48)], "run": [(60, 20), (160, 48)], "runs": [(60, 20), (160, 48)]}
+SIZES = {name: [(60, 20), (160, 48)] for name in ("home", "run", "runs", "four")}
 """Sizes beside 80x24 that a scene is kept in."""
 
 

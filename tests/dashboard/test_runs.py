@@ -24,6 +24,7 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.shelf import SERIES, Shelf, chosen, colours, remove
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from tests.dashboard.conftest import MakeApp
@@ -242,6 +243,36 @@ async def test_mark_and_compare(make_app: MakeApp, size: tuple[int, int], tmp_pa
         assert not table.display or table.size.height == 0
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_four_metrics_at_once(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("space", "space", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
+        await pilot.press("M")
+
+        def seen() -> list[str | None]:
+            return [pane.id for pane in app.screen.query(PlotPane) if pane.display and pane.size.height > 2]
+
+        await until(pilot, lambda: len(seen()) == 4)
+        for words in ("accuracy", "objective", "MI bound, nats", "contrastive loss"):
+            assert words in text(app)
+        assert app.screen.query_one(Table).size.height >= 3, "no room for the table"
+        await pilot.press("y")
+        await until(pilot, lambda: all(pane.viewport.log_y for pane in app.screen.query(PlotPane) if pane.display))
+        await pilot.press("E")
+        exports = tmp_path / "runs" / "third" / "exports"
+        await until(pilot, lambda: len(list(exports.glob("compare-*.svg"))) == 4)
+        await pilot.press("tab", "y")
+        assert [pane.viewport.log_y for pane in app.screen.query(PlotPane) if pane.display].count(False) == 1
+        await pilot.press("m")
+        await until(pilot, lambda: seen() == ["compare-plot"])
+    assert not make_app().remembered.grid
 
 
 async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, tmp_path: Path) -> None:

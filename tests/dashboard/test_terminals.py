@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import pty
 import re
 import select
 import signal
+import struct
 import sys
+import termios
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,19 +20,28 @@ from pathlib import Path
 import pyte
 import pytest
 
+from mim4dd_tui.graphics.kitty import PLACEHOLDER
+from tests.dashboard.drawn import SIXEL, Kitty, sixel
+
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
 import sys
 from pathlib import Path
 from mim4dd_tui.dashboard import run_dashboard
+from mim4dd_tui.graphics.choice import named
 from tests.dashboard.fake import FakeEngine
-engine = FakeEngine(iterations=60, hold=True)
-sys.exit(run_dashboard(runs_dir=Path(sys.argv[1]), launch=engine, preset="digits-ipc1", autostart=True))
+engine, way = FakeEngine(iterations=60, hold=True), named(sys.argv[2])
+code = run_dashboard(runs_dir=Path(sys.argv[1]), launch=engine, preset="digits-ipc1", autostart=True, graphics=way)
+sys.exit(code)
 """
 PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9;]*\$p")
 """Sequences of newer keyboard protocols, which pyte takes for others."""
-OSC = re.compile(rb"\x1b\](0|2|9|52|777);|\x1bk")
-"""Title, notification and clipboard; the pointer's shape (22) is Textual's own and goes everywhere."""
+OSC = re.compile(rb"\x1b\](0|2|9|22|52|777);|\x1bk")
+"""Title, notification, pointer's shape and clipboard."""
+STRINGS = re.compile(rb"\x1b[\]_Pk][^\x07\x1b]*(\x07|\x1b\\)|\x1b\[2[23];0t")
+"""Sequences with text in them, which pyte would print."""
+OPEN = re.compile(rb"\x1b([\]_Pk][^\x07\x1b]*\x1b?)?$")
+"""One that is not over yet."""
 
 
 @dataclass
@@ -40,21 +52,45 @@ class Odd:
     master: int
     out: bytes = b""
     screen: pyte.Screen = field(default_factory=lambda: pyte.Screen(80, 24))
+    _rest: bytes = b""
+
+    def __post_init__(self) -> None:
+        self._stream = pyte.ByteStream(self.screen)
 
     def see(self, words: str, seconds: float = 90.0) -> None:
         """Wait until words stand on the screen."""
-        stream, end = pyte.ByteStream(self.screen), time.monotonic() + seconds
+        end = time.monotonic() + seconds
         while not any(words in line for line in self.screen.display):
             assert time.monotonic() < end, "\n".join(self.screen.display)
-            if select.select([self.master], [], [], 0.05)[0]:
-                data = os.read(self.master, 1 << 16)
-                stream.feed(PRIVATE.sub(b"", OSC_WHOLE.sub(b"", data)))
-                self.out += data
+            self._read(0.05)
+
+    def _read(self, wait: float) -> bool:
+        if not select.select([self.master], [], [], wait)[0]:
+            return False
+        data = os.read(self.master, 1 << 16)
+        self.out += data
+        self._rest = STRINGS.sub(b"", self._rest + data)
+        held = OPEN.search(self._rest)
+        whole, self._rest = (self._rest[: held.start()], held[0]) if held else (self._rest, b"")
+        self._stream.feed(PRIVATE.sub(b"", whole))
+        return True
+
+    def hear(self, ready: Callable[[str], bool], seconds: float = 60.0) -> str:
+        """Wait until all that was written satisfies a condition, and return it."""
+        end = time.monotonic() + seconds
+        while not ready(shown := self.out.decode(errors="replace")):
+            assert time.monotonic() < end, "\n".join(self.screen.display)
+            self._read(0.05)
+        return shown
+
+    def press(self, keys: str) -> None:
+        """Type."""
+        os.write(self.master, keys.encode())
 
     def read_on(self, quiet: float = 1.0) -> None:
         """Read what else is painted, until nothing came for a while."""
-        while select.select([self.master], [], [], quiet)[0]:
-            self.out += os.read(self.master, 1 << 16)
+        while self._read(quiet):
+            pass
 
     def wait(self, seconds: float = 60.0) -> int:
         """The exit code; reads what comes meanwhile."""
@@ -69,18 +105,19 @@ class Odd:
         raise AssertionError("it did not end")
 
 
-OSC_WHOLE = re.compile(rb"\x1b\][^\x07\x1b]*(\x07|\x1b\\)|\x1bk[^\x1b]*\x1b\\|\x1b\[2[23];0t")
-
-
 @pytest.fixture
 def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Odd]:
     pid, master = pty.fork()
     if pid == 0:
         environ = {**os.environ, "TERM": "xterm-256color", "LC_ALL": "C.UTF-8", "LINES": "24", "COLUMNS": "80"}
         environ.pop("COLORTERM", None)
-        environ |= request.param
+        environ.pop("TMUX", None)
+        environ |= {"XDG_STATE_HOME": str(tmp_path / "state"), **request.param}
         os.chdir(ROOT)
-        os.execve(sys.executable, [sys.executable, "-c", PROGRAM, str(tmp_path / "runs")], environ)
+        time.sleep(0.2)  # the window gets its size meanwhile
+        program = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), environ.get("MIM4DD_GRAPHICS", "off")]
+        os.execve(sys.executable, program, environ)
+    fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 800, 480))
     odd = Odd(pid, master)
     yield odd
     with suppress(OSError):
@@ -131,3 +168,85 @@ def test_a_dumb_terminal_gets_a_sentence(opened: Odd) -> None:
     assert b"\x1b" not in opened.out
     assert b"no dashboard here: the terminal type is 'dumb'" in opened.out
     assert b"--headless" in opened.out
+
+
+def _held(shown: str, *, tmux: bool) -> Kitty:
+    terminal = Kitty()
+    terminal.feed(shown, tmux=tmux)
+    return terminal
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("opened", "colour"),
+    [
+        pytest.param({"MIM4DD_GRAPHICS": "kitty", "TERM": "xterm-kitty"}, "38;5;{}", id="kitty-256"),
+        pytest.param({"MIM4DD_GRAPHICS": "kitty", "COLORTERM": "truecolor"}, "38;2;{}", id="kitty-truecolor"),
+        pytest.param(
+            {"MIM4DD_GRAPHICS": "kitty-tmux", "TERM": "tmux-256color", "TMUX": "/nowhere,1,0"}, "38;5;{}", id="tmux"
+        ),
+    ],
+    indirect=["opened"],
+)
+def test_kitty_pictures_are_held_named_and_given_back(opened: Odd, colour: str, request: pytest.FixtureRequest) -> None:
+    tmux = "tmux" in request.node.callspec.id
+    opened.see("60/60")
+    opened.press("3")
+    opened.see("iteration 60")
+    shown = opened.hear(lambda out: PLACEHOLDER in out and bool(_held(out, tmux=tmux).images))
+    terminal = _held(shown, tmux=tmux)
+    assert terminal.silent
+    number = max(terminal.images, key=lambda one: shown.rindex(f"i={one},"))
+    spelled = number if "5" in colour else ";".join(str(number >> shift & 255) for shift in (16, 8, 0))
+    opened.hear(lambda out: colour.format(spelled) in out)
+    assert "\u2580" not in shown
+    opened.press("2")
+    opened.see("iterations a minute")
+    assert not any(PLACEHOLDER in line for line in opened.screen.display)
+    os.kill(opened.pid, signal.SIGTERM)
+    assert opened.wait() == 143
+    over = opened.out.decode(errors="replace")
+    before, _, after = over.rpartition("\x1b[?1049l")
+    assert not _held(before, tmux=tmux).images, "pictures stayed in the terminal"
+    assert "\x1b_G" not in after
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "opened",
+    [
+        pytest.param({"MIM4DD_GRAPHICS": "sixel", "TERM": "xterm"}, id="xterm"),
+        pytest.param({"MIM4DD_GRAPHICS": "sixel", "TERM": "foot", "NO_COLOR": "1", "LC_ALL": "C"}, id="plain"),
+    ],
+    indirect=True,
+)
+def test_sixel_pictures_stand_inside_the_pane(opened: Odd) -> None:
+    opened.see("60/60")
+    opened.press("3")
+    opened.see("iteration 60")
+    wide = 78 * 10
+    shown = opened.hear(lambda out: any(sixel(found[3]).shape[1] > wide / 2 for found in SIXEL.finditer(out)))
+    for found in SIXEL.finditer(shown):
+        row, column, pixels = int(found[1]), int(found[2]), sixel(found[3])
+        assert row + -(-pixels.shape[0] // 20) <= 24, "it would scroll the screen"
+        assert column + pixels.shape[1] // 10 <= 81
+    assert "\u2580" not in shown
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    ("opened", "words"),
+    [
+        pytest.param({"MIM4DD_GRAPHICS": "kitty", "TERM": "linux"}, "linux", id="linux"),
+        pytest.param({"MIM4DD_GRAPHICS": "sixel", "TERM": "screen"}, "GNU", id="screen"),
+        pytest.param({"MIM4DD_GRAPHICS": "kitty", "NO_COLOR": "1"}, "NO_COLOR", id="no-color"),
+        pytest.param({"MIM4DD_GRAPHICS": "kitty", "LC_ALL": "C"}, "locale", id="locale"),
+    ],
+    indirect=["opened"],
+)
+def test_graphics_that_cannot_be_are_refused_in_words(opened: Odd, words: str) -> None:
+    opened.see(words)
+    opened.see("60/60")
+    opened.read_on()
+    assert b"\x1b_G" not in opened.out
+    assert b"\x1bP" not in opened.out

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
+from textual.containers import Container
 from textual.message import Message
 from textual.screen import Screen
 
@@ -29,6 +30,8 @@ if TYPE_CHECKING:
 REFRESH_SECONDS = 2.0
 NAME_WIDTH = 22
 LETTERS = "ABCDEFGH"
+FOUR = ("accuracy", "objective", "bound", "nce")
+"""Metrics of the grid, in its order."""
 
 
 class CompareScreen(Screen[None]):
@@ -38,6 +41,8 @@ class CompareScreen(Screen[None]):
     BINDINGS = bindings("compare", "plot")
     SCOPES: ClassVar[tuple[Scope, ...]] = ("compare", "plot", "table", "app")
     AUTO_FOCUS: ClassVar[str | None] = "#compare-table"
+    HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
 
     class Read(Message):
         """New records of every run, and how it stands."""
@@ -66,8 +71,11 @@ class CompareScreen(Screen[None]):
         return cast("DashboardApp", self.app)
 
     def compose(self) -> ComposeResult:
-        """The plot over the table."""
-        yield PlotPane("", id="compare-plot")
+        """The plots over the table: one of any metric, or four."""
+        with Container(id="compare-plots"):
+            yield PlotPane("", id="compare-plot")
+            for metric in FOUR:
+                yield PlotPane(METRICS[metric][0], id=f"compare-{metric}")
         yield Table(id="compare-table")
         yield KeyLine()
 
@@ -75,6 +83,7 @@ class CompareScreen(Screen[None]):
         """Read, and go on reading."""
         remembered = self.dashboard.remembered.metric
         self._metric = remembered if remembered in METRICS else "accuracy"
+        self.set_class(self.dashboard.remembered.grid, "-grid")
         self._write()
         self._refresh()
         self.set_interval(REFRESH_SECONDS, self._refresh)
@@ -119,7 +128,8 @@ class CompareScreen(Screen[None]):
 
     def _write(self) -> None:
         contenders = self._contenders()
-        self.query_one(PlotPane).show(figure(self._metric, contenders), title=METRICS[self._metric][0])
+        for pane, metric in self._panes():
+            pane.show(figure(metric, contenders), title=METRICS[metric][0])
         lines = results(contenders)
         lines += settings(contenders, only_different=self._only_different)
         width = max(7, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
@@ -128,6 +138,17 @@ class CompareScreen(Screen[None]):
         unicode = self.dashboard.unicode
         rows = [self._row(line, width, contenders, unicode=unicode) for line in lines]
         self.query_one(Table).show(columns, rows)
+
+    def _panes(self) -> list[tuple[PlotPane, str]]:
+        """The plots that are seen, each with its metric."""
+        if self.has_class("-grid"):
+            return [(self.query_one(f"#compare-{metric}", PlotPane), metric) for metric in FOUR]
+        return [(self.query_one("#compare-plot", PlotPane), self._metric)]
+
+    def _asked(self) -> list[PlotPane]:
+        """The plot in focus, else all that are seen."""
+        panes = [pane for pane, _ in self._panes()]
+        return [self.focused] if isinstance(self.focused, PlotPane) and self.focused in panes else panes
 
     @staticmethod
     def _row(line: Line, width: int, contenders: list[Contender], *, unicode: bool) -> TableRow:
@@ -149,11 +170,22 @@ class CompareScreen(Screen[None]):
     # ---- keys
 
     def action_metric(self, step: int) -> None:
-        """Another metric."""
+        """Another metric, alone."""
+        if self.has_class("-grid"):
+            self.action_grid()
+            return
         names = list(METRICS)
         self._metric = names[(names.index(self._metric) + step) % len(names)]
         self.dashboard.remember(metric=self._metric)
-        self.query_one(PlotPane).move("reset")
+        self.query_one("#compare-plot", PlotPane).move("reset")
+        self._write()
+
+    def action_grid(self) -> None:
+        """Four metrics at once, or one."""
+        self.toggle_class("-grid")
+        self.dashboard.remember(grid=self.has_class("-grid"))
+        if isinstance(self.focused, PlotPane):
+            self.query_one(Table).focus()
         self._write()
 
     def action_only_different(self) -> None:
@@ -174,26 +206,30 @@ class CompareScreen(Screen[None]):
         return self._infos[0].folder.path
 
     def action_export(self) -> None:
-        """The plot into the first run's folder."""
-        pane = self.query_one(PlotPane)
-        self._write_plot(f"compare-{self._metric}", pane.heading, pane.figure, pane.viewport)
+        """The plots that are seen into the first run's folder."""
+        seen = [(f"compare-{metric}", pane.heading, pane.figure, pane.viewport) for pane, metric in self._panes()]
+        self._write_plots(seen)
 
     @work(thread=True, group="export", exit_on_error=False)
-    def _write_plot(self, stem: str, title: str, figure: Figure, view: Viewport) -> None:
+    def _write_plots(self, plots: list[tuple[str, str, Figure, Viewport]]) -> None:
         legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
         try:
-            written = export_plot(self.path, stem, f"{title}: {legend}", figure, view)
-            told, severe = f"written: {written[0]} and .png", False
+            written = [
+                export_plot(self.path, stem, f"{title}: {legend}", figure, view)[0]
+                for stem, title, figure, view in plots
+            ]
+            told, severe = f"written: {', '.join(str(path) for path in written)}, each as .png too", False
         except MimError as error:
             told, severe = str(error), True
         self.app.call_from_thread(self.notify, told, severity="error" if severe else "information", timeout=8)
 
     def action_plot(self, move: Move) -> None:
-        """Change how the plot is looked at."""
-        self.query_one(PlotPane).move(move)
+        """Change how the plot in focus, or all, are looked at."""
+        for pane in self._asked():
+            pane.move(move)
 
     def action_zoom_pane(self) -> None:
-        """The plot alone, or with its table."""
+        """The plots alone, or with their table."""
         self.toggle_class("-alone")
 
     @on(Table.Chosen)

@@ -8,29 +8,27 @@ from typing import ClassVar
 
 import psutil
 from rich.text import Text
-from textual import on, work
+from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
-from textual.message import Message
 from textual.widgets import Static
 
 from engine.errors import MimError
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Notice, Snapshot
-from engine.runs.folder import RunFolder
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
-from mim4dd_tui.dashboard.screens.watch import WatchScreen
+from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
 from mim4dd_tui.dashboard.session import Session
-from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
+from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
+from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
-from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
@@ -40,40 +38,26 @@ PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
 HEAD_SECONDS = {False: 0.5, True: 1.0}
 """Least time between two paintings of the two lines on top."""
-PICTURE_SECONDS = {False: 2.0, True: 8.0}
-"""Least time between two pictures that come by themselves."""
 
 
-class RunScreen(WatchScreen):
+class RunScreen(LeafingScreen):
     """Shows a session. Holds the history; the panes show what they are handed."""
 
     CSS_PATH = "run.tcss"
     BINDINGS = bindings("run", "plot", "pictures")
     SCOPES: ClassVar[tuple[Scope, ...]] = ("run", "plot", "pictures", "gallery", "log", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
-    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
+    VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (28, "-roomy"), (36, "-tall")]  # noqa: RUF012
     AUTO_FOCUS: ClassVar[str | None] = ""  # keys of curves then act on all of them
-
-    class PictureRead(Message):
-        """A snapshot's pixels were read (or could not be)."""
-
-        def __init__(self, snapshot: Snapshot, sheet: Sheet | None, problem: str) -> None:
-            super().__init__()
-            self.snapshot = snapshot
-            self.sheet = sheet
-            self.problem = problem
 
     def __init__(self, session: Session, *, mode: Mode) -> None:
         super().__init__(session)
         self._mode = mode
         self._dirty: set[str] = set(curves.FIGURES)
-        self._headed = self._pictured = 0.0
+        self._headed = 0.0
         self._pace = Pace()
         self._logged: LogLine | None = None
         self._rewinds = 0
-        self._album = Album()
-        self._album_behind = True
-        self._shown: Snapshot | None = None
         self._process = psutil.Process()
         self._view = VIEWS[0]
         self.add_class(f"-view-{self._view}")
@@ -85,7 +69,7 @@ class RunScreen(WatchScreen):
         panes = {name: PlotPane(title, id=name) for name, (title, _) in curves.FIGURES.items()}
         with Container(id="body"):
             yield panes["losses"]
-            yield PicturesPane(id="pictures")
+            yield GraphicsPane(id="pictures")
             yield panes["information"]
             yield panes["accuracy"]
             yield panes["ratio"]
@@ -93,6 +77,7 @@ class RunScreen(WatchScreen):
             yield FactsPane(id="facts")
             yield panes["speed"]
             yield LogPane(id="log")
+        yield GaugesLine(id="gauges")
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -100,6 +85,7 @@ class RunScreen(WatchScreen):
         if self.dashboard.closing:
             return
         self.set_mode(self._mode)
+        self.begin_leafing()
         remembered = self.dashboard.remembered
         for pane in self.query(PlotPane):
             pane.viewport = seen_as(pane.viewport, remembered.plots.get(str(pane.id), {}))
@@ -108,10 +94,27 @@ class RunScreen(WatchScreen):
         self._head()
         self.listen()
 
+    def on_screen_suspend(self) -> None:
+        """A dialog may lie over pictures from now on."""
+        self._tell_pictures()
+
+    def on_screen_resume(self) -> None:
+        """No dialog any more; what was missed meanwhile comes after the first painting, which is there at once."""
+        self._tell_pictures()
+        self.call_after_refresh(self._catch_up)
+
+    def _tell_pictures(self) -> None:
+        if not self.gone:
+            for pane in self.query(GraphicsPane):  # none before the first mount
+                pane.covered()
+
     def set_mode(self, mode: Mode) -> None:
         """Draw pictures another way."""
         self._mode = mode
-        self.query_one(PicturesPane).mode = mode
+        pane = self.query_one(GraphicsPane)
+        pane.mode = mode
+        pane.cell = self.dashboard.cell or FALLBACK_CELL
+        pane.graphics = self.dashboard.graphics
 
     # ---- hearing of the run
 
@@ -122,18 +125,14 @@ class RunScreen(WatchScreen):
         if self.history.rewinds != self._rewinds:
             self._rewinds = self.history.rewinds
             self._dirty |= set(curves.FIGURES)
-            self._album_behind = True
+            self.album_behind = True
         if not self.is_active:
             return
         self._pace.settle()
         self._log()
         self._head()
         self._paint()
-        self._picture()
-
-    def on_screen_resume(self) -> None:
-        """What was missed while another screen was shown; after the first painting, which is there at once."""
-        self.call_after_refresh(self._catch_up)
+        self.picture()
 
     def _catch_up(self) -> None:
         if not self.gone:
@@ -150,7 +149,7 @@ class RunScreen(WatchScreen):
         elif isinstance(event, ExpertEpoch):
             self._dirty.add("losses")
         elif isinstance(event, Snapshot):
-            self._album_behind = True
+            self.album_behind = True
         elif isinstance(event, Notice) and event.level == "warning" and self.dashboard.remembered.attention != "off":
             self.app.bell()
 
@@ -190,6 +189,8 @@ class RunScreen(WatchScreen):
         if state == head.head.state and now - self._headed < HEAD_SECONDS[self.dashboard.slow_link]:
             return
         self._headed = now
+        if started is not None and not self.preparing:
+            self.query_one(GaugesLine).follow(started.host, started.pid, alive=self.alive)
         head.head = Head(
             name=path.name if path is not None else "",
             preset=(started.preset if started is not None else None) or "",
@@ -214,16 +215,22 @@ class RunScreen(WatchScreen):
             mean = sum(recent) / len(recent)
             rate = f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"
         return Progress(
-            phase=history.phase or "starting",
+            phase=history.phase or (state if state == "queued" else "starting"),
             done=history.done,
             total=history.total,
             remaining=float(int(remaining)) if remaining is not None else None,
             rate=rate,
-            detail=history.detail or ("loading the engine" if history.started is None else ""),
+            detail=history.detail or self._before_start(),
         )
 
+    def _before_start(self) -> str:
+        """What is waited for while the run has not said anything."""
+        if self.preparing:
+            return "loading the engine"
+        return "" if self.heard_once else "reading the journal"
+
     def _paint(self, *, force: bool = False) -> None:
-        if not self._dirty or not self.is_active:
+        if self.gone or not self._dirty or not self.is_active:
             return
         if not force and not self._pace.due(PAINT_SECONDS[self.dashboard.slow_link]):
             return
@@ -249,57 +256,6 @@ class RunScreen(WatchScreen):
         begun = self.history.started_at
         lines = [Line(line.time - begun if begun else None, line.level, line.text) for line in self.history.log]
         self.query_one(LogPane).show(lines)
-
-    # ---- pictures
-
-    def _picture(self) -> None:
-        if self._album_behind:
-            self._album_behind = False
-            self._album.update(self.history.snapshots)
-        path, wanted = self.session.path, self._album.shown
-        if path is None or wanted is None or wanted is self._shown:
-            return
-        now = time.monotonic()
-        if (
-            not self._album.follows
-            or not self.alive
-            or now - self._pictured >= PICTURE_SECONDS[self.dashboard.slow_link]
-        ):
-            self._shown, self._pictured = wanted, now
-            self._read_picture(RunFolder(path), wanted, self._album.start)
-
-    @work(thread=True, exclusive=True, group="picture", exit_on_error=False)
-    def _read_picture(self, folder: RunFolder, snapshot: Snapshot, start: Snapshot | None) -> None:
-        try:
-            sheet, problem = read_sheet(folder, snapshot, start), ""
-        except (OSError, ValueError, MimError) as error:
-            sheet, problem = None, str(error)
-        self.post_message(self.PictureRead(snapshot, sheet, problem))
-
-    @on(PictureRead)
-    def _picture_read(self, message: PictureRead) -> None:
-        message.stop()
-        if message.snapshot is not self._shown or self.gone:
-            return
-        pane = self.query_one(PicturesPane)
-        if message.sheet is None:
-            pane.waiting = f"no picture: {message.problem}"
-        pane.show(message.sheet)
-
-    @on(PicturesPane.Scrubbed)
-    def _wheel(self, message: PicturesPane.Scrubbed) -> None:
-        message.stop()
-        self.action_scrub(message.step)
-
-    def action_scrub(self, step: int) -> None:
-        """Through the snapshots in time."""
-        self._album.step(step)
-        self._pictured = 0.0  # asked for: at once
-        self._picture()
-
-    def action_pictures_page(self, step: int) -> None:
-        """Through the images of one snapshot."""
-        self.query_one(PicturesPane).page(step)
 
     # ---- views and curves
 

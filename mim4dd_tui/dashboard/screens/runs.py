@@ -16,6 +16,7 @@ from textual.widgets import Input, Static
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard.catalog import RunInfo, age
+from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
@@ -37,6 +38,7 @@ COLUMNS = (
     Column("took", 8, right=True, rank=6),
     Column("preset", 20, rank=5),
     Column("seed", 5, right=True, rank=7),
+    Column("loss", PLACES, rank=8),
 )
 HEADINGS: dict[str, Sort] = {
     "run": "name",
@@ -48,6 +50,8 @@ HEADINGS: dict[str, Sort] = {
     "seed": "preset",
 }
 REFRESH_SECONDS = 2.0
+Glance = tuple[int, tuple[float, ...]]
+"""The size of a run's journal, and its losses when it had that size."""
 
 
 class RunsScreen(Screen[None]):
@@ -60,15 +64,17 @@ class RunsScreen(Screen[None]):
     class Read(Message):
         """The runs were read."""
 
-        def __init__(self, runs: list[RunInfo], problem: str) -> None:
+        def __init__(self, runs: list[RunInfo], problem: str, losses: dict[str, Glance]) -> None:
             super().__init__()
             self.runs = runs
             self.problem = problem
+            self.losses = losses
 
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RunInfo] = []
         self._shown: dict[str, RunInfo] = {}
+        self._losses: dict[str, Glance] = {}
         self._marked: list[str] = []
         self._inks: dict[str, int] = {}
         self._words = ""
@@ -115,7 +121,17 @@ class RunsScreen(Screen[None]):
             runs, problem = self.dashboard.shelf.read(), ""
         except MimError as error:
             runs, problem = [], str(error)
-        self.post_message(self.Read(runs, problem))
+        self.post_message(self.Read(runs, problem, {run.name: self._glance(run) for run in runs}))
+
+    def _glance(self, run: RunInfo) -> Glance:
+        """A run's losses, read again only when its journal has grown."""
+        path = run.folder.journal_path
+        try:
+            size = path.stat().st_size
+        except OSError:
+            return 0, ()
+        known = self._losses.get(run.name)
+        return known if known is not None and known[0] == size else (size, losses(path))
 
     @on(Read)
     def _read(self, message: Read) -> None:
@@ -123,6 +139,7 @@ class RunsScreen(Screen[None]):
         if self.dashboard.closing:
             return
         self._runs, self._problem, self._read_once = message.runs, message.problem, True
+        self._losses = message.losses
         there = {run.name for run in self._runs}
         self._marked = [name for name in self._marked if name in there]
         self._write()
@@ -155,6 +172,7 @@ class RunsScreen(Screen[None]):
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
             Cell("" if run.seed is None else str(run.seed), MUTED),
+            Cell(sparkline(self._losses.get(run.name, (0, ()))[1], unicode=self.dashboard.unicode), "primary"),
         )
 
     def _title(self, count: int) -> None:

@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import MimError
-from engine.events import CheckpointWritten, Event
+from engine.events import CheckpointWritten, Event, RunStarted
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
@@ -41,6 +41,8 @@ class WatchScreen(Screen[None]):
         self.session = session
         self.history = RunHistory()
         self.alive = session.owned
+        self.heard_once = session.owned  # another process's journal was read
+        self._begun = False
         self._reading = False
         self._asked_to_stop = False
         self._ended_told = False
@@ -89,9 +91,11 @@ class WatchScreen(Screen[None]):
     def _take(self, items: list[Event | Record], alive: bool) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
         self.alive = alive
+        self.heard_once = True
         events = []
         for item in items:
             event = item.event if isinstance(item, Record) else item
+            self._begun = self._begun or (event is item and isinstance(event, RunStarted))
             self.history.apply(item)
             events.append(event)
             if isinstance(event, CheckpointWritten) and self._told_checkpoint:
@@ -113,11 +117,18 @@ class WatchScreen(Screen[None]):
     # ---- what is known
 
     @property
+    def preparing(self) -> bool:
+        """Whether the engine of this process has yet to begin: what is known of the run is from before."""
+        return self.session.owned and self.alive and not self._begun
+
+    @property
     def state(self) -> str:
         """The run's state as it really is."""
         if self.session.error is not None:
             return "failed"
         state = self.history.state
+        if not self.heard_once or self.preparing:
+            return "starting"
         if state in ("running", "paused", "queued"):
             if not self.alive:
                 return "crashed" if self.history.started is not None else state

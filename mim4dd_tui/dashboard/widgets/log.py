@@ -1,13 +1,15 @@
-"""The run's log: notices, evaluations, phases; newest last, with a filter."""
+"""The run's log: notices, evaluations, phases; newest last, with a filter of words or of a regular expression."""
 
 from __future__ import annotations
 
+import re
+import warnings
 from dataclasses import dataclass
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Vertical, VerticalScroll
+from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Key
 from textual.widgets import Input, Static
 
@@ -26,6 +28,38 @@ class Line:
     text: str
 
 
+class Filter:
+    """Which lines are shown: those with all words typed, or those where an expression matches.
+
+    Capital letters count only where some are typed. ``problem`` says what is wrong with an expression; the lines
+    are then those of the last right one.
+    """
+
+    def __init__(self) -> None:
+        self.text = ""
+        self.regex = False
+        self.problem = ""
+        self._pattern = re.compile("")
+
+    def change(self, text: str, *, regex: bool) -> None:
+        """Filter by this from now on."""
+        self.text, self.regex, self.problem = text, regex, ""
+        if regex:
+            try:
+                with warnings.catch_warnings(action="ignore"):  # of what a later Python will read otherwise
+                    self._pattern = re.compile(text, 0 if text != text.lower() else re.IGNORECASE)
+            except re.error as error:
+                place = "" if error.pos is None else f" at {error.pos + 1}"
+                self.problem = f"{error.msg}{place}"
+
+    def matches(self, text: str) -> bool:
+        """Whether a line is shown."""
+        if self.regex:
+            return self._pattern.search(text) is not None
+        low = text if self.text != self.text.lower() else text.lower()
+        return all(word in low for word in self.text.split())
+
+
 class LogPane(Vertical):
     """A scrolling log; follows the end unless scrolled back."""
 
@@ -34,17 +68,19 @@ class LogPane(Vertical):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._all: list[Line] = []
-        self._words = ""
+        self._filter = Filter()
 
     def compose(self) -> ComposeResult:
         """The lines, and the filter's box where one is typed."""
         with VerticalScroll(id="log-lines"):
             yield Static(id="log-text")
-        yield Input(placeholder="filter the log", id="log-filter", compact=True)
+        with Horizontal(id="log-search"):
+            yield Input(placeholder="filter the log", id="log-filter", compact=True)
+            yield Static(id="log-verdict")
 
     def on_mount(self) -> None:
         """No filter yet; stay at the end."""
-        self.query_one("#log-filter").display = False
+        self.query_one("#log-search").display = False
         self.query_one("#log-lines", VerticalScroll).anchor()
 
     def show(self, lines: list[Line]) -> None:
@@ -52,12 +88,9 @@ class LogPane(Vertical):
         self._all = lines
         self._write()
 
-    def _matches(self, line: Line) -> bool:
-        return all(word in line.text.lower() for word in self._words.lower().split())
-
     def _write(self) -> None:
-        lines = [self._text(line) for line in self._all if self._matches(line)][-MOST:]
-        nothing = Text("no line matches" if self._words else "", style="dim")
+        lines = [self._text(line) for line in self._all if self._filter.matches(line.text)][-MOST:]
+        nothing = Text("no line matches" if self._filter.text else "", style="dim")
         self.query_one("#log-text", Static).update(Text("\n").join(lines) if lines else nothing)
 
     def _text(self, line: Line) -> Text:
@@ -76,15 +109,31 @@ class LogPane(Vertical):
 
     def action_filter_log(self) -> None:
         """Show the filter's box."""
-        box = self.query_one("#log-filter", Input)
-        box.display = True
-        self.screen.set_focus(box)
+        self.query_one("#log-search").display = True
+        self._say()
+        self.screen.set_focus(self.query_one("#log-filter"))
+
+    def action_filter_kind(self) -> None:
+        """Words, or an expression."""
+        self._change(self.query_one("#log-filter", Input).value, regex=not self._filter.regex)
+        self.action_filter_log()
+
+    def _change(self, text: str, *, regex: bool) -> None:
+        self._filter.change(text, regex=regex)
+        self._say()
+        self._write()
+
+    def _say(self) -> None:
+        """What the filter is, or what is wrong with it, beside its field."""
+        verdict = self.query_one("#log-verdict", Static)
+        verdict.set_class(bool(self._filter.problem), "-wrong")
+        kind = "regex" if self._filter.regex else "words"
+        verdict.update(Text(self._filter.problem or f"{kind} (^r)"))
 
     @on(Input.Changed, "#log-filter")
     def _filtered(self, event: Input.Changed) -> None:
         event.stop()
-        self._words = event.value
-        self._write()
+        self._change(event.value, regex=self._filter.regex)
 
     @on(Input.Submitted, "#log-filter")
     def _chosen(self, event: Input.Submitted) -> None:
@@ -93,9 +142,10 @@ class LogPane(Vertical):
 
     def key_escape(self, event: Key) -> None:
         """No filter; without one, escape is the screen's."""
-        box = self.query_one("#log-filter", Input)
-        if box.display:
+        line = self.query_one("#log-search")
+        if line.display:
             event.stop()
-            box.value = ""
-            box.display = False
+            self.query_one("#log-filter", Input).value = ""
+            self._change("", regex=self._filter.regex)
+            line.display = False
             self.screen.set_focus(self.query_one("#log-lines"))

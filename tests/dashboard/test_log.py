@@ -1,0 +1,73 @@
+"""The log's filter: words, a regular expression, and one that is wrong."""
+
+from __future__ import annotations
+
+import warnings
+
+import pytest
+from textual.widgets import Input
+
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.log import Filter
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import SIZES, run_screen, text, until
+
+
+@pytest.mark.parametrize(
+    ("wanted", "regex", "line", "shown"),
+    [
+        ("expert trained", False, "Trained expert 3", True),
+        ("expert Trained", False, "expert 3 trained", False),
+        ("expert.*trained", False, "expert 3 trained", False),
+        (r"expert \d+", True, "Expert 12 trained", True),
+        (r"^expert", True, "an expert", False),
+        (r"E[0-9]", True, "e4", False),
+        ("", True, "anything", True),
+    ],
+)
+def test_what_is_shown(wanted: str, regex: bool, line: str, shown: bool) -> None:
+    one = Filter()
+    one.change(wanted, regex=regex)
+    assert one.matches(line) is shown
+    assert not one.problem
+
+
+def test_a_wrong_expression_is_named_and_changes_nothing() -> None:
+    one = Filter()
+    one.change("expert", regex=True)
+    one.change("expert (", regex=True)
+    assert "unterminated" in one.problem
+    assert "8" in one.problem
+    assert one.matches("expert 1")
+    assert not one.matches("accuracy")
+    with warnings.catch_warnings(action="error"):
+        one.change("[[a]", regex=True)  # Python warns of it, and a warning has no place on the screen
+    assert one.matches("an a")
+    one.change("expert (", regex=False)
+    assert not one.problem
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_words_then_an_expression_then_a_wrong_one(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("4", "slash", *"accuracy")
+        await until(pilot, lambda: "expert 1 of 2" not in text(app))
+        assert "words (^r)" in text(app)
+        box = app.screen.query_one("#log-filter", Input)
+        box.value = r"expert [12] of 2"
+        await until(pilot, lambda: "no line matches" in text(app))
+        await pilot.press("ctrl+r")
+        await until(pilot, lambda: "expert 2 of 2 trained" in text(app))
+        assert "regex (^r)" in text(app)
+        box.value = "expert [12"
+        await until(pilot, lambda: "unterminated character set at 8" in text(app))
+        assert "expert 2 of 2 trained" in text(app)
+        await pilot.press("escape")
+        await until(pilot, lambda: "unterminated" not in text(app))
+        assert isinstance(app.screen, RunScreen)
+        await pilot.press("end")
+        await until(pilot, lambda: "done" in text(app).splitlines()[-2] or size[1] > 30)
