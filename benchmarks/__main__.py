@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import math
 import sys
 from pathlib import Path
 
@@ -20,6 +21,7 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the whole report as one JSON document")
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose name contains WORD")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both sides compute")
+    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no case after this long")
     parser.add_argument("--threads", type=int, default=0, help="CPU threads of both sides; 0 takes all cores")
     parser.add_argument("--data-dir", type=Path, default=None, help="where data sets are, to time their loading")
     options = parser.parse_args()
@@ -28,7 +30,13 @@ def main() -> int:
     told = print if not options.json else lambda text: print(text, file=sys.stderr, flush=True)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch sees no CUDA device here")
-    bench = speed.Bench(quick=options.quick, only=options.only, device=options.device, data_dir=options.data_dir)
+    bench = speed.Bench(
+        quick=options.quick,
+        only=options.only,
+        device=options.device,
+        data_dir=options.data_dir,
+        minutes=options.minutes,
+    )
     report = speed.run(bench, told)
     if options.json:
         print(json.dumps(report, indent=2))

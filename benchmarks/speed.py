@@ -1,6 +1,6 @@
 """The engine's speed beside a plain reference's (``benchmarks.reference``): one command, anybody's machine.
 
-    python -m benchmarks [--quick] [--json] [--only WORD] [--device cuda] [--threads N] [--data-dir DIR]
+    python -m benchmarks [--quick] [--json] [--only WORD] [--device cuda] [--minutes M] [--threads N] [--data-dir DIR]
 
 Both sides of a case are called in turn within one process, with the same threads; a ratio is the reference's time over
 the engine's of the same turn, so that a machine's other work falls on both. Peak memory is that of a process of its own
@@ -9,6 +9,7 @@ for each side. Errors are against the same computation in float64.
 
 from __future__ import annotations
 
+import math
 import statistics
 import subprocess
 import sys
@@ -25,9 +26,10 @@ import torch
 from torch import Tensor
 
 from benchmarks import machine, reference
-from engine import execution
+from engine import compilation, execution, portions
 from engine.arithmetic import narrow_arithmetic
 from engine.config.schema import Network
+from engine.experts.store import at_once
 from engine.gradient import Kernels, StepInput, eager, meta_gradient
 from engine.networks import ConvNet
 from engine.seeds import generator
@@ -61,16 +63,30 @@ class Bench:
         only: cases whose name contains this.
         device: "cpu" or "cuda".
         data_dir: where data sets are, to time their loading.
+        minutes: no case is begun after this long.
     """
 
-    def __init__(self, *, quick: bool = False, only: str = "", device: str = "cpu", data_dir: Path | None = None):
+    def __init__(
+        self,
+        *,
+        quick: bool = False,
+        only: str = "",
+        device: str = "cpu",
+        data_dir: Path | None = None,
+        minutes: float = math.inf,
+    ) -> None:
         self.quick, self.only, self.device, self.data_dir = quick, only, device, data_dir
+        self.minutes, self._end = minutes, time.monotonic() + 60 * minutes
         self.narrow = device != "cpu" or bool(narrow_arithmetic())
         self.ceilings = machine.ceilings(device)
 
     def wants(self, name: str) -> bool:
         """Whether a case is to be measured."""
         return self.only in name
+
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self._end
 
     def free(self) -> float:
         """Bytes of memory that are free on the device."""
@@ -137,10 +153,12 @@ def kernels(kind: str, device: str = "cpu") -> Kernels:
     """The engine's kernels: "exact" and "mixed" are compiled, "eager" is not; "float64" is plain and exact."""
     if kind == "float64":
         return eager(NET)
-    precision = "mixed" if kind == "mixed" else "float32"
-    return execution.kernels(
-        NET, execution.Resolved(device, precision, kind != "eager", torch.get_num_threads(), torch.__version__, "")
-    )
+    return execution.kernels(NET, resolved("mixed" if kind == "mixed" else "float32", device, compiled=kind != "eager"))
+
+
+def resolved(precision: str, device: str, *, compiled: bool) -> execution.Resolved:
+    """How a run would compute."""
+    return execution.Resolved(device, precision, compiled, torch.get_num_threads(), torch.__version__, "")
 
 
 def steps_that_fit(steps: int, batch: int, bench: Bench) -> int:
@@ -227,15 +245,28 @@ def training_case(name: str, count: int, networks: int, epochs: int, bench: Benc
 
 def training_cases(bench: Bench) -> Iterator[Case]:
     """An epoch of an expert (of CIFAR-10's 50,000 images as many as the time allows), and five judging networks."""
-    large = bench.device != "cpu"
+    images = 256 * (2 if bench.quick else 20) if bench.device == "cpu" else 50_000 // 256 * 256
     sizes = {
-        "experts/epoch": (50_000 // 256 * 256 if large else 256 * (2 if bench.quick else 20), 1, 1),
+        "experts/epoch": (images, at_once(NET, 256, torch.device(bench.device)), 1),
         "evaluation/ipc1": (10, 5, 4 if bench.quick else 20),
         "evaluation/ipc10": (100, 5, 1 if bench.quick else 4),
     }
     for name, (count, networks, epochs) in sizes.items():
         if bench.wants(name):
             yield training_case(name, count, networks, epochs, bench)
+
+
+def portion_cases(bench: Bench) -> Iterator[Case]:
+    """The second derivative of a hundred images in portions, beside the same kernels on all of them at once."""
+    title = "portions/second/100"
+    if bench.device != "cpu" or bench.quick or not bench.wants(title):
+        return
+    setting = Setting.made(1, 100, 100)
+    given = (setting.start, setting.target - setting.start, setting.pixels, setting.labels)
+    whole = compilation.second(NET, "float32", bench.device)
+    cut = execution.derivatives(NET, resolved("float32", bench.device, compiled=True), compiled=True).second
+    size = portions.portion(NET, 100, bench.device)
+    yield Case(title, partial(cut, *given), partial(whole, *given), None, {"images": 100, "portion": size})
 
 
 def loading_cases(bench: Bench) -> Iterator[Case]:
@@ -333,6 +364,9 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
     if not bench.narrow:
         report["left_out"]["mixed"] = "this processor has neither AMX nor avx512_bf16: bfloat16 would be slower"
     for case in _cases(bench):
+        if bench.late():
+            report["left_out"]["from " + case.name] = f"the {bench.minutes:g} minutes were up"
+            break
         found = measure(case, bench)
         group, _, rest = case.name.partition("/")
         if group == "meta_gradient" and not case.name.endswith("/eager"):
@@ -342,13 +376,14 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
             found["peak_memory_mib"] = {side: memory(steps, batch, each, bench) for side, each in kinds.items()}
         report["cases"][case.name] = found
         told(line(case.name, found))
-    report["growth"] = growth(bench) if bench.wants("growth") else []
+    report["growth"] = growth(bench) if bench.wants("growth") and not bench.late() else []
     return report
 
 
 def _cases(bench: Bench) -> Iterator[Case]:
     yield from gradient_cases(bench)
     yield from training_cases(bench)
+    yield from portion_cases(bench)
     yield from loading_cases(bench)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Annotated
 
 import typer
@@ -18,6 +19,9 @@ def bench(
     only: Annotated[str, typer.Option("--only", metavar="WORD", help="Only cases whose name contains WORD.")] = "",
     device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where both sides compute.")] = "cpu",
     threads: Annotated[int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes all cores.")] = 0,
+    minutes: Annotated[
+        float | None, typer.Option("--minutes", metavar="M", min=0.0, help="Begin no case after this long.")
+    ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
 ) -> int:
@@ -36,7 +40,10 @@ def bench(
         raise UsageError("--device cuda: torch sees no CUDA device here (see mim4dd doctor)")
     if threads:
         torch.set_num_threads(threads)
-    found = speed.Bench(quick=quick, only=only, device=device, data_dir=data_dir_of(data_dir))
+    found = speed.Bench(
+        quick=quick, only=only, device=device, data_dir=data_dir_of(data_dir),
+        minutes=math.inf if minutes is None else minutes,
+    )  # fmt: skip
     report = speed.run(found, tell if as_json else say)
     if as_json:
         write_json(report)

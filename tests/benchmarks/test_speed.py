@@ -10,7 +10,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import machine, reference, speed
-from engine import compilation
+from engine import compilation, portions
 from engine.arithmetic import narrow_arithmetic
 from engine.config.schema import Network
 from engine.networks import ConvNet
@@ -97,6 +97,25 @@ def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:
     report = speed.run(speed.Bench(quick=True, only="loading/digits"))
     assert list(report["cases"]) == ["loading/digits"]
     assert report["growth"] == []
+
+
+def test_no_case_is_begun_when_the_time_is_up(small: ConvNet) -> None:
+    report = speed.run(speed.Bench(quick=True, only="loading/digits", minutes=0))
+    assert report["cases"] == {}
+    assert report["left_out"]["from loading/digits"] == "the 0 minutes were up"
+
+
+def test_portions_stand_beside_the_whole(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "second", lambda net, *_: torch.no_grad()(Derivatives(net).second))
+    monkeypatch.setattr(compilation, "first", lambda net, *_: torch.no_grad()(Derivatives(net).first))
+    monkeypatch.setattr(portions, "CACHED", 30 * 4 * small.network.width * small.shape[1] * small.shape[2])
+    (case,) = speed.portion_cases(speed.Bench(only="portions"))
+    ours, theirs = case.ours(), case.theirs() if case.theirs is not None else None
+    assert isinstance(ours, tuple)
+    assert isinstance(theirs, tuple)
+    assert case.facts["portion"] < 100
+    for one, other in zip(ours, theirs, strict=True):
+        assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
 
 
 @pytest.mark.long
