@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from engine.arithmetic import narrow_arithmetic
+from engine.compilation import narrow_arithmetic
 from engine.networks import ConvNet
 
 

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from benchmarks import machine, reference
 from engine import compilation, execution, portions
-from engine.arithmetic import narrow_arithmetic
+from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
 from engine.experts.store import at_once
 from engine.gradient import Kernels, StepInput, eager, meta_gradient

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from engine import execution
-from engine.compilation import CompilationFailed, aside
+from engine.compilation import CompilationFailed, aside, narrow_arithmetic
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
 from engine.evaluation.protocols import PROTOCOLS
@@ -62,7 +62,8 @@ class Arithmetic:
             )
         if self.resolved.precision == "mixed" and self.device.type == "cpu" and not narrow_arithmetic():
             self.record.warn(
-                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: float32 is faster here"
+                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: its rounding is emulated, and "
+                "float32 is faster here"
             )
         if self.config.execution.compile == "on" and not self.resolved.compile:
             self.record.warn(f"the run is not compiled: {self.resolved.why_eager}")
@@ -152,16 +153,3 @@ def parts_of(folder: RunFolder) -> int:
     """In how many parts a run's student steps are computed: 1 unless memory ran out before."""
     parts = folder.execution().get(PARTS, 1)
     return parts if isinstance(parts, int) and parts >= 1 else 1
-
-
-def narrow_arithmetic() -> str:
-    """The processor's bfloat16 instructions in use by torch, "amx" or "avx512_bf16"; empty where it has none, so that
-    float32 is faster."""
-    try:
-        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
-            return ""
-    except AttributeError:  # a torch without oneDNN, as on Apple's processors
-        return ""
-    if torch.cpu._is_amx_tile_supported():
-        return "amx"
-    return "avx512_bf16" if getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else ""

@@ -29,14 +29,28 @@ class CompilationFailed(MimError):
     """The compiler gave up; whoever asked computes eagerly instead, and says so."""
 
 
+def narrow_arithmetic() -> str:
+    """The processor's bfloat16 instructions in use by torch, "amx" or "avx512_bf16"; empty where it has none, so that
+    float32 is faster."""
+    try:
+        if not torch.ops.mkldnn._is_mkldnn_bf16_supported():
+            return ""
+    except AttributeError:  # a torch without oneDNN, as on Apple's processors
+        return ""
+    if torch.cpu._is_amx_tile_supported():
+        return "amx"
+    return "avx512_bf16" if getattr(torch.cpu, "_is_avx512_bf16_supported", lambda: False)() else ""
+
+
+def in_precision(net: ConvNet, precision: str, device: str | torch.device) -> Derivatives:
+    """A network's derivatives in a run's precision: bfloat16 is emulated on a processor that has none."""
+    emulated = torch.device(device).type == "cpu" and not narrow_arithmetic()
+    return Derivatives(net, operand_type(precision), emulated=emulated)
+
+
 def operand_type(precision: str) -> torch.dtype | None:
     """Type of the convolutions' operands: bfloat16 in mixed precision, None for that of the parameters."""
     return torch.bfloat16 if precision == "mixed" else None
-
-
-@lru_cache(maxsize=8)
-def _derivatives(network: Network, shape: tuple[int, int, int], classes: int, precision: str) -> Derivatives:
-    return Derivatives(ConvNet(network, shape, classes), operand_type(precision))
 
 
 def first(net: ConvNet, precision: str, device: str) -> FirstDerivative:
@@ -56,14 +70,14 @@ def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
 
 @lru_cache(maxsize=8)
 def _first(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> FirstDerivative:
-    return compiled(_derivatives(network, shape, classes, precision).first, device)
+    return compiled(in_precision(ConvNet(network, shape, classes), precision, device).first, device)
 
 
 @lru_cache(maxsize=8)
 def _several(
     network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
 ) -> FirstDerivative:
-    one = _derivatives(network, shape, classes, precision).first
+    one = in_precision(ConvNet(network, shape, classes), precision, device).first
 
     def each(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         found = [one(*given) for given in zip(parameters, images, labels, strict=True)]
@@ -77,7 +91,7 @@ def _several(
 def _second(
     network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
 ) -> SecondDerivative:
-    return compiled(_derivatives(network, shape, classes, precision).second, device)
+    return compiled(in_precision(ConvNet(network, shape, classes), precision, device).second, device)
 
 
 def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:

@@ -25,7 +25,6 @@ from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
 from engine.gradient import Kernels, LossDerivatives, kernels_of
 from engine.networks import ConvNet
-from engine.networks.derivatives import Derivatives
 from engine.stacked import alone
 
 COMPILE_PAYS = 1.5e13
@@ -246,8 +245,8 @@ def derivatives(net: ConvNet, resolved: Resolved, *, compiled: bool) -> LossDeri
         first = compilation.first(net, resolved.precision, resolved.device)
         second = compilation.second(net, resolved.precision, resolved.device)
     else:
-        first = alone(net, resolved.precision)
-        second = torch.no_grad()(Derivatives(net, compilation.operand_type(resolved.precision)).second)
+        first = alone(net, resolved.precision, resolved.device)
+        second = torch.no_grad()(compilation.in_precision(net, resolved.precision, resolved.device).second)
     return LossDerivatives(portions.first(first, sized), portions.second(second, sized))
 
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from engine import execution, memory
 from engine import labels as learned_labels
 from engine.arithmetic import Arithmetic
-from engine.compilation import CompilationFailed, operand_type
+from engine.compilation import CompilationFailed, in_precision
 from engine.config.consistency import MATCH_EXPERTS
 from engine.config.schema import CLASSES, Config
 from engine.data.augment import Augment
@@ -36,7 +36,6 @@ from engine.formation import decode, decode_labels
 from engine.information.term import InformationTerm
 from engine.judge import Judge
 from engine.networks import ConvNet
-from engine.networks.derivatives import Derivatives
 from engine.objectives import OBJECTIVES, Context
 from engine.record import Recorder
 from engine.runs.checkpoint import Checkpoint, latest
@@ -336,8 +335,9 @@ class _Session:
         targets = labels if learned is None else learned_labels.targets(kind, learned)
         kernels = self.arithmetic.compiled_kernels(net, decode(pixels, factor), decode_labels(targets, factor))
         if learned is not None:
-            narrow = operand_type(self.arithmetic.resolved.precision)
-            kernels = replace(kernels, turned=learned_labels.turning(Derivatives(net, narrow)))
+            resolved = self.arithmetic.resolved
+            exact = in_precision(net, resolved.precision, resolved.device)
+            kernels = replace(kernels, turned=learned_labels.turning(exact))
         # Of batches of other sizes than the student's, so never worth compiling for each.
         slopes = execution.derivatives(net, self.arithmetic.resolved, compiled=False)
         context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, slopes)

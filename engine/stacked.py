@@ -131,7 +131,8 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
             eagerly, and so, but on a GPU, are networks several at once. Without it nothing is compiled.
     """
     precision, device = str(execution["precision"]), str(execution.get("device", "cpu"))
-    eager, single = _eager(net, precision), alone(net, precision)
+    single = alone(net, precision, device)
+    eager = _one_by_one(single) if _emulates(precision, device) else _eager(net, precision)
     compiles = bool(execution.get("compile")) and batch is not None
     fast = compilation.first(net, precision, device) if compiles else single
     many = compilation.several(net, precision, device) if compiles and device != "cpu" else eager
@@ -150,8 +151,10 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
     return gradient
 
 
-def alone(net: ConvNet, precision: str) -> FirstDerivative:
+def alone(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     """The first derivative of one network's loss, eager."""
+    if _emulates(precision, device):
+        return torch.no_grad()(compilation.in_precision(net, precision, device).first)
     eager = _eager(net, precision)
 
     def first(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -159,6 +162,19 @@ def alone(net: ConvNet, precision: str) -> FirstDerivative:
         return loss[0], logits[0], slope[0]
 
     return first
+
+
+def _emulates(precision: str, device: str) -> bool:
+    return precision == "mixed" and torch.device(device).type == "cpu" and not compilation.narrow_arithmetic()
+
+
+def _one_by_one(single: FirstDerivative) -> Gradient:
+    def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = [single(*given) for given in zip(parameters, images, labels, strict=True)]
+        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return losses, logits, slopes
+
+    return gradient
 
 
 def _eager(net: ConvNet, precision: str) -> Gradient:

@@ -37,7 +37,7 @@ from engine.networks import ConvNet
 from engine.stacked import gradient_function, together
 from engine.training import accuracy
 
-FORMAT = 3
+FORMAT = 4
 """Part of every key: raised when the same settings come to give other bits."""
 
 PARTIAL_SECONDS = 15.0

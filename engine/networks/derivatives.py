@@ -61,13 +61,16 @@ class Derivatives:
 
     Args:
         net: the layout.
-        narrow: type of the convolutions' operands; None for that of the parameters. Everything else, sums above all,
-            is computed in the parameters' type.
+        narrow: type of the convolutions' operands and results; None for that of the parameters. Everything else, sums
+            above all, is computed in the parameters' type.
+        emulated: round to bfloat16 without using its arithmetic, which is slow on a processor that has none. Products
+            of two such numbers are exact in float32, so that the convolutions' sums are those of bfloat16 hardware.
     """
 
-    def __init__(self, net: ConvNet, narrow: torch.dtype | None = None) -> None:
+    def __init__(self, net: ConvNet, narrow: torch.dtype | None = None, *, emulated: bool = False) -> None:
         self.net = net
         self.narrow = narrow
+        self.emulated = emulated and narrow is not None
         width, norm = net.network.width, net.network.norm
         groups = width if norm == "instance" else min(GROUPS.get(norm, 1), width)
         self.groups = groups if width % groups == 0 else 1
@@ -205,7 +208,7 @@ class Derivatives:
 
     def _convolved(self, x: Tensor, kernel: Tensor, bias: Tensor | None, number: int) -> Tensor:
         y = F.conv2d(self._cast(x), self._cast(self._laid_out(kernel)), None, padding=self._padding(number))
-        y = y.to(kernel.dtype)
+        y = self._widened(y, kernel.dtype)
         return y if bias is None else y + _wide(bias)
 
     def _by_kernel(self, x: Tensor, by_y: Tensor, kernel: Tensor, number: int) -> Tensor:
@@ -250,13 +253,18 @@ class Derivatives:
             self._cast(by_y), self._cast(x), self._cast(self._laid_out(kernel)),
             None, [1, 1], [padding] * 2, [1, 1], False, [0, 0], 1, mask,
         )  # fmt: skip
-        return found[1 if of_kernel else 0].to(kernel.dtype)
+        return self._widened(found[1 if of_kernel else 0], kernel.dtype)
 
     def _padding(self, number: int) -> int:
         return self.net.first_padding if number == 0 else 1
 
     def _cast(self, x: Tensor) -> Tensor:
+        if self.emulated:
+            return rounded(x)
         return x if self.narrow is None else x.to(self.narrow)
+
+    def _widened(self, x: Tensor, kind: torch.dtype) -> Tensor:
+        return rounded(x) if self.emulated else x.to(kind)
 
     def _laid_out(self, x: Tensor) -> Tensor:
         last = x.device.type == "cpu" or self.narrow is not None
@@ -348,6 +356,13 @@ class _State:
     turned_n: Tensor
     a: Tensor
     pooled: Tensor
+
+
+def rounded(x: Tensor) -> Tensor:
+    """float32 numbers rounded to the eight bits of bfloat16's mantissa (Veltkamp's splitting). Plain arithmetic:
+    compilers take two conversions of type in a row for none."""
+    scaled = x * 65537.0  # 2^16 + 1
+    return scaled - (scaled - x)
 
 
 def _mean(grouped: Tensor) -> Tensor:

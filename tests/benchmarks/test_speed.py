@@ -11,7 +11,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import machine, reference, speed
 from engine import compilation, portions
-from engine.arithmetic import narrow_arithmetic
+from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import arithmetic, compilation, execution
+from engine import compilation, execution
 from engine.config.load import resolve
 from engine.config.schema import Config, Execution
 from engine.errors import ConfigError
@@ -70,7 +70,7 @@ def test_float32_is_float32_on_cards_that_would_round(
 
 def test_a_torch_without_onednn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.ops, "mkldnn", object())
-    assert arithmetic.narrow_arithmetic() == ""
+    assert compilation.narrow_arithmetic() == ""
 
 
 def _large(**changes: Any) -> Config:

@@ -11,7 +11,7 @@ from torch import Tensor
 from engine import compilation, gradient
 from engine.config.schema import Network
 from engine.networks import ConvNet
-from engine.networks.derivatives import Derivatives
+from engine.networks.derivatives import Derivatives, rounded
 from engine.seeds import generator
 
 NORMS, POOLINGS = ("instance", "group", "layer", "none"), ("avg", "max", "none")
@@ -106,6 +106,26 @@ def test_narrow_operands_round_and_keep_their_direction() -> None:
         assert ours.dtype == torch.float32
         assert not torch.equal(ours, theirs)
         assert float(torch.cosine_similarity(ours.flatten(), theirs.flatten(), dim=0)) > 0.99
+
+
+def test_rounding_is_that_of_bfloat16() -> None:
+    draws = generator(0, "rounding")
+    x = torch.randn(10_000, generator=draws) * torch.exp(torch.randn(10_000, generator=draws) * 8)
+    assert torch.equal(rounded(x), x.bfloat16().float())
+    exact = torch.tensor([0.0, 1.0, -3.5, 2.0**100])
+    assert torch.equal(rounded(exact), exact)
+
+
+def test_emulated_and_native_narrow_operands_agree() -> None:
+    """Beyond float32, to the order in which a convolution's products are added."""
+    net = network(depth=3, width=32, side=16)
+    parameters, direction, images, labels = (t.float() if t.is_floating_point() else t for t in setting(net))
+    native, own = Derivatives(net, torch.bfloat16), Derivatives(net, torch.bfloat16, emulated=True)
+    exact = Derivatives(net).second(parameters, direction, images, labels)[1]
+    ours = own.second(parameters, direction, images, labels)[1]
+    theirs = native.second(parameters, direction, images, labels)[1]
+    assert error(ours, theirs.double()) < error(exact, theirs.double()) / 3
+    assert own.first(parameters, images, labels)[2].dtype == torch.float32
 
 
 @pytest.mark.long
