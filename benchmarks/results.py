@@ -5,68 +5,105 @@
     python -m benchmarks.results table
 
 ``run`` runs the cells of a group that are missing, several side by side where ``--jobs`` says so, and ends after
-``--minutes`` with a checkpoint of each run, from which the next call goes on. A finished cell is a small JSON file
-under ``docs/results/`` (or ``--cells``); tables are made from these alone and put into docs/results.md and
-docs/performance.md. A cell whose preset has changed since is run again.
+``--minutes`` with a checkpoint of each run, from which the next call goes on: unfinished runs lie in the cache folder.
+A finished cell (``engine.analysis.cells``) is a small JSON file under ``docs/results/`` (or ``--cells``); tables are
+made from these alone and put into docs/results.md and docs/performance.md. A cell whose preset has changed since is
+run again.
 
 Groups: ``small`` (minutes a cell on a CPU), ``study`` (the paper's claim on three bases and two data sets; hours a cell
-on a CPU, minutes on a GPU), ``precision`` (the same run at every precision).
+on a CPU, minutes on a GPU), ``precision`` (the same run at every precision; cells under ``precision/``).
 """
 
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from hashlib import sha256
 from pathlib import Path
 
 from benchmarks import tables
-from benchmarks.cells import Cell
-from benchmarks.tables import CELLS, PRECISIONS, SMALL, study_presets
+from benchmarks.tables import CELLS, PRECISION_PRESET, PRECISIONS, SMALL, arithmetic_folder, study_presets
+from engine.analysis.cells import Cell, Places, settings_of
+from engine.analysis.plan import WITH, WITHOUT, Variant
+from engine.files import default_cache_dir
+from engine.runs.control import Control, StopRequested
 
 ROOT = Path(__file__).resolve().parent.parent
-TERM: tuple[tuple[str, tuple[str, ...]], ...] = (("term", ()), ("weight-0", ("information.weight=0",)))
 
 
-def cells(group: str) -> Iterator[Cell]:
-    """All cells of a group, the cheapest presets first, the two sides of a pair one after the other."""
-    if group == "small":
-        yield from (
-            Cell(preset, name, changes, seed) for preset in SMALL for seed in range(3) for name, changes in TERM
+@dataclass(frozen=True)
+class Task:
+    """A cell of a group.
+
+    Attributes:
+        arithmetic: of the group ``precision``, whose cells are kept apart by it.
+    """
+
+    cell: Cell
+    arithmetic: Variant | None = None
+
+    @property
+    def name(self) -> str:
+        """What ``--only`` looks at: the cell's name, after its arithmetic where the group is about that."""
+        return self.cell.name if self.arithmetic is None else f"{self.arithmetic.label}/{self.cell.name}"
+
+    def places(self, cells: Path, data: Path | None = None) -> Places:
+        """Where it is kept below the folder of all cells, and a folder in the cache for its run alone: a preset that
+        changes has another."""
+        words = json.dumps([self.name, settings_of(self.cell.config)], sort_keys=True)
+        return Places(
+            cells=cells if self.arithmetic is None else arithmetic_folder(cells, self.arithmetic),
+            runs=default_cache_dir() / "cells" / sha256(words.encode()).hexdigest()[:16],
+            data=data,
         )
-    elif group == "study":
-        for preset, seeds in study_presets():
-            yield from (Cell(preset, name, changes, seed) for seed in range(seeds) for name, changes in TERM)
-    else:
+
+
+def tasks(group: str) -> Iterator[Task]:
+    """All cells of a group, the cheapest presets first, the two sides of a pair one after the other."""
+    if group == "precision":
         for seed in range(5):
-            yield from (Cell("mnist-ipc1-small", name, changes, seed) for name, changes in PRECISIONS.items())
+            yield from (Task(Cell(PRECISION_PRESET, v.changes, seed), v) for v in PRECISIONS)
+        return
+    presets = ((preset, 3) for preset in SMALL) if group == "small" else study_presets()
+    for preset, seeds in presets:
+        yield from (Task(Cell(preset, v.changes, seed)) for seed in range(seeds) for v in (WITH, WITHOUT))
 
 
-def execution(options: argparse.Namespace) -> tuple[str, ...]:
-    """Settings of where and how to compute."""
-    device = f"execution.device={options.device}"
-    return (device, f"execution.threads={options.threads}") if options.device == "cpu" else (device,)
+def execution(options: argparse.Namespace) -> tuple[tuple[str, str], ...]:
+    """Settings of where to compute, which are no part of what a cell is."""
+    device = (("execution.device", options.device),)
+    return (*device, ("execution.threads", str(options.threads))) if options.device == "cpu" else device
 
 
-def work(name: str, group: str, options: argparse.Namespace) -> None:
-    """Run one cell in this process; SIGTERM stops it with a checkpoint."""
-    from engine.runs import control as requests
+def work(task: Task, options: argparse.Namespace, control: Control) -> bool:
+    """Run a cell in this process, or go on with it, and remove its run once the cell is kept.
 
-    cell = next(cell for cell in cells(group) if cell.name == name)
-    listening = requests.Control()
-    signal.signal(signal.SIGTERM, lambda *_: listening.request("stop"))
-    cell.run(options.cells, execution(options), options.data_dir, listening)
+    Returns:
+        Whether it is finished; else it was stopped, with a checkpoint.
+    """
+    places = task.places(options.cells, options.data_dir)
+    cell = replace(task.cell, changes=(*task.cell.changes, *execution(options)))
+    try:
+        cell.measure(places, control=control)
+    except StopRequested:
+        return False
+    shutil.rmtree(places.runs, ignore_errors=True)
+    return True
 
 
-def command(cell: Cell, options: argparse.Namespace) -> list[str]:
+def command(task: Task, options: argparse.Namespace) -> list[str]:
     """What runs a cell in a process of its own."""
     given = ["--device", options.device, "--threads", str(options.threads), "--cells", str(options.cells)]
     if options.data_dir is not None:
         given += ["--data-dir", str(options.data_dir)]
-    return [sys.executable, "-m", "benchmarks.results", "cell", options.group, "--only", cell.name, *given]
+    return [sys.executable, "-m", "benchmarks.results", "cell", options.group, "--only", task.name, *given]
 
 
 def run(options: argparse.Namespace) -> int:
@@ -75,27 +112,39 @@ def run(options: argparse.Namespace) -> int:
     Returns:
         How many cells of those asked for are still missing.
     """
-    wanted = [c for c in cells(options.group) if options.only in c.name and options.seed in (None, c.seed)]
-    waiting = [cell for cell in wanted if cell.read(options.cells) is None]
+    wanted = [t for t in tasks(options.group) if options.only in t.name and options.seed in (None, t.cell.seed)]
+    waiting = missing(wanted, options.cells)
     end = time.monotonic() + 60 * options.minutes
     running: dict[str, subprocess.Popen[bytes]] = {}
     try:
         while (waiting or running) and time.monotonic() < end:
             running = {name: process for name, process in running.items() if process.poll() is None}
             while waiting and len(running) < options.jobs:
-                cell = waiting.pop(0)
-                print(f"{cell.name} ...", file=sys.stderr, flush=True)
-                running[cell.name] = subprocess.Popen(command(cell, options), cwd=ROOT)
+                task = waiting.pop(0)
+                print(f"{task.name} ...", file=sys.stderr, flush=True)
+                running[task.name] = subprocess.Popen(command(task, options), cwd=ROOT)
             time.sleep(0.5)
     finally:
         for process in running.values():
             process.terminate()
         for process in running.values():
             process.wait()
-    missing = [cell.name for cell in wanted if cell.read(options.cells) is None]
-    if missing:
-        print(f"missing: {', '.join(missing)}", file=sys.stderr)
-    return len(missing)
+    left = missing(wanted, options.cells)
+    if left:
+        print(f"missing: {', '.join(task.name for task in left)}", file=sys.stderr)
+    return len(left)
+
+
+def missing(wanted: list[Task], cells: Path) -> list[Task]:
+    """Those that are not kept with the settings they have now."""
+    return [task for task in wanted if task.cell.kept(task.places(cells)) is None]
+
+
+def listening() -> Control:
+    """Requests of this process's run; SIGTERM stops it with a checkpoint."""
+    control = Control()
+    signal.signal(signal.SIGTERM, lambda *_: control.request("stop"))
+    return control
 
 
 def main() -> int:
@@ -103,7 +152,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "cell", "table"))
     parser.add_argument("group", nargs="?", choices=("small", "study", "precision"))
-    parser.add_argument("--only", default="", help="only cells whose preset/variant-seed-N contains this")
+    parser.add_argument("--only", default="", help="only cells whose name contains this, e.g. mnist-ipc1-study-seed")
     parser.add_argument("--seed", type=int, default=None, help="only cells of this seed")
     parser.add_argument("--jobs", type=int, default=1, help="cells side by side")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop with checkpoints after this long")
@@ -119,7 +168,8 @@ def main() -> int:
         parser.error("which group: small, study or precision?")
     options.cells = options.cells.resolve()
     if options.what == "cell":
-        work(options.only, options.group, options)
+        task = next(task for task in tasks(options.group) if task.name == options.only)
+        work(task, options, listening())
         return 0
     return 1 if run(options) else 0
 

@@ -2,27 +2,29 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
-from benchmarks.cells import Cell
+from engine.analysis.cells import Cell, Document, Places
+from engine.analysis.estimates import paired
+from engine.analysis.plan import WITH, WITHOUT, Variant
+from engine.analysis.tables import DASH, percent, points
 from engine.config.load import resolve
+from engine.files import default_cache_dir
 
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = ROOT / "docs" / "results"
-STUDENT_T = {1: 12.706, 2: 4.303, 3: 3.182, 4: 2.776, 5: 2.571, 6: 2.447, 7: 2.365, 8: 2.306, 9: 2.262}
-"""Two-sided 95 % quantiles by degrees of freedom."""
 
 SMALL = ("digits-ipc1", "mnist-ipc1-small", "cifar10-ipc1-small")
 BASES = ("", "-bptt", "-dream")
-PRECISIONS: dict[str, tuple[str, ...]] = {
-    "float32-eager": ("execution.compile=off",),
-    "float32-compiled": ("execution.compile=on",),
-    "mixed": ("execution.precision=mixed", "execution.compile=on"),
-}
+PRECISION_PRESET = "mnist-ipc1-small"
+EAGER = Variant("float32-eager", (("execution.compile", "off"),))
+PRECISIONS = (
+    EAGER,
+    Variant("float32-compiled", (("execution.compile", "on"),)),
+    Variant("mixed", (("execution.precision", "mixed"), ("execution.compile", "on"))),
+)
 PAPER = {
     # Table 1 of the paper: base without the term, base with it.
     "mnist-ipc1-study": ("91.4 ± 0.9", "92.0 ± 0.6"),
@@ -37,8 +39,6 @@ PAPER = {
     "cifar10-ipc10-dream-study": ("69.4 ± 0.4", "70.8 ± 0.1"),
 }
 
-Document = dict[str, Any]
-
 
 def study_presets() -> Iterator[tuple[str, int]]:
     """The study's presets in the order they are run, each with its number of seeds."""
@@ -47,77 +47,70 @@ def study_presets() -> Iterator[tuple[str, int]]:
             yield from ((f"{data}-ipc{each}{base}-study", seeds) for base in BASES)
 
 
-def interval(values: Sequence[float]) -> str:
-    """Mean and 95 % interval of a small sample, in points."""
-    mean = statistics.fmean(values) * 100
-    if len(values) < 2:
-        return f"{mean:+.1f}"
-    half = STUDENT_T[len(values) - 1] * statistics.stdev(values) / math.sqrt(len(values)) * 100
-    return f"{mean:+.1f} ± {half:.1f}"
+def arithmetic_folder(cells: Path, variant: Variant) -> Path:
+    """Where the cells of one arithmetic are kept: whether a run is compiled is no part of a cell's name."""
+    return cells / "precision" / variant.label
 
 
-def percent(documents: Sequence[Document], key: str) -> str:
-    """Mean and deviation over seeds of one accuracy."""
-    values = [document[key]["mean"] * 100 for document in documents if document.get(key)]
+def kept(preset: str, variant: Variant, seeds: int, folder: Path) -> list[Document | None]:
+    """What is kept of a variant's cells, by seed; None where one is missing."""
+    places = Places(folder, runs=default_cache_dir() / "cells")
+    return [Cell(preset, variant.changes, seed).kept(places) for seed in range(seeds)]
+
+
+def means(documents: Sequence[Document | None], key: str) -> list[float | None]:
+    """One accuracy of every seed; None where there is none."""
+    return [document[key]["mean"] if document is not None and document[key] else None for document in documents]
+
+
+def over_seeds(documents: Sequence[Document], key: str) -> str:
+    """Mean and standard deviation over seeds of one accuracy, in percent."""
+    values = [value for value in means(documents, key) if value is not None]
     if not values:
-        return "–"
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.fmean(values):.1f}{spread}"
+        return DASH
+    return percent(statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else None)
 
 
-def own_spread(score: Document) -> str:
-    """Mean and deviation of one score over its own networks: the baselines are the same for all seeds."""
-    return f"{score['mean'] * 100:.1f} ± {score['std'] * 100:.1f}"
+def apart(ours: Sequence[Document | None], theirs: Sequence[Document | None], key: str) -> str:
+    """Paired difference of one accuracy with its 95 % interval, in points."""
+    return points(paired(means(ours, key), means(theirs, key)), signed=True)
 
 
 def nats(documents: Sequence[Document]) -> str:
     """The bound at the end, mean over seeds, of its ceiling; a dash without the term."""
-    found = [d["mutual_information"] for d in documents if d.get("mutual_information")]
-    return f"{statistics.fmean(f['nats'] for f in found):.2f} of {found[0]['ceiling']:.2f}" if found else "–"
-
-
-def sides(preset: str, seeds: int) -> dict[str, list[Document | None]]:
-    """Finished cells with and without the term, by seed."""
-    changes = {"term": (), "weight-0": ("information.weight=0",)}
-    return {name: [Cell(preset, name, c, seed).read(CELLS) for seed in range(seeds)] for name, c in changes.items()}
+    found = [document["mutual_information"] for document in documents if document["mutual_information"]]
+    return f"{statistics.fmean(f['nats'] for f in found):.2f} of {found[0]['ceiling']:.2f}" if found else DASH
 
 
 def rows(preset: str, seeds: int) -> Iterator[str]:
     """Table rows of a preset: with and without the term, and their paired difference."""
-    found = sides(preset, seeds)
-    paper = dict(zip(("weight-0", "term"), PAPER.get(preset, ("–", "–")), strict=True))
-    weight = {"term": resolve(preset).config.information.weight, "weight-0": 0.0}
-    for name, documents in found.items():
+    ours, theirs = (kept(preset, variant, seeds, CELLS) for variant in (WITH, WITHOUT))
+    without, with_it = PAPER.get(preset, (DASH, DASH))
+    weight = resolve(preset).config.information.weight
+    for value, documents, paper in ((weight, ours, with_it), (0.0, theirs, without)):
         done = [document for document in documents if document is not None]
-        if not done:
-            continue
-        yield _row(preset, weight[name], done, paper[name])
-    pairs = [(a, b) for a, b in zip(found["term"], found["weight-0"], strict=True) if a is not None and b is not None]
+        if done:
+            yield _row(preset, value, done, paper)
+    pairs = [a for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
     if pairs:
-        differences = {
-            key: interval([a[key]["mean"] - b[key]["mean"] for a, b in pairs if a.get(key) and b.get(key)])
-            for key in ("accuracy", "accuracy_by_test", "last")
-            if all(a.get(key) and b.get(key) for a, b in pairs)
-        }
-        chosen, by_test = differences["accuracy"], differences.get("accuracy_by_test", "–")
-        if pairs[0][0]["accuracy"]["selected_on"] == "test":
-            chosen, by_test = "–", chosen
-        yield (
-            f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {differences['last']} "
-            "| | | | | |"
-        )
+        chosen, by_test, last = (apart(ours, theirs, key) for key in ("accuracy", "accuracy_by_test", "last"))
+        if pairs[0]["accuracy"]["selected_on"] == "test":
+            chosen, by_test = DASH, chosen
+        yield f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {last} | | | | | |"
 
 
 def _row(preset: str, weight: float, done: Sequence[Document], paper: str) -> str:
     """One side of a preset."""
-    gain = interval([d["accuracy"]["mean"] - d["random_selection"]["mean"] for d in done])
-    chosen, by_test = percent(done, "accuracy"), percent(done, "accuracy_by_test")
+    gain = points(paired(means(done, "accuracy"), means(done, "random_selection")), signed=True)
+    chosen, by_test = over_seeds(done, "accuracy"), over_seeds(done, "accuracy_by_test")
     if done[0]["accuracy"]["selected_on"] == "test":
-        chosen, by_test = "–", chosen
-    baselines = " | ".join(own_spread(done[0][key]) for key in ("random_selection", "full_set"))
+        chosen, by_test = DASH, chosen
+    # the same for all seeds, so that their spread is that of draws and networks
+    shared = (done[0][key] for key in ("random_selection", "full_set"))
+    baselines = " | ".join(percent(score["mean"], score["std"]) for score in shared)
     return (
         f"| {preset} | {weight:g} | {done[0]['accuracy']['protocol']} | {len(done)} | {chosen} | {by_test} "
-        f"| {percent(done, 'last')} | {baselines} | {gain} | {nats(done)} | {paper} |"
+        f"| {over_seeds(done, 'last')} | {baselines} | {gain} | {nats(done)} | {paper} |"
     )
 
 
@@ -136,26 +129,20 @@ def accuracy_table() -> str:
 
 def precision_table() -> str:
     """The same run at every precision."""
-    found = {
-        name: [Cell("mnist-ipc1-small", name, changes, seed).read(CELLS) for seed in range(5)]
-        for name, changes in PRECISIONS.items()
-    }
     lines = [
         "| arithmetic | seeds | best iterate | last iterate | minus float32 eager, paired |",
         "|---|---|---|---|---|",
     ]
-    plain = found["float32-eager"]
+    found = {v.label: kept(PRECISION_PRESET, v, 5, arithmetic_folder(CELLS, v)) for v in PRECISIONS}
+    plain = found[EAGER.label]
     for name, documents in found.items():
         done = [document for document in documents if document is not None]
         if not done:
             continue
-        pairs = [(a, b) for a, b in zip(documents, plain, strict=True) if a is not None and b is not None]
-        against = (
-            ""
-            if name == "float32-eager" or not pairs
-            else interval([a["accuracy"]["mean"] - b["accuracy"]["mean"] for a, b in pairs])
+        against = DASH if name == EAGER.label else apart(documents, plain, "accuracy")
+        lines.append(
+            f"| {name} | {len(done)} | {over_seeds(done, 'accuracy')} | {over_seeds(done, 'last')} | {against} |"
         )
-        lines.append(f"| {name} | {len(done)} | {percent(done, 'accuracy')} | {percent(done, 'last')} | {against} |")
     return "\n".join(lines)
 
 

@@ -13,24 +13,27 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from engine.config.load import Resolved, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
-from engine.events import Observer
+from engine.events import Observer, RunStarted
 from engine.files import private_folder, read_json_object, write_json
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
+from engine.runs.journal import Record, read_all
 
 Document = dict[str, Any]
 
 CURVES = ("objective", "nce", "bound")
 POINTS = 60
 """Most points kept of a curve: each the mean of a stretch of iterations."""
-KEPT = ("accuracy", "last", "random_selection", "full_set", "mutual_information", "fingerprint")
+KEPT = ("accuracy", "accuracy_by_test", "last", "random_selection", "full_set", "mutual_information", "fingerprint")
+"""Of a run's result document; null where the run is older than the key."""
 LONGEST = 80
 """Characters of a cell's name before its seed; a longer one ends in a digest."""
 MATTERS = ("precision", "recoveries", "recovery_factor")
@@ -152,17 +155,19 @@ class Cell:
         return folder if settings_of(folder.config()) == settings_of(self.config) else None
 
     def _document(self, folder: RunFolder) -> Document:
-        result, history = folder.result(), RunHistory.load(folder.journal_path)
+        result, records = folder.result(), read_all(folder.journal_path)
         assert result is not None
+        history = RunHistory.of(records)
         curves = {name: thinned(history.series[name].points()) for name in CURVES if name in history.series}
         ratios = history.series.get("gradient_ratio")
         return {
             "preset": label(self.target),
             "seed": self.seed,
             "settings": settings_of(self.config),
-            **{key: result[key] for key in KEPT},
+            **{key: result.get(key) for key in KEPT},
             "recoveries": len(result["recoveries"]),
-            "execution": {key: folder.execution().get(key) for key in ("device", "processor", "threads", "torch")},
+            "execution": folder.execution(),
+            "seconds": round(worked(records), 1),
             "gradient_ratio": None if ratios is None else _summary(ratios.values),
             "curves": curves,
         }
@@ -199,6 +204,12 @@ def _said(config: Config, key: str) -> str:
     value = flat(config)[key]
     short = f"{value:g}" if isinstance(value, float) else str(value)
     return short if not isinstance(value, float) or float(short) == value else repr(value)
+
+
+def worked(records: Sequence[Record]) -> float:
+    """Seconds of the work that stands, over all sittings: without the time between them, and what was done again."""
+    steps = pairwise(records)
+    return sum(max(0.0, after.time - before.time) for before, after in steps if not isinstance(after.event, RunStarted))
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int = POINTS) -> Mapping[str, list[float]]:

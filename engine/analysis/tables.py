@@ -46,8 +46,7 @@ def _baselines(document: Document) -> str:
     for key, name in (("random_selection", "random real images"), ("full_set", "full set")):
         score = document[key]
         if score is not None:
-            spread = "" if score["std"] is None else f" ± {score['std'] * 100:.1f}"
-            words.append(f"{name} {score['mean'] * 100:.1f}{spread}")
+            words.append(f"{name} {percent(score['mean'], score['std'])}")
     chosen = document["selected_on"]
     text = f"Baselines (%): {'; '.join(words)}. " if words else ""
     return text + (f"Best iterates were chosen on the {chosen} images." if chosen in ("test", "validation") else "")
@@ -63,9 +62,14 @@ def _missing(document: Document) -> Iterator[str]:
         yield f"- `{item['cell']}` failed: {item['reason']}"
 
 
+def percent(mean: float, deviation: float | None) -> str:
+    """A fraction in percent, with its standard deviation where there is one."""
+    return f"{mean * 100:.1f}" if deviation is None else f"{mean * 100:.1f} ± {deviation * 100:.1f}"
+
+
 def points(found: Estimate, *, signed: bool = False) -> str:
     """Accuracy in points: mean and half of the 95 % interval."""
-    return number(Estimate(found.mean * 100, found.half * 100, found.count), 1, signed=signed)
+    return number(_scaled(found), 1, signed=signed)
 
 
 def number(found: Estimate, digits: int, *, signed: bool = False) -> str:
@@ -121,14 +125,14 @@ def loss_rows(document: Document) -> Iterator[str]:
         else:
             apart = number(paired(ends, other), 4, signed=True)
             shares = [a / b - 1 for a, b in zip(ends, other, strict=True) if a is not None and b]
-            share = number(_percent(estimate(shares)), 1, signed=True)
+            share = number(_scaled(estimate(shares)), 1, signed=True)
         yield (
             f"| {value} | {len(known(ends))} | {number(estimate(known(ends)), 4)} | {apart} | {share} "
             f"| {_accuracies(document, value)} |"
         )
 
 
-def _percent(found: Estimate) -> Estimate:
+def _scaled(found: Estimate) -> Estimate:
     return Estimate(found.mean * 100, found.half * 100, found.count)
 
 

@@ -1,75 +1,99 @@
-"""Cells of the results: what counts as the same run, going on after an interruption, and the tables made of them."""
+"""Cells of the results: going on after an interruption, groups side by side, and the tables made of them."""
 
 from __future__ import annotations
 
+import argparse
 import json
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from benchmarks import cells, results, tables
-from benchmarks.cells import Cell, same_run
+from benchmarks import results, tables
+from benchmarks.results import Task
+from engine.analysis.cells import Cell, Document, settings_of
+from engine.analysis.plan import WITH, WITHOUT
 from engine.runs.control import Control
+from engine.runs.folder import RunFolder
+from engine.runs.result import document
 from tests.distill.helpers import quickly
 
 TINY = (
-    "objective.iterations=4", "objective.student_steps=2", "objective.max_start_epoch=1", "experts.count=2",
-    "experts.epochs=3", "network.width=8", "network.depth=2", "data.train_limit=200", "data.test_limit=100",
-    "evaluation.networks=2", "evaluation.random_draws=1", "evaluation.every=2", "information.readout=40",
-    "information.real_batch=40",
+    ("objective.iterations", "4"), ("objective.student_steps", "2"), ("objective.max_start_epoch", "1"),
+    ("experts.count", "2"), ("experts.epochs", "3"), ("network.width", "8"), ("network.depth", "2"),
+    ("data.train_limit", "200"), ("data.test_limit", "100"), ("evaluation.networks", "2"),
+    ("evaluation.random_draws", "1"), ("evaluation.every", "2"), ("information.readout", "40"),
+    ("information.real_batch", "40"), ("data.validation", "0.2"),
 )  # fmt: skip
-CELL = Cell("digits-ipc1", "tiny", TINY, 0)
+TASK = Task(Cell("digits-ipc1", TINY, 0))
 
 
-def test_where_a_cell_ran_does_not_count_and_its_settings_do() -> None:
-    kept = CELL.config().model_dump(exclude={"summary"})
-    assert same_run(kept, CELL.config(("execution.threads=3", "execution.compile=off")).model_dump())
-    assert not same_run(kept, CELL.config(("execution.precision=mixed",)).model_dump())
-    assert not same_run(kept, CELL.config(("objective.pixel_rate=3",)).model_dump())
-    assert not same_run(kept, Cell("digits-ipc1", "tiny", TINY, 1).config().model_dump())
+def put(task: Task, folder: Path, document: Document) -> None:
+    """Keep a document as that of a task's cell."""
+    path = task.places(folder).cells / f"{task.cell.name}.json"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(json.dumps({"settings": settings_of(task.cell.config), **document}))
 
 
-def test_a_setting_that_is_newer_than_a_cell_counts_only_beside_its_default() -> None:
-    kept = CELL.config().model_dump(exclude={"summary"})
-    del kept["objective"]["pixel_clip"]
-    assert same_run(kept, CELL.config().model_dump())
-    assert not same_run(kept, CELL.config(("objective.pixel_clip=1",)).model_dump())
-    kept["objective"]["gone"] = 1
-    assert not same_run(kept, CELL.config().model_dump())
+def options(cells: Path, device: str = "cpu") -> argparse.Namespace:
+    return argparse.Namespace(cells=cells, device=device, threads=1, data_dir=None, group="small")
+
+
+def test_where_a_cell_runs_is_no_part_of_what_it_is() -> None:
+    for device in ("cpu", "cuda"):
+        there = Cell("digits-ipc1", (*TINY, *results.execution(options(Path(), device))), 0)
+        assert there.config.execution.device == device
+        assert there.name == TASK.cell.name
+        assert settings_of(there.config) == settings_of(TASK.cell.config)
 
 
 def test_a_cell_goes_on_from_its_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIM4DD_CACHE_DIR", str(tmp_path / "cache"))
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
     with quickly():
-        whole, cut = tmp_path / "whole", tmp_path / "cut"
-        CELL.run(whole)
+        assert results.work(TASK, options(whole), Control())
         assert not list((tmp_path / "cache" / "cells").iterdir()), "a finished cell leaves no run folder"
         stopping = Control()
         stopping.request("stop")
-        CELL.run(cut, control=stopping)
-        assert CELL.read(cut) is None
-        assert list((tmp_path / "cache" / "cells").iterdir())
-        CELL.run(cut)
-    documents = [json.loads(CELL.path(folder).read_text()) for folder in (whole, cut)]
-    assert documents[0]["fingerprint"] == documents[1]["fingerprint"]
-    assert documents[0]["accuracy"] == documents[1]["accuracy"]
-    assert CELL.read(cut) == documents[1]
+        assert not results.work(TASK, options(cut), stopping)
+        assert results.missing([TASK], cut) == [TASK]
+        assert TASK.places(cut).runs.is_dir()
+        assert results.work(TASK, options(cut), Control())
+    first, second = (TASK.cell.kept(TASK.places(folder)) for folder in (whole, cut))
+    assert first is not None
+    assert second is not None
+    assert first["fingerprint"] == second["fingerprint"]
+    assert first["accuracy"] == second["accuracy"]
+    assert first["accuracy_by_test"] == second["accuracy_by_test"]
+    assert first["accuracy"]["selected_on"] == "validation"
+    assert first["accuracy_by_test"]["selected_on"] == "test"
+    assert first["seconds"] > 0
+
+
+def test_arithmetics_have_folders_of_their_own_for_cells_and_runs(tmp_path: Path) -> None:
+    found = list(results.tasks("precision"))
+    for of_seed in (found[:3], found[-3:]):
+        assert len({settings.cell.name for settings in of_seed}) == 2, "compiled or not is no part of a name"
+        places = [task.places(tmp_path) for task in of_seed]
+        assert len({place.cells for place in places}) == len({place.runs for place in places}) == 3
+    put(found[0], tmp_path, {})
+    assert results.missing(found[:3], tmp_path) == found[1:3]
 
 
 def test_missing_cells_are_run_side_by_side_and_time_is_kept(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """By processes that stand for cells: one that is done at once, one that would take for ever."""
-    made = [Cell("digits-ipc1", name, (), seed) for seed in range(2) for name in ("term", "weight-0")]
-    monkeypatch.setattr(results, "cells", lambda _: iter(made))
+    made = [Task(Cell("digits-ipc1", side.changes, seed)) for seed in range(2) for side in (WITH, WITHOUT)]
+    monkeypatch.setattr(results, "tasks", lambda _: iter(made))
     folder = tmp_path / "cells"
 
-    def command(cell: Cell, _: Any) -> list[str]:
-        if cell.variant == "weight-0":
+    def command(task: Task, _: Any) -> list[str]:
+        if task.cell.changes == WITHOUT.changes:
             return ["sleep", "600"]
-        cell.path(folder).parent.mkdir(parents=True, exist_ok=True)
-        cell.path(folder).write_text(json.dumps({"config": cell.config().model_dump(exclude={"summary"})}))
+        put(task, folder, {})
         return ["true"]
 
     monkeypatch.setattr(results, "command", command)
@@ -78,8 +102,41 @@ def test_missing_cells_are_run_side_by_side_and_time_is_kept(
     )
     assert results.main() == 1
     said = capsys.readouterr().err
-    assert "missing: digits-ipc1/weight-0-seed-0, digits-ipc1/weight-0-seed-1" in said
-    assert all(cell.read(folder) is not None for cell in made if cell.variant == "term")
+    assert "missing: digits-ipc1-information.weight-0-seed-0, digits-ipc1-information.weight-0-seed-1" in said
+    assert results.missing(made, folder) == [made[1], made[3]]
+
+
+@pytest.mark.long
+def test_a_process_that_is_told_to_end_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MIM4DD_CACHE_DIR", str(tmp_path / "cache"))
+    task = next(results.tasks("small"))
+    run = RunFolder(task.places(tmp_path).runs / task.cell.name)
+    with subprocess.Popen(results.command(task, options(tmp_path / "cells")), cwd=results.ROOT) as process:
+        end = time.monotonic() + 200
+        while b'"kind":"expert_epoch"' not in journal(run):
+            assert process.poll() is None
+            assert time.monotonic() < end, "no expert is trained"
+            time.sleep(0.1)
+        process.terminate()
+        assert process.wait(100) == 0
+    assert document(run.path)["state"] == "stopped"
+    assert results.missing([task], tmp_path / "cells") == [task]
+
+
+def journal(run: RunFolder) -> bytes:
+    return run.journal_path.read_bytes() if run.journal_path.exists() else b""
+
+
+def test_a_cell_of_its_own_process_is_found_by_its_whole_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(results, "work", lambda task, *_: asked.append(task.name))
+    monkeypatch.setattr(results, "listening", Control)
+    for task in (list(results.tasks("small"))[1], list(results.tasks("precision"))[4]):
+        group = "small" if task.arithmetic is None else "precision"
+        given = results.command(task, argparse.Namespace(**{**vars(options(tmp_path)), "group": group}))
+        monkeypatch.setattr("sys.argv", given[2:])
+        assert results.main() == 0
+        assert asked.pop() == task.name
 
 
 def score(mean: float, selected_on: str = "validation") -> dict[str, Any]:
@@ -90,16 +147,13 @@ def test_a_row_names_both_selections_and_the_pairs_difference(tmp_path: Path, mo
     monkeypatch.setattr(tables, "CELLS", tmp_path)
     preset = "mnist-ipc1-study"
     for seed, gain in enumerate((0.02, 0.03)):
-        for name, changes, mean in (("term", (), 0.8 + gain), ("weight-0", ("information.weight=0",), 0.8)):
-            cell = Cell(preset, name, changes, seed)
+        for side, mean in ((WITH, 0.8 + gain), (WITHOUT, 0.8)):
             document = {
-                "config": cell.config().model_dump(exclude={"summary"}),
                 "accuracy": score(mean), "accuracy_by_test": score(mean + 0.01, "test"), "last": score(mean - 0.01),
                 "random_selection": score(0.5), "full_set": score(0.99),
-                "mutual_information": {"nats": 2.0, "ceiling": 2.3} if name == "term" else None,
+                "mutual_information": {"nats": 2.0, "ceiling": 2.3} if side == WITH else None,
             }  # fmt: skip
-            cell.path(tmp_path).parent.mkdir(parents=True, exist_ok=True)
-            cell.path(tmp_path).write_text(json.dumps(document))
+            put(Task(Cell(preset, side.changes, seed)), tmp_path, document)
     term, plain, pair = tables.rows(preset, 5)
     assert "| 2 | 82.5 ± 0.7 | 83.5 ± 0.7 | 81.5 ± 0.7 | 50.0 ± 1.0 | 99.0 ± 1.0 |" in term
     assert "2.00 of 2.30 | 92.0 ± 0.6 |" in term
@@ -107,6 +161,22 @@ def test_a_row_names_both_selections_and_the_pairs_difference(tmp_path: Path, mo
     assert plain.endswith("| – | 91.4 ± 0.9 |")
     assert "2 pairs | +2.5 ± 6.4 | +2.5 ± 6.4 | +2.5 ± 6.4 |" in pair
     assert not list(tables.rows("cifar10-ipc1-study", 5)), "nothing is said of cells that are not there"
+
+
+def test_precisions_are_compared_with_the_eager_run_of_their_seed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "CELLS", tmp_path)
+    gains = {"float32-eager": 0.0, "float32-compiled": 0.01, "mixed": -0.02}
+    for task in results.tasks("precision"):
+        assert task.arithmetic is not None
+        if task.cell.seed < 2 and (task.arithmetic.label, task.cell.seed) != ("mixed", 1):
+            mean = 0.8 + 0.1 * task.cell.seed + gains[task.arithmetic.label]
+            put(task, tmp_path, {"accuracy": score(mean), "last": score(mean)})
+    eager, compiled, mixed = tables.precision_table().splitlines()[2:]
+    assert eager == "| float32-eager | 2 | 85.0 ± 7.1 | 85.0 ± 7.1 | – |"
+    assert compiled == "| float32-compiled | 2 | 86.0 ± 7.1 | 86.0 ± 7.1 | +1.0 ± 0.0 |"
+    assert mixed == "| mixed | 1 | 78.0 | 78.0 | -2.0 |"
 
 
 def test_the_pages_are_made_of_the_cells_that_are_there() -> None:
@@ -117,6 +187,7 @@ def test_the_pages_are_made_of_the_cells_that_are_there() -> None:
 
 @pytest.mark.parametrize(("group", "count"), [("small", 18), ("study", 96), ("precision", 15)])
 def test_groups_are_whole(group: str, count: int) -> None:
-    found = list(results.cells(group))
-    assert len({cell.name for cell in found}) == len(found) == count
-    assert cells.COUNTS
+    found = list(results.tasks(group))
+    assert len({task.name for task in found}) == len(found) == count
+    assert len({(task.places(Path()).cells, task.cell.name) for task in found}) == count
+    assert len({task.places(Path()).runs for task in found}) == count
