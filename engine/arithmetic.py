@@ -62,8 +62,8 @@ class Arithmetic:
             )
         if self.resolved.precision == "mixed" and self.device.type == "cpu" and not narrow_arithmetic():
             self.record.warn(
-                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: its rounding is emulated, "
-                "and float32 is faster here"
+                "execution.precision is mixed, but this processor has no bfloat16 arithmetic: its rounding is "
+                "emulated, and float32 is faster here"
             )
         if self.config.execution.compile == "on" and not self.resolved.compile:
             self.record.warn(f"the run is not compiled: {self.resolved.why_eager}")
