@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -35,9 +36,10 @@ class PresetInfo:
     builtin: bool
 
 
+@cache
 def builtin_dir() -> Path:
     """The folder of the presets that come with the program."""
-    return Path(str(resources.files("presets")))
+    return Path(str(resources.files("presets"))).resolve()
 
 
 def user_dir() -> Path:
@@ -80,7 +82,7 @@ def parent(path: Path, name: str) -> Path:
     builtin = builtin_dir() / f"{name}.toml"
     own = user_dir() / f"{name}.toml"
     at = path.resolve()
-    candidates = [builtin] if at.parent == builtin_dir().resolve() else [own, builtin]
+    candidates = [builtin] if at.parent == builtin_dir() else [own, builtin]
     if _is_name(name):
         existing = [candidate for candidate in candidates if candidate.is_file()]
         others = [candidate for candidate in existing if candidate.resolve() != at]
@@ -95,7 +97,7 @@ SOME = 12
 
 def is_builtin(path: Path) -> bool:
     """Whether a file is one of the program's presets."""
-    return path.resolve().parent == builtin_dir().resolve()
+    return path.resolve().parent == builtin_dir()
 
 
 def info(name: str, path: Path, config: Config) -> PresetInfo:

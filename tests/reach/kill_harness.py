@@ -147,7 +147,7 @@ def marked(say: Say) -> Iterator[Callable[[Watch], None]]:
 
     with (
         mock.patch.object(record, "save", within("checkpoint", checkpoint.save)),
-        mock.patch.object(judge, "evaluate", within("evaluation", evaluation.evaluate)),
+        mock.patch.object(judge, "evaluate_on", within("evaluation", evaluation.evaluate_on)),
     ):
         yield see
 
