@@ -13,20 +13,22 @@ from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from engine import execution
 from engine.compilation import CompilationFailed, aside, narrow_arithmetic
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
-from engine.evaluation.protocols import PROTOCOLS
+from engine.evaluation.shapes import judging_shapes
 from engine.events import Notice, Phase
 from engine.gradient import Kernels
 from engine.networks import ConvNet
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.splitting import Splitting
-from engine.stacked import company_sizes, gradient_function, together
+from engine.stacked import gradient_function
+from engine.training import warm_batch
 
 PARTS = "parts"
 """Entry of execution.json: in how many parts a student step is computed since memory ran out."""
@@ -101,18 +103,15 @@ class Arithmetic:
         """Compile the training step of the judging networks, where that was resolved."""
         if not self.resolved.compile_evaluation:
             return
-        shown = self.config.synthetic.images_per_class * real.classes * self.config.synthetic.formation**2
-        batch = min(PROTOCOLS[self.config.evaluation.protocol].batch_size, shown)
-        gradient = gradient_function(net, self.resolved.numerics("evaluation"), batch)
-        settings, most = self.config.evaluation, together(net, batch, self.device)
-        asked = (settings.live_networks, settings.networks, settings.random_draws * settings.random_networks)
-        companies = sorted({size for count in asked for size in company_sizes(count, most)})
+        numerics = self.resolved.numerics("evaluation")
+        shapes = judging_shapes(self.config, real.classes, net, self.device)
 
         def work() -> None:
-            for company in companies if self.device.type != "cpu" else [1]:
-                images = real.train_images[:batch].expand(company, -1, -1, -1, -1)
-                labels = real.train_labels[:batch].expand(company, -1)
-                gradient(torch.zeros(company, net.size, device=self.device), images, labels)
+            for shape in shapes:
+                images, labels = warm_batch(real, shape.batch, shape.company)
+                targets = F.one_hot(labels, real.classes).float() if shape.soft else labels
+                starts = torch.zeros(shape.company, net.size, device=self.device)
+                gradient_function(net, numerics, shape.batch)(starts, images, targets)
 
         try:
             self._compile("training step of the judging networks", work)

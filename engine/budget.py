@@ -28,7 +28,11 @@ def iteration_cost(config: Config) -> float:
     """Forward passes of single images in one iteration of the base objective."""
     settings = config.objective
     if settings.name in TRAIN_STUDENTS:
-        return float(STUDENT_STEP * settings.student_steps * (settings.batch_size or _shown(config)))
+        steps = settings.student_steps
+        forward, back = float(steps), float(steps)
+        if settings.name == "bptt" and settings.window:
+            forward, back = (settings.window + steps) / 2, float(settings.window)
+        return (3 * forward + (STUDENT_STEP - 3) * back) * (settings.batch_size or _shown(config))
     real = settings.real_batch * CLASSES[config.data.name]
     if settings.name == "dream":  # gradients of gradients, real gradients, and the network's own training
         return float(STUDENT_STEP * _shown(config) + 3 * (real + settings.network_images))
@@ -52,5 +56,5 @@ def _shown(config: Config) -> int:
 
 def _measured(config: Config) -> float:
     """Images that a live evaluation is measured on."""
-    held_out = config.data.validation * (config.data.train_limit or sum(TRAIN_IMAGES[config.data.name]))
+    held_out = config.data.validation * sum(TRAIN_IMAGES[config.data.name])  # before train_limit is applied
     return held_out + (config.data.test_limit or TEST_IMAGES[config.data.name])

@@ -23,6 +23,9 @@ from engine.networks.derivatives import Derivatives
 
 T = TypeVar("T")
 POLL_SECONDS = 0.2
+SHAPES = 64
+"""Shapes that one function may be compiled for in a process; beyond torch's own 8 it would fail. Batches, companies of
+networks and kinds of labels make some ten in a run."""
 
 
 class CompilationFailed(MimError):
@@ -96,6 +99,7 @@ def _second(
 
 def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
     """A function of tensors compiled whole for each shape it meets, without a graph for differentiation."""
+    torch._dynamo.config.recompile_limit = SHAPES
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
     if not device.startswith("cuda"):
         return torch.no_grad()(torch.compile(function, **options))

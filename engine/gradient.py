@@ -164,7 +164,7 @@ class Training:
     Attributes:
         momentum: of SGD, 0 to below 1.
         inputs: of the steps that can be differentiated through, the last W of all.
-        kept: (theta_i, theta_{i-1}), each [size], before every ``stride``-th of these.
+        kept: (theta_i, theta_{i-1}), each [size], before every ``stride``-th of these; without momentum theta_i twice.
         end: theta_N [size].
     """
 
@@ -319,7 +319,7 @@ def train(
         if tick is not None:
             tick()
         if number >= 0 and number % every == 0:
-            kept.append((current, previous))
+            kept.append((current, previous if momentum else current))
         moved = _moved(kernels, pixels, labels, step_size, momentum, current, previous, given)
         current, previous = moved, current
     last = inputs[len(inputs) - steps :]

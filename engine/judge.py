@@ -165,7 +165,9 @@ class Judge:
         places = ("validation", "test") if self.selected_on == "validation" else ("test",)
         score, *tested = self._scores(state, ("live", state.iteration), places, live=True)
         best = self._better(state.best, state, score)
-        test_best = self._better(state.tested, state, tested[0]) if tested else None
+        # Of a run begun before test images were measured too, the earlier ones are not known: then nothing is claimed.
+        known = state.best is None or state.tested is not None
+        test_best = self._better(state.tested, state, tested[0]) if tested and known else None
         better = best is not state.best
         state.best, state.tested, state.evaluated = best, test_best, state.iteration
         self._say("live", state.iteration, score, self.selected_on, best=better)

@@ -19,10 +19,9 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.networks.derivatives import Derivatives
+from engine.portions import portion
 
 HARD, FREE, SOFTMAX = "hard", "free", "softmax"
-CHUNK = 256
-"""Images passed at once: a bound on memory, also where a step had to be split (``engine.splitting``)."""
 
 
 def initial(kind: str, classes: Tensor, count: int, logits: Callable[[], Tensor]) -> Tensor | None:
@@ -61,7 +60,7 @@ def turning(derivatives: Derivatives) -> Callable[[Tensor, Tensor, Tensor], Tens
     def turned(parameters: Tensor, images: Tensor, direction: Tensor) -> Tensor:
         found = []
         with torch.no_grad():
-            for some in torch.split(images, CHUNK):
+            for some in torch.split(images, portion(derivatives.net, len(images), images.device)):
                 logits, along = derivatives.turned(parameters, direction, some)
                 found.append(along - (F.softmax(logits, 1) * along).sum(1, keepdim=True))
         return torch.cat(found)

@@ -150,7 +150,8 @@ def estimate(config: Config) -> Estimate:
     stored = config.synthetic.images_per_class * len(counts)
     images = stored * config.synthetic.formation**2
     converted = (used + measured + held_out + min(config.information.readout, used)) * shape.image * FLOAT
-    lasting = converted + 6 * stored * shape.image * FLOAT  # pixels, momentum, gradient, best, and what an update makes
+    sets = 7 if held_out else 6  # pixels, momentum, gradient, the best (two where both sets choose), an update's
+    lasting = converted + sets * stored * shape.image * FLOAT
     if config.synthetic.labels != "hard":
         lasting += 6 * stored * len(counts) * FLOAT
     matrix = shape.image**2

@@ -177,6 +177,7 @@ class _Session:
         self.cache_dir = cache_dir or default_cache_dir()
         self.device = torch.device(resolved.device)
         self.resuming = record.resuming
+        self._epochs: dict[int, int] = {}
 
     def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """All phases."""
@@ -275,8 +276,8 @@ class _Session:
     def _expert_event(self, event: Any) -> None:
         self.record(event)
         if isinstance(event, ExpertEpoch):
-            done = event.expert * event.epochs + event.epoch
-            self.record.progress(Progress("experts", done, event.experts * event.epochs))
+            self._epochs[event.expert] = event.epoch
+            self.record.progress(Progress("experts", sum(self._epochs.values()), event.experts * event.epochs))
 
     def _baselines(self, real: RealSet, net: ConvNet, augment: Augment, trajectories: Trajectories) -> None:
         settings = self.config.evaluation

@@ -132,7 +132,7 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
     """
     precision, device = str(execution["precision"]), str(execution.get("device", "cpu"))
     single = alone(net, precision, device)
-    eager = _one_by_one(single) if _emulates(precision, device) else _eager(net, precision)
+    eager = _one_by_one(single) if emulates(precision, device) else _eager(net, precision)
     compiles = bool(execution.get("compile")) and batch is not None
     fast = compilation.first(net, precision, device) if compiles else single
     many = compilation.several(net, precision, device) if compiles and device != "cpu" else eager
@@ -153,7 +153,7 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
 
 def alone(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     """The first derivative of one network's loss, eager."""
-    if _emulates(precision, device):
+    if emulates(precision, device):
         return torch.no_grad()(compilation.in_precision(net, precision, device).first)
     eager = _eager(net, precision)
 
@@ -164,7 +164,8 @@ def alone(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     return first
 
 
-def _emulates(precision: str, device: str) -> bool:
+def emulates(precision: str, device: str | torch.device) -> bool:
+    """Whether a precision's rounding has to be emulated on a device."""
     return precision == "mixed" and torch.device(device).type == "cpu" and not compilation.narrow_arithmetic()
 
 

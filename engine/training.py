@@ -17,9 +17,10 @@ import torch
 from torch import Tensor
 
 from engine.data.augment import Augment, Draw
+from engine.data.prepare import RealSet
 from engine.networks import ConvNet
 from engine.portions import portion
-from engine.stacked import Gradient, Stack, gradient_function
+from engine.stacked import Gradient, Stack, emulates, gradient_function
 
 __all__ = ["EpochStatistics", "Sets", "Trainee", "accuracy", "gradient_function", "train_epoch"]
 
@@ -81,6 +82,12 @@ class Sets:
         chosen = (batch + torch.tensor(self.starts).unsqueeze(1)).flatten().to(self.images.device)
         images, labels = self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
         return images.view(*batch.shape, *images.shape[1:]), labels.view(*batch.shape, *labels.shape[1:])
+
+
+def warm_batch(real: RealSet, batch: int, company: int) -> tuple[Tensor, Tensor]:
+    """Images [k, b, c, h, w] and labels [k, b] laid out as training meets them: compilers look at strides too."""
+    images = real.train_images[:batch].expand(company, -1, -1, -1, -1).contiguous()
+    return images, real.train_labels[:batch].expand(company, -1).contiguous()
 
 
 def batches(count: int, size: int, draws: Sequence[torch.Generator]) -> Iterator[Tensor]:
@@ -158,9 +165,10 @@ def accuracy(
 
     Args:
         tick: called before every chunk of images; may raise to stop.
-        execution: its "precision" is computed in; None is float32.
+        execution: its "precision" is computed in; None is float32, and so is bfloat16 where it would be emulated.
     """
-    stack = Stack(net, str(execution["precision"]) if execution else "float32")
+    precision = str(execution["precision"]) if execution else "float32"
+    stack = Stack(net, "float32" if emulates(precision, images.device) else precision)
     tensors = stack.split(parameters.unsqueeze(0))
     right = torch.zeros((), dtype=torch.int64, device=images.device)
     size = portion(net, CHUNK, images.device)

@@ -19,14 +19,14 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.evaluation.evaluate import Score, nothing, train_networks
 from engine.evaluation.protocols import PROTOCOLS
+from engine.evaluation.shapes import draws_at_once
 from engine.experts.store import Trajectories
 from engine.files import private_folder, read_json_object, write_json
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.stacked import together
 from engine.training import accuracy
 
-FORMAT = 3
+FORMAT = 4
 """Part of every key: raised when the same settings come to give other numbers."""
 
 
@@ -58,7 +58,7 @@ def random_selection(
     paths = [folder / f"draw-{draw:02d}.json" for draw in draws]
     found = {draw: kept for draw in draws if (kept := _kept(paths[draw], settings.random_networks))}
     missing = [draw for draw in draws if draw not in found]
-    at_once = _at_once(config, real, net)
+    at_once = draws_at_once(config, real.classes, net, real.train_images.device)
     while missing:
         some, missing = missing[:at_once], missing[at_once:]
         told = _shifted(progress, len(found) * settings.random_networks, len(draws) * settings.random_networks)
@@ -130,13 +130,6 @@ def _kept(path: Path, networks: int) -> _Draw | None:
     if not all(isinstance(value, float) and 0 <= value <= 1 for value in accuracies):
         return None
     return _Draw(accuracies, seconds)
-
-
-def _at_once(config: Config, real: RealSet, net: ConvNet) -> int:
-    """How many draws to train at once: as many as their networks are trained side by side."""
-    images = config.synthetic.images_per_class * real.classes
-    batch = min(PROTOCOLS[config.evaluation.protocol].batch_size, images)
-    return max(1, together(net, batch, real.train_images.device) // config.evaluation.random_networks)
 
 
 def _train(

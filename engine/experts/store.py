@@ -4,7 +4,8 @@
 safetensors file with its path [epochs + 1, size] and its figures, sealed by a checksum in
 ``expert-NNNN.json``, and while an expert is being trained a partial file to take it up from. The key is a
 hash of the provenance; the number of experts is not part of it, so that asking for more adds to what is
-there. One process at a time works on a key; others wait.
+there. (On a GPU experts are trained side by side, and their last bits depend on their company too.) One
+process at a time works on a key; others wait.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from engine.experts.train import Expert, train_experts
 from engine.files import disk_error, private_folder, read_json_object, remove_abandoned, replacing, write_json
 from engine.networks import ConvNet
 from engine.stacked import gradient_function, together
-from engine.training import accuracy
+from engine.training import accuracy, warm_batch
 
 FORMAT = 4
 """Part of every key: raised when the same settings come to give other bits."""
@@ -295,7 +296,8 @@ class _Work:
         self.observer = observer
         self.tick = tick
         self._compiled: set[int] = set()
-        self._began = time.perf_counter()
+        self._company: list[Expert] = []
+        self._began, self._seconds = time.perf_counter(), 0.0
         self._since = time.monotonic()
         self._kept: dict[int, float] = {}
 
@@ -336,23 +338,23 @@ class _Work:
     def _trained(self, experts: list[Expert]) -> dict[int, dict[str, Any]]:
         """Train experts that are after the same epoch; their seals."""
         self._compile(len(experts))
-        self._began = time.perf_counter()
+        self._company, self._began = experts, time.perf_counter()
+        seals: dict[int, dict[str, Any]] = {}
         try:
             train_experts(
                 experts, self.gradient, self.real, self.augment, self.settings, tick=self.tick, after_epoch=self._after
             )
-            tests = [self._test_accuracy(expert) for expert in experts]
+            for expert in experts:
+                test = self._test_accuracy(expert)
+                seals[expert.number] = self.store.finish(expert, test)
+                self._say(expert.number, expert.epoch, expert.loss, expert.train_accuracy, test)
         except RunFailed:
             raise  # it diverged: nothing worth taking up again
         except BaseException:
             for expert in experts:
-                if expert.epoch > 0:
+                if expert.epoch > 0 and expert.number not in seals:
                     self.store.keep(expert)
             raise
-        seals = {}
-        for expert, test in zip(experts, tests, strict=True):
-            seals[expert.number] = self.store.finish(expert, test)
-            self._say(expert.number, expert.epoch, expert.loss, expert.train_accuracy, test)
         return seals
 
     def _compile(self, experts: int) -> None:
@@ -364,8 +366,7 @@ class _Work:
         if not self.execution.get("compile") or experts in self._compiled:
             return
         self.observer(Notice("info", "compiling the training step of the experts"))
-        images = self.real.train_images[: self.batch].expand(experts, -1, -1, -1, -1)
-        labels = self.real.train_labels[: self.batch].expand(experts, -1)
+        images, labels = warm_batch(self.real, self.batch, experts)
         starts = torch.zeros(experts, self.net.size, device=images.device)
         aside(lambda: self.gradient(starts, images, labels), self.tick, int(self.execution["threads"]))
         self._compiled.add(experts)
@@ -375,6 +376,9 @@ class _Work:
         return accuracy(self.net, last, self.real.test_images, self.real.test_labels, self.tick, self.execution)
 
     def _after(self, expert: Expert) -> None:
+        if expert is self._company[0]:  # what an epoch took is shared alike by those who trained side by side
+            now = time.perf_counter()
+            self._seconds, self._began = (now - self._began) / len(self._company), now
         if not math.isfinite(expert.loss) or not bool(expert.path[expert.epoch].isfinite().all()):
             raise RunFailed(
                 f"expert {expert.number} diverges in epoch {expert.epoch} (its loss is not a number): "
@@ -393,8 +397,6 @@ class _Work:
     def _say(
         self, number: int, epoch: int, loss: float, train: float, test: float | None, *, reused: bool = False
     ) -> None:
-        seconds = 0.0 if reused else time.perf_counter() - self._began
-        self._began = time.perf_counter()
         self.observer(
             ExpertEpoch(
                 expert=number,
@@ -404,7 +406,7 @@ class _Work:
                 loss=loss,
                 train_accuracy=train,
                 test_accuracy=test,
-                seconds=seconds,
+                seconds=0.0 if reused else self._seconds,
                 reused=reused,
             )
         )

@@ -78,7 +78,7 @@ def train_experts(
             tick=tick,
         )
         # Copies: no row aliases what is trained on.
-        velocities = [velocity.cpu().clone() for velocity in trainee.velocity]
+        velocities = [velocity.to("cpu", copy=True) for velocity in trainee.velocity]
         losses, accuracies = statistics.loss.tolist(), statistics.accuracy.tolist()
         for number, expert in enumerate(experts):
             expert.path[epoch + 1] = trainee.parameters[number]

@@ -363,7 +363,7 @@ class RunHistory:
         progress.last, progress.sequence = event, sequence
         progress.loss.add(event.epoch, event.loss)
         progress.train_accuracy.add(event.epoch, event.train_accuracy)
-        done = event.expert * event.epochs + event.epoch
+        done = sum(each.last.epoch for each in self.experts.values())  # of several at once, too
         self._advance("experts", done, event.experts * event.epochs, moment, work=not event.reused)
 
     def _keep(self, event: Evaluation | Snapshot | CheckpointWritten, sequence: int | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -9,15 +10,19 @@ import torch
 from torch import Tensor
 
 from engine import compilation
+from engine.config.load import resolve
 from engine.config.schema import Config, Network
 from engine.data.prepare import RealSet
+from engine.evaluation.shapes import Shape, judging_shapes
 from engine.events import ExpertEpoch
 from engine.experts import Trajectories, store
 from engine.experts.train import Expert
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
+from engine.runs.history import RunHistory
 from engine.seeds import generator
 from engine.stacked import company_sizes, gradient_function
+from engine.training import Sets, warm_batch
 from tests.experts.small import EPOCHS, STEPS, InterruptAt, Interruption, configuration, real_set, train
 
 
@@ -134,3 +139,57 @@ def test_a_pairs_accuracies_are_said_once_they_are_known(config: Config, real: R
     said = [e for e in heard if isinstance(e, ExpertEpoch)]
     assert [e.test_accuracy is not None for e in said] == [e.epoch == EPOCHS for e in said]
     assert [e.test_accuracy for e in said if e.epoch == EPOCHS] == found.test_accuracies
+
+
+@pytest.mark.usefixtures("pairs")
+def test_progress_counts_the_epochs_of_all(config: Config, real: RealSet, tmp_path: Path) -> None:
+    _, heard = train(config, real, tmp_path)
+    history, done = RunHistory(), []
+    for event in heard:
+        history.apply(event)
+        done.append(history.done)
+    assert done == list(range(1, 5 * EPOCHS + 1))
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_pair_shares_the_time_of_an_epoch(
+    config: Config, real: RealSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticks = iter(range(10**6))
+    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
+    _, heard = train(config, real, tmp_path)
+    said = {(e.expert, e.epoch): e.seconds for e in heard if isinstance(e, ExpertEpoch)}
+    assert all(said[0, epoch] == said[1, epoch] > 0 for epoch in range(1, EPOCHS + 1))
+
+
+@pytest.mark.usefixtures("pairs")
+def test_a_full_disk_at_the_first_of_a_pair_loses_no_epoch(
+    config: Config, real: RealSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(*_: object) -> None:
+        raise OSError(28, "no space left")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(store.Store, "finish", full)
+        with pytest.raises(OSError, match="no space"):
+            train(config, real, tmp_path)
+    _, heard = train(config, real, tmp_path)
+    assert [e for e in heard.trained if e[0] < 2] == [(0, EPOCHS), (1, EPOCHS)], "said anew, nothing trained again"
+
+
+def test_what_is_compiled_beforehand_is_laid_out_as_training_is(real: RealSet) -> None:
+    images, labels = warm_batch(real, 8, 3)
+    taken = Sets.shared(real.train_images, real.train_labels, 3).take(torch.zeros(3, 8, dtype=torch.int64))
+    assert (images.shape, images.stride()) == (taken[0].shape, taken[0].stride())
+    assert (labels.shape, labels.stride()) == (taken[1].shape, taken[1].stride())
+
+
+def test_every_shape_of_judging_networks_is_known_beforehand() -> None:
+    net = ConvNet(Network(width=64), (1, 28, 28), 10)
+    config = resolve("mnist-ipc1-dream-study").config
+    on_gpu = judging_shapes(config, 10, net, torch.device("cuda"))
+    assert on_gpu == [Shape(10, 6, False), Shape(40, 2, False), Shape(40, 6, False)]
+    assert judging_shapes(config, 10, net, torch.device("cpu")) == [Shape(10, 1, False), Shape(40, 1, False)]
+    soft = resolve("cifar100-ipc1-soft").config
+    wide = ConvNet(Network(width=128), (3, 32, 32), 100)
+    assert {shape.soft for shape in judging_shapes(soft, 100, wide, torch.device("cuda"))} == {True, False}

@@ -134,7 +134,7 @@ def test_many_images_are_passed_in_parts(monkeypatch: pytest.MonkeyPatch) -> Non
     net = network()
     start, direction, pixels = net.init(generator(0, "start")).double(), drawn(net.size), drawn(IMAGES, *SHAPE, seed=1)
     whole = labels.turning(Derivatives(net))(start, pixels, direction)
-    monkeypatch.setattr(labels, "CHUNK", 4)
+    monkeypatch.setattr(labels, "portion", lambda *_: 4)
     assert close(labels.turning(Derivatives(net))(start, pixels, direction), whole)
     shift = 1e-6
     ahead, behind = (F.log_softmax(net(start + by * direction, pixels), 1) for by in (shift, -shift))
