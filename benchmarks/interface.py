@@ -63,6 +63,7 @@ def spread(taken: list[float]) -> dict[str, Any]:
         "median": round(statistics.median(taken), 1),
         "p95": round(statistics.quantiles(taken, n=20)[-1], 1),
         "largest": round(max(taken), 1),
+        "first": round(taken[0], 1),
         "keys": len(taken),
     }
 
