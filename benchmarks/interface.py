@@ -63,6 +63,7 @@ def spread(taken: list[float]) -> dict[str, Any]:
         "median": round(statistics.median(taken), 1),
         "p95": round(statistics.quantiles(taken, n=20)[-1], 1),
         "largest": round(max(taken), 1),
+        "first": round(taken[0], 1),
         "keys": len(taken),
     }
 
@@ -143,7 +144,7 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--json", type=Path, help="write the document to this file too")
-    parser.add_argument("--keys", type=int, default=60, help="how often a key is pressed at each size")
+    parser.add_argument("--keys", type=int, default=60, help="how often a key is pressed; 0: no watching")
     parser.add_argument("--watch", type=float, default=20.0, help="seconds")
     parser.add_argument("--pairs", type=int, default=10, help="turns with and without the dashboard; 0 for none")
     parser.add_argument("--turn", type=float, default=6.0, help="seconds of a turn")
@@ -152,13 +153,15 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended then too
     if 0 < options.pairs < 6:
         parser.error("--pairs takes 6 or more: fewer say nothing about a median")
+    if options.keys == 1:
+        parser.error("--keys takes 2 or more: one says nothing about a spread")
     sizes = [size for size in SIZES if options.size in (None, f"{size[0]}x{size[1]}")]
     document: dict[str, Any] = {
         "machine": {"cores": os.cpu_count(), "load": os.getloadavg()[0], "python": platform.python_version()},
         "redraw": redraw(),
         "instrument_ms": instrument(),
         "first_paint_s": first_paint(),
-        "watching": [watching(size, options.keys, options.watch) for size in sizes],
+        "watching": [watching(size, options.keys, options.watch) for size in sizes if options.keys],
     }
     if options.pairs:
         document["speed_with_over_without"] = {

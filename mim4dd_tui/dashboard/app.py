@@ -139,6 +139,11 @@ class DashboardApp(PixelsApp[Leave]):
             self._collector.touched()
         await super().on_event(event)
 
+    @property
+    def untouched(self) -> float:
+        """Seconds since the last key, or the last move of the mouse."""
+        return self._collector.untouched
+
     def _announce_end(self, session: EngineSession) -> None:
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
         status = RunFolder(session.path).status() if session.path is not None else None

@@ -6,6 +6,8 @@ from functools import lru_cache
 
 from rich.style import Style
 from textual.color import Color
+from textual.geometry import Region
+from textual.strip import Strip
 from textual.widget import Widget
 
 from mim4dd_tui.dashboard.themes import SERIES
@@ -56,10 +58,22 @@ class Inked(Widget):
     """A widget that draws line by line, and finds its colours anew only when a style above it or the theme changed."""
 
     _inks: tuple[tuple[object, ...], Inks] | None = None
+    _held = False  # while its lines are rendered: no style changes between two of them
+
+    def render_lines(self, crop: Region) -> list[Strip]:
+        """All lines wanted, in the colours found once."""
+        _ = self.inks
+        self._held = True
+        try:
+            return super().render_lines(crop)
+        finally:
+            self._held = False
 
     @property
     def inks(self) -> Inks:
         """Its styles now."""
+        if self._held and self._inks is not None:
+            return self._inks[1]
         key = (self.app.theme, *(node.styles._cache_key for node in self.ancestors_with_self))
         if self._inks is None or self._inks[0] != key:
             self._inks = (key, Inks(self))

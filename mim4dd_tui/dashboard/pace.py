@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
-SHARE = 0.01
-"""Of one core, the most that painting by itself may take; the aim for the whole interface is 0.02."""
-LONGEST = 4.0
+SHARE = 0.006
+"""Of one core, the most that painting curves by itself may take; the aim for the whole interface is 0.02."""
+LONGEST = 5.0
 """Seconds between two paintings on however slow a machine."""
+TYPING_SECONDS = 0.5
+"""After a key, before anything is painted by itself: the next key would wait for it."""
 
 
 class Pace:
@@ -38,8 +41,12 @@ class Pace:
         if self._started is not None:
             self.cost, self._started = self._processor() - self._started, None
 
-    def due(self, least: float) -> bool:
-        """Whether ``least`` seconds have passed, and as many more as the last painting's cost asks for."""
+    def due(self, least: float, *, untouched: float = math.inf) -> bool:
+        """Whether ``least`` seconds have passed, and as many more as the last painting's cost asks for.
+
+        ``untouched`` is the time since the last key. Whoever types goes first, for ``LONGEST`` seconds at most.
+        """
         if self._painted is None:
             return True
-        return self._clock() - self._painted >= max(least, min(self.cost / SHARE, LONGEST))
+        late = self._clock() - self._painted - max(least, min(self.cost / SHARE, LONGEST))
+        return late >= (0.0 if untouched >= TYPING_SECONDS else LONGEST)

@@ -18,6 +18,8 @@ QUIET_SECONDS = 2.0
 """Without a key or the mouse, before a full collection is made."""
 APART_SECONDS = 20.0
 """Least time between two of them."""
+SHARE = 0.001
+"""Of one core, the most that they may take while nobody types: what is costly is made more seldom."""
 OVERDUE = 20
 """So many times as many objects as Python would wait for: then it is made, whoever types."""
 
@@ -29,10 +31,16 @@ class Collector:
     makes as many as opening a screen.
     """
 
-    def __init__(self, *, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(
+        self,
+        *,
+        clock: Callable[[], float] = time.monotonic,
+        processor: Callable[[], float] = time.thread_time,
+    ) -> None:
+        self._clock, self._processor = clock, processor
         self._usual: tuple[int, int, int] | None = None
         self._touched = self._collected = clock()
+        self._cost = 0.0  # of the last one, in seconds of processor time
 
     def hold(self) -> None:
         """From now on full collections are made by :meth:`tick` alone."""
@@ -50,16 +58,23 @@ class Collector:
         """Somebody types."""
         self._touched = self._clock()
 
+    @property
+    def untouched(self) -> float:
+        """Seconds since somebody typed."""
+        return self._clock() - self._touched
+
     def tick(self) -> bool:
         """Collect where it is time to and nobody types; whether that was done. Call it often."""
         if self._usual is None:
             return False
-        now, waiting, enough = self._clock(), gc.get_count()[2], self._usual[2]
-        quiet = now - self._touched >= QUIET_SECONDS and now - self._collected >= APART_SECONDS
+        waiting, enough = gc.get_count()[2], self._usual[2]
+        apart = max(APART_SECONDS, self._cost / SHARE)
+        quiet = self.untouched >= QUIET_SECONDS and self._clock() - self._collected >= apart
         if waiting <= (enough if quiet else enough * OVERDUE):
             return False
+        begun = self._processor()
         gc.collect()
-        self._collected = self._clock()
+        self._cost, self._collected = self._processor() - begun, self._clock()
         return True
 
 

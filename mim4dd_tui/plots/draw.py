@@ -46,9 +46,15 @@ class Drawing:
 
     def rows(self) -> Iterator[list[tuple[str, int]]]:
         """Each row as runs of one ink."""
-        for line, inks in zip(self.chars, self.inks, strict=True):
-            cuts = [0, *(np.flatnonzero(np.diff(inks)) + 1).tolist(), len(inks)]
-            yield [("".join(line[a:b].tolist()), int(inks[a])) for a, b in pairwise(cuts)]
+        height, width = self.chars.shape
+        if not self.chars.size:
+            yield from ([] for _ in range(height))
+            return
+        lines = np.ascontiguousarray(self.chars).view(f"<U{width}")[:, 0].tolist()
+        changes = self.inks[:, 1:] != self.inks[:, :-1]
+        for line, inks, changed in zip(lines, self.inks, changes, strict=True):
+            cuts = [0, *(changed.nonzero()[0] + 1).tolist(), width]
+            yield [(line[a:b], ink) for (a, b), ink in zip(pairwise(cuts), inks[cuts[:-1]].tolist(), strict=True)]
 
     def text(self) -> str:
         """The characters alone, for tests and plain output."""

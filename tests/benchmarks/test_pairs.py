@@ -1,11 +1,26 @@
-"""The interval of a median, and what is said of pairs."""
+"""The interval of a median, what is said of pairs, and how long a turn is."""
 
 from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
 
-from benchmarks.pairs import interval, summary
+from benchmarks.pairs import ENOUGH, LONGEST, Turn, interval, summary
+
+WRITER = """
+import json, sys, time
+with open(sys.argv[1], "w") as journal:
+    while True:
+        print(json.dumps({"kind": sys.argv[2], "time": time.time()}), file=journal, flush=True)
+        time.sleep(0.02)
+"""
 
 
 def test_ten_pairs_are_bounded_by_the_second_from_either_end() -> None:
@@ -33,3 +48,41 @@ def test_a_summary_has_all_ratios() -> None:
     assert told["median"] == 1.0
     assert told["interval"] == [0.98, 1.02]
     assert len(told["pairs"]) == 6
+
+
+@pytest.fixture
+def runs(tmp_path: Path) -> Path:
+    """A runs folder with one run, of which nothing is written down yet."""
+    (tmp_path / "run").mkdir()
+    return tmp_path
+
+
+@pytest.fixture(params=["iteration"])
+def turn(request: pytest.FixtureRequest, runs: Path) -> Iterator[Turn]:
+    """The turn of a process that writes records of one kind, fifty a second at most."""
+    command = [sys.executable, "-c", WRITER, str(runs / "run" / "journal.jsonl"), request.param]
+    process = subprocess.Popen(command)
+    os.kill(process.pid, signal.SIGSTOP)
+    yield Turn(process.pid, runs)
+    process.kill()
+    process.wait()
+
+
+def stopped(pid: int) -> bool:
+    """Whether a process is stopped, or as good as: the signal is on its way."""
+    os.waitid(os.P_PID, pid, os.WSTOPPED | os.WNOWAIT)
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_turn_lasts_until_there_is_enough_to_tell_a_speed(turn: Turn) -> None:
+    speed = turn.speed(0.15, None)  # which is too short for ENOUGH
+    assert 0 < speed < 50
+    assert stopped(turn.pid)
+    assert (turn.runs / "run" / "journal.jsonl").read_bytes().count(b"\n") >= ENOUGH
+
+
+@pytest.mark.parametrize("turn", ["phase"], indirect=True)
+def test_a_process_that_computes_nothing_is_told_and_stopped(turn: Turn) -> None:
+    with pytest.raises(RuntimeError, match=f"only 0 iterations in {LONGEST * 0.05:g} s"):
+        turn.speed(0.05, None)
+    assert stopped(turn.pid)

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import gc
 import math
+import time
 import weakref
 from collections.abc import Callable
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -20,7 +22,7 @@ from engine.events import Iteration, Phase
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard import curves, settled
 from mim4dd_tui.dashboard.growing import grown
-from mim4dd_tui.dashboard.pace import LONGEST, SHARE, Pace
+from mim4dd_tui.dashboard.pace import LONGEST, SHARE, TYPING_SECONDS, Pace
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.settled import APART_SECONDS, NEVER, OVERDUE, QUIET_SECONDS, Collector
@@ -54,6 +56,27 @@ def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
         monkeypatch.setattr(gc, "get_count", lambda: (0, 0, count))
 
     return set_to
+
+
+def test_costly_full_collections_are_made_more_seldom(waiting: Callable[[int], None]) -> None:
+    usual, clock, processor = gc.get_threshold(), Clock(), Clock()
+
+    def reading() -> float:
+        processor.now += 0.05  # from one reading to the next, as if that had been the collection
+        return processor.now
+
+    collector = Collector(clock=clock, processor=reading)
+    waiting(usual[2] + 1)
+    collector.hold()
+    try:
+        clock.now += APART_SECONDS
+        assert collector.tick()
+        clock.now += 0.9 * 0.05 / settled.SHARE
+        assert not collector.tick()
+        clock.now += 0.2 * 0.05 / settled.SHARE
+        assert collector.tick()
+    finally:
+        collector.release()
 
 
 def test_full_collections_wait_until_nobody_types(waiting: Callable[[int], None]) -> None:
@@ -145,6 +168,57 @@ def test_a_painting_puts_off_the_next_one_by_its_cost() -> None:
     pace.settle()
     clock.now += LONGEST + 0.1
     assert pace.due(0.4), "however slow the machine"
+
+
+def test_nothing_is_painted_by_itself_while_somebody_types_but_not_for_ever() -> None:
+    clock = Clock()
+    pace = Pace(clock=clock, processor=Clock())
+    assert pace.due(0.4, untouched=0.0), "the first painting"
+    pace.begin()
+    pace.settle()
+    clock.now += 0.5
+    assert pace.due(0.4, untouched=TYPING_SECONDS)
+    assert not pace.due(0.4, untouched=TYPING_SECONDS - 0.1)
+    clock.now += LONGEST
+    assert pace.due(0.4, untouched=0.0), "a key held down does not stop the curves"
+
+
+async def test_a_key_puts_off_the_curves(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True), preset="digits-ipc1", autostart=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.history.iteration == 20)
+        asked: list[float] = []
+
+        def due(_least: float, *, untouched: float) -> bool:
+            asked.append(untouched)
+            return False
+
+        screen = run_screen(app)
+        monkeypatch.setattr(screen._pace, "due", due)
+        begun = time.monotonic()
+        await pilot.press("h")
+        screen._dirty.add("losses")
+        screen._paint()
+        assert 0 <= asked[-1] <= time.monotonic() - begun
+        app._collector._touched -= 100
+        screen._paint()
+        assert asked[-1] >= 100
+
+
+@given(st.integers(1, 6), st.integers(0, 9), st.data())
+def test_rows_are_the_cells_in_runs_of_one_ink(height: int, width: int, data: st.DataObject) -> None:
+    cells = st.lists(
+        st.lists(st.sampled_from(" ⣿│x"), min_size=width, max_size=width), min_size=height, max_size=height
+    )
+    inks = st.lists(st.lists(st.integers(-1, 2), min_size=width, max_size=width), min_size=height, max_size=height)
+    drawn, inked = data.draw(cells), data.draw(inks)
+    chars = np.array(drawn, dtype="<U1").reshape(height, width)
+    drawing = Drawing(chars, np.array(inked, dtype=np.int16).reshape(height, width), 0, width, None)
+    rows = list(drawing.rows())
+    assert [[(cell, ink) for text, ink in row for cell in text] for row in rows] == [
+        list(zip(line, line_inks, strict=True)) for line, line_inks in zip(drawn, inked, strict=True)
+    ]
+    assert all(a[1] != b[1] for row in rows for a, b in pairwise(row))
 
 
 # ---- curves that grow

@@ -17,7 +17,7 @@ from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 
-PICTURE_SECONDS = {False: 2.0, True: 8.0}
+PICTURE_SECONDS = {False: 4.0, True: 8.0}
 """Least time between two pictures that come by themselves; the longer one over SSH."""
 REPLAY_SECONDS = {False: 0.5, True: 1.5}
 """Time that a replay stays at each snapshot."""

@@ -36,7 +36,7 @@ from mim4dd_tui.plots.figure import Figure, Viewport
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
-HEAD_SECONDS = {False: 0.5, True: 1.0}
+HEAD_SECONDS = {False: 1.0, True: 2.0}
 """Least time between two paintings of the two lines on top."""
 
 
@@ -232,7 +232,8 @@ class RunScreen(LeafingScreen):
     def _paint(self, *, force: bool = False) -> None:
         if self.gone or not self._dirty or not self.is_active:
             return
-        if not force and not self._pace.due(PAINT_SECONDS[self.dashboard.slow_link]):
+        least, untouched = PAINT_SECONDS[self.dashboard.slow_link], self.dashboard.untouched
+        if not force and not self._pace.due(least, untouched=untouched):
             return
         self._pace.begin()
         training = not self.history.iteration and bool(self.history.experts)
