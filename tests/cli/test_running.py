@@ -128,6 +128,10 @@ def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
     other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", "paper-300", "--json")
     assert json.loads(other.out)["accuracy"]["protocol"] == "paper-300"
     assert place.command("evaluate", "first", "--protocol", "best-ever").code == 2
+    for command in ("evaluate", "export"):
+        refused = place.command(command, document["artifact"], "--which", "last")
+        assert refused.code == 2
+        assert "leave --which out" in refused.err
 
 
 def test_export_writes_every_format(place: Place) -> None:
