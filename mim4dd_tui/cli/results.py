@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -74,7 +75,7 @@ def evaluate(
         seed=seed,
         device=device,
         data_dir=None if data_dir is None else data_dir.expanduser(),
-        progress=lambda done, of: tell(f"  network {done}/{of}"),
+        progress=_counted(),
     )
     score = judged.score
     document: dict[str, Any] = {
@@ -97,6 +98,19 @@ def evaluate(
         write_json(document)
     else:
         pairs([("distilled set", str(path)), ("accuracy", score_text(document["accuracy"]))])
+
+
+def _counted() -> Callable[[int, int], None]:
+    """Says of how many networks are trained, each count once: it is called after every epoch."""
+    said = -1
+
+    def hear(done: int, of: int) -> None:
+        nonlocal said
+        if done != said:
+            said = done
+            tell(f"  network {done}/{of}")
+
+    return hear
 
 
 def export(

@@ -125,6 +125,10 @@ def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
     assert again["fingerprint"] == document["fingerprint"]
     assert again["accuracy"]["accuracies"][:2] == document["accuracy"]["accuracies"]
     assert again["accuracy"]["networks"] == 3
+    spoken = place.command("evaluate", "first", "--networks", "3").err.splitlines()
+    counts = [line for line in spoken if line.startswith("  network ")]
+    assert counts[-1] == "  network 3/3"
+    assert len(counts) == len(set(counts)), "each count once"
     other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", "paper-300", "--json")
     assert json.loads(other.out)["accuracy"]["protocol"] == "paper-300"
     assert place.command("evaluate", "first", "--protocol", "best-ever").code == 2
