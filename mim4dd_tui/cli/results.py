@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -164,7 +165,7 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
     Raises:
         UsageError: one of a run's sets is asked for where a file is named.
         ConfigError: the run's name is unsafe.
-        DataError: there is no such run or file, or the run has no distilled set yet.
+        DataError: there is no such run or file, or the run has no distilled set yet, or the file is none.
     """
     if target.endswith(".safetensors"):
         path = Path(target).expanduser()
@@ -173,6 +174,8 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
         if which is not None:
             raise UsageError(f"--which {which} chooses a set of a run, and {path} is one set: leave --which out")
         return path.absolute()
+    if os.path.isfile(target) and not (runs_dir / target).is_dir():  # noqa: PTH113 - never an error
+        raise DataError(f"{target} is a file, but no distilled set: those end in .safetensors")
     folder = locate(runs_dir, target)
     path = folder.distilled_path(which or "best")
     if not path.is_file():
