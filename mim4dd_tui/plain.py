@@ -89,6 +89,8 @@ class PlainObserver:
         if isinstance(event, events.Progress):
             if event.phase == "distill" or not self._due():
                 return ""
+            if event.phase == "experts":
+                return f"  experts: {event.done} of {event.total} epochs, all experts together"
             of = f"/{event.total}" if event.total else ""
             return f"  {event.phase} {event.done}{of} {event.detail}".rstrip()
         if isinstance(event, events.ExpertEpoch):

@@ -35,7 +35,7 @@ POINTS = 60
 KEPT = ("accuracy", "accuracy_by_test", "last", "random_selection", "full_set", "mutual_information", "fingerprint")
 """Of a run's result document; null where the run is older than the key."""
 LONGEST = 80
-"""Characters of a cell's name before its seed; a longer one ends in a digest."""
+"""Characters of a cell's name before its seed; of a longer one a digest stands for the rest."""
 MATTERS = ("precision", "recoveries", "recovery_factor")
 """Settings of ``execution`` that decide what a run gives; the others only where, how fast and how often it is kept."""
 
@@ -65,11 +65,13 @@ class Cell:
         target: name of a preset, or path of a TOML file.
         changes: settings on top of it, by key, as a person types them.
         seed: of the run.
+        swept: keys of the changes that tell it from the other cells of its analysis; a long name begins with them.
     """
 
     target: str
     changes: tuple[tuple[str, str], ...]
     seed: int
+    swept: tuple[str, ...] = ()
 
     @cached_property
     def resolved(self) -> Resolved:
@@ -86,11 +88,17 @@ class Cell:
         """Preset, settings that differ from it, seed: safe as the name of a file and of a run."""
         own, base = settings_of(self.config), settings_of(resolve(self.target, seed=self.seed).config)
         differing = [key for key, _ in sorted(self.changes) if own.get(key) != base.get(key)]
-        words = [label(self.target), *(f"{key}-{_said(self.config, key)}" for key in dict.fromkeys(differing))]
-        text = re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words))
+        keys = list(dict.fromkeys(differing))
+        text = self._words(keys)
         if len(text) > LONGEST:
-            text = f"{text[: LONGEST - 9]}-{sha256(text.encode()).hexdigest()[:8]}"
+            digest = sha256(text.encode()).hexdigest()[:8]  # of the sorted words, whatever is shown of them
+            shown = self._words(sorted(keys, key=lambda key: key not in self.swept))
+            text = f"{shown[: LONGEST - 9]}-{digest}"
         return f"{text}-seed-{self.seed}"
+
+    def _words(self, keys: Sequence[str]) -> str:
+        words = [label(self.target), *(f"{key}-{_said(self.config, key)}" for key in keys)]
+        return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words))
 
     def kept(self, places: Places) -> Document | None:
         """What is kept of it, where it was finished with these very settings."""

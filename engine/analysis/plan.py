@@ -69,7 +69,8 @@ class Plan:
 
     def cell(self, variant: Variant, seed: int) -> Cell:
         """The run of a variant with a seed."""
-        return Cell(self.target, (*self.changes, *variant.changes), seed)
+        swept = tuple(key for key, _ in variant.changes)
+        return Cell(self.target, (*self.changes, *variant.changes), seed, swept)
 
     def folder(self, cell: Cell) -> RunFolder:
         """The folder of a cell's finished run. Errors as ``Cell.run``; NotFinishedError where nothing is to be run."""

@@ -13,10 +13,9 @@ DASH = "–"
 
 
 def markdown(document: Document) -> str:
-    """The table of an analysis, with a line on how it was made above and what failed below."""
-    return "\n".join(
-        [*_heading(document), "", *TABLES.get(document["analysis"], sweep_rows)(document), *_missing(document)]
-    )
+    """The table of an analysis, with lines on how it was made and to be read above and what failed below."""
+    rows = list(TABLES.get(document["analysis"], sweep_rows)(document))
+    return "\n".join([*_heading(document), *_deviations(document, rows), "", *rows, *_missing(document)])
 
 
 def column(document: Document, value: str, key: str) -> list[float | None]:
@@ -50,6 +49,17 @@ def _baselines(document: Document) -> str:
     chosen = document["selected_on"]
     text = f"Baselines (%): {'; '.join(words)}. " if words else ""
     return text + (f"Best iterates were chosen on the {chosen} images." if chosen in ("test", "validation") else "")
+
+
+def _deviations(document: Document, rows: Sequence[str]) -> Iterator[str]:
+    """What ± means, where there is one."""
+    meanings = []
+    if "±" in _baselines(document):
+        meanings.append("the standard deviation over networks in the baselines")
+    if any("±" in row for row in rows):
+        meanings.append("half of the 95 % interval over seeds in the table")
+    if meanings:
+        yield f"± is {' and '.join(meanings)}."
 
 
 def _missing(document: Document) -> Iterator[str]:

@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import time
-from collections.abc import Container, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -312,13 +312,15 @@ def _created(folder: RunFolder) -> float:
     return float(value) if isinstance(value, (int, float)) else 0.0
 
 
-def find(runs_dir: Path, name: str, *, states: Container[str] | None = None) -> RunFolder:
+def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) -> RunFolder:
     """The run called ``name``, or for "--latest" the one active last (its heartbeat, else its creation).
+
+    A queued run was never active; it is taken only where ``states`` has "queued".
 
     Args:
         runs_dir: folder of all runs.
         name: a name in ``runs_dir``; the path of a run folder (with a slash); or "--latest".
-        states: for "--latest", only runs whose effective state is among these.
+        states: for "--latest", only runs whose effective state is among these; None for all that were started.
 
     Raises:
         ConfigError: the name is unsafe.
@@ -337,19 +339,22 @@ def find(runs_dir: Path, name: str, *, states: Container[str] | None = None) -> 
     raise DataError(f"there is no run {name!r} in {runs_dir}{hint}")
 
 
-def _latest(runs_dir: Path, states: Container[str] | None) -> RunFolder:
+def _latest(runs_dir: Path, states: Collection[str] | None) -> RunFolder:
     best: tuple[float, float, str] | None = None
     chosen: RunFolder | None = None
-    for folder in list_runs(runs_dir):
+    there = list_runs(runs_dir)
+    for folder in there:
         status = folder.status()
         state = status.effective_state() if status else "failed"
-        if states is not None and state not in states:
+        if state == "queued" if states is None else state not in states:
             continue
         created = _created(folder)
         key = (max(created, status.heartbeat if status else 0.0), created, folder.name)
         if best is None or key > best:
             best, chosen = key, folder
     if chosen is None:
-        which = "" if states is None else " that could be taken"
-        raise DataError(f"there is no run{which} in {runs_dir}: start one with `mim4dd run PRESET`")
+        if not there:
+            raise DataError(f"there is no run in {runs_dir}: start one with `mim4dd run PRESET`")
+        is_what = "was started yet" if states is None else f"is {' or '.join(states)}"
+        raise DataError(f"no run in {runs_dir} {is_what}: `mim4dd runs` lists them")
     return chosen

@@ -31,6 +31,7 @@ def runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
             ("run", "state", "progress", "accuracy", "begun"),
             [_cells(row) for row in rows],
             right=(2, 3, 4),
+            names=0,
         )
 
 

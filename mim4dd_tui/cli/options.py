@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Container
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -145,11 +145,11 @@ def chosen_run(name: str | None, latest: bool, command: str) -> str:
     return "--latest" if name is None else name
 
 
-def locate(runs_dir: Path, name: str, *, states: Container[str] | None = None) -> RunFolder:
+def locate(runs_dir: Path, name: str, *, states: Collection[str] | None = None) -> RunFolder:
     """The run of a name, of a path (anything with a separator), or the latest one for ``--latest``.
 
     Args:
-        states: for ``--latest``, only runs in one of these.
+        states: for ``--latest``, only runs in one of these; None for all that were started.
 
     Raises:
         ConfigError: the name is unsafe.

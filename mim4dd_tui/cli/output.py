@@ -10,6 +10,10 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal, TextIO
 
+GAP = 3
+"""Columns of a terminal between two columns of a table."""
+SHORTEST = 8
+"""Characters that a shortened name keeps on any terminal."""
 _reserved: TextIO | None = None
 """Where the JSON document goes while standard output is kept free of anything else."""
 
@@ -82,14 +86,18 @@ def tell(text: str) -> None:
         sys.stderr.flush()
 
 
-def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = ()) -> None:
+def table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), names: int | None = None
+) -> None:
     """A table on standard output: aligned columns, the last one wrapped where a terminal is narrow.
 
     Args:
         right: indices of the columns that are aligned to the right (numbers).
+        names: index of the column whose texts are shortened in their middle where a terminal is narrow, so that
+            the others keep their width.
     """
     if sys.stdout.isatty():
-        _terminal_table(headers, rows, right)
+        _terminal_table(headers, rows, right, names)
         return
     lines = [headers, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
@@ -101,19 +109,37 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Seque
         say("  ".join(cells).rstrip())
 
 
-def _terminal_table(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+def shortened(text: str, width: int, mark: str = "…") -> str:
+    """A text in at most ``width`` characters: what is left out is in its middle, and more is kept of its end."""
+    if len(text) <= width:
+        return text
+    kept = max(1, width - len(mark))
+    return f"{text[: kept // 3]}{mark}{text[len(text) - (kept - kept // 3) :]}"
+
+
+def _terminal_table(
+    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], names: int | None
+) -> None:
     from rich.box import SIMPLE_HEAD
+    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
+    console = Console(file=sys.stdout, highlight=False)
+    if names is not None:
+        widths = [max(cell_len(line[column]) for line in (headers, *rows)) for column in range(len(headers))]
+        room = console.width - sum(widths) + widths[names] - GAP * (len(headers) - 1)
+        mark = "…" if console.encoding.startswith("utf") else "~"
+        kept = max(room, len(headers[names]), SHORTEST)
+        rows = [[*row[:names], shortened(row[names], kept, mark), *row[names + 1 :]] for row in rows]
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column, name in enumerate(headers):
         justify: Literal["left", "right"] = "right" if column in right else "left"
         drawn.add_column(name, justify=justify, no_wrap=column < len(headers) - 1, overflow="fold")
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))
-    Console(file=sys.stdout, highlight=False).print(drawn)
+    console.print(drawn)
 
 
 def pairs(items: Sequence[tuple[str, str]]) -> None:

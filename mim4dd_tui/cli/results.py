@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -38,14 +40,14 @@ Target = Annotated[
     ),
 ]
 WhichOption = Annotated[
-    Which, typer.Option("--which", help="Of a run: the best iterate, or the last one.", show_default=True)
+    Which | None, typer.Option("--which", help="Of a run: the best iterate, or the last one. Default: best.")
 ]
 
 
 def evaluate(
     target: Target = None,
     latest: Latest = False,
-    which: WhichOption = "best",
+    which: WhichOption = None,
     protocol: Annotated[
         str | None,
         typer.Option("--protocol", metavar="NAME", help="mtt-1000, paper-300 or quick-100. Default: the set's own."),
@@ -74,7 +76,7 @@ def evaluate(
         seed=seed,
         device=device,
         data_dir=None if data_dir is None else data_dir.expanduser(),
-        progress=lambda done, of: tell(f"  network {done}/{of}"),
+        progress=_counted(),
     )
     score = judged.score
     document: dict[str, Any] = {
@@ -99,6 +101,19 @@ def evaluate(
         pairs([("distilled set", str(path)), ("accuracy", score_text(document["accuracy"]))])
 
 
+def _counted() -> Callable[[int, int], None]:
+    """Says of how many networks are trained, each count once: it is called after every epoch."""
+    said = -1
+
+    def hear(done: int, of: int) -> None:
+        nonlocal said
+        if done != said:
+            said = done
+            tell(f"  network {done}/{of}")
+
+    return hear
+
+
 def export(
     target: Target = None,
     latest: Latest = False,
@@ -110,7 +125,7 @@ def export(
         Path | None,
         typer.Option("--output", "-o", metavar="PATH", help="Default: named after the run, in this folder."),
     ] = None,
-    which: WhichOption = "best",
+    which: WhichOption = None,
     force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
@@ -144,20 +159,25 @@ def export(
         pairs([("exported", str(written))])
 
 
-def artifact_path(runs_dir: Path, target: str, which: Which) -> Path:
-    """The distilled set that a word names: a file, or a run's best or last one.
+def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
+    """The distilled set that a word names: a file, or a run's best (the default) or last one.
 
     Raises:
+        UsageError: one of a run's sets is asked for where a file is named.
         ConfigError: the run's name is unsafe.
-        DataError: there is no such run or file, or the run has no distilled set yet.
+        DataError: there is no such run or file, or the run has no distilled set yet, or the file is none.
     """
     if target.endswith(".safetensors"):
         path = Path(target).expanduser()
         if not path.is_file():
             raise DataError(f"there is no file {path}")
+        if which is not None:
+            raise UsageError(f"--which {which} chooses a set of a run, and {path} is one set: leave --which out")
         return path.absolute()
+    if os.path.isfile(target) and not (runs_dir / target).is_dir():  # noqa: PTH113 - never an error
+        raise DataError(f"{target} is a file, but no distilled set: those end in .safetensors")
     folder = locate(runs_dir, target)
-    path = folder.distilled_path(which)
+    path = folder.distilled_path(which or "best")
     if not path.is_file():
         raise DataError(
             f"run {folder.name} has no distilled set yet: the first comes with the first checkpoint "

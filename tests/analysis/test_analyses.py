@@ -63,6 +63,9 @@ def test_it_is_json_a_table_and_a_picture(bench: Bench, documents: dict[str, Doc
     assert "`mine`; protocol quick-100; seeds 0, 1." in table
     rows = [line for line in table.splitlines() if line.startswith("|")]
     assert len({row.count("|") for row in rows}) == 1, "as many cells in every row"
+    said = next((line for line in table.splitlines() if line.startswith("± is ")), "")
+    assert ("95 % interval over seeds in the table" in said) == any("±" in row for row in rows)
+    assert ("deviation over networks in the baselines" in said) == ("±" in table.splitlines()[0])
     assert "nan" not in table
     with Image.open(io.BytesIO(draw(document, bench.places.cells))) as picture:
         assert picture.format == "PNG"
@@ -178,6 +181,7 @@ def test_a_finished_run_is_taken_where_its_cell_is_gone(bench: Bench, documents:
 def test_where_every_run_fails_there_is_a_table_that_says_so(bench: Bench, name: str) -> None:
     with mock.patch.object(Plan, "measure", side_effect=RunFailed("no")):
         document = analyse(name, bench.plan(), VALUES.get(name))
+    assert "±" not in markdown(document), "nor is it explained"
     assert len(document["missing"]) == sum(len(row["cells"]) for row in document["rows"])
     assert "failed: no" in markdown(document)
     assert draw(document, bench.places.cells).startswith(b"\x89PNG")

@@ -9,14 +9,18 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.analysis.cells import POINTS, Cell, Places, settings_of, thinned, worked
+from engine.analysis.cells import LONGEST, POINTS, Cell, Places, flat, settings_of, thinned, worked
+from engine.analysis.plan import WEIGHT, Plan, Variant
 from engine.config.load import dump, resolve
+from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.events import Phase, RunStarted
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import check_name
 from engine.runs.journal import Record
 from tests.distill.helpers import quickly, tiny
+
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def written(folder: Path, name: str = "mine") -> str:
@@ -46,6 +50,45 @@ def test_a_long_name_is_shortened_and_stays_safe_and_its_own(tmp_path: Path) -> 
     names = {Cell(target, (("information.weight", w), ("objective.iterations", "9")), 2**31 - 1).name for w in "123"}
     assert len(names) == 3
     assert all(check_name(name) for name in names)
+
+
+CONSTANT = (("data.name", "mnist"), ("data.train_limit", "1500"), ("evaluation.networks", "2"),
+            ("evaluation.random_draws", "0"), ("experts.count", "3"), ("experts.epochs", "6"))  # fmt: skip
+
+
+def test_a_long_name_says_what_is_swept_and_hashes_what_is_constant(tmp_path: Path) -> None:
+    plan = Plan("digits-ipc1", (0,), places(tmp_path), CONSTANT)
+    names = [plan.cell(Variant(w, ((WEIGHT, w),)), 0).name for w in ("0", "0.3", "1")]
+    assert [name.split("-data.name")[0] for name in names] == [
+        f"digits-ipc1-information.weight-{w}" for w in ("0", "0.3", "1")
+    ]
+    assert all(check_name(name) and len(name) <= LONGEST + len("-seed-0") for name in names)
+    other = Plan("digits-ipc1", (0,), places(tmp_path), (*CONSTANT[:-1], ("experts.epochs", "7")))
+    assert other.cell(Variant("0", ((WEIGHT, "0"),)), 0).name not in names, "the digest is of all changes"
+
+
+KEPT_CELLS = sorted(
+    path
+    for folder in ("docs/analyses/digits-ipc1/cells", "docs/results")
+    for path in (ROOT / folder).glob("*-seed-*.json")
+    if not path.name.endswith(".cka.json")
+)
+
+
+@pytest.mark.parametrize("path", KEPT_CELLS, ids=lambda path: path.stem)
+def test_cells_that_are_kept_have_the_name_that_they_are_looked_for_by(path: Path) -> None:
+    document = json.loads(path.read_text())
+    wanted, base = document["settings"], settings_of(resolve(document["preset"], seed=document["seed"]).config)
+    defaults = flat(Config())
+    values = {key: wanted.get(key, defaults[key]) for key in {*wanted, *base}}
+    changes = tuple(sorted((key, str(v)) for key, v in values.items() if v != base.get(key, defaults[key])))
+    for swept in ((), tuple(key for key, _ in changes)):
+        assert Cell(document["preset"], changes, document["seed"], swept).name == path.stem
+
+
+def test_there_are_kept_cells_of_both_studies() -> None:
+    assert len(KEPT_CELLS) > 30
+    assert len({path.parent for path in KEPT_CELLS}) == 2
 
 
 def test_only_settings_that_decide_what_a_run_gives_count() -> None:

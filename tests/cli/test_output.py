@@ -52,21 +52,61 @@ def test_only_the_document_is_printed_where_streams_have_no_descriptors(
     assert err == "a library talks\n"
 
 
-def test_a_terminal_table_fits_its_width() -> None:
+def drawn(call: str, **variables: str) -> list[str]:
+    """Lines that a call of ``output`` writes to a terminal."""
     program = (
         "import os, pty, sys\n"
         "from mim4dd_tui.cli import output\n"
         "main, side = pty.openpty()\n"
         "os.dup2(side, 1)\n"
-        "sys.stdout = os.fdopen(1, 'w')\n"
-        "output.table(('name', 'summary'), [('digits', 'many words ' * 20)])\n"
+        "sys.stdout = os.fdopen(1, 'w', encoding=os.environ.get('ENCODING', 'utf-8'))\n"
+        f"output.{call}\n"
         "sys.stdout.flush()\n"
-        "sys.stderr.write(os.read(main, 100000).decode())\n"
+        "sys.stderr.buffer.write(os.read(main, 100000))\n"
     )
-    env = environment(COLUMNS="60", TERM="xterm-256color", NO_COLOR="1")
+    env = environment(TERM="xterm-256color", NO_COLOR="1", **variables)
     command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, text=True, env=env, check=True, timeout=60)
-    lines = re.sub(r"\x1b\[\d*m", "", done.stderr).splitlines()
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=env, check=True, timeout=60)
+    return re.sub(r"\x1b\[\d*m", "", done.stderr).splitlines()
+
+
+RUNS = (
+    "table(('run', 'state', 'progress', 'accuracy', 'begun'),"
+    " [('n' * 90 + '-seed-7', 'running', 'distill 120/1000', '87.3 %', '12 min ago'),"
+    " ('mine', 'done', '5/5', '-', '3 days ago')], right=(2, 3, 4), names=0)"
+)
+
+
+@pytest.mark.parametrize(("columns", "encoding", "mark"), [(80, "utf-8", "…"), (62, "ascii", "~")])
+def test_a_long_name_is_shortened_and_leaves_the_other_columns_their_width(
+    columns: int, encoding: str, mark: str
+) -> None:
+    lines = drawn(RUNS, COLUMNS=str(columns), ENCODING=encoding)
+    head, _, long, short = (line.replace("|", " ") for line in lines)
+    assert head.split() == ["run", "state", "progress", "accuracy", "begun"]
+    name, *rest = long.split()
+    assert rest == ["running", "distill", "120/1000", "87.3", "%", "12", "min", "ago"]
+    assert name.startswith("nn")
+    assert name.endswith("seed-7")
+    assert name.count(mark) == 1
+    assert short.split() == ["mine", "done", "5/5", "-", "3", "days", "ago"]
+    assert len(long) == columns, "the name has all the room there is"
+
+
+def test_a_name_that_fits_is_whole() -> None:
+    assert "n" * 90 + "-seed-7" in drawn(RUNS, COLUMNS="160")[2]
+
+
+@pytest.mark.parametrize("width", [1, 2, 3, 8, 20])
+def test_a_shortened_text_is_as_long_as_it_may_be_and_keeps_its_end(width: int) -> None:
+    text = output.shortened("abcdefghijklmnopqrstuvwxyz", width)
+    assert len(text) == max(2, width)
+    assert text.endswith("z")
+    assert output.shortened("z" * width, width) == "z" * width
+
+
+def test_a_terminal_table_fits_its_width() -> None:
+    lines = drawn("table(('name', 'summary'), [('digits', 'many words ' * 20)])", COLUMNS="60")
     assert len(lines) > 5
     assert max(len(line) for line in lines) <= 60
     assert "".join(lines).count("many") == 20

@@ -167,7 +167,11 @@ def test_no_such_run_names_the_nearest(runs: Path, capsys: pytest.CaptureFixture
         assert "did you mean digits-one?" in capsys.readouterr().err
     assert main(["stop"]) == 2
     assert main(["attach", "../../etc"]) == 3
+    capsys.readouterr()
     assert main(["stop", "--latest"]) == 3
+    assert "no run in runs is running or paused" in capsys.readouterr().err
+    assert main(["show", "--latest"]) == 3
+    assert "no run in runs was started yet" in capsys.readouterr().err
 
 
 def test_attach_follows_to_the_end_and_prints_the_result(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

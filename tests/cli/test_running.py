@@ -23,7 +23,7 @@ from engine.config.schema import Config
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
-from mim4dd_tui.cli.results import Format
+from mim4dd_tui.cli.results import Format, artifact_path
 from mim4dd_tui.graphics.choice import Graphics
 from tests.cli.command import COMMAND, Ended, environment, mim4dd
 
@@ -125,9 +125,17 @@ def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
     assert again["fingerprint"] == document["fingerprint"]
     assert again["accuracy"]["accuracies"][:2] == document["accuracy"]["accuracies"]
     assert again["accuracy"]["networks"] == 3
+    spoken = place.command("evaluate", "first", "--networks", "3").err.splitlines()
+    counts = [line for line in spoken if line.startswith("  network ")]
+    assert counts[-1] == "  network 3/3"
+    assert len(counts) == len(set(counts)), "each count once"
     other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", "paper-300", "--json")
     assert json.loads(other.out)["accuracy"]["protocol"] == "paper-300"
     assert place.command("evaluate", "first", "--protocol", "best-ever").code == 2
+    for command in ("evaluate", "export"):
+        refused = place.command(command, document["artifact"], "--which", "last")
+        assert refused.code == 2
+        assert "leave --which out" in refused.err
 
 
 def test_export_writes_every_format(place: Place) -> None:
@@ -253,6 +261,19 @@ def test_mistakes_are_named_with_their_exit_code(
     assert word in err
     assert "Traceback" not in err
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_is_no_distilled_set_is_told_from_a_run(
+    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("README.md").write_text("# Mine\n")
+    for target in ("README.md", "./README.md", str(tmp_path / "README.md")):
+        assert main(["evaluate", target]) == 3
+        assert f"{target} is a file, but no distilled set" in capsys.readouterr().err
+    Path("first").write_text("a file of a run's name")
+    runs = place.folder / "runs"
+    assert artifact_path(runs, "first", None) == runs / "first" / "distilled" / "best.safetensors"
 
 
 def test_on_a_terminal_run_and_resume_open_the_dashboard(

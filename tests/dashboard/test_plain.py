@@ -60,6 +60,7 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
             "expert 2/4 trained  test 95.0 %  (from the cache)",
         ),
         (Progress("data", 3, 10, "mnist"), "data 3/10 mnist"),
+        (Progress("experts", 4, 8), "experts: 4 of 8 epochs, all experts together"),
     ],
 )
 def test_every_event_has_its_words(event: object, words: str) -> None:

@@ -161,13 +161,18 @@ def test_the_latest_is_the_one_active_last(tmp_path: Path) -> None:
         find(tmp_path, LATEST)
     old, new = make_folder(tmp_path, "old"), make_folder(tmp_path, "new")
     dated(old, 1.0)
-    assert find(tmp_path, LATEST).name == "new"
+    with pytest.raises(DataError, match=r"no run in .* was started yet"):
+        find(tmp_path, LATEST)
+    StatusWriter(new.path, clock=lambda: 10.0).update(state="done")
+    assert find(tmp_path, LATEST).name == "new", "the other was never started"
     StatusWriter(old.path, clock=lambda: 1e12).update(state="stopped")
     assert find(tmp_path, LATEST).name == "old"
-    assert find(tmp_path, LATEST, states=("queued",)).name == "new"
-    with pytest.raises(DataError, match="no run that could be taken"):
-        find(tmp_path, LATEST, states=("done",))
-    assert new.name == "new"
+    assert find(tmp_path, LATEST, states=("queued", "done")).name == "new"
+    waiting = make_folder(tmp_path, "waiting")
+    assert find(tmp_path, LATEST, states=("queued",)).name == waiting.name
+    assert find(tmp_path, LATEST).name == "old"
+    with pytest.raises(DataError, match=r"no run in .* is running or paused: `mim4dd runs`"):
+        find(tmp_path, LATEST, states=("running", "paused"))
 
 
 def test_execution_and_result_are_kept(tmp_path: Path) -> None:
