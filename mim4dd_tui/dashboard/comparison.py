@@ -94,8 +94,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         return f"{one.history.iteration}/{one.history.iterations}" if one.history.iterations else "-"
 
     def took(one: Contender) -> str:
-        begun, ended = one.history.started_at, one.history.updated_at
-        return "-" if begun is None or ended is None else duration(ended - begun)
+        return "-" if one.history.started_at is None else duration(one.history.worked)
 
     return [
         line("run", [one.label for one in contenders]),
