@@ -126,9 +126,8 @@ class PlotPane(Inked, can_focus=True):
         segments = [Segment(self.heading, name)]
         room = self.content_size.width - len(self.heading)
         for label, value, ink in [*self._values(), *self._marks()]:
-            # the cheapest form that says it: name and value, or the value in the curve's colour
-            long, brief = f"  {label} {value}".rstrip(), f"  {value or label}"
-            text = long if len(long) <= room else brief
+            # a value without its name says nothing: what has no room is left out whole, from the end
+            text = f"  {f'{label} {value}'.strip()}"
             if len(text) > room:
                 break
             room -= len(text)
@@ -138,7 +137,8 @@ class PlotPane(Inked, can_focus=True):
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
         place = self.viewport.cursor
-        for series in self._figure.series:
+        # of two axes the left one's curves matter more, in whatever order they are drawn
+        for series in sorted(self._figure.series, key=lambda one: one.side == "right"):
             index = _nearest(series, place)
             if index is not None and not (series.ink >= DIM and not series.name):
                 value = short(float(series.y[index]), percent=self._figure.percent)
