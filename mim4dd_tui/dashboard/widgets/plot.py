@@ -125,14 +125,15 @@ class PlotPane(Inked, can_focus=True):
         name = inks.colour("primary") + bold if self.has_focus else inks.base + bold
         segments = [Segment(self.heading, name)]
         room = self.content_size.width - len(self.heading)
-        for label, value, ink in [*self._values(), *self._marks()]:
-            # a value without its name says nothing: what has no room is left out whole, from the end
-            text = f"  {f'{label} {value}'.strip()}"
-            if len(text) > room:
-                break
-            room -= len(text)
-            segments.append(Segment(text, inks.of(ink)))
-        return segments
+        said = [
+            (f"  {f'{label} {value}'.strip()}", ink, label.startswith("at ") and not value)
+            for label, value, ink in [*self._values(), *self._marks()]
+        ]
+        # a value without its name says nothing: what has no room is left out whole, from the end;
+        # the cursor's place outlives all values but the first
+        while said and sum(len(text) for text, _, _ in said) > room:
+            del said[-2 if said[-1][2] and len(said) > 2 else -1]
+        return segments + [Segment(text, inks.of(ink)) for text, ink, _ in said]
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
