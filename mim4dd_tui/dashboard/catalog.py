@@ -14,7 +14,11 @@ OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TES
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One run in the list. ``accuracy`` is 0..1; ``state`` as it really is (a dead process has failed)."""
+    """One run in the list. ``accuracy`` is 0..1; ``state`` as it really is (a dead process has failed).
+
+    ``started`` is when its last sitting began as :func:`read_run` gives it, and when the run itself was made as
+    the shelf does.
+    """
 
     folder: RunFolder
     state: str

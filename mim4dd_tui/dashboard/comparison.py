@@ -13,6 +13,7 @@ import numpy as np
 
 from engine.config.fields import fields
 from engine.config.schema import Config
+from engine.events import Evaluation
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.dashboard.widgets.settings import value_of, written
@@ -20,7 +21,7 @@ from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
 
 METRICS: dict[str, tuple[str, str]] = {
-    "accuracy": ("accuracy", "accuracy"),
+    "accuracy": ("live accuracy", "accuracy"),  # the table has the final one
     "objective": ("objective", "objective"),
     "nce": ("contrastive loss", "nce"),
     "bound": ("MI bound, nats", "bound"),
@@ -82,9 +83,11 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
     def line(name: str, values: list[str]) -> Line:
         return name, tuple(values), True
 
-    def score(event: object) -> str:
-        mean, std = getattr(event, "mean", None), getattr(event, "std", None)
-        return "-" if mean is None else percent(mean, std)
+    def score(event: Evaluation | None) -> str:
+        if event is None:
+            return "-"
+        # until the final evaluation there is a live one; the plot has nothing else
+        return percent(event.mean, event.std) + (" live" if event.subject == "live" else "")
 
     def last(one: Contender, name: str) -> str:
         series = one.history.series.get(name)
@@ -94,8 +97,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         return f"{one.history.iteration}/{one.history.iterations}" if one.history.iterations else "-"
 
     def took(one: Contender) -> str:
-        begun, ended = one.history.started_at, one.history.updated_at
-        return "-" if begun is None or ended is None else duration(ended - begun)
+        return "-" if one.history.started_at is None else duration(one.history.worked)
 
     return [
         line("run", [one.label for one in contenders]),

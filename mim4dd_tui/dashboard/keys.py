@@ -134,7 +134,8 @@ KEYS: tuple[Key, ...] = (
     # run
     Key("run", "space", "pause", "pause", "Pause the run, or let it go on.", "space", footer=True),
     Key("run", "x", "stop", "stop", "Stop with a checkpoint; the run can be resumed.", footer=True),
-    Key("run", "R", "resume", "resume", "Continue a stopped or failed run from its last checkpoint.", "R"),
+    Key("run", "R", "resume", "resume", "Continue a stopped or failed run from its last checkpoint.", "R",
+        footer=True),
     Key("run", "e", "evaluate", "evaluate", "Evaluate the synthetic set now.", footer=True),
     Key("run", "k", "checkpoint", "checkpoint", "Write a checkpoint now."),
     Key("run", "c", "copy", "copy values", "Copy the values of the curve in focus at the cursor, else all numbers."),

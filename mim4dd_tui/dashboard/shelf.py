@@ -82,13 +82,17 @@ class Shelf:
         before = self._kept.get(name)
         if before is not None and before.mark == mark:
             if before.info.elsewhere:  # a process can go away without a word
-                before.info = read_run(folder)
+                before.info = _begun(read_run(folder), before.created)
             return before
         if not folder.config_path.is_file():
             return None
         created = before.created if before is not None else _created(folder)
-        info = read_run(folder)
-        return _Kept(mark, created, info if info.started else replace(info, started=created))
+        return _Kept(mark, created, _begun(read_run(folder), created))
+
+
+def _begun(info: RunInfo, created: float) -> RunInfo:
+    """A run begins once, when its folder is made; its status knows the last sitting's start alone."""
+    return replace(info, started=created) if created else info
 
 
 def _created(folder: RunFolder) -> float:

@@ -49,13 +49,14 @@ def make_run(
         status = replace(status, started=0.0, heartbeat=now, iteration=0, accuracy=None)
     write_json(folder.status_path, asdict(status), durable=False)
     if journal and state != "queued":
-        write_journal(folder, seed, iterations, accuracy or 0.5, state)
+        write_journal(folder, seed, iterations, accuracy or 0.5, state, now)
     return folder
 
 
-def write_journal(folder: RunFolder, seed: int, iterations: int, accuracy: float, state: str) -> None:
-    """What such a run would have said."""
-    with JournalWriter(folder.journal_path) as writer:
+def write_journal(folder: RunFolder, seed: int, iterations: int, accuracy: float, state: str, begun: float) -> None:
+    """What such a run would have said, in 90 s."""
+    moments = [begun]
+    with JournalWriter(folder.journal_path, clock=lambda: moments[-1]) as writer:
         started = RunStarted(folder.name, "digits-ipc1", seed, 10, iterations, "here", 1, "0", {"device": "cpu"})
         writer.append(started)
         for i in range(1, iterations + 1):
@@ -70,5 +71,6 @@ def write_journal(folder: RunFolder, seed: int, iterations: int, accuracy: float
                 writer.append(
                     Evaluation(i, "live", "quick-100", mean, 0.01, [mean], "test", "test", 1.0, best_so_far=True)
                 )
+        moments.append(begun + 90.0)
         writer.append(StateChanged(state))
         writer.append(RunEnded(state, "", {}))

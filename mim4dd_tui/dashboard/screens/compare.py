@@ -156,7 +156,8 @@ class CompareScreen(Screen[None]):
         cells = [Cell(name[-NAME_WIDTH:], "" if result else MUTED)]
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
-            brief = value.partition(" ±")[0] + " %" if " ±" in value and len(value) > width else value
+            score, live, _ = value.partition(" live")
+            brief = score.partition(" ±")[0] + " %" + live if " ±" in value and len(value) > width else value
             if name == "run":
                 brief = shortened(brief, width, "…" if unicode else ".", middle=True)
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))

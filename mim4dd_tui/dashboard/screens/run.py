@@ -179,8 +179,10 @@ class RunScreen(LeafingScreen):
         path = self.session.path
         elapsed = None
         if history.started_at is not None:
-            until = time.time() if self.alive else (history.updated_at or history.started_at)
-            elapsed = float(int(until - history.started_at))
+            # the time at work: while a run is stopped, or is being loaded to go on, nothing is added
+            going = self.alive and not self.preparing and history.updated_at is not None
+            since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
+            elapsed = float(int(history.worked + since))
         elsewhere = ""
         if not self.session.owned and self.alive and started is not None:
             elsewhere = f"{started.host}, process {started.pid}"

@@ -20,6 +20,7 @@ from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
+from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
@@ -50,8 +51,9 @@ HEADINGS: dict[str, Sort] = {
     "seed": "preset",
 }
 REFRESH_SECONDS = 2.0
-Glance = tuple[int, tuple[float, ...]]
-"""The size of a run's journal, and its losses when it had that size."""
+Glance = tuple[int, tuple[float, ...], Sittings]
+"""The size of a run's journal, and its losses and sittings when it had that size."""
+NOTHING: Glance = (0, (), Sittings())
 
 
 class RunsScreen(Screen[None]):
@@ -64,17 +66,17 @@ class RunsScreen(Screen[None]):
     class Read(Message):
         """The runs were read."""
 
-        def __init__(self, runs: list[RunInfo], problem: str, losses: dict[str, Glance]) -> None:
+        def __init__(self, runs: list[RunInfo], problem: str, glances: dict[str, Glance]) -> None:
             super().__init__()
             self.runs = runs
             self.problem = problem
-            self.losses = losses
+            self.glances = glances
 
     def __init__(self) -> None:
         super().__init__()
         self._runs: list[RunInfo] = []
         self._shown: dict[str, RunInfo] = {}
-        self._losses: dict[str, Glance] = {}
+        self._glances: dict[str, Glance] = {}
         self._marked: list[str] = []
         self._inks: dict[str, int] = {}
         self._words = ""
@@ -124,14 +126,14 @@ class RunsScreen(Screen[None]):
         self.post_message(self.Read(runs, problem, {run.name: self._glance(run) for run in runs}))
 
     def _glance(self, run: RunInfo) -> Glance:
-        """A run's losses, read again only when its journal has grown."""
+        """A run's losses and sittings, read again only when its journal has grown."""
         path = run.folder.journal_path
         try:
             size = path.stat().st_size
         except OSError:
-            return 0, ()
-        known = self._losses.get(run.name)
-        return known if known is not None and known[0] == size else (size, losses(path))
+            return NOTHING
+        known = self._glances.get(run.name, NOTHING)
+        return known if known[0] == size else (size, losses(path), read_sittings(path, known[2]))
 
     @on(Read)
     def _read(self, message: Read) -> None:
@@ -139,7 +141,7 @@ class RunsScreen(Screen[None]):
         if self.dashboard.closing:
             return
         self._runs, self._problem, self._read_once = message.runs, message.problem, True
-        self._losses = message.losses
+        self._glances = message.glances
         there = {run.name for run in self._runs}
         self._marked = [name for name in self._marked if name in there]
         self._write()
@@ -161,7 +163,8 @@ class RunsScreen(Screen[None]):
         if not self.dashboard.unicode:
             mark = run.state[0]
         marked = run.name in self._inks
-        taken = run.heartbeat - run.started if run.heartbeat > run.started > 0 and run.state != "queued" else None
+        _, curve, sittings = self._glances.get(run.name, NOTHING)
+        taken = sittings.worked(run.heartbeat if run.elsewhere else None)
         return (
             Cell("*" if marked else mark, f"series-{self._inks[run.name]}" if marked else colour, bold=marked),
             Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
@@ -172,7 +175,7 @@ class RunsScreen(Screen[None]):
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
             Cell("" if run.seed is None else str(run.seed), MUTED),
-            Cell(sparkline(self._losses.get(run.name, (0, ()))[1], unicode=self.dashboard.unicode), "primary"),
+            Cell(sparkline(curve, unicode=self.dashboard.unicode), "primary"),
         )
 
     def _title(self, count: int) -> None:

@@ -23,6 +23,8 @@ LISTEN_SECONDS = 0.2
 """How often the engine's queue is emptied."""
 FOLDER_SECONDS = 0.5
 """How often another process's journal is read."""
+AT_WORK = ("pause", "stop", "checkpoint", "evaluate")
+"""Actions that something has to be at work for."""
 
 
 class WatchScreen(Screen[None]):
@@ -47,6 +49,7 @@ class WatchScreen(Screen[None]):
         self._asked_to_stop = False
         self._ended_told = False
         self._told_checkpoint = False
+        self._offered = (self.alive, self.resumable)
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -102,6 +105,9 @@ class WatchScreen(Screen[None]):
                 self._told_checkpoint = False
                 self.notify(f"checkpoint written at iteration {event.iteration}", timeout=3)
         self.heard(events)
+        if self._offered != (offered := (self.alive, self.resumable)):
+            self._offered = offered
+            self.refresh_bindings()
         if not alive:
             first, self._ended_told = not self._ended_told, True
             self.ended(first=first)
@@ -154,7 +160,20 @@ class WatchScreen(Screen[None]):
         unexpected = f"{type(error).__name__}: {error}" if error is not None else ""
         return unexpected or self.history.message or "the process behind it is gone"
 
+    @property
+    def resumable(self) -> bool:
+        """Whether nothing works on the run although it is not done."""
+        return self.heard_once and not self.alive and self.path is not None and self.state != "done"
+
     # ---- asking
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys that do nothing as the run stands are not offered."""
+        if action in AT_WORK:
+            return self.alive
+        if action == "resume":
+            return self.resumable
+        return super().check_action(action, parameters)
 
     def _ask(self, what: Request, told: str) -> None:
         if not self.alive:

@@ -125,20 +125,21 @@ class PlotPane(Inked, can_focus=True):
         name = inks.colour("primary") + bold if self.has_focus else inks.base + bold
         segments = [Segment(self.heading, name)]
         room = self.content_size.width - len(self.heading)
-        for label, value, ink in [*self._values(), *self._marks()]:
-            # the cheapest form that says it: name and value, or the value in the curve's colour
-            long, brief = f"  {label} {value}".rstrip(), f"  {value or label}"
-            text = long if len(long) <= room else brief
-            if len(text) > room:
-                break
-            room -= len(text)
-            segments.append(Segment(text, inks.of(ink)))
-        return segments
+        said = [
+            (f"  {f'{label} {value}'.strip()}", ink, label.startswith("at ") and not value)
+            for label, value, ink in [*self._values(), *self._marks()]
+        ]
+        # a value without its name says nothing: what has no room is left out whole, from the end;
+        # the cursor's place outlives all values but the first
+        while said and sum(len(text) for text, _, _ in said) > room:
+            del said[-2 if said[-1][2] and len(said) > 2 else -1]
+        return segments + [Segment(text, inks.of(ink)) for text, ink, _ in said]
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
         place = self.viewport.cursor
-        for series in self._figure.series:
+        # of two axes the left one's curves matter more, in whatever order they are drawn
+        for series in sorted(self._figure.series, key=lambda one: one.side == "right"):
             index = _nearest(series, place)
             if index is not None and not (series.ink >= DIM and not series.name):
                 value = short(float(series.y[index]), percent=self._figure.percent)

@@ -1,0 +1,84 @@
+"""What the screen of a run offers, and that the lines over curves name what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.app import App, ComposeResult
+from textual.widgets._footer import FooterKey
+
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.comparison import METRICS, Contender, results
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.plots.figure import Figure, Level, Series
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, until
+from tests.dashboard.shelves import make_run
+from tests.runs.helpers import evaluation
+
+
+def offered(app: DashboardApp) -> set[str]:
+    return {key.description for key in app.screen.query(FooterKey)}
+
+
+async def test_the_footer_of_a_run_offers_what_works_as_it_stands(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=50, hold=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
+        await until(pilot, lambda: {"pause", "stop", "evaluate"} <= offered(app) and "resume" not in offered(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "resume" in offered(app) and not {"pause", "stop", "evaluate"} & offered(app))
+
+
+async def test_a_run_that_is_done_offers_neither_to_stop_nor_to_resume(tmp_path: Path, make_app: MakeApp) -> None:
+    app = make_app(attach=make_run(tmp_path, "old").path)
+    async with app.run_test(size=(120, 40)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await until(pilot, lambda: "view" in offered(app))
+        assert not {"pause", "stop", "evaluate", "resume"} & offered(app)
+
+
+class Alone(App[None]):
+    def __init__(self, figure: Figure) -> None:
+        super().__init__()
+        self.figure = figure
+
+    def compose(self) -> ComposeResult:
+        pane = PlotPane("loss")
+        pane.show(self.figure)
+        yield pane
+
+
+@pytest.mark.parametrize("width", [12, 20, 26, 32, 40, 80])
+async def test_no_value_is_shown_without_its_name(width: int) -> None:
+    x = np.array([1.0, 2.0])
+    curves = [Series(letter, x, x / 7, ink) for ink, letter in enumerate("ABCD", 1)]
+    app = Alone(Figure(tuple(curves), (Level("random", 0.618, 8),), percent=True))
+    async with app.run_test(size=(width, 12)) as pilot:
+        await pilot.pause()
+        pane = app.query_one(PlotPane)
+        said = pane.render_line(0).text.split("  ")
+        everything = ["loss", "A 28.6%", "B 28.6%", "C 28.6%", "D 28.6%", "random 61.8%"]
+        shown = [part.strip() for part in said if part.strip()]
+        assert shown == everything[: len(shown)]
+
+
+def test_a_comparison_says_which_accuracy_is_live() -> None:
+    assert METRICS["accuracy"][0] == "live accuracy"
+    going, over = RunHistory(), RunHistory()
+    going.apply(evaluation(10, best_so_far=True))
+    for subject in ("live", "best", "last"):
+        over.apply(evaluation(10, subject, best_so_far=subject == "live"))
+    lines = {name: values for name, values, _ in results([_contender("A", going), _contender("B", over)])}
+    for name in ("best accuracy", "newest accuracy"):
+        assert lines[name] == ("50.0 ± 1.0 % live", "50.0 ± 1.0 %")
+
+
+def _contender(mark: str, history: RunHistory) -> Contender:
+    return Contender(mark, mark, 1, "running", history, None)

@@ -1,0 +1,80 @@
+"""The time a run was at work: its sittings added up, from its journal alone and from its history."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from engine.events import Event, RunEnded, RunStarted
+from engine.files import write_json
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.journal import JournalReader, JournalWriter
+from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
+from tests.dashboard.shelves import make_run
+
+START = RunStarted("run", "digits-ipc1", 0, 10, 300, "here", 1, "0", {"device": "cpu"})
+ENDED = RunEnded("stopped", "", {})
+AGAIN = replace(START, resumed_from=0, after_sequence=1)
+
+
+def write(path: Path, *said: tuple[float, Event]) -> None:
+    moments = iter([moment for moment, _ in said])
+    with JournalWriter(path, clock=lambda: next(moments)) as journal:
+        for _, event in said:
+            journal.append(event)
+
+
+def test_the_time_between_two_sittings_is_not_counted(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, (1000.0, START), (1030.0, ENDED))
+    first = read_sittings(path)
+    assert first.worked() == 30.0
+    write(path, (90_000.0, AGAIN), (90_012.0, ENDED))
+    both = read_sittings(path)
+    assert both.worked() == 42.0
+    assert read_sittings(path, first) == both, "what is added alone says the same"
+    assert RunHistory.of(JournalReader(path).poll()).worked == 42.0
+
+
+def test_a_run_that_starts_afresh_keeps_the_time_it_worked_before(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, (1000.0, START), (1010.0, ENDED), (2000.0, START), (2005.0, ENDED))
+    assert read_sittings(path).worked() == 15.0
+    assert RunHistory.of(JournalReader(path).poll()).worked == 15.0
+
+
+def test_a_run_that_goes_on_has_worked_up_to_its_last_sign_of_life(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, (1000.0, START), (1030.0, ENDED), (2000.0, AGAIN))
+    assert read_sittings(path).worked() == 30.0
+    assert read_sittings(path).worked(heartbeat=2008.0) == 38.0
+
+
+def test_damaged_and_half_written_lines_are_passed_over(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    write(path, (1000.0, START), (1030.0, ENDED))
+    with path.open("ab") as file:
+        file.write(b'not an event\n{"sequence":3,"ti')
+    assert read_sittings(path).worked() == 30.0
+
+
+def test_a_journal_that_is_missing_empty_or_replaced_by_a_shorter_one(tmp_path: Path) -> None:
+    path = tmp_path / "journal.jsonl"
+    assert read_sittings(path) == Sittings()
+    assert Sittings().worked(heartbeat=5.0) is None
+    path.write_bytes(b"")
+    assert read_sittings(path) == Sittings()
+    write(path, (1000.0, START), (1030.0, ENDED))
+    assert read_sittings(path, Sittings(1_000_000, 500.0, 1.0, 2.0)).worked() == 30.0
+
+
+def test_a_run_was_begun_when_it_was_made_not_when_it_was_resumed(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "run", age=500.0)
+    created = folder.about().created
+    status = RunFolder(folder.path).status()
+    assert status is not None
+    values = {name: getattr(status, name) for name in status.__slots__}
+    write_json(folder.status_path, {**values, "started": created + 480.0, "heartbeat": created + 495.0})
+    assert [run.started for run in Shelf(tmp_path).read()] == [created]
