@@ -31,6 +31,11 @@ LIGHT = [
 ]
 
 LIMIT = 0.5
+"""CPU seconds of an answer ..."""
+
+OF_LIBRARIES = 3.0
+"""... or, on a slower or busier machine, times what the libraries take that no command can do without."""
+LIBRARIES = (sys.executable, "-c", "import typer, typer._adapters, pydantic; pydantic.BaseModel")
 
 
 @pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
@@ -53,8 +58,13 @@ def test_no_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> Non
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("presets",), ("runs",)], ids=" ".join)
 def test_answers_within_half_a_second_of_cpu_time(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    best = min(cpu_seconds(*COMMAND, *arguments, cwd=tmp_path) for _ in range(3))
-    assert best < LIMIT
+    best = libraries = float("inf")
+    for _ in range(4):  # in turn, so that the machine's other work falls on both
+        best = min(best, cpu_seconds(*COMMAND, *arguments, cwd=tmp_path))
+        libraries = min(libraries, cpu_seconds(*LIBRARIES, cwd=tmp_path))
+        if best < LIMIT:
+            return
+    assert best < OF_LIBRARIES * libraries
 
 
 @pytest.mark.parametrize("arguments", [("stop", "over"), ("pause", "over"), ("request", "over", "checkpoint")])
