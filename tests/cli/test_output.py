@@ -62,7 +62,11 @@ def drawn(call: str, **variables: str) -> list[str]:
         "sys.stdout = os.fdopen(1, 'w', encoding=os.environ.get('ENCODING', 'utf-8'))\n"
         f"output.{call}\n"
         "sys.stdout.flush()\n"
-        "sys.stderr.buffer.write(os.read(main, 100000))\n"
+        "os.write(1, b'THE END')\n"
+        "seen = b''\n"
+        "while not seen.endswith(b'THE END'):\n"
+        "    seen += os.read(main, 100000)\n"
+        "sys.stderr.buffer.write(seen.removesuffix(b'THE END'))\n"
     )
     env = environment(TERM="xterm-256color", NO_COLOR="1", **variables)
     command = [sys.executable, "-c", program]

@@ -381,6 +381,7 @@ async def test_a_moved_cursor_repaints_two_columns_and_draws_no_curve(
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.history.iteration == 20)
         screen = run_screen(app)
+        await until(pilot, lambda: "objective" in text(app) and not screen._dirty & {"losses"})
         await pilot.press("h")
         await until(pilot, lambda: "│" in text(app))
         pane = screen.query_one("#losses", PlotPane)
