@@ -66,6 +66,17 @@ def several(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     return _several(net.network, net.shape, net.classes, precision, device)
 
 
+def one_by_one(one: FirstDerivative) -> FirstDerivative:
+    """``one`` for k networks: every argument and result has k in front."""
+
+    def each(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = [one(*given) for given in zip(parameters, images, labels, strict=True)]
+        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return losses, logits, slopes
+
+    return each
+
+
 def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
     """The compiled second derivative, likewise."""
     return _second(net.network, net.shape, net.classes, precision, device)
@@ -80,13 +91,7 @@ def _first(network: Network, shape: tuple[int, int, int], classes: int, precisio
 def _several(
     network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
 ) -> FirstDerivative:
-    one = in_precision(ConvNet(network, shape, classes), precision, device).first
-
-    def each(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = [one(*given) for given in zip(parameters, images, labels, strict=True)]
-        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
-        return losses, logits, slopes
-
+    each = one_by_one(in_precision(ConvNet(network, shape, classes), precision, device).first)
     return compiled(each, device)
 
 

@@ -132,7 +132,7 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
     """
     precision, device = str(execution["precision"]), str(execution.get("device", "cpu"))
     single = alone(net, precision, device)
-    eager = _one_by_one(single) if emulates(precision, device) else _eager(net, precision)
+    eager = compilation.one_by_one(single) if emulates(precision, device) else _eager(net, precision)
     compiles = bool(execution.get("compile")) and batch is not None
     fast = compilation.first(net, precision, device) if compiles else single
     many = compilation.several(net, precision, device) if compiles and device != "cpu" else eager
@@ -167,15 +167,6 @@ def alone(net: ConvNet, precision: str, device: str) -> FirstDerivative:
 def emulates(precision: str, device: str | torch.device) -> bool:
     """Whether a precision's rounding has to be emulated on a device."""
     return precision == "mixed" and torch.device(device).type == "cpu" and not compilation.narrow_arithmetic()
-
-
-def _one_by_one(single: FirstDerivative) -> Gradient:
-    def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = [single(*given) for given in zip(parameters, images, labels, strict=True)]
-        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
-        return losses, logits, slopes
-
-    return gradient
 
 
 def _eager(net: ConvNet, precision: str) -> Gradient:
