@@ -3,7 +3,7 @@
 The public surface; heavy modules load on first use, so that importing this package imports no torch::
 
     from engine import resolve, run_config
-    result = run_config(resolve("digits-ipc1").config, runs_dir=Path("runs"))
+    result = run_config(resolve("digits-ipc1"), runs_dir=Path("runs"))
 
     from engine import load_artifact
     distilled = load_artifact("runs/<name>/distilled/best.safetensors")

@@ -238,6 +238,7 @@ class Loop:
         labels: classes int64 [n] of the starting images: the term's pairs are theirs, also where labels are learned.
         memory: MiB in use, asked after every iteration.
         start: root mean square of the starting set's pixels; 0 compares later ones with nothing.
+        clock: seconds, for what an iteration takes: a pause is none of it.
     """
 
     config: Config
@@ -248,6 +249,7 @@ class Loop:
     hooks: Hooks
     memory: Callable[[], float | None]
     start: float = 0.0
+    clock: Callable[[], float] = time.perf_counter
 
     def run(self, state: State) -> State:
         """Iterate to the end. ``state`` is changed in place, and only between iterations.
@@ -281,7 +283,7 @@ class Loop:
         Raises:
             Diverged: a loss or gradient is not finite, or they run away; the synthetic set is left as it was.
         """
-        began = time.perf_counter()
+        began = self.clock()
         step_size = torch.tensor(state.step_size, dtype=torch.float32, device=state.pixels.device)
         episode = self.objective.episode(
             SyntheticSet(*self.decoded(state.pixels, state.labels), step_size), state.iteration
@@ -304,7 +306,7 @@ class Loop:
         if self.term is not None:
             gradient, event = self._with_information(state, episode, gradient, event)
         self._update(state, gradient, state.vigil.after(event.objective, event.iteration))
-        return replace(event, step_size=state.step_size, seconds=time.perf_counter() - began, memory=self.memory())
+        return replace(event, step_size=state.step_size, seconds=self.clock() - began, memory=self.memory())
 
     def _with_information(
         self, state: State, episode: Episode, gradient: SyntheticGradient, event: Iteration

@@ -22,6 +22,7 @@ from engine import labels as learned_labels
 from engine.arithmetic import Arithmetic
 from engine.compilation import CompilationFailed, in_precision
 from engine.config.consistency import MATCH_EXPERTS
+from engine.config.load import Resolved as Chosen
 from engine.config.schema import CLASSES, Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
@@ -46,7 +47,7 @@ from engine.runs.plain import fits, hints
 
 
 def start(
-    config: Config,
+    config: Config | Chosen,
     *,
     runs_dir: Path,
     name: str | None = None,
@@ -60,7 +61,7 @@ def start(
     """Run a configuration in a new run folder and return its result document (``engine.runs.result``).
 
     Args:
-        config: the whole run.
+        config: the whole run; what ``resolve`` gave knows preset and origins too.
         runs_dir: where the run folder is made, named ``name`` or after preset and time.
         preset: name the configuration came from, for the record.
         origins: where each value came from, for the record.
@@ -72,6 +73,8 @@ def start(
     Raises:
         MimError: a subclass says what kind; the run folder is left resumable where it exists.
     """
+    if isinstance(config, Chosen):
+        preset, origins, config = preset or config.preset, origins or config.origins, config.config
     resolved = execution.resolve(config)
     if resolved.device == "cpu":
         memory.require(config)
@@ -351,6 +354,7 @@ class _Session:
             hooks=judge,
             memory=self.record.memory_of(self.device),
             start=root_mean_square(pixels),
+            clock=self.record.control.working_time,
         ), state
 
     def _examine(self, trajectories: Trajectories) -> None:

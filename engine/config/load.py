@@ -87,7 +87,7 @@ def dump(config: Config, *, base: Config | None = None) -> str:
 def list_presets() -> list[PresetInfo]:
     """All presets that are meant to be run; of one that cannot be used, the summary says why.
 
-    Those that come with the program first, in the order of the data sets, the sized-down ones leading.
+    One's own first; then those that come with the program, in the order of the data sets, the sized-down ones leading.
     """
     found = []
     for name, path in presets.names().items():
@@ -103,7 +103,7 @@ def list_presets() -> list[PresetInfo]:
 
 def _order(info: PresetInfo) -> tuple[bool, int, bool, int, str]:
     place = [*CLASSES].index(info.dataset) if info.dataset in CLASSES else len(CLASSES)
-    return not info.builtin, place, not info.name.endswith("-small"), info.images_per_class, info.name
+    return info.builtin, place, not info.name.endswith("-small"), info.images_per_class, info.name
 
 
 def change(config: Config, key: str, text: str) -> Config:

@@ -82,6 +82,7 @@ class Control:
         self.on_pause: Callable[[], None] = _nothing
         self.on_resume: Callable[[], None] = _nothing
         self.on_idle: Callable[[], None] = _nothing
+        self._waited = 0.0
         self._ticker = ticker
         self._changed = threading.Condition()
         self._directory: Path | None = None
@@ -175,7 +176,12 @@ class Control:
         if pause:
             self._wait()
 
+    def working_time(self) -> float:
+        """A clock in seconds that stands still while a pause is kept."""
+        return time.perf_counter() - self._waited
+
     def _wait(self) -> None:
+        begun = time.perf_counter()
         self.on_pause()
         while True:
             self.on_idle()
@@ -186,6 +192,7 @@ class Control:
                 if not self._pause:
                     break
                 self._changed.wait(POLL_SECONDS)
+        self._waited += time.perf_counter() - begun
         self.on_resume()
 
     def _apply(self, name: str) -> None:

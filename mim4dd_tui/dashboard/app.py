@@ -42,6 +42,10 @@ from mim4dd_tui.plain import percent
 from mim4dd_tui.signals import STOPPING, lead_nowhere
 from mim4dd_tui.terminal import Abilities, Colours
 
+SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
+"""Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
+widgets styled again, while the key that opens the screen waits."""
+
 
 class Leave(Enum):
     """Why the interface closed."""
@@ -56,7 +60,7 @@ class DashboardApp(PixelsApp[Leave]):
     """Owns at most one engine run; a second one would share torch's global state and spoil both."""
 
     TITLE = "mim4dd"
-    CSS_PATH = "app.tcss"
+    CSS_PATH = ["app.tcss", *dict.fromkeys(f"screens/{screen.CSS_PATH}" for screen in SCREENS)]  # noqa: RUF012
     ENABLE_COMMAND_PALETTE = True
     BINDINGS = bindings("app")
 

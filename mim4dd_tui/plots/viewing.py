@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 
-from mim4dd_tui.plots.figure import Figure, Viewport
+import numpy as np
+
+from mim4dd_tui.plots.figure import Figure, Floats, Viewport
 from mim4dd_tui.plots.scale import Scale
 
 Window = tuple[float, float]
@@ -63,7 +65,8 @@ def panned(figure: Figure, view: Viewport, share: float) -> Viewport:
 
 
 def stepped(figure: Figure, view: Viewport, columns: int, width: int) -> Viewport:
-    """The cursor moved by columns of a plot ``width`` wide; the view follows where it leaves it.
+    """The cursor moved by columns of a plot ``width`` wide, to the point nearest to there, and by a point at least; the
+    view follows where it leaves it.
 
     The first step puts it on the newest value.
     """
@@ -76,9 +79,27 @@ def stepped(figure: Figure, view: Viewport, columns: int, width: int) -> Viewpor
     else:
         place = _place(scale, min(max(view.cursor, full[0]), full[1])) + columns / max(1, width)
     cursor = min(max(scale.value(place), full[0]), full[1])
+    if len(points := _points(figure)):
+        cursor = _on_a_point(points, cursor, view.cursor, columns)
     view = view.changed(cursor=cursor)
     place = _place(scale, cursor)
     return panned(figure, view, min(place, 0.0) + max(place - 1.0, 0.0))
+
+
+def _points(figure: Figure) -> Floats:
+    """Where anything can be read, ascending."""
+    known = [series.x[np.isfinite(series.y)] for series in figure.series]
+    return np.unique(np.concatenate(known)) if known else np.empty(0)
+
+
+def _on_a_point(points: Floats, wanted: float, before: float | None, columns: int) -> float:
+    nearest = float(points[np.abs(points - wanted).argmin()])
+    if before is None or (nearest - before) * columns > 0:
+        return nearest
+    further = points[points > before] if columns > 0 else points[points < before]
+    if len(further) == 0:
+        return nearest
+    return float(further[0] if columns > 0 else further[-1])
 
 
 def _place(scale: Scale, value: float) -> float:

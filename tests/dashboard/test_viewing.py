@@ -87,6 +87,36 @@ def test_the_view_follows_the_cursor_out_of_its_edge() -> None:
     assert view.x == pytest.approx((119.0, 219.0))
 
 
+def test_the_cursor_goes_from_point_to_point() -> None:
+    """Between two evaluations there is nothing to read, and on a long curve no half iteration."""
+    few = Figure((Series("accuracy", np.array([0.0, 50.0, 100.0, 150.0]), np.array([0.1, 0.5, np.nan, 0.9])),))
+    places, view = [], view_of()
+    for columns in (1, -1, -1, -1, 1, 1):
+        view = stepped(few, view, columns, 40)
+        places.append(view.cursor)
+    assert places == [150.0, 50.0, 0.0, 0.0, 50.0, 150.0]
+    view = stepped(FIGURE, view_of(cursor=500.0), -1, 60)
+    assert view.cursor == 483.0, "1000 iterations in 60 columns"
+
+
+async def test_all_curves_are_read_at_one_place(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=60))
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("2", "h", "h", "h")
+        await pilot.pause()
+        seen = [pane for pane in app.screen.query(PlotPane) if pane.display]
+        (place,) = {pane.viewport.cursor for pane in seen}
+        assert place is not None
+        assert place == int(place) < 60
+        evaluated = next(pane for pane in seen if pane.id == "accuracy").figure.series[0].x
+        nearest = float(evaluated[np.abs(evaluated - place).argmin()])
+        shown = text(app)
+        assert f"at {place:g}" in shown
+        assert f"at {nearest:g}" in shown, "an accuracy is shown at a place where none was measured"
+
+
 def test_zooming_does_not_change_what_is_smoothed() -> None:
     """A smoothed value depends on the whole past, not on the part in view."""
     y = np.random.default_rng(0).standard_normal(1000).cumsum()

@@ -150,6 +150,17 @@ def test_a_pause_blocks_beats_and_ends(tmp_path: Path, through: str) -> None:
     assert happened == ["pause", "resume", "pause", "stopped"]
 
 
+def test_a_pause_is_no_working_time() -> None:
+    control = Control()
+    control.request("pause")
+    threading.Timer(0.5, control.request, ("resume",)).start()
+    begun, worked = time.perf_counter(), control.working_time()
+    control.tick()
+    taken = time.perf_counter() - begun
+    assert taken >= 0.5
+    assert control.working_time() - worked < taken - 0.45
+
+
 def test_many_threads_asking_at_once_lose_nothing(tmp_path: Path) -> None:
     for _ in range(40):
         post(tmp_path, "checkpoint")

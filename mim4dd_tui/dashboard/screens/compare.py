@@ -20,7 +20,7 @@ from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, re
 from mim4dd_tui.dashboard.exports import export_plot
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
-from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
+from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, shortened
 from mim4dd_tui.plots.figure import Figure, Viewport
 
@@ -226,8 +226,7 @@ class CompareScreen(Screen[None]):
 
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""
-        for pane in self._asked():
-            pane.move(move)
+        move_all(self._asked(), move)
 
     def action_zoom_pane(self) -> None:
         """The plots alone, or with their table."""

@@ -15,8 +15,8 @@ from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.load import changed, list_presets, resolve, save_user_preset
-from engine.config.presets import PresetInfo, names
+from engine.config.load import changed, resolve, save_user_preset
+from engine.config.presets import names
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog, estimate
@@ -27,6 +27,7 @@ from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
+from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
 
@@ -67,7 +68,6 @@ class HomeScreen(Screen[None]):
         self._wanted = preset
         self._overrides = overrides
         self._start = start
-        self._presets: dict[str, PresetInfo] = {}
         self._runs: dict[str, RunInfo] = {}
         self._preset: str | None = None
         self._run: RunInfo | None = None
@@ -84,8 +84,7 @@ class HomeScreen(Screen[None]):
         yield Static(id="banner")
         with Horizontal(id="columns"):
             with Vertical(id="lists"):
-                yield Static("presets", classes="heading")
-                yield OptionList(id="presets")
+                yield PresetList(id="presets-list")
                 yield Static("runs", classes="heading", id="runs-heading")
                 yield OptionList(id="runs")
             with Vertical(id="details"):
@@ -101,7 +100,7 @@ class HomeScreen(Screen[None]):
         self.query_one("#banner", Static).update(banner)
         kept = self.dashboard.remembered
         chosen = self._wanted or (kept.preset if find_preset(kept.preset) else DEFAULT)
-        self._fill_presets(chosen)
+        self.query_one(PresetList).fill(chosen)
         self._choose(chosen)
         if self._wanted is None and chosen == kept.preset and self._preset == chosen:
             self._as_last_time(kept.changes)
@@ -121,18 +120,6 @@ class HomeScreen(Screen[None]):
         with suppress(MimError):
             form.load(changed(form.config, changes), form.given, form.base)
             self._describe()
-
-    def _fill_presets(self, chosen: str) -> None:
-        self._presets = {info.name: info for info in sorted(list_presets(), key=_quickest)}
-        presets = self.query_one("#presets", OptionList)
-        with self.prevent(OptionList.OptionHighlighted):
-            presets.set_options([Option(self._preset_row(info), id=name) for name, info in self._presets.items()])
-            if chosen in self._presets:
-                presets.highlighted = list(self._presets).index(chosen)
-
-    @staticmethod
-    def _preset_row(info: PresetInfo) -> Text:
-        return Text(info.name, no_wrap=True, overflow="ellipsis")
 
     # ---- runs
 
@@ -254,7 +241,7 @@ class HomeScreen(Screen[None]):
     @on(SettingsForm.SaveAsked)
     def _save_asked(self, message: SettingsForm.SaveAsked) -> None:
         message.stop()
-        form, base = message.form, self._preset if self._preset in self._presets else None
+        form, base = message.form, self._preset if self._preset in self.query_one(PresetList).names else None
 
         def named(name: str | None) -> None:
             if name:
@@ -270,7 +257,7 @@ class HomeScreen(Screen[None]):
         except MimError as error:
             self.notify(str(error), severity="error")
             return
-        self._fill_presets(name)
+        self.query_one(PresetList).fill(name)
         self._choose(name)
         self.notify(f"saved as {path}")
 
@@ -289,6 +276,10 @@ class HomeScreen(Screen[None]):
     def action_presets(self) -> None:
         """To the presets."""
         self.query_one("#presets").focus()
+
+    def action_search(self) -> None:
+        """Among the presets."""
+        self.query_one(PresetList).search()
 
     def action_runs(self) -> None:
         """To the runs."""
@@ -368,7 +359,7 @@ class HomeScreen(Screen[None]):
         """A run's settings into the form, as changes to its preset."""
         try:
             config = run.folder.config()
-            base = resolve(run.preset).config if run.preset in self._presets else config
+            base = resolve(run.preset).config if run.preset in self.query_one(PresetList).names else config
         except MimError as error:
             self.notify(str(error), severity="error")
             return
@@ -396,11 +387,6 @@ class HomeScreen(Screen[None]):
         """From the settings or the runs back to the presets."""
         if not isinstance(self.focused, Input):
             self.action_presets()
-
-
-def _quickest(info: PresetInfo) -> tuple[bool, bool, bool]:
-    """Order of the list: one's own presets, then what is small enough for any machine, then the published ones."""
-    return info.builtin, info.dataset != "digits", not info.name.endswith("-small")
 
 
 def find_preset(name: str) -> bool:

@@ -29,7 +29,7 @@ from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
-from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane
+from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.plots.figure import Figure, Viewport
@@ -297,8 +297,7 @@ class RunScreen(LeafingScreen):
 
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""
-        for pane in self._panes():
-            pane.move(move)
+        move_all(self._panes(), move)
         self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
 
     def _panes(self) -> list[PlotPane]:

@@ -282,7 +282,8 @@ class PicturesPane(Inked, can_focus=True):
         if self.beside and sheet.start is not None:
             notes.insert(1, f"left: {sheet.origin}")
         if self.has_focus or self.extent != "all":
-            notes.insert(0, sheet.name(self.selected))
+            name = sheet.name(self.selected)
+            notes.insert(0, f"{name} chosen" if self.extent == "all" else name)
         if self._grid is not None and self._grid.shown < len(self._order):
             last = min(len(self._order), self.first + self._grid.shown)
             notes.append(f"{self.first + 1}-{last} of {len(self._order)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Literal
 
 import numpy as np
@@ -137,10 +138,12 @@ class PlotPane(Inked, can_focus=True):
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
-        place = self.viewport.cursor
+        place, at = self.viewport.cursor, None
         # of two axes the left one's curves matter more, in whatever order they are drawn
         for series in sorted(self._figure.series, key=lambda one: one.side == "right"):
             index = _nearest(series, place)
+            if index is not None and at is None:
+                at = float(series.x[index])  # a curve of few points is read beside the cursor
             if index is not None and not (series.ink >= DIM and not series.name):
                 value = short(float(series.y[index]), percent=self._figure.percent)
                 if series.band is not None:
@@ -149,7 +152,7 @@ class PlotPane(Inked, can_focus=True):
                         value += f" ± {short(float(half), percent=self._figure.percent)}"
                 out.append((series.name, value, series.ink))
         if place is not None:
-            out.append((f"at {short(place)}", "", 0))
+            out.append((f"at {short(place if at is None else at)}", "", 0))
         for level in self._figure.levels:
             out.append((level.name, short(level.value, percent=self._figure.percent), level.ink))
         return out
@@ -246,6 +249,18 @@ class PlotPane(Inked, can_focus=True):
 
     def _value_under(self, event: events.MouseEvent) -> float | None:
         return self._draw().value_at(event.x - self.gutter.left)
+
+
+def move_all(panes: Sequence[PlotPane], move: Move) -> None:
+    """One key for several panes: they all have their cursor at one place."""
+    if move not in STEPS or not panes:
+        for pane in panes:
+            pane.move(move)
+        return
+    leader = max(panes, key=lambda pane: sum(len(series.x) for series in pane.figure.series))
+    leader.move(move)
+    for pane in panes:
+        pane.viewport = pane.viewport.changed(cursor=leader.viewport.cursor)
 
 
 def _nearest(series: Series, place: float | None) -> int | None:

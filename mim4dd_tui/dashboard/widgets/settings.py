@@ -205,6 +205,7 @@ class SettingsForm(Vertical):
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
         self._edit(event.option_id)
+        self.show_chosen()  # meanings are one to seven lines, and the list has what they leave
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
