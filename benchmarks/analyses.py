@@ -13,6 +13,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from benchmarks.marked import filled
 from engine.analysis.ask import analyse
 from engine.analysis.cells import Places
 from engine.analysis.plan import Plan
@@ -47,10 +48,8 @@ def rendered(text: str) -> str:
         document = read_json_object(KEPT / f"{name}.json")
         if document is None:
             continue
-        begin, end = f"<!-- {name}: begin -->", f"<!-- {name}: end -->"
-        before, rest = text.split(begin)
         figure = f"![{name}](analyses/{PRESET}/{name}.png)"
-        text = f"{before}{begin}\n{markdown(document)}\n\n{figure}\n{end}{rest.split(end)[1]}"
+        text = filled(text, name, f"{markdown(document)}\n\n{figure}")
     return text
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import time
 from collections.abc import Callable
@@ -56,13 +57,14 @@ def ceilings(device: str = "cpu") -> dict[str, float]:
 
 
 def describe(device: str = "cpu") -> dict[str, Any]:
-    """The machine and the versions, for the head of a table."""
+    """The machine, what it was busy with in the minute before, and the versions: for the head of a table."""
     return {
         "processor": processor() if device == "cpu" else torch.cuda.get_device_name(),
         "threads": torch.get_num_threads(),
         "torch": torch.__version__,
         "python": platform.python_version(),
         "bfloat16": narrow_arithmetic() or None,
+        "load": os.getloadavg()[0],
     }
 
 

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from benchmarks.marked import filled
+
 PAGE = Path(__file__).resolve().parent.parent / "docs" / "performance.md"
-BEGIN, END = "<!-- figures: begin -->", "<!-- figures: end -->"
 
 
 def rows(report: dict[str, Any]) -> Iterator[str]:
@@ -18,7 +19,7 @@ def rows(report: dict[str, Any]) -> Iterator[str]:
     yield (
         f"{machine['processor']}, {machine['threads']} threads, torch {machine['torch']}, Python {machine['python']}; "
         f"a large matrix product runs at {machine['gflops']:.0f} GFLOP/s, copying memory at "
-        f"{machine['gigabytes_per_second']:.0f} GB/s. Other work ran on the machine meanwhile."
+        f"{machine['gigabytes_per_second']:.0f} GB/s. Load of the machine in the minute before: {machine['load']:.1f}."
     )
     yield ""
     yield "| case | speed: the reference is 1 | times the floor | error: ours, reference | peak MiB: ours, reference |"
@@ -69,9 +70,7 @@ def _memory(case: dict[str, Any]) -> str:
 def main() -> int:
     """The command."""
     report = json.loads(Path(sys.argv[1]).read_text())
-    before, rest = PAGE.read_text().split(BEGIN)
-    table = "\n".join(rows(report))
-    PAGE.write_text(f"{before}{BEGIN}\n{table}\n{END}{rest.split(END)[1]}")
+    PAGE.write_text(filled(PAGE.read_text(), "figures", "\n".join(rows(report))))
     return 0
 
 

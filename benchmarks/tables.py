@@ -6,6 +6,7 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks.marked import filled
 from engine.analysis.cells import Cell, Document, Places
 from engine.analysis.estimates import paired
 from engine.analysis.plan import WITH, WITHOUT, Variant
@@ -148,9 +149,7 @@ def precision_table() -> str:
 
 def put(page: Path, mark: str, table: str) -> None:
     """Write a table between its marks in a page."""
-    begin, end = f"<!-- {mark}: begin -->", f"<!-- {mark}: end -->"
-    before, rest = page.read_text().split(begin)
-    page.write_text(f"{before}{begin}\n{table}\n{end}{rest.split(end)[1]}")
+    page.write_text(filled(page.read_text(), mark, table))
 
 
 def write() -> None:

@@ -291,7 +291,10 @@ class _Session:
         if settings.random_draws == 0 or said.random_selection is not None:
             return
         total = settings.random_draws * settings.random_networks
-        self.record.phase(Phase("baselines", total=total, detail="random real images"))
+        teacher, detail = None, "random real images"
+        if self.config.synthetic.labels == learned_labels.SOFTMAX:
+            teacher, detail = _teacher(self.config, trajectories), f"{detail}, labelled by an expert"
+        self.record.phase(Phase("baselines", total=total, detail=detail))
         score = random_selection(
             self.config,
             real,
@@ -299,6 +302,7 @@ class _Session:
             augment=augment,
             cache_dir=self.cache_dir,
             execution=self.arithmetic.resolved.numerics("evaluation"),
+            teacher=teacher,
             tick=self.record.tick,
             progress=lambda done, of: self.record.progress(Progress("baselines", done, of)),
         )
@@ -326,7 +330,7 @@ class _Session:
 
         def seen() -> Tensor:
             with torch.no_grad():
-                return net(trajectories.parameters(0, config.experts.epochs), decode(pixels, factor))
+                return net(_teacher(config, trajectories), decode(pixels, factor))
 
         learned = learned_labels.initial(kind, labels, real.classes, seen)
         state = initial_state(config, pixels, learned)
@@ -374,6 +378,11 @@ class _Session:
                 "distance to be matched is zero and the objective divides by it: raise experts.learning_rate, choose "
                 "another network.norm if its training is stuck, or leave such epochs out by objective.max_start_epoch"
             )
+
+
+def _teacher(config: Config, trajectories: Trajectories) -> Tensor:
+    """The expert that soft labels start from, parameters [size]."""
+    return trajectories.parameters(0, config.experts.epochs)
 
 
 def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Evaluation:

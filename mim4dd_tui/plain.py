@@ -34,6 +34,10 @@ def percent(fraction: float, deviation: float | None = None) -> str:
     return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
 
 
+UNITS = {"baselines": "networks", "evaluate": "networks"}
+"""What a phase's progress counts."""
+
+
 class PlainObserver:
     """Writes events as lines. Progress at most once every ``interval`` seconds, everything else as it comes.
 
@@ -91,8 +95,9 @@ class PlainObserver:
                 return ""
             if event.phase == "experts":
                 return f"  experts: {event.done} of {event.total} epochs, all experts together"
-            of = f"/{event.total}" if event.total else ""
-            return f"  {event.phase} {event.done}{of} {event.detail}".rstrip()
+            of = f" of {event.total}" if event.total else ""
+            unit = f" {UNITS[event.phase]}" if event.phase in UNITS else ""
+            return f"  {event.phase}: {event.done}{of}{unit} {event.detail}".rstrip()
         if isinstance(event, events.ExpertEpoch):
             return self._expert(event)
         return self._other(event)
@@ -102,9 +107,9 @@ class PlainObserver:
         if event.nce is not None:
             parts.append(f"nce {event.nce:.4g}")
         if event.bound is not None and event.ceiling is not None:
-            parts.append(f"MI >= {event.bound:.3g} of {event.ceiling:.3g} nats")
+            parts.append(f"MI >= {event.bound:.3g}/{event.ceiling:.3g} nats")
         if event.step_size is not None:
-            parts.append(f"step size {event.step_size:.3g}")
+            parts.append(f"step {event.step_size:.3g}")
         return "  ".join(parts)
 
     def _expert(self, event: events.ExpertEpoch) -> str:

@@ -38,6 +38,7 @@ def random_selection(
     augment: Augment,
     cache_dir: Path,
     execution: Mapping[str, Any],
+    teacher: Tensor | None = None,
     tick: Callable[[], None] = nothing,
     progress: Callable[[int, int], None] | None = None,
 ) -> Score:
@@ -48,12 +49,17 @@ def random_selection(
     all networks. Measured on the test images. Each draw is kept in ``cache_dir`` by all that decides it, so
     that an interruption loses little, and asking for more adds to those there.
 
+    Args:
+        teacher: parameters [size] of the expert whose view of the first images the labels of the synthetic set start
+            from: its softmax labels the random images too, since a good part of what soft labels gain is theirs and
+            not the images' (arXiv 2505.13300). None for hard labels.
+
     Raises:
         RunFailed: the cache cannot be written.
         StopRequested: through ``tick``.
     """
     settings = config.evaluation
-    folder = private_folder(cache_dir / "baselines" / key_of(config, real, net, execution))
+    folder = private_folder(cache_dir / "baselines" / key_of(config, real, net, execution, teacher))
     draws = range(settings.random_draws)
     paths = [folder / f"draw-{draw:02d}.json" for draw in draws]
     found = {draw: kept for draw in draws if (kept := _kept(paths[draw], settings.random_networks))}
@@ -62,7 +68,7 @@ def random_selection(
     while missing:
         some, missing = missing[:at_once], missing[at_once:]
         told = _shifted(progress, len(found) * settings.random_networks, len(draws) * settings.random_networks)
-        results = _train(some, config, real, net, augment, execution, tick, told)
+        results = _train(some, config, real, net, teacher, augment, execution, tick, told)
         for draw, result in zip(some, results, strict=True):
             write_json(paths[draw], dataclasses.asdict(result))
             found[draw] = result
@@ -83,7 +89,9 @@ def full_set(trajectories: Trajectories) -> Score:
     return Score.of(trajectories.test_accuracies, "experts-last-epoch", "test", 0.0)
 
 
-def key_of(config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, Any]) -> str:
+def key_of(
+    config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, Any], teacher: Tensor | None = None
+) -> str:
     """A hash of all that decides a draw's accuracies."""
     protocol = dataclasses.asdict(PROTOCOLS[config.evaluation.protocol])
     del protocol["source"]
@@ -100,6 +108,8 @@ def key_of(config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, 
         "seed": config.experts.seed,
         "execution": dict(execution),
     }
+    if teacher is not None:
+        parts["teacher"] = hashlib.sha256(teacher.cpu().numpy().tobytes()).hexdigest()
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -137,6 +147,7 @@ def _train(
     config: Config,
     real: RealSet,
     net: ConvNet,
+    teacher: Tensor | None,
     augment: Augment,
     execution: Mapping[str, Any],
     tick: Callable[[], None],
@@ -146,6 +157,9 @@ def _train(
     began = time.perf_counter()
     networks, seed = config.evaluation.random_networks, config.experts.seed
     sets = [random_images(real, config.synthetic.images_per_class, seed, draw) for draw in draws]
+    if teacher is not None:
+        with torch.no_grad():
+            sets = [(images, net(teacher, images).softmax(1)) for images, _ in sets]
     trained = train_networks(
         [one for one in sets for _ in range(networks)],
         None,

@@ -46,4 +46,5 @@ def _all(config: Config, classes: int, net: ConvNet, device: torch.device) -> It
     at_once = draws_at_once(config, classes, net, device)
     for first in range(0, settings.random_draws, at_once):
         networks = min(at_once, settings.random_draws - first) * settings.random_networks
-        yield from (Shape(batch, size, False) for size in company_sizes(networks, together(net, batch, device)))
+        taught = config.synthetic.labels == "softmax"
+        yield from (Shape(batch, size, taught) for size in company_sizes(networks, together(net, batch, device)))

@@ -42,7 +42,8 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
     assert numbers[-1] == 100
     assert len(numbers) <= 4
     assert "objective 0.5" in lines[1]
-    assert "MI >= 1.25 of 2.3 nats" in lines[1]
+    assert "MI >= 1.25/2.3 nats" in lines[1]
+    assert all(len(line) <= 80 for line in lines)
 
 
 @pytest.mark.parametrize(
@@ -59,7 +60,8 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
             ExpertEpoch(1, 4, 3, 3, 0.2, 0.9, 0.95, 1.0, reused=True),
             "expert 2/4 trained  test 95.0 %  (from the cache)",
         ),
-        (Progress("data", 3, 10, "mnist"), "data 3/10 mnist"),
+        (Progress("data", 3, 10, "mnist"), "data: 3 of 10 mnist"),
+        (Progress("baselines", 3, 10), "baselines: 3 of 10 networks"),
         (Progress("experts", 4, 8), "experts: 4 of 8 epochs, all experts together"),
     ],
 )

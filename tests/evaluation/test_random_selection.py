@@ -68,6 +68,30 @@ def judged(config: Config, real: RealSet, cache: Path, **named: Any) -> Score:
     )  # fmt: skip
 
 
+def test_an_expert_labels_them_where_the_synthetic_labels_start_so(
+    real: RealSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration(**evaluation(1, 1))
+    net = ConvNet(config.network, real.shape, real.classes)
+    teacher = net.init(torch.Generator().manual_seed(0))
+    seen: list[torch.Tensor] = []
+
+    def noted(sets: Any, *arguments: Any, **named: Any) -> torch.Tensor:
+        seen.extend(labels for _, labels in sets)
+        return train_networks(sets, *arguments, **named)
+
+    monkeypatch.setattr("engine.evaluation.baselines.train_networks", noted)
+    hard, taught = judged(config, real, tmp_path), judged(config, real, tmp_path, teacher=teacher)
+    images, labels = random_images(real, 2, 0, 0)
+    assert torch.equal(seen[0], labels)
+    assert torch.equal(seen[1], net(teacher, images).softmax(1))
+    assert hard.accuracies != taught.accuracies
+    judged(config, real, tmp_path, teacher=net.init(torch.Generator().manual_seed(1)))
+    assert len(seen) == 3, "another expert's labels were taken from the cache"
+    assert judged(config, real, tmp_path, teacher=teacher) == taught
+    assert len(seen) == 3
+
+
 def evaluation(draws: int, networks: int) -> dict[str, Any]:
     return {"evaluation": Evaluation(protocol="quick-100", random_draws=draws, random_networks=networks)}
 
