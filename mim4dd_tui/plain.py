@@ -34,6 +34,8 @@ def percent(fraction: float, deviation: float | None = None) -> str:
     return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
 
 
+ENDS = ("done", "failed", "stopped")
+"""States that the end of the run says again."""
 UNITS = {"baselines": "networks", "evaluate": "networks"}
 """What a phase's progress counts."""
 
@@ -41,7 +43,8 @@ UNITS = {"baselines": "networks", "evaluate": "networks"}
 class PlainObserver:
     """Writes events as lines. Progress at most once every ``interval`` seconds, everything else as it comes.
 
-    ``iterations`` is the run's number of them, for an observer that did not hear it start.
+    ``iterations`` is the run's number of them, for an observer that did not hear it start. Without ``reasons`` it does
+    not say why a run failed: whoever started it is told by the error.
 
     An observer must never raise: when the stream is gone (a closed terminal, a full pipe) it falls silent.
     """
@@ -53,7 +56,9 @@ class PlainObserver:
         interval: float = 5.0,
         clock: Callable[[], float] = time.monotonic,
         iterations: int = 0,
+        reasons: bool = True,
     ) -> None:
+        self._reasons = reasons
         self._stream = stream
         self._interval = interval
         self._clock = clock
@@ -137,7 +142,9 @@ class PlainObserver:
         if isinstance(event, events.Notice):
             return f"  {event.level}: {event.message}" if event.level != "info" else f"  {event.message}"
         if isinstance(event, events.StateChanged):
+            if event.state in ENDS:
+                return ""
             return event.state + (f": {event.reason}" if event.reason else "")
         if isinstance(event, events.RunEnded):
-            return f"run {event.state}" + (f": {event.message}" if event.message else "")
+            return f"run {event.state}" + (f": {event.message}" if event.message and self._reasons else "")
         return ""

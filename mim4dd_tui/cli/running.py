@@ -238,7 +238,7 @@ def _headless(
 
     control = Control()
     supervisor = Supervisor(control, stop_on_hangup=config.execution.on_hangup == "stop")
-    observer = observing(PlainObserver(), runs_dir)
+    observer = observing(PlainObserver(reasons=False), runs_dir)
     document = supervisor.run(lambda: work(observer, control))
     return document, supervisor.exit_code if document.get("state") == "stopped" else 0, supervisor.exit_code
 

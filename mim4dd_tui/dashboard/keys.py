@@ -75,7 +75,7 @@ KEYS: tuple[Key, ...] = (
     Key("home", "w", "enqueue", "queue", "Queue runs with the settings shown, one for each seed."),
     Key("home", "e", "edit", "settings", "Go to the settings of the chosen preset.", footer=True),
     Key("home", "slash", "search", "search", "Show only presets with the words typed.", "/", footer=True),
-    Key("home", "p", "presets", "presets", "Go to the presets.", footer=True),
+    Key("home", "p", "presets", "presets", "Go to the presets."),
     Key("home", "r", "runs", "runs", "Go to the runs.", footer=True),
     Key("home", "R", "resume", "resume", "Continue the chosen run from its last checkpoint.", "R"),
     Key("home", "D", "duplicate", "copy", "Take the chosen run's settings into a new one.", "D"),

@@ -6,9 +6,9 @@ import math
 import time
 from collections.abc import Callable
 
-SHARE = 0.006
+SHARE = 0.004
 """Of one core, the most that painting curves by itself may take; the aim for the whole interface is 0.02."""
-LONGEST = 5.0
+LONGEST = 8.0
 """Seconds between two paintings on however slow a machine."""
 TYPING_SECONDS = 0.5
 """After a key, before anything is painted by itself: the next key would wait for it."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import sys
 from dataclasses import dataclass
 
 import numpy as np
@@ -52,6 +53,8 @@ class Scale:
 
     def _round_steps(self, most: int) -> list[float]:
         raw = (self.high - self.low) / max(1, most)
+        if raw < sys.float_info.min * 10:
+            return [self.low, self.high]  # no round number is that small
         magnitude = 10.0 ** math.floor(math.log10(raw))
         for factor in (1, 2, 2.5, 5, 10, 20):
             step = factor * magnitude

@@ -11,7 +11,8 @@ import asyncio
 import math
 import os
 import tempfile
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from unittest import mock
@@ -135,14 +136,15 @@ async def _captured(scene: Scene, size: tuple[int, int], runs: Path) -> str:
         return "\n".join(line.rstrip() for line in text(app).splitlines()) + "\n"
 
 
-def _still() -> mock._patch[object]:
+@contextmanager
+def _still() -> Iterator[None]:
     """What changes from machine to machine, or with every new preset, is held still."""
     known = [info for info in list_presets() if info.name in ("digits-ipc1", "mnist-ipc1")]
-    return mock.patch.multiple(
-        "mim4dd_tui.dashboard.screens.home",
-        list_presets=lambda: known,
-        estimate=_Estimates(),
-    )
+    with (
+        mock.patch("mim4dd_tui.dashboard.widgets.presets.list_presets", return_value=known),
+        mock.patch("mim4dd_tui.dashboard.screens.home.estimate", _Estimates()),
+    ):
+        yield
 
 
 class _Estimates:

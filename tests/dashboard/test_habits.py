@@ -155,7 +155,7 @@ def test_no_screen_has_one_key_for_two_things() -> None:
         ("app", "compare", "plot", "table"),
         ("app", "run", "plot", "pictures"),
     ]
-    nearer_wins = {("plot", "h,left"), ("plot", "l,right")}
+    nearer_wins = {("plot", "h,left"), ("plot", "l,right"), ("settings", "slash")}
     for scopes in together:
         seen: dict[str, str] = {}
         for key in KEYS:

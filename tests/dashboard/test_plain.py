@@ -94,3 +94,15 @@ def test_percent() -> None:
     assert percent(0.873, 0.004) == "87.3 ± 0.4 %"
     assert percent(0.873, math.nan) == "87.3 %"
     assert percent(math.nan) == "-"
+
+
+def test_why_a_run_failed_is_said_once() -> None:
+    def written(*, reasons: bool) -> str:
+        out = io.StringIO()
+        observer = PlainObserver(out, reasons=reasons)
+        observer(StateChanged("failed", "no network"))
+        observer(RunEnded("failed", "no network"))
+        return out.getvalue()
+
+    assert written(reasons=True) == "run failed: no network\n"
+    assert written(reasons=False) == "run failed\n", "the error that the command ends with says it"

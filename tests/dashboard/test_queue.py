@@ -243,3 +243,14 @@ async def test_opening_again_offers_to_go_on(make_app: MakeApp, tmp_path: Path) 
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
         await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])
+
+
+async def test_a_queue_that_another_process_works_on_is_not_called_held(make_app: MakeApp, tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path / "runs")
+    first, _ = queue.add(CONFIG, [0, 1])
+    stands(first, state="running", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: "another process works on this queue" in text(app))
+        assert "held" not in text(app)

@@ -327,3 +327,19 @@ async def test_the_search_keeps_its_letters_from_the_keys(make_app: MakeApp, tmp
         assert app.screen.query_one("#runs-search", Input).value == "scfq"
         assert isinstance(app.screen, RunsScreen)
         await until(pilot, lambda: "no run matches" in text(app))
+
+
+async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp_path: Path) -> None:
+    """Of runs begun together, begin and end of the names are the same: only the seed between them differs."""
+    for seed in (1, 2):
+        make_run(tmp_path / "runs", f"digits-ipc1-s{seed}-20260101-120000", seed=seed)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("digits-ipc1-s") == 2)
+        await pilot.press("space", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 80" in text(app))
+        table = app.screen.query_one(Table)
+        names = {row.id: [cell.text for cell in row.cells[1:]] for row in table._rows}["run"]
+        assert sorted(names) == ["digits-ipc1 s1", "digits-ipc1 s2"]
+        assert "enter" not in text(app).splitlines()[-1], "a key that opens nothing is offered"

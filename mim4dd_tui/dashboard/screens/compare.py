@@ -76,7 +76,7 @@ class CompareScreen(Screen[None]):
             yield PlotPane("", id="compare-plot")
             for metric in FOUR:
                 yield PlotPane(METRICS[metric][0], id=f"compare-{metric}")
-        yield Table(id="compare-table")
+        yield Table(id="compare-table", opens=False)
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -120,10 +120,13 @@ class CompareScreen(Screen[None]):
     # ---- showing
 
     def _contenders(self) -> list[Contender]:
-        parts = zip(LETTERS, self._infos, self._inks, self._histories, self._configs, strict=False)
+        labels = [info.label for info in self._infos]
+        if len(set(labels)) < len(labels):  # of one preset and seed: the names tell them apart, by their time
+            labels = [info.name for info in self._infos]
+        parts = zip(LETTERS, labels, self._infos, self._inks, self._histories, self._configs, strict=False)
         return [
-            Contender(letter, info.name, ink, info.state, history, config)
-            for letter, info, ink, history, config in parts
+            Contender(letter, label, ink, info.state, history, config)
+            for letter, label, info, ink, history, config in parts
         ]
 
     def _write(self) -> None:
@@ -231,10 +234,6 @@ class CompareScreen(Screen[None]):
     def action_zoom_pane(self) -> None:
         """The plots alone, or with their table."""
         self.toggle_class("-alone")
-
-    @on(Table.Chosen)
-    def _chosen(self, message: Table.Chosen) -> None:
-        message.stop()
 
     @on(Table.Heading)
     def _heading(self, message: Table.Heading) -> None:

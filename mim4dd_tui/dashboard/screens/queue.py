@@ -97,11 +97,17 @@ class QueueScreen(Screen[None]):
         table = self.query_one(Table)
         table.show(COLUMNS, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
-        going = self.dashboard.turns.going
-        told = "the runs are started one after another" if going else "held: s starts them"
+        told = "the runs are started one after another" if self.dashboard.turns.going else "held: s starts them"
+        if any(one.state == "going" and not self._here(one) for one in message.waiting):
+            told = "another process works on this queue"
         count = sum(one.state != "going" for one in message.waiting)
         text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
         self.query_one("#runs-title", Static).update(text)
+
+    def _here(self, one: Waiting) -> bool:
+        """Whether a run is the one of this process."""
+        session = self.dashboard.session
+        return session is not None and session.path is not None and session.path.name == one.name
 
     # ---- keys
 

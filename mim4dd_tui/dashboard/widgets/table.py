@@ -53,7 +53,11 @@ class TableRow:
 
 
 class Table(ScrollView, can_focus=True):
-    """Rows under a heading, with a cursor that stays on its row when the rows change."""
+    """Rows under a heading, with a cursor that stays on its row when the rows change.
+
+    Args:
+        opens: a row can be chosen to open what it stands for.
+    """
 
     DEFAULT_CSS = "Table { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
     BINDINGS = bindings("table")
@@ -81,8 +85,9 @@ class Table(ScrollView, can_focus=True):
             self.table = table
             self.column = column
 
-    def __init__(self, *, id: str | None = None) -> None:
+    def __init__(self, *, id: str | None = None, opens: bool = True) -> None:
         super().__init__(id=id)
+        self._opens = opens
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
         self.nothing = ""
@@ -116,6 +121,10 @@ class Table(ScrollView, can_focus=True):
             if each.id == row:
                 self.cursor = place
 
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """A key that opens nothing is not offered."""
+        return self._opens if action == "choose" else super().check_action(action, parameters)
+
     # ---- moving
 
     def action_cursor(self, step: int) -> None:
@@ -129,7 +138,7 @@ class Table(ScrollView, can_focus=True):
 
     def action_choose(self) -> None:
         """Open the row under the cursor."""
-        if self.chosen is not None:
+        if self._opens and self.chosen is not None:
             self.post_message(self.Chosen(self, self.chosen))
 
     def watch_cursor(self) -> None:
