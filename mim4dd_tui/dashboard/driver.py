@@ -15,6 +15,9 @@ from textual.drivers.linux_driver import LinuxDriver
 from mim4dd_tui.signals import Forgiving
 
 
+CLEAR = "\x1b[H\x1b[2J"
+
+
 class EnduringDriver(LinuxDriver):
     """Resumes only what was suspended, and lets writes to a dead terminal fall into silence."""
 
@@ -24,8 +27,9 @@ class EnduringDriver(LinuxDriver):
         self.farewell: Callable[[], str] = str
 
     def stop_application_mode(self) -> None:
-        """Take pictures out of the terminal's memory first: also before a suspension, and after a crash."""
-        self.write(self.farewell())
+        """Take pictures out of the terminal's memory first: also before a suspension, and after a crash. The screen is
+        left empty: where the window has grown meanwhile, tmux takes lines of it for the shell's past."""
+        self.write(self.farewell() + CLEAR)
         super().stop_application_mode()
 
     def _sigcont_application(self, *arguments: Any) -> None:

@@ -116,6 +116,9 @@ def assert_restored(out: bytes) -> None:
     for code in RESTORED:
         assert code in out, (code, out[-400:])
     assert b"\x1b[?1049h" not in out[out.index(RESTORED[0]) :]
+    cleared, _, _ = out.rpartition(RESTORED[0])
+    left = re.sub(rb"\x1b(\[[<>=?0-9;]*[a-zA-Z]|\][^\x07\x1b]*(\x07|\x1b\\\\))", b"", cleared.rpartition(b"\x1b[2J")[2])
+    assert not left.strip(), f"tmux may take this for the shell's: {left!r}"
 
 
 def test_sigterm_stops_with_a_checkpoint_restores_the_terminal_and_exits_143(open_terminal: Any) -> None:

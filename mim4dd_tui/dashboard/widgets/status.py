@@ -10,6 +10,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
+from mim4dd_tui.dashboard.widgets.table import shortened
 from mim4dd_tui.plain import duration
 
 STATES = {
@@ -63,14 +64,20 @@ class RunHead(Inked):
         """The first or the second line."""
         inks = self.inks
         width = self.content_size.width
-        left, right = self._first(inks) if y == 0 else self._second(inks, width)
+        left, right = self._first(inks, width) if y == 0 else self._second(inks, width)
         space = width - sum(s.cell_length for s in left) - sum(s.cell_length for s in right)
         middle = [Segment(" " * max(1, space), inks.base)]
         return Strip([*left, *middle, *right]).adjust_cell_length(width, inks.base)
 
-    def _first(self, inks: Inks) -> tuple[list[Segment], list[Segment]]:
+    def _first(self, inks: Inks, width: int) -> tuple[list[Segment], list[Segment]]:
+        """State and time always have their room; then the name, then what else is known of the run."""
         head = self.head
-        left = [Segment(head.name or head.preset or "run", inks.base + Style(bold=True))]
+        mark, colour = STATES.get(head.state, ("●", "secondary"))
+        unicode = getattr(self.app, "unicode", True)
+        right = [Segment(f"{mark if unicode else '*'} {head.state}", inks.colour(colour) + Style(bold=True))]
+        if head.elapsed is not None:
+            right.append(Segment(f"  {duration(head.elapsed)}", inks.base))
+        room = width - sum(s.cell_length for s in right) - 1
         notes = []
         if head.preset and head.name and not head.name.startswith(head.preset):
             notes.append(head.preset)
@@ -78,14 +85,12 @@ class RunHead(Inked):
             notes.append(f"seed {head.seed}")
         if head.elsewhere:
             notes.append(head.elsewhere)
+        name = shortened(head.name or head.preset or "run", room, "…" if unicode else ".", middle=True)
+        while notes and len(name) + 2 + len(" · ".join(notes)) > room:
+            del notes[0]
+        left = [Segment(name, inks.base + Style(bold=True))]
         if notes:
             left.append(Segment("  " + " · ".join(notes), inks.muted))
-        mark, colour = STATES.get(head.state, ("●", "secondary"))
-        if not getattr(self.app, "unicode", True):
-            mark = "*"
-        right = [Segment(f"{mark} {head.state}", inks.colour(colour) + Style(bold=True))]
-        if head.elapsed is not None:
-            right.append(Segment(f"  {duration(head.elapsed)}", inks.base))
         return left, right
 
     def _second(self, inks: Inks, width: int) -> tuple[list[Segment], list[Segment]]:
