@@ -99,6 +99,7 @@ class DashboardApp(PixelsApp[Leave]):
         self._attached = attach
         self.turns = Turns(self, launch)
         self._end_told = False
+        self._own: list[RunScreen] = []  # screens of runs of this process
         self._signals = signals
         self._collector = Collector()
         self._helps: dict[tuple[tuple[Scope, ...], str], HelpScreen] = {}
@@ -241,6 +242,7 @@ class DashboardApp(PixelsApp[Leave]):
 
     def start_run(self, order: Order, *, watch: bool = True) -> None:
         """Start a run in this process and (``watch``) show it."""
+        self._watch_session()  # the end of the run before, where nobody has looked since
         if self.closing:
             return
         if self.session is not None and self.session.running:
@@ -254,6 +256,7 @@ class DashboardApp(PixelsApp[Leave]):
             self._show(RunScreen(self.session, mode=self.picture_mode))
         else:
             self.notify(f"{order.resume.name if order.resume else 'the next run'} begins; l shows it")
+        self._give_up_screens()
 
     def watches(self, session: EngineSession) -> bool:
         """Whether the screen shows this run."""
@@ -311,8 +314,16 @@ class DashboardApp(PixelsApp[Leave]):
         if screen.session.owned:
             self._kept = screen
             if not self.is_screen_installed(screen):
+                self._own.append(screen)
                 self.install_screen(screen, name=f"live-{id(screen)}")
         self.push_screen(screen)
+
+    def _give_up_screens(self) -> None:
+        """Screens of this process's runs before the last one: each would keep its history, timers and pictures."""
+        for screen in [screen for screen in self._own if screen is not self._kept and screen not in self.screen_stack]:
+            self._own.remove(screen)
+            self.uninstall_screen(screen)
+            screen.remove()
 
     def back(self) -> None:
         """From a run to the screen it was opened from."""

@@ -12,14 +12,18 @@ from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
+from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.signals import Forgiving
-
 
 CLEAR = "\x1b[H\x1b[2J"
 
 
 class EnduringDriver(LinuxDriver):
-    """Resumes only what was suspended, and lets writes to a dead terminal fall into silence."""
+    """Resumes only what was suspended, and lets writes to a dead terminal fall into silence.
+
+    Attributes:
+        farewell: what is written last, before the terminal is given back.
+    """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
@@ -31,6 +35,22 @@ class EnduringDriver(LinuxDriver):
         left empty: where the window has grown meanwhile, tmux takes lines of it for the shell's past."""
         self.write(self.farewell() + CLEAR)
         super().stop_application_mode()
+
+    @property
+    def _asks(self) -> bool:
+        """Whether the terminal may be asked what it can do: those that parse no such sequences print them."""
+        voice: Voice = getattr(self._app, "voice", None) or Voice.of()
+        return voice.sequences
+
+    def _request_terminal_sync_mode_support(self) -> None:
+        """Whether it takes a frame at once."""
+        if self._asks:
+            super()._request_terminal_sync_mode_support()
+
+    def _query_in_band_window_resize(self) -> None:
+        """Whether it tells of its size in band."""
+        if self._asks:
+            super()._query_in_band_window_resize()
 
     def _sigcont_application(self, *arguments: Any) -> None:
         if self._must_signal_resume:

@@ -77,7 +77,13 @@ def run_dashboard(
             _stop(session)
             return app.return_code
         code = _afterwards(app, why)
-    return code or (1 if session is not None and session.failed else 0)
+    return exit_code(app, code)
+
+
+def exit_code(app: DashboardApp, code: int) -> int:
+    """``code``, or else 1 where any run of this dashboard failed."""
+    last = app.session
+    return code or app.exit_status or (1 if last is not None and last.failed else 0)
 
 
 def _prepare_multiprocessing() -> None:

@@ -18,7 +18,7 @@ class Easel:
 
     def take(self, *, tmux: bool) -> int:
         """An entry that names no picture yet."""
-        free = [entry for entry in kitty.NUMBERS if entry not in self._held]
+        free = [entry for entry in kitty.NUMBERS if entry not in self._held] or [next(iter(self._held))]
         entry = free[self._next % len(free)]
         self._next += 1  # not the one that was just given back: its cells may still stand
         self._held[entry] = tmux

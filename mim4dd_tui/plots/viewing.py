@@ -81,8 +81,15 @@ def stepped(figure: Figure, view: Viewport, columns: int, width: int) -> Viewpor
     cursor = min(max(scale.value(place), full[0]), full[1])
     if len(points := _points(figure)):
         cursor = _on_a_point(points, cursor, view.cursor, columns)
-    view = view.changed(cursor=cursor)
-    place = _place(scale, cursor)
+    return following(figure, view.changed(cursor=cursor))
+
+
+def following(figure: Figure, view: Viewport) -> Viewport:
+    """The view moved as far as it takes to see its cursor."""
+    now = window(figure, view)
+    if now is None or view.cursor is None:
+        return view
+    place = _place(Scale(*now, view.log_x), view.cursor)
     return panned(figure, view, min(place, 0.0) + max(place - 1.0, 0.0))
 
 

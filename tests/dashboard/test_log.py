@@ -33,6 +33,13 @@ def test_what_is_shown(wanted: str, regex: bool, line: str, shown: bool) -> None
     assert not one.problem
 
 
+def test_an_expression_too_large_for_the_library_is_named_too() -> None:
+    one = Filter()
+    one.change("a{4294967296}", regex=True)
+    assert one.problem
+    assert one.matches("anything"), "the last right one is nothing yet"
+
+
 def test_a_wrong_expression_is_named_and_changes_nothing() -> None:
     one = Filter()
     one.change("expert", regex=True)

@@ -94,6 +94,12 @@ def test_grey_keeps_brightness() -> None:
     assert out.tolist() == [[[76] * 3, [150] * 3]]
 
 
+def test_more_pictures_than_names_take_the_oldest_name_again() -> None:
+    easel = Easel(true_colour=True)
+    taken = [easel.take(tmux=False) for _ in range(3 * len(kitty.NUMBERS))]
+    assert set(taken) == set(kitty.NUMBERS)
+
+
 def test_names_come_back_only_after_all_others() -> None:
     easel, taken = Easel(true_colour=True), []
     for _ in range(200):

@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 from textual.widgets import Input, OptionList
 
-from engine.config.load import list_presets
+from engine.config.load import list_presets, resolve
+from engine.config.presets import names
+from engine.runs.folder import list_runs
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
 
@@ -49,6 +59,116 @@ async def test_words_narrow_the_list_and_escape_widens_it(make_app: MakeApp, siz
         assert field.highlighted is not None
         assert listed(field)[field.highlighted] == chosen, "what was chosen is lost with the search"
         assert not app.screen.query_one(PresetList).query_one(Input).display
+
+
+async def test_a_search_alone_changes_nothing(make_app: MakeApp) -> None:
+    """What was edited is still there after a search that found other presets, or none."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "slash", *"network.norm", "enter", "right", "escape", "escape")
+        await pilot.pause()
+        form = app.screen.query_one(SettingsForm)
+        edited = form.config
+        assert form.changed()
+        await pilot.press("slash", *"svhn", *["backspace"] * 4, *"nonesuch")
+        await pilot.pause()
+        assert "none matches" in text(app)
+        assert form.config == edited
+        await pilot.press("down", "enter", "escape")
+        await pilot.pause()
+        field = app.screen.query_one("#presets", OptionList)
+        assert field.highlighted is not None
+        assert listed(field)[field.highlighted] == "digits-ipc1"
+        assert form.config == edited
+        assert form.changed()
+
+
+async def test_a_file_from_the_command_line_is_what_runs(make_app: MakeApp, tmp_path: Path) -> None:
+    file = tmp_path / "my.toml"
+    file.write_text('extends = "digits-ipc1"\nseed = 7\n')
+    app = make_app(
+        FakeEngine(iterations=10), preset=str(file), overrides=("objective.student_steps=9",), autostart=True
+    )
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    (folder,) = list_runs(tmp_path / "runs")
+    assert (folder.config().seed, folder.config().objective.student_steps) == (7, 9)
+
+
+async def test_a_preset_is_saved_while_others_are_searched_for(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"mnist-ipc1-small", "enter")
+        await pilot.press("e", "slash", *"network.norm", "enter", "right", "S")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press(*"mine", "enter")
+        await until(pilot, lambda: "mine" in names() and isinstance(app.screen, HomeScreen))
+        form = app.screen.query_one(SettingsForm)
+        await until(pilot, lambda: form.changed() == {})
+        assert (form.config.data.name, form.config.network.norm) == ("mnist", "group")
+        assert form.changed() == {}
+        await pilot.press("e", "slash", *"network.norm", "enter", "right", "S")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press(*"mine", "enter")
+        await until(pilot, lambda: "Replace your preset mine?" in text(app))
+        await pilot.press("n")
+        await pilot.pause()
+        assert resolve("mine").config.network.norm == "group"
+        await pilot.press("S")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press(*"mine", "enter")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: form.changed() == {})
+        assert resolve("mine").config.network.norm == form.config.network.norm != "group"
+
+
+async def test_keys_act_on_the_run_under_the_bar(make_app: MakeApp, tmp_path: Path) -> None:
+    """Also after a new run has come above it."""
+    make_run(tmp_path / "runs", "older", state="stopped", age=3600)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "older" in text(app))
+        await pilot.press("r", "p")
+        make_run(tmp_path / "runs", "newer")
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        home.refresh_runs()
+        await until(pilot, lambda: "newer" in text(app))
+        await pilot.press("r")
+        field = home.query_one("#runs", OptionList)
+        assert field.highlighted is not None
+        assert listed(field)[field.highlighted] == "older"
+        assert "stopped" in words(app)
+        await pilot.press("k")
+        await pilot.pause()
+        assert listed(field)[field.highlighted] == "newer"
+        assert "done" in words(app)
+
+
+async def test_copied_settings_keep_their_origins_and_name_no_false_preset(make_app: MakeApp, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "from-preset", objective__student_steps=7)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "from-preset" in text(app))
+        await pilot.press("r", "D")
+        await pilot.pause()
+        origins = app.screen.query_one(SettingsForm).origins()
+        assert origins["objective.student_steps"] == "edited"
+        assert origins["experts.count"] == "preset digits-ipc1"
+        assert origins["network.norm"] == "default"
+    folder = make_run(tmp_path / "runs", "from-python")
+    about = json.loads(folder.about_path.read_text())
+    folder.about_path.write_text(json.dumps({**about, "preset": None}))
+    status = json.loads(folder.status_path.read_text())
+    folder.status_path.write_text(json.dumps({**status, "preset": None}))
+    again = make_app(FakeEngine(iterations=5))
+    async with again.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "from-python" in text(again))
+        await pilot.press("r", "g", "D", "s")
+        await until(pilot, lambda: isinstance(again.screen, RunScreen) and run_screen(again).state == "done")
+    started = next(one for one in list_runs(tmp_path / "runs") if one.name not in ("from-preset", "from-python"))
+    assert started.about().preset is None
 
 
 async def test_words_of_no_preset_say_so_and_choose_nothing(make_app: MakeApp) -> None:

@@ -19,6 +19,7 @@ from engine.files import write_json
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder, list_runs
 from engine.runs.status import host_name, process_identity
+from mim4dd_tui.dashboard.entry import exit_code
 from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue, seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -254,3 +255,41 @@ async def test_a_queue_that_another_process_works_on_is_not_called_held(make_app
         await pilot.press("Q")
         await until(pilot, lambda: "another process works on this queue" in text(app))
         assert "held" not in text(app)
+
+
+async def test_a_run_whose_turn_came_meanwhile_is_not_deleted(make_app: MakeApp, tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path / "runs")
+    (one,) = queue.add(CONFIG, [0])
+    app = make_app()
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: "1 waiting" in text(app))
+        await pilot.press("X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        stands(one, state="done", started=1.0)
+        await pilot.press("y")
+        await until(pilot, lambda: "has begun meanwhile" in text(app))
+    assert one.config_path.exists(), "a finished run was deleted"
+
+
+async def test_a_failed_run_is_the_dashboards_exit_code_also_after_a_good_one(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    queue = RunQueue(tmp_path / "runs")
+    queue.add(CONFIG, [0, 1])
+    runs = iter([FakeEngine(iterations=9, fail_at=3), FakeEngine(iterations=9)])
+
+    def launch(order: Order, observer: Any, control: Control) -> dict[str, Any]:
+        return next(runs)(order, observer, control)
+
+    app = make_app(launch)
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q", "s")
+        await until(pilot, lambda: states(tmp_path / "runs") in (["failed", "done"], ["done", "failed"]))
+        await until(pilot, lambda: app.session is not None and not app.session.running)
+        assert app.session is not None
+        assert not app.session.failed
+        assert len([s for s in app._installed_screens.values() if isinstance(s, RunScreen)]) <= 1, "kept for ever"
+    assert exit_code(app, 0) == 1

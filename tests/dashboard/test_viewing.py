@@ -16,7 +16,7 @@ from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plots import Figure, Series, Viewport, draw
-from mim4dd_tui.plots.viewing import panned, stepped, whole, window, zoomed
+from mim4dd_tui.plots.viewing import following, panned, stepped, whole, window, zoomed
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import run_screen, text, until
@@ -115,6 +115,13 @@ async def test_all_curves_are_read_at_one_place(make_app: MakeApp) -> None:
         shown = text(app)
         assert f"at {place:g}" in shown
         assert f"at {nearest:g}" in shown, "an accuracy is shown at a place where none was measured"
+
+
+def test_a_zoomed_view_follows_a_cursor_that_another_curve_leads() -> None:
+    view = following(FIGURE, view_of(x=(100.0, 200.0), cursor=240.0))
+    assert view.x == pytest.approx((140.0, 240.0))
+    assert following(FIGURE, view_of(x=(100.0, 200.0), cursor=150.0)).x == (100.0, 200.0)
+    assert following(FIGURE, view_of()) == view_of()
 
 
 def test_zooming_does_not_change_what_is_smoothed() -> None:

@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_text, run_text, wrong_preset_name, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import seeds_of
-from mim4dd_tui.dashboard.screens.dialogs import NameScreen
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
@@ -69,7 +69,8 @@ class HomeScreen(Screen[None]):
         self._overrides = overrides
         self._start = start
         self._runs: dict[str, RunInfo] = {}
-        self._preset: str | None = None
+        self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
+        self._source: str | None = None  # the preset that a run is recorded to come from
         self._run: RunInfo | None = None
         self._measured: list[estimate.Measured] = []
         self._measurements = estimate.Measurements()
@@ -146,7 +147,8 @@ class HomeScreen(Screen[None]):
         if self.dashboard.closing:
             return
         field = self.query_one("#runs", OptionList)
-        before = field.highlighted
+        index = field.highlighted
+        before = field.get_option_at_index(index).id if index is not None else None
         self._runs = {info.name: info for info in message.runs}
         with self.prevent(OptionList.OptionHighlighted):
             if self._runs:
@@ -154,12 +156,12 @@ class HomeScreen(Screen[None]):
             else:
                 options = [Option(Text(message.problem or "none yet", style="dim"), disabled=True)]
             field.set_options(options)
-            if before is not None and self._runs:
-                field.highlighted = min(before, len(options) - 1)
+            if index is not None and self._runs:
+                names = list(self._runs)
+                field.highlighted = names.index(before) if before in self._runs else min(index, len(names) - 1)
+                self._run = self._runs[names[field.highlighted]]
         count = f"runs  {len(self._runs)}" if self._runs else "runs"
         self.query_one("#runs-heading", Static).update(count)
-        if self._run is not None and self._run.name in self._runs:
-            self._run = self._runs[self._run.name]
         self._describe()
 
     def _run_row(self, info: RunInfo) -> Text:
@@ -201,11 +203,11 @@ class HomeScreen(Screen[None]):
         try:
             resolved = resolve(preset, self._overrides if preset == self._wanted else ())
         except MimError as error:
-            self._preset = None
+            self._preset = self._source = None
             self.query_one("#summary", Static).update(self._problem(str(error)))
             return
         if preset != self._preset:
-            self._preset = preset
+            self._preset, self._source = preset, resolved.preset
             self.query_one(SettingsForm).load(resolved.config, resolved.origins)
         self._describe()
 
@@ -244,7 +246,11 @@ class HomeScreen(Screen[None]):
         form, base = message.form, self._preset if self._preset in self.query_one(PresetList).names else None
 
         def named(name: str | None) -> None:
-            if name:
+            if name and name in self.query_one(PresetList).names:
+                question = f"Replace your preset {name}?"
+                sure = ConfirmScreen(question, "what it holds now is lost", "Replace it")
+                self.app.push_screen(sure, lambda yes: self._save(name, form.config, base) if yes else None)
+            elif name:
                 self._save(name, form.config, base)
 
         count = len(form.changed())
@@ -258,6 +264,7 @@ class HomeScreen(Screen[None]):
             self.notify(str(error), severity="error")
             return
         self.query_one(PresetList).fill(name)
+        self._preset = None  # what is kept under the name is another thing now
         self._choose(name)
         self.notify(f"saved as {path}")
 
@@ -302,7 +309,7 @@ class HomeScreen(Screen[None]):
             self.notify("choose a preset first (p)", severity="warning")
             return
         self.dashboard.remember(preset=self._preset, changes=form.changed())
-        self.start(form.config, form.origins(), self._preset)
+        self.start(form.config, form.origins(), self._source)
 
     def start(self, config: Config, origins: dict[str, str], preset: str | None) -> None:
         """Hand an order to the app."""
@@ -323,12 +330,12 @@ class HomeScreen(Screen[None]):
         if self._preset is None or not form.display:
             self.notify("choose a preset first (p)", severity="warning")
             return
-        preset, config, origins = self._preset, form.config, form.origins()
+        chosen, preset, config, origins = self._preset, self._source, form.config, form.origins()
 
         def answered(text: str | None) -> None:
             if not text:
                 return
-            self.dashboard.remember(preset=preset, changes=form.changed())
+            self.dashboard.remember(preset=chosen, changes=form.changed())
             try:
                 self.dashboard.turns.add(config, seeds_of(text), preset, origins)
             except MimError as error:
@@ -359,12 +366,14 @@ class HomeScreen(Screen[None]):
         """A run's settings into the form, as changes to its preset."""
         try:
             config = run.folder.config()
-            base = resolve(run.preset).config if run.preset in self.query_one(PresetList).names else config
+            known = resolve(run.preset) if run.preset in self.query_one(PresetList).names else None
         except MimError as error:
             self.notify(str(error), severity="error")
             return
-        self._preset = run.preset or config.data.name
-        self.query_one(SettingsForm).load(config, {}, base)
+        self._source = run.preset if known is not None else None
+        self._preset = self._source or run.name
+        origins = known.origins if known is not None else run.folder.about().origins
+        self.query_one(SettingsForm).load(config, origins, known.config if known is not None else config)
         self.query_one(SettingsForm).display = True
         self.query_one(FieldList).focus()
         self._describe()

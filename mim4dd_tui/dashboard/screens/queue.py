@@ -143,16 +143,30 @@ class QueueScreen(Screen[None]):
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
         if one.state == "interrupted":
-            self._change("drop")
+            self._drop(one)
             return
 
         def answered(yes: bool | None) -> None:
-            if yes:
-                self._change("drop")
+            if not yes:
+                return
+            status = one.folder.status()
+            if status is None or status.liveness() != "queued":  # its turn came while the question stood
+                self.notify(f"{one.name} has begun meanwhile", severity="warning")
+            elif self._drop(one):
                 self._remove(one)
 
         details = "it has not begun, so nothing but its settings is lost"
         self.app.push_screen(ConfirmScreen(f"Take {one.name} out?", details, "Take it out"), answered)
+
+    def _drop(self, one: Waiting) -> bool:
+        """Take a run out of the order; whether that could be written."""
+        try:
+            self.dashboard.turns.queue.drop(one.name)
+        except MimError as error:
+            self.notify(str(error), severity="error")
+            return False
+        self.read_queue()
+        return True
 
     def _remove(self, one: Waiting) -> None:
         try:

@@ -14,7 +14,7 @@ from textual.containers import Container
 from textual.widgets import Static
 
 from engine.errors import MimError
-from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Notice, Snapshot
+from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
@@ -150,8 +150,6 @@ class RunScreen(LeafingScreen):
             self._dirty.add("losses")
         elif isinstance(event, Snapshot):
             self.album_behind = True
-        elif isinstance(event, Notice) and event.level == "warning" and self.dashboard.remembered.attention != "off":
-            self.app.bell()
 
     def ended(self, *, first: bool) -> None:
         """Draw what is left, and say how it ended."""

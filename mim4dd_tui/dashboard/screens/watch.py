@@ -10,7 +10,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import MimError
-from engine.events import CheckpointWritten, Event, RunStarted
+from engine.events import CheckpointWritten, Event, Notice, RunStarted
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
@@ -94,17 +94,24 @@ class WatchScreen(Screen[None]):
     def _take(self, items: list[Event | Record], alive: bool) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
         self.alive = alive
-        self.heard_once = True
-        events = []
+        looked, self.heard_once = self.heard_once, True
+        events, warned = [], False
         for item in items:
             event = item.event if isinstance(item, Record) else item
             self._begun = self._begun or (event is item and isinstance(event, RunStarted))
+            if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
+                self._asked_to_stop = self._ended_told = False
+                self.remove_class("-failed")
             self.history.apply(item)
             events.append(event)
+            fresh = event is item or (looked and not self.session.owned)  # else it is read back from the journal
+            warned |= fresh and isinstance(event, Notice) and event.level == "warning"
             if isinstance(event, CheckpointWritten) and self._told_checkpoint:
                 self._told_checkpoint = False
                 self.notify(f"checkpoint written at iteration {event.iteration}", timeout=3)
         self.heard(events)
+        if warned:
+            self.warned()
         if self._offered != (offered := (self.alive, self.resumable)):
             self._offered = offered
             self.refresh_bindings()
@@ -115,6 +122,11 @@ class WatchScreen(Screen[None]):
     def heard(self, events: list[Event]) -> None:
         """What the run said since the last time (often nothing); the history has it already."""
         raise NotImplementedError
+
+    def warned(self) -> None:
+        """The run has just warned of something."""
+        if self.dashboard.remembered.attention != "off":
+            self.app.bell()
 
     def ended(self, *, first: bool) -> None:
         """Nothing works on the run any more; ``first`` when that was found just now."""
@@ -175,16 +187,18 @@ class WatchScreen(Screen[None]):
             return self.resumable
         return super().check_action(action, parameters)
 
-    def _ask(self, what: Request, told: str) -> None:
+    def _ask(self, what: Request, told: str) -> bool:
+        """Whether it could be asked for."""
         if not self.alive:
             self.notify(f"the run is {self.state}; R resumes it", severity="warning")
-            return
+            return False
         try:
             self.session.request(what)
         except MimError as error:
             self.notify(str(error), severity="error")
-            return
+            return False
         self.notify(told, timeout=3)
+        return True
 
     def action_pause(self) -> None:
         """Pause, or go on."""
@@ -195,10 +209,9 @@ class WatchScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Stop with a checkpoint."""
-        if self.alive:
+        if self._ask("stop", "stopping at the next step, with a checkpoint"):
             self._asked_to_stop = True
-        self._ask("stop", "stopping at the next step, with a checkpoint")
-        self.heard([])
+            self.heard([])
 
     def action_checkpoint(self) -> None:
         """A checkpoint now."""

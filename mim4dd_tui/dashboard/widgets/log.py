@@ -51,6 +51,8 @@ class Filter:
             except re.error as error:
                 place = "" if error.pos is None else f" at {error.pos + 1}"
                 self.problem = f"{error.msg}{place}"
+            except (OverflowError, RecursionError) as error:
+                self.problem = str(error) or "too large"
 
     def matches(self, text: str) -> bool:
         """Whether a line is shown."""

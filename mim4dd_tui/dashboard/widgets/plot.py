@@ -18,7 +18,7 @@ from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
-from mim4dd_tui.plots.viewing import panned, stepped, zoomed
+from mim4dd_tui.plots.viewing import following, panned, stepped, zoomed
 
 Move = Literal[
     "log_y",
@@ -150,6 +150,9 @@ class PlotPane(Inked, can_focus=True):
                     half = (series.band.high[index] - series.band.low[index]) / 2
                     if np.isfinite(half):
                         value += f" ± {short(float(half), percent=self._figure.percent)}"
+                x = float(series.x[index])
+                if place is not None and at is not None and abs(x - at) > 0.5:
+                    value += f" ({short(x)})"  # it has no point where the others are read
                 out.append((series.name, value, series.ink))
         if place is not None:
             out.append((f"at {short(place if at is None else at)}", "", 0))
@@ -260,7 +263,7 @@ def move_all(panes: Sequence[PlotPane], move: Move) -> None:
     leader = max(panes, key=lambda pane: sum(len(series.x) for series in pane.figure.series))
     leader.move(move)
     for pane in panes:
-        pane.viewport = pane.viewport.changed(cursor=leader.viewport.cursor)
+        pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
 
 
 def _nearest(series: Series, place: float | None) -> int | None:

@@ -17,12 +17,14 @@ from engine.config.presets import PresetInfo
 
 
 class PresetList(Vertical):
-    """Its list, ``#presets``, says what is highlighted and selected by the usual messages."""
+    """Its list, ``#presets``, says what is highlighted and selected by the usual messages: only when somebody moves in
+    it, never because it is filled or searched."""
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._presets: dict[str, PresetInfo] = {}
         self._words = ""
+        self._chosen = ""
 
     def compose(self) -> ComposeResult:
         """Heading, search and list."""
@@ -40,22 +42,26 @@ class PresetList(Vertical):
         return self._presets.keys()
 
     def fill(self, chosen: str) -> None:
-        """Read what presets there are, and highlight one."""
+        """Read what presets there are, and highlight ``chosen`` where it is one of them (a file is not)."""
         self._presets = {info.name: info for info in list_presets()}
-        self._show(chosen)
+        self._chosen = chosen
+        self._close_search()
 
-    def _show(self, chosen: str | None) -> None:
+    def _show(self) -> None:
         found = [name for name, info in self._presets.items() if _matches(info, self._words)]
         options = [Option(Text(name, no_wrap=True, overflow="ellipsis"), id=name) for name in found]
         field = self.query_one(OptionList)
         with self.prevent(OptionList.OptionHighlighted):
             field.set_options(options or [Option(Text("none matches", style="dim"), disabled=True)])
-            if chosen in found:
-                field.highlighted = found.index(chosen)
-        if found and chosen not in found:
-            field.highlighted = 0
+            field.highlighted = found.index(self._chosen) if self._chosen in found else None
         count = str(len(found)) if len(found) == len(self._presets) else f"{len(found)} of {len(self._presets)}"
         self.query_one("#presets-heading", Static).update(f"presets  {count}")
+
+    @on(OptionList.OptionHighlighted)
+    def _moved(self, event: OptionList.OptionHighlighted) -> None:
+        self._chosen = event.option_id or self._chosen
+
+    # ---- search
 
     def search(self) -> None:
         """Ask for words."""
@@ -66,33 +72,43 @@ class PresetList(Vertical):
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
-        field = self.query_one(OptionList)
-        index = field.highlighted
-        chosen = field.get_option_at_index(index).id if index is not None else None
         self._words = event.value
-        self._show(chosen)
+        self._show()
 
     @on(Input.Submitted)
     def _found(self, event: Input.Submitted) -> None:
         event.stop()
-        self.query_one(OptionList).focus()
+        self._into_the_list()
         self.query_one(Input).display = bool(self._words)
+
+    def _into_the_list(self) -> None:
+        """From the search; where what was chosen does not match, the first that does is chosen."""
+        field = self.query_one(OptionList)
+        field.focus()
+        if field.highlighted is None and any(not option.disabled for option in field.options):
+            field.highlighted = 0
+
+    def _close_search(self) -> None:
+        field = self.query_one(Input)
+        self._words = ""
+        with self.prevent(Input.Changed):
+            field.value = ""
+        field.display = False
+        self._show()
 
     def key_escape(self, event: Key) -> None:
         """All presets again; where all are shown, escape is the screen's."""
-        field = self.query_one(Input)
-        if not (field.has_focus or self._words):
+        if not (self.query_one(Input).has_focus or self._words):
             return
         event.stop()
-        field.value = ""
-        field.display = False
+        self._close_search()
         self.query_one(OptionList).focus()
 
     def on_key(self, event: Key) -> None:
         """From the search into the list."""
         if event.key == "down" and self.query_one(Input).has_focus:
             event.stop()
-            self.query_one(OptionList).focus()
+            self._into_the_list()
 
 
 def _matches(info: PresetInfo, words: str) -> bool:
