@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from engine import compilation, portions
-from engine.budget import live_every
+from engine.budget import live_evaluations
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import CLASSES, TRAIN_IMAGES
 from engine.config.schema import Config
@@ -231,9 +231,7 @@ def _training_pays(config: Config) -> tuple[bool, bool]:
     expert = 3 * forward_flops(config) * images * config.experts.epochs
     settings, each = config.evaluation, decoded_images(config)
     final = 2 * settings.networks * PROTOCOLS[settings.protocol].epochs
-    every = live_every(config)
-    live = config.objective.iterations // every if every else 0
-    epochs = final + live * settings.live_networks * PROTOCOLS[settings.live_protocol].epochs
+    epochs = final + live_evaluations(config) * settings.live_networks * PROTOCOLS[settings.live_protocol].epochs
     return expert >= EXPERT_PAYS, 3 * forward_flops(config) * each * epochs >= TRAINING_PAYS
 
 
