@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +24,7 @@ from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
 from engine.gradient import Kernels, LossDerivatives, kernels_of
 from engine.networks import ConvNet
+from engine.processor import processor
 from engine.stacked import alone
 
 COMPILE_PAYS = 1.5e13
@@ -59,6 +59,8 @@ class Resolved:
     why_eager: str = ""
     compile_experts: bool = False
     compile_evaluation: bool = False
+    bfloat16: str = ""
+    """How a CPU computes mixed precision: "amx", "avx512_bf16" or "emulated"; empty in float32 and on other devices."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for the journal and the expert cache's key."""
@@ -73,7 +75,8 @@ class Resolved:
         """The part that can change the bits of an expert or of a judging network: it belongs to their caches' keys."""
         decided = {"device": self.device.partition(":")[0], "precision": self.precision, "threads": self.threads}
         compiles = self.compile_experts if of == "experts" else self.compile_evaluation
-        return decided | ({"compile": True} if compiles else {})
+        narrow = {"bfloat16": self.bfloat16} if self.bfloat16 else {}
+        return decided | ({"compile": True} if compiles else {}) | narrow
 
 
 def resolve(config: Config) -> Resolved:
@@ -96,13 +99,18 @@ def resolve(config: Config) -> Resolved:
         why_eager=why or short,
         compile_experts=not why and experts,
         compile_evaluation=not why and evaluation,
+        bfloat16=_bfloat16(config.execution.precision, device),
     )
 
 
 def _processor(device: str) -> str:
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(torch.device(device))
-    return platform.processor() or platform.machine()
+    return processor()
+
+
+def _bfloat16(precision: str, device: str) -> str:
+    return (compilation.narrow_arithmetic() or "emulated") if precision == "mixed" and device == "cpu" else ""
 
 
 def _device(wanted: str) -> str:
@@ -150,8 +158,9 @@ def differences(resolved: Resolved) -> list[str]:
     pairs = (
         ("torch", resolved.torch, torch.__version__),
         ("processor", resolved.processor, _processor(resolved.device)),
+        ("bfloat16 arithmetic", resolved.bfloat16, _bfloat16(resolved.precision, resolved.device)),
     )
-    return [f"{what} was {then} and is {now}" for what, then, now in pairs if then != now]
+    return [f"{what} was {then} and is {now}" for what, then, now in pairs if then not in ("", now)]
 
 
 def settle(resolved: Resolved) -> None:

@@ -7,12 +7,13 @@ import itertools
 import shutil
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from engine import compilation, execution
+from engine import compilation, execution, processor
 from engine.config.load import resolve
 from engine.config.schema import Config, Execution
 from engine.errors import ConfigError
@@ -55,6 +56,38 @@ def test_what_differs_from_the_machine_a_run_was_begun_on_is_named(resolved: exe
     assert execution.differences(resolved) == []
     moved = dataclasses.replace(resolved, torch="2.11.0", processor="another")
     assert [text.split(" ")[0] for text in execution.differences(moved)] == ["torch", "processor"]
+
+
+@pytest.mark.parametrize("found", ["amx", "avx512_bf16", ""])
+def test_how_a_processor_computes_mixed_precision_is_on_record(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "narrow_arithmetic", lambda: found)
+    resolved = execution.resolve(Config(execution=Execution(device="cpu", threads=1, precision="mixed")))
+    assert resolved.bfloat16 == (found or "emulated")
+    for part in ("experts", "evaluation"):
+        assert resolved.numerics(part)["bfloat16"] == resolved.bfloat16
+    assert execution.differences(execution.Resolved.from_dict(resolved.to_dict())) == []
+    monkeypatch.setattr(compilation, "narrow_arithmetic", lambda: "another")
+    assert execution.differences(resolved) == [f"bfloat16 arithmetic was {resolved.bfloat16} and is another"]
+
+
+def test_float32_and_other_devices_have_nothing_of_it_in_their_keys(resolved: execution.Resolved) -> None:
+    found = dataclasses.replace(resolved, compile_experts=False).numerics("experts")
+    assert found == {"device": "cpu", "precision": "float32", "threads": 1}
+    assert execution._bfloat16("mixed", "cuda:0") == ""
+
+
+def test_processors_of_one_architecture_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
+    names = ["Intel(R) Xeon(R) 6975P-C", "AMD EPYC 9R45"]
+    recorded = []
+    for name in names:
+        cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: some\nmodel name\t: {name}\n")
+        recorded.append(execution.resolve(Config(execution=Execution(device="cpu", threads=1))))
+    assert [each.processor for each in recorded] == names
+    assert execution.differences(recorded[0]) == [f"processor was {names[0]} and is {names[1]}"]
+    cpuinfo.unlink()
+    assert processor.processor()
 
 
 @pytest.mark.usefixtures("settled")
