@@ -164,10 +164,12 @@ def differences(resolved: Resolved) -> list[str]:
 
 
 def settle(resolved: Resolved) -> None:
-    """Set what belongs to the process: threads; and that convolutions in float32 are float32, where torch's
-    default on NVIDIA cards is TF32 with ten bits of mantissa. Mixed precision takes it."""
+    """Set what belongs to the process or to the thread that computes: threads; for how many shapes it compiles; and
+    that convolutions in float32 are float32, where torch's default on NVIDIA cards is TF32 with ten bits of mantissa.
+    Mixed precision takes it."""
     torch.set_num_threads(resolved.threads)
     torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
+    compilation.allow_shapes()
     torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
 
 

@@ -7,6 +7,7 @@ import itertools
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -143,6 +144,20 @@ def test_one_part_that_fails_to_compile_leaves_the_others() -> None:
     found = execution.eager(resolved, "experts", "no reason")
     assert (found.compile, found.compile_experts, found.why_eager) == (True, False, "no reason")
     assert "compile" not in found.numerics("experts")
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_thread_that_compiles_may_do_so_for_many_shapes(resolved: execution.Resolved) -> None:
+    def limit() -> int:
+        return int(torch._dynamo.config.recompile_limit)
+
+    def settled_limit() -> int:
+        execution.settle(resolved)
+        return limit()
+
+    assert compilation.aside(limit, lambda: None, 1) == compilation.SHAPES
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(settled_limit).result() == compilation.SHAPES
 
 
 def test_compiling_aside_hears_a_stop_and_says_what_failed() -> None:
