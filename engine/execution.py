@@ -87,16 +87,16 @@ def resolve(config: Config) -> Resolved:
     """
     device = _device(config.execution.device)
     why = _uncompilable(config, device)
-    short = "" if why or config.execution.compile == "on" else _too_short(config)
+    eager_steps = why or _not_worth_compiling(config)
     experts, evaluation = _training_pays(config)
     return Resolved(
         device=device,
         precision=config.execution.precision,
-        compile=not why and not short and config.objective.name in TRAIN_STUDENTS,
+        compile=not eager_steps,
         threads=config.execution.threads or _threads(config),
         torch=torch.__version__,
         processor=_processor(device),
-        why_eager=why or short,
+        why_eager=eager_steps,
         compile_experts=not why and experts,
         compile_evaluation=not why and evaluation,
         bfloat16=_bfloat16(config.execution.precision, device),
@@ -228,11 +228,13 @@ def _uncompilable(config: Config, device: str) -> str:
     return ""
 
 
-def _too_short(config: Config) -> str:
-    """Why the student's steps are not worth compiling; empty where they are."""
+def _not_worth_compiling(config: Config) -> str:
+    """Why the student's steps are not compiled though they could be; empty where they are."""
     if config.objective.name not in TRAIN_STUDENTS:
         return f"objective {config.objective.name} takes no student steps"
-    return "the run is too short for compilation to pay" if student_flops(config) < COMPILE_PAYS else ""
+    if config.execution.compile == "on" or student_flops(config) >= COMPILE_PAYS:
+        return ""
+    return "the run is too short for compilation to pay"
 
 
 def _training_pays(config: Config) -> tuple[bool, bool]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -18,6 +19,7 @@ from engine.objectives.batches import step_inputs
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.seeds import generator
+from tests.distill.helpers import tiny
 from tests.objectives.real import Setting
 
 
@@ -48,3 +50,12 @@ def test_every_size_of_batch_is_compiled_beforehand(batch: int, steps: int, monk
     monkeypatch.setattr(Arithmetic, "_compile", lambda self, what, work: work())
     made(setting.config, resolved, []).compiled_kernels(cast(ConvNet, setting.net), setting.set.pixels, labels)
     assert seen == {"step": occurring, "adjoint": occurring}
+
+
+@pytest.mark.parametrize("name", ["dream", "distribution"])
+def test_a_run_that_cannot_be_compiled_as_asked_says_why(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(shutil, "which", lambda program: f"/usr/bin/{program}")
+    config = tiny(objective__name=name, execution__compile="on")
+    said: list[str] = []
+    made(config, execution.resolve(config), said).warn()
+    assert said == [f"the run is not compiled: objective {name} takes no student steps"]
