@@ -133,6 +133,26 @@ def test_without_a_compiler_everything_is_eager_and_says_so(monkeypatch: pytest.
     assert "C++ compiler" in found.why_eager
 
 
+@pytest.mark.parametrize(
+    ("version", "compiles"),
+    [("2.9.1+cu126", False), ("2.13.2", False), ("2.14.0a0+git1", True), ("2.14.1+cu130", True), ("3.0.0", True)],
+)
+def test_compiling_for_a_card_wants_a_torch_whose_graphs_are_made_in_any_thread(
+    version: str, compiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(torch, "__version__", version)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    found = execution.resolve(_large(execution={"device": "cuda:0", "compile": "on"}))
+    assert (found.compile, found.compile_experts, found.compile_evaluation) == (compiles,) * 3
+    assert found.why_eager == (
+        "" if compiles else f"compiling for CUDA wants torch 2.14 or newer, and this is {version}"
+    )
+    assert execution.resolve(_large()).compile, "a processor's compiler has no such bound"
+
+
 @pytest.mark.parametrize("changes", [{"experts": {"count": 50, "epochs": 5}}, {"synthetic": {"images_per_class": 10}}])
 def test_experts_are_computed_alike_whatever_the_run(changes: dict[str, Any]) -> None:
     """They are shared by runs of any number of experts and images."""
