@@ -7,24 +7,13 @@ import platform
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from engine.compilation import narrow_arithmetic
 from engine.networks import ConvNet
-
-
-def processor() -> str:
-    """The processor's name."""
-    try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
-    except OSError:
-        pass
-    return platform.processor() or platform.machine()
+from engine.processor import processor
 
 
 def best(work: Callable[[], object], repeats: int = 8, device: str = "cpu") -> float:

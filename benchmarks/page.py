@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +25,8 @@ def rows(report: dict[str, Any]) -> Iterator[str]:
     yield "| case | speed: the reference is 1 | times the floor | error: ours, reference | peak MiB: ours, reference |"
     yield "|---|---|---|---|---|"
     for name, case in report["cases"].items():
-        yield f"| {name}{_steps(case)} | {_ratio(case)} | {_floor(case)} | {_errors(case)} | {_memory(case)} |"
+        title = titled(name, case) + _steps(case)
+        yield f"| {title} | {_ratio(case)} | {_floor(case)} | {_errors(case)} | {_memory(case)} |"
     for what, why in report["left_out"].items():
         yield f"| {what} | left out: {why} | | | |"
     yield ""
@@ -39,6 +40,11 @@ def rows(report: dict[str, Any]) -> Iterator[str]:
             f"| {row['student_steps']} | {row['batch']} | {seconds['ours']:.2f}, {seconds['reference']:.2f} "
             f"| {_memory(row)} | {row['parameter_vectors_mib']:.0f} |"
         )
+
+
+def titled(name: str, found: Mapping[str, Any]) -> str:
+    """A case's name, with its precision where that is mixed and the name does not say so."""
+    return f"{name} (mixed)" if found.get("precision") == "mixed" and not name.endswith("/mixed") else name
 
 
 def _steps(case: dict[str, Any]) -> str:

@@ -9,12 +9,14 @@ for each side. Errors are against the same computation in float64.
 
 from __future__ import annotations
 
+import gc
 import math
 import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -26,6 +28,7 @@ import torch
 from torch import Tensor
 
 from benchmarks import machine, reference
+from benchmarks.page import titled
 from engine import compilation, execution, portions
 from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
@@ -46,13 +49,26 @@ Report = dict[str, Any]
 
 @dataclass
 class Case:
-    """Two sides of one task; each call does the whole task once."""
+    """Two sides of one task; each call does the whole task once. ``precision`` is the engine's, empty where nothing is
+    computed by networks; the reference's is float32."""
 
     name: str
     ours: Callable[[], object]
     theirs: Callable[[], object] | None
     floor: float | None = None
     facts: Report = field(default_factory=dict)
+    precision: str = ""
+
+
+@contextmanager
+def convolving(precision: str) -> Iterator[None]:
+    """cuDNN's convolutions as a run has them (``execution.settle``): TF32 in mixed precision, never in float32."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = precision == "mixed"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
 
 
 class Bench:
@@ -78,6 +94,7 @@ class Bench:
         self.quick, self.only, self.device, self.data_dir = quick, only, device, data_dir
         self.minutes, self._end = minutes, time.monotonic() + 60 * minutes
         self.narrow = device != "cpu" or bool(narrow_arithmetic())
+        self.precision = "mixed" if self.narrow else "float32"  # of experts and judging networks
         self.ceilings = machine.ceilings(device)
 
     def wants(self, name: str) -> bool:
@@ -94,13 +111,14 @@ class Bench:
             return float(psutil.virtual_memory().available)
         return float(torch.cuda.mem_get_info()[0])
 
-    def timed(self, work: Callable[[], object]) -> float:
+    def timed(self, work: Callable[[], object], precision: str = "float32") -> float:
         """Seconds that a call takes, until the device is done."""
         self._wait()
-        began = time.perf_counter()
-        work()
-        self._wait()
-        return time.perf_counter() - began
+        with convolving(precision):
+            began = time.perf_counter()
+            work()
+            self._wait()
+            return time.perf_counter() - began
 
     def _wait(self) -> None:
         if self.device != "cpu":
@@ -153,7 +171,12 @@ def kernels(kind: str, device: str = "cpu") -> Kernels:
     """The engine's kernels: "exact" and "mixed" are compiled, "eager" is not; "float64" is plain and exact."""
     if kind == "float64":
         return eager(NET)
-    return execution.kernels(NET, resolved("mixed" if kind == "mixed" else "float32", device, compiled=kind != "eager"))
+    return execution.kernels(NET, resolved(precision_of(kind), device, compiled=kind != "eager"))
+
+
+def precision_of(kind: str) -> str:
+    """A run's precision with kernels of a kind."""
+    return "mixed" if kind == "mixed" else "float32"
 
 
 def resolved(precision: str, device: str, *, compiled: bool) -> execution.Resolved:
@@ -180,12 +203,12 @@ def gradient_cases(bench: Bench) -> Iterator[Case]:
             fitting = steps_that_fit(steps, batch, bench)
             setting = Setting.made(fitting, batch, images, device=bench.device)
             own = kernels(kind, bench.device)
-            facts = {"student_steps": fitting, **accuracy(own, batch, images, bench)}
+            facts = {"student_steps": fitting, **accuracy(own, batch, images, bench, precision_of(kind))}
             floor = machine.student_step(NET).floor(batch * fitting, bench.ceilings)
-            yield Case(title, partial(setting.ours, own), setting.theirs, floor, facts)
+            yield Case(title, partial(setting.ours, own), setting.theirs, floor, facts, precision_of(kind))
 
 
-def accuracy(own: Kernels, batch: int, images: int, bench: Bench) -> Report:
+def accuracy(own: Kernels, batch: int, images: int, bench: Bench, precision: str) -> Report:
     """Cosine and relative error of the pixels' gradient against float64, of both sides, at random and trained weights,
     over one student step and over three. A ReLU that opens in one arithmetic and not in the other shows in both."""
     errors: Report = {}
@@ -194,7 +217,10 @@ def accuracy(own: Kernels, batch: int, images: int, bench: Bench) -> Report:
         for steps in (1,) if bench.quick or batch > 100 else (1, 3):
             setting = Setting.made(steps, batch, images, trained=trained, device=bench.device)
             exact = setting.ours(kernels("float64"), torch.float64)[0]
-            ours, theirs = setting.ours(own)[0].double(), setting.theirs()[0].double()
+            with convolving(precision):
+                ours = setting.ours(own)[0].double()
+            with convolving("float32"):
+                theirs = setting.theirs()[0].double()
             of_ours, of_theirs = (float((each - exact).norm() / exact.norm()) for each in (ours, theirs))
             where = f"{'trained' if trained else 'random'}/{steps}"
             errors[where] = {"ours": of_ours, "reference": of_theirs}
@@ -209,10 +235,9 @@ def accuracy(own: Kernels, batch: int, images: int, bench: Bench) -> Report:
 
 def epochs_of(images: Tensor, labels: Tensor, networks: int, epochs: int, bench: Bench) -> Callable[[], None]:
     """The engine's training of ``networks`` networks on the same images in batches of 256, without augmentation."""
-    precision = "mixed" if bench.narrow else "float32"
     batch = min(256, len(labels))
     most = min(networks, together(NET, batch, images.device))
-    settings = {"precision": precision, "device": bench.device, "compile": True}
+    settings = {"precision": bench.precision, "device": bench.device, "compile": True}
     gradient = gradient_function(NET, settings, batch)
 
     def work() -> None:
@@ -240,7 +265,8 @@ def training_case(name: str, count: int, networks: int, epochs: int, bench: Benc
     ours = epochs_of(images, labels, networks, epochs, bench)
     theirs = reference.trainer(models, images, labels, 256, epochs, 0.01)
     floor = machine.training_step(NET).floor(networks * epochs * count, bench.ceilings)
-    return Case(name, ours, theirs, floor, {"images": count, "networks": networks, "epochs": epochs})
+    facts = {"images": count, "networks": networks, "epochs": epochs}
+    return Case(name, ours, theirs, floor, facts, bench.precision)
 
 
 def training_cases(bench: Bench) -> Iterator[Case]:
@@ -266,7 +292,8 @@ def portion_cases(bench: Bench) -> Iterator[Case]:
     whole = compilation.second(NET, "float32", bench.device)
     cut = execution.derivatives(NET, resolved("float32", bench.device, compiled=True), compiled=True).second
     size = portions.portion(NET, 100, bench.device)
-    yield Case(title, partial(cut, *given), partial(whole, *given), None, {"images": 100, "portion": size})
+    facts = {"images": 100, "portion": size}
+    yield Case(title, partial(cut, *given), partial(whole, *given), None, facts, "float32")
 
 
 def loading_cases(bench: Bench) -> Iterator[Case]:
@@ -296,14 +323,14 @@ def loading_cases(bench: Bench) -> Iterator[Case]:
 
 def measure(case: Case, bench: Bench) -> Report:
     """Call both sides in turn, once uncounted, then until the time is up (three times at least)."""
-    bench.timed(case.ours)
+    bench.timed(case.ours, case.precision)
     ours: list[float] = []
     ratios: list[float] = []
     if case.theirs is not None:
         bench.timed(case.theirs)
     end = time.perf_counter() + (3.0 if bench.quick else 20.0)
     while len(ours) < 3 or time.perf_counter() < end:
-        ours.append(bench.timed(case.ours))
+        ours.append(bench.timed(case.ours, case.precision))
         if case.theirs is not None:
             ratios.append(bench.timed(case.theirs) / ours[-1])
     report: Report = {"seconds": spread(ours), "turns": len(ours)}
@@ -311,6 +338,8 @@ def measure(case: Case, bench: Bench) -> Report:
         report["ratio"] = spread(ratios)
     if case.floor is not None:
         report["times_floor"] = statistics.median(ours) / case.floor
+    if case.precision:
+        report["precision"] = case.precision
     return report | case.facts
 
 
@@ -322,15 +351,24 @@ def spread(values: list[float]) -> dict[str, float]:
 def memory(steps: int, batch: int, side: str, bench: Bench) -> float | None:
     """Peak MiB that one meta-gradient takes, the set-up apart; None where it cannot be told."""
     if bench.device != "cpu":
-        setting = Setting.made(steps, batch, batch, device=bench.device)
-        own = None if side == "reference" else kernels(side, bench.device)
-        torch.cuda.reset_peak_memory_stats()
-        before = torch.cuda.memory_allocated()
-        bench.timed(setting.theirs if own is None else partial(setting.ours, own))
-        return (torch.cuda.max_memory_allocated() - before) / 2**20
+        return memory_on_card(steps, batch, side, bench)
     command = [sys.executable, "-m", "benchmarks.memory", str(steps), str(batch), side, str(torch.get_num_threads())]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     return float(done.stdout.split()[-1]) if done.returncode == 0 else None
+
+
+def memory_on_card(steps: int, batch: int, side: str, bench: Bench) -> float:
+    """Peak MiB that torch holds of the card for one meta-gradient: what CUDA graphs keep is theirs from the capture on,
+    and not counted as allocated. So what earlier cases captured is given back first, and this one captures anew."""
+    setting = Setting.made(steps, batch, batch, device=bench.device)
+    own = None if side == "reference" else kernels(side, bench.device)
+    torch.compiler.reset()
+    gc.collect()
+    torch.cuda.empty_cache()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_reserved()
+    bench.timed(setting.theirs if own is None else partial(setting.ours, own), precision_of(side))
+    return (torch.cuda.max_memory_reserved() - before) / 2**20
 
 
 def growth(bench: Bench) -> list[Report]:
@@ -405,7 +443,7 @@ def _mebibytes(value: float | None) -> str:
 
 def line(name: str, found: Mapping[str, Any]) -> str:
     """A case in one line."""
-    text = f"{name:28s}"
+    text = f"{titled(name, found):28s}"
     if "ratio" in found:
         ratio = found["ratio"]
         text += f" {ratio['median']:5.2f}x the reference ({ratio['min']:.2f} to {ratio['max']:.2f})"

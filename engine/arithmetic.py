@@ -24,6 +24,7 @@ from engine.evaluation.shapes import judging_shapes
 from engine.events import Notice, Phase
 from engine.gradient import Kernels
 from engine.networks import ConvNet
+from engine.objectives.batches import batch_sizes
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.splitting import Splitting
@@ -84,13 +85,14 @@ class Arithmetic:
         kernels = self.kernels(net)
         if not self.resolved.compile:
             return kernels
-        batch = self.config.objective.batch_size or len(labels)
+        sizes = batch_sizes(self.config.objective, len(labels))
         end = torch.zeros(net.size, device=self.device)
         size = torch.tensor(self.config.objective.step_size, device=self.device)
 
         def work() -> None:
-            kernels.step(end, pixels[:batch], labels[:batch], size)
-            kernels.adjoint(end, pixels[:batch], labels[:batch], size, end)
+            for batch in sizes:
+                kernels.step(end, pixels[:batch], labels[:batch], size)
+                kernels.adjoint(end, pixels[:batch], labels[:batch], size, end)
 
         try:
             self._compile("student step and its adjoint", work)

@@ -40,13 +40,30 @@ def iteration_cost(config: Config) -> float:
 
 
 def live_every(config: Config) -> int:
-    """Iterations between two live evaluations, 0 for never: ``evaluation.every``, or as many as keep evaluations within
-    ``evaluation.share`` of what a run computes."""
-    settings = config.evaluation
+    """Iterations between two live evaluations, 0 for never: ``evaluation.every``, or as many as keep all evaluations of
+    the run within ``evaluation.share`` of what it computes.
+
+    The first and the last iterate are always evaluated: where these two alone take more than the share, which only a
+    short run or a small share brings about, the share is exceeded, and nothing is evaluated between them.
+    """
+    settings, iterations = config.evaluation, config.objective.iterations
     if settings.every == 0 or settings.share >= 1:
         return settings.every
-    between = evaluation_cost(config) * (1 - settings.share) / settings.share
-    return max(settings.every, math.ceil(between / iteration_cost(config)))
+    allowed = settings.share / (1 - settings.share) * iterations * iteration_cost(config)
+    after_the_first = max(1, math.floor(allowed / evaluation_cost(config)) - 1)
+    return max(settings.every, math.ceil(iterations / after_the_first))
+
+
+def live_evaluations(config: Config) -> int:
+    """How many live evaluations a whole run makes: of the first iterate, of one in every period, and of the last."""
+    every = live_every(config)
+    return 1 + math.ceil(config.objective.iterations / every) if every else 0
+
+
+def live_share(config: Config) -> float:
+    """The share of a whole run's computing that its live evaluations take, final ones and experts not counted."""
+    evaluations = live_evaluations(config) * evaluation_cost(config)
+    return evaluations / (evaluations + config.objective.iterations * iteration_cost(config))
 
 
 def _shown(config: Config) -> int:

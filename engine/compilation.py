@@ -102,9 +102,14 @@ def _second(
     return compiled(in_precision(ConvNet(network, shape, classes), precision, device).second, device)
 
 
+def allow_shapes() -> None:
+    """Let a function be compiled for ``SHAPES`` shapes in this thread: torch's settings are a thread's own."""
+    torch._dynamo.config.recompile_limit = SHAPES
+
+
 def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
     """A function of tensors compiled whole for each shape it meets, without a graph for differentiation."""
-    torch._dynamo.config.recompile_limit = SHAPES
+    allow_shapes()
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
     if not device.startswith("cuda"):
         return torch.no_grad()(torch.compile(function, **options))
@@ -134,6 +139,7 @@ def aside(work: Callable[[], T], tick: Callable[[], None], threads: int) -> T:
     def body() -> None:
         try:
             torch.set_num_threads(threads)
+            allow_shapes()
             results.append(work())
         except BaseException as error:
             failures.append(error)

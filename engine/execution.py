@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import platform
+import re
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -17,7 +17,7 @@ from typing import Any, Literal
 import torch
 
 from engine import compilation, portions
-from engine.budget import live_every
+from engine.budget import live_evaluations
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import CLASSES, TRAIN_IMAGES
 from engine.config.schema import Config
@@ -25,6 +25,7 @@ from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
 from engine.gradient import Kernels, LossDerivatives, kernels_of
 from engine.networks import ConvNet
+from engine.processor import processor
 from engine.stacked import alone
 
 COMPILE_PAYS = 1.5e13
@@ -40,6 +41,9 @@ EXPERT_PAYS = 1e12
 THREADS_PAY = 2e6
 """FLOPs of an image's forward pass below which more threads only wait for each other. Of an image, not of a step:
 threads change the bits of experts, which are to be shared by runs of any number of images per class."""
+
+GRAPHS_IN_THREADS = (2, 14)
+"""The torch whose CUDA graphs are made in any thread: before, only in the one that first imported them."""
 
 
 Part = Literal["students", "experts", "evaluation"]
@@ -59,6 +63,8 @@ class Resolved:
     why_eager: str = ""
     compile_experts: bool = False
     compile_evaluation: bool = False
+    bfloat16: str = ""
+    """How a CPU computes mixed precision: "amx", "avx512_bf16" or "emulated"; empty in float32 and on other devices."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for the journal and the expert cache's key."""
@@ -73,7 +79,8 @@ class Resolved:
         """The part that can change the bits of an expert or of a judging network: it belongs to their caches' keys."""
         decided = {"device": self.device.partition(":")[0], "precision": self.precision, "threads": self.threads}
         compiles = self.compile_experts if of == "experts" else self.compile_evaluation
-        return decided | ({"compile": True} if compiles else {})
+        narrow = {"bfloat16": self.bfloat16} if self.bfloat16 else {}
+        return decided | ({"compile": True} if compiles else {}) | narrow
 
 
 def resolve(config: Config) -> Resolved:
@@ -84,25 +91,30 @@ def resolve(config: Config) -> Resolved:
     """
     device = _device(config.execution.device)
     why = _uncompilable(config, device)
-    short = "" if why or config.execution.compile == "on" else _too_short(config)
+    eager_steps = why or _not_worth_compiling(config)
     experts, evaluation = _training_pays(config)
     return Resolved(
         device=device,
         precision=config.execution.precision,
-        compile=not why and not short and config.objective.name in TRAIN_STUDENTS,
+        compile=not eager_steps,
         threads=config.execution.threads or _threads(config),
         torch=torch.__version__,
         processor=_processor(device),
-        why_eager=why or short,
+        why_eager=eager_steps,
         compile_experts=not why and experts,
         compile_evaluation=not why and evaluation,
+        bfloat16=_bfloat16(config.execution.precision, device),
     )
 
 
 def _processor(device: str) -> str:
     if device.startswith("cuda"):
         return torch.cuda.get_device_name(torch.device(device))
-    return platform.processor() or platform.machine()
+    return processor()
+
+
+def _bfloat16(precision: str, device: str) -> str:
+    return (compilation.narrow_arithmetic() or "emulated") if precision == "mixed" and device == "cpu" else ""
 
 
 def _device(wanted: str) -> str:
@@ -150,15 +162,18 @@ def differences(resolved: Resolved) -> list[str]:
     pairs = (
         ("torch", resolved.torch, torch.__version__),
         ("processor", resolved.processor, _processor(resolved.device)),
+        ("bfloat16 arithmetic", resolved.bfloat16, _bfloat16(resolved.precision, resolved.device)),
     )
-    return [f"{what} was {then} and is {now}" for what, then, now in pairs if then != now]
+    return [f"{what} was {then} and is {now}" for what, then, now in pairs if then not in ("", now)]
 
 
 def settle(resolved: Resolved) -> None:
-    """Set what belongs to the process: threads; and that convolutions in float32 are float32, where torch's
-    default on NVIDIA cards is TF32 with ten bits of mantissa. Mixed precision takes it."""
+    """Set what belongs to the process or to the thread that computes: threads; for how many shapes it compiles; and
+    that convolutions in float32 are float32, where torch's default on NVIDIA cards is TF32 with ten bits of mantissa.
+    Mixed precision takes it."""
     torch.set_num_threads(resolved.threads)
     torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
+    compilation.allow_shapes()
     torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
 
 
@@ -214,14 +229,24 @@ def _uncompilable(config: Config, device: str) -> str:
         return "compilation is not offered on mps"
     if device == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++")):
         return "no C++ compiler was found (g++ or clang++)"
+    if device.startswith("cuda") and _release(torch.__version__) < GRAPHS_IN_THREADS:
+        wanted = ".".join(map(str, GRAPHS_IN_THREADS))
+        return f"compiling for CUDA wants torch {wanted} or newer, and this is {torch.__version__}"
     return ""
 
 
-def _too_short(config: Config) -> str:
-    """Why the student's steps are not worth compiling; empty where they are."""
+def _release(version: str) -> tuple[int, ...]:
+    """The first two numbers of a version such as "2.14.1+cu130"."""
+    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
+
+
+def _not_worth_compiling(config: Config) -> str:
+    """Why the student's steps are not compiled though they could be; empty where they are."""
     if config.objective.name not in TRAIN_STUDENTS:
         return f"objective {config.objective.name} takes no student steps"
-    return "the run is too short for compilation to pay" if student_flops(config) < COMPILE_PAYS else ""
+    if config.execution.compile == "on" or student_flops(config) >= COMPILE_PAYS:
+        return ""
+    return "the run is too short for compilation to pay"
 
 
 def _training_pays(config: Config) -> tuple[bool, bool]:
@@ -231,9 +256,7 @@ def _training_pays(config: Config) -> tuple[bool, bool]:
     expert = 3 * forward_flops(config) * images * config.experts.epochs
     settings, each = config.evaluation, decoded_images(config)
     final = 2 * settings.networks * PROTOCOLS[settings.protocol].epochs
-    every = live_every(config)
-    live = config.objective.iterations // every if every else 0
-    epochs = final + live * settings.live_networks * PROTOCOLS[settings.live_protocol].epochs
+    epochs = final + live_evaluations(config) * settings.live_networks * PROTOCOLS[settings.live_protocol].epochs
     return expert >= EXPERT_PAYS, 3 * forward_flops(config) * each * epochs >= TRAINING_PAYS
 
 

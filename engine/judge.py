@@ -14,7 +14,7 @@ import torch
 
 from engine import sealed
 from engine.artifact import DistilledSet
-from engine.budget import live_every
+from engine.budget import live_every, live_share
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
@@ -89,18 +89,23 @@ class Judge:
         self.loop = loop
         self._examine = examine or _nothing
         if self._every > self.config.evaluation.every and resumed is None:
-            self.record(
-                Notice(
-                    "info",
-                    f"live evaluations come every {self._every} iterations, not every {self.config.evaluation.every}, "
-                    f"to take at most {self.config.evaluation.share:.0%} of what the run computes (evaluation.share)",
-                )
-            )
+            self.record(Notice("info", self._rarer()))
         if resumed is not None:
             self._saved = resumed
             if self.folder.snapshot_path(resumed).exists():
                 self._pictured = resumed
             self._behind = _iteration(self.folder.distilled_path("last")) != resumed
+
+    def _rarer(self) -> str:
+        """What is said where live evaluations are fewer than asked for."""
+        asked, share, taken = self.config.evaluation.every, self.config.evaluation.share, live_share(self.config)
+        text = (
+            f"live evaluations come every {self._every} iterations, not every {asked}, "
+            f"to take at most {share:.0%} of what the run computes (evaluation.share)"
+        )
+        if taken > share:
+            text += f"; those of the first and the last iterate, which are always made, take {taken:.0%}"
+        return text
 
     # -- hooks of the loop ------------------------------------------------------------------------
 

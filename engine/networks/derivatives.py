@@ -279,7 +279,7 @@ class Derivatives:
     def _normalised(self, y: Tensor) -> Normal:
         if self.net.network.norm == "none":
             return Normal(y, y, y, y)
-        if not torch.compiler.is_compiling():
+        if self._has_native_norm(y):
             n, mean, r = torch.native_group_norm(y, None, None, *self._sizes(y), EPSILON)
             return Normal(y, n, mean, r)
         grouped = self._grouped(y)
@@ -292,12 +292,18 @@ class Derivatives:
         """P(d)."""
         if self.net.network.norm == "none":
             return d
-        if not torch.compiler.is_compiling():
+        if self._has_native_norm(d):
             sizes, mask = self._sizes(d), [True, False, False]
             found: Sequence[Tensor] = GROUP_NORM_BACKWARD(d, normal.y, normal.mean, normal.r, None, *sizes, mask)
             return found[0]
         d, n = self._grouped(d), self._grouped(normal.n)
         return (normal.r * (d - _mean(d) - n * _mean(d * n))).flatten(1, 2)
+
+    def _has_native_norm(self, x: Tensor) -> bool:
+        """Whether the library's normalisation is taken: not where the compiler fuses plain operations, and not on
+        channels that lie last on a card, which some versions of torch refuse."""
+        channels_last_on_card = self.narrow is not None and x.device.type != "cpu"
+        return not (torch.compiler.is_compiling() or channels_last_on_card)
 
     def _sizes(self, y: Tensor) -> tuple[int, int, int, int]:
         n, channels, height, width = y.shape

@@ -8,6 +8,7 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from engine.config.schema import Objective
 from engine.data.augment import Draw
 from engine.data.prepare import RealSet
 from engine.gradient import StepInput
@@ -36,6 +37,13 @@ def step_inputs(context: Context, images: int, steps: int, draws: torch.Generato
             augmentation = partial(augment, draw=drawn.to(context.device))
         inputs.append(StepInput(batch, augmentation))
     return inputs
+
+
+def batch_sizes(settings: Objective, images: int) -> list[int]:
+    """The sizes of all batches that :func:`step_inputs` gives: the last one of a permutation may be smaller."""
+    size = settings.batch_size or images
+    rest, whole = images % size, images // size
+    return [size, rest] if rest and settings.student_steps > whole else [size]
 
 
 def visited_expert(context: Context, iteration: int) -> int:

@@ -45,8 +45,8 @@ class MatchedNetworks:
 
     def __init__(self, context: Context) -> None:
         self.context = context
-        precision = context.config.execution.precision
-        self._gradient = gradient_function(context.net, {"precision": precision})
+        execution = {"precision": context.config.execution.precision, "device": str(context.device)}
+        self._gradient = gradient_function(context.net, execution)
         self._place = -1
         self._stage: Stage | None = None
         self._trainee: Trainee | None = None

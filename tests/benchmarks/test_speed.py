@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import dataclasses
+import itertools
 import json
 import time
+from functools import partial
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import machine, reference, speed
+from benchmarks import machine, page, reference, speed
 from engine import compilation, portions
 from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
+from engine.gradient import eager
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 from engine.seeds import generator
@@ -116,6 +120,66 @@ def test_portions_stand_beside_the_whole(small: ConvNet, monkeypatch: pytest.Mon
     assert case.facts["portion"] < 100
     for one, other in zip(ours, theirs, strict=True):
         assert torch.allclose(one, other, rtol=1e-3, atol=1e-6)
+
+
+def test_float32_and_the_reference_convolve_in_float32_on_cards_that_would_round(
+    small: ConvNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
+    monkeypatch.setattr(speed, "GRADIENTS", {"50x10": (2, 10, 10)})
+    monkeypatch.setattr(speed, "kernels", lambda kind, device="cpu": kind)
+    seen: dict[str, set[bool]] = {}
+
+    def noted(side: str) -> tuple[torch.Tensor, torch.Tensor]:
+        seen.setdefault(side, set()).add(torch.backends.cudnn.allow_tf32)
+        return torch.ones(2, dtype=torch.float64), torch.ones(())
+
+    monkeypatch.setattr(speed.Setting, "ours", lambda self, kernels, kind=None: noted(kernels))
+    monkeypatch.setattr(speed.Setting, "theirs", lambda self: noted("reference"))
+    bench = speed.Bench()
+    bench.narrow = True
+    precisions = {}
+    for case in speed.gradient_cases(bench):
+        bench.timed(case.ours, case.precision)
+        assert case.theirs is not None
+        bench.timed(case.theirs)
+        precisions[case.name.rpartition("/")[2]] = case.precision
+    assert precisions == {"exact": "float32", "mixed": "mixed", "eager": "float32"}
+    del seen["float64"]
+    assert seen == {"exact": {False}, "mixed": {True}, "eager": {False}, "reference": {False}}
+    assert torch.backends.cudnn.allow_tf32 is True
+
+
+@pytest.mark.parametrize(("narrow", "precision"), [(True, "mixed"), (False, "float32")])
+def test_experts_and_judges_say_in_what_precision_they_were_timed(
+    small: ConvNet, narrow: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(speed, "narrow_arithmetic", lambda: "amx" if narrow else "")
+    monkeypatch.setattr(speed, "epochs_of", lambda *_: lambda: None)
+    monkeypatch.setattr(time, "perf_counter", map(float, itertools.count()).__next__)
+    bench = speed.Bench(quick=True, only="experts/epoch")
+    (case,) = speed.training_cases(bench)
+    found = speed.measure(dataclasses.replace(case, theirs=None), bench)
+    assert found["precision"] == precision
+    name = "experts/epoch (mixed)" if narrow else "experts/epoch"
+    assert speed.line(case.name, found).startswith(f"{name} ")
+    report = {"machine": machine.describe() | bench.ceilings, "cases": {case.name: found}, "left_out": {}, "growth": []}
+    assert any(row.startswith(f"| {name} |") for row in page.rows(report))
+
+
+def test_memory_on_a_card_counts_what_graphs_keep(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
+    setting, bench = speed.Setting.made(1, 2, 2), speed.Bench()
+    calls: list[str] = []
+    monkeypatch.setattr(speed.Setting, "made", lambda *_, device: setting)
+    monkeypatch.setattr(speed, "kernels", lambda kind, device: eager(small))
+    for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
+        monkeypatch.setattr(torch.cuda, name, partial(calls.append, name))
+    monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 100 * 2**20)
+    monkeypatch.setattr(torch.cuda, "max_memory_reserved", lambda: 350 * 2**20)
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda: 120 * 2**20)
+    bench.device = "cuda"
+    assert speed.memory(1, 2, "exact", bench) == 250
+    assert calls[:2] == ["empty_cache", "reset_peak_memory_stats"]
 
 
 @pytest.mark.long

@@ -6,29 +6,56 @@ from typing import Any
 
 import pytest
 
-from engine.budget import evaluation_cost, iteration_cost, live_every
+from engine.budget import evaluation_cost, iteration_cost, live_evaluations, live_every, live_share
 from engine.config.schema import Config
 
 
-def config(**evaluation: Any) -> Config:
+def config(iterations: int = 1000, **evaluation: Any) -> Config:
     return Config.model_validate(
         {
             "data": {"name": "digits"},
-            "objective": {"student_steps": 2, "iterations": 1000},
+            "objective": {"student_steps": 2, "iterations": iterations},
             "evaluation": {"every": 10, "live_protocol": "mtt-1000", **evaluation},
         }
     )
 
 
-@pytest.mark.parametrize("share", [0.1, 0.25, 0.5, 0.9])
-def test_evaluations_stay_within_their_share(share: float) -> None:
+def made(settings: Config, every: int) -> list[int]:
+    """The iterates that a run evaluates, as its judge decides between iterations."""
+    last = settings.objective.iterations
+    return [iteration for iteration in range(last + 1) if iteration % every == 0 or iteration == last]
+
+
+def taken(settings: Config, every: int) -> float:
+    """The evaluations' share of all that a run computes."""
+    evaluations = len(made(settings, every)) * evaluation_cost(settings)
+    return evaluations / (evaluations + settings.objective.iterations * iteration_cost(settings))
+
+
+@pytest.mark.parametrize("iterations", [1000, 1009])
+@pytest.mark.parametrize("share", [0.4, 0.5, 0.6, 0.75, 0.9])
+def test_all_evaluations_of_a_run_stay_within_their_share(share: float, iterations: int) -> None:
+    settings = config(share=share, iterations=iterations)
+    every = live_every(settings)
+    assert every > 10
+    assert taken(settings, every) <= share
+    assert every == iterations or taken(settings, every - 1) > share
+
+
+@pytest.mark.parametrize("share", [0.01, 0.1, 0.25])
+def test_the_first_and_the_last_iterate_are_evaluated_whatever_the_share(share: float) -> None:
     settings = config(share=share)
     every = live_every(settings)
-    taken = evaluation_cost(settings) / (evaluation_cost(settings) + every * iteration_cost(settings))
-    assert every > 10
-    assert taken <= share
-    before = evaluation_cost(settings) / (evaluation_cost(settings) + (every - 1) * iteration_cost(settings))
-    assert before > share
+    assert made(settings, every) == [0, 1000]
+    assert live_share(settings) == pytest.approx(taken(settings, every))
+    assert live_share(settings) > share
+
+
+@pytest.mark.parametrize("evaluation", [{"share": 0.5}, {"share": 1.0}, {"every": 7, "share": 1.0}, {"every": 5000}])
+def test_the_evaluations_of_a_run_are_counted_as_they_are_made(evaluation: dict[str, Any]) -> None:
+    settings = config(**evaluation)
+    assert live_evaluations(settings) == len(made(settings, live_every(settings)))
+    assert live_evaluations(config(every=0)) == 0
 
 
 def test_a_schedule_within_the_share_is_kept() -> None:

@@ -165,3 +165,11 @@ def test_live_evaluations_stay_within_their_share(tmp_path: Path, digits: RawSet
     assert [e.iteration for e in evaluations_of(watch.events, "live")] == expected
     said = [e.message for e in watch.events if isinstance(e, Notice)]
     assert any(f"every {every} iterations, not every 1" in message for message in said)
+
+
+def test_a_share_that_the_first_and_the_last_evaluation_exceed_is_told_of(tmp_path: Path, digits: RawSet) -> None:
+    config, watch = tiny(**CHANGES | {"evaluation__every": 1, "evaluation__share": 0.01}), Watch()
+    Place(tmp_path).start(config, watch)
+    assert [e.iteration for e in evaluations_of(watch.events, "live")] == [0, 6]
+    said = [e.message for e in watch.events if isinstance(e, Notice)]
+    assert any("the first and the last iterate, which are always made, take" in message for message in said)

@@ -7,12 +7,14 @@ import itertools
 import shutil
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import pytest
 import torch
 
-from engine import compilation, execution
+from engine import compilation, execution, processor
 from engine.config.load import resolve
 from engine.config.schema import Config, Execution
 from engine.errors import ConfigError
@@ -57,6 +59,38 @@ def test_what_differs_from_the_machine_a_run_was_begun_on_is_named(resolved: exe
     assert [text.split(" ")[0] for text in execution.differences(moved)] == ["torch", "processor"]
 
 
+@pytest.mark.parametrize("found", ["amx", "avx512_bf16", ""])
+def test_how_a_processor_computes_mixed_precision_is_on_record(found: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(compilation, "narrow_arithmetic", lambda: found)
+    resolved = execution.resolve(Config(execution=Execution(device="cpu", threads=1, precision="mixed")))
+    assert resolved.bfloat16 == (found or "emulated")
+    for part in ("experts", "evaluation"):
+        assert resolved.numerics(part)["bfloat16"] == resolved.bfloat16
+    assert execution.differences(execution.Resolved.from_dict(resolved.to_dict())) == []
+    monkeypatch.setattr(compilation, "narrow_arithmetic", lambda: "another")
+    assert execution.differences(resolved) == [f"bfloat16 arithmetic was {resolved.bfloat16} and is another"]
+
+
+def test_float32_and_other_devices_have_nothing_of_it_in_their_keys(resolved: execution.Resolved) -> None:
+    found = dataclasses.replace(resolved, compile_experts=False).numerics("experts")
+    assert found == {"device": "cpu", "precision": "float32", "threads": 1}
+    assert execution._bfloat16("mixed", "cuda:0") == ""
+
+
+def test_processors_of_one_architecture_are_told_apart(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    cpuinfo = tmp_path / "cpuinfo"
+    monkeypatch.setattr(processor, "CPUINFO", cpuinfo)
+    names = ["Intel(R) Xeon(R) 6975P-C", "AMD EPYC 9R45"]
+    recorded = []
+    for name in names:
+        cpuinfo.write_text(f"processor\t: 0\nvendor_id\t: some\nmodel name\t: {name}\n")
+        recorded.append(execution.resolve(Config(execution=Execution(device="cpu", threads=1))))
+    assert [each.processor for each in recorded] == names
+    assert execution.differences(recorded[0]) == [f"processor was {names[0]} and is {names[1]}"]
+    cpuinfo.unlink()
+    assert processor.processor()
+
+
 @pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("mixed", True)])
 def test_float32_is_float32_on_cards_that_would_round(
@@ -99,6 +133,26 @@ def test_without_a_compiler_everything_is_eager_and_says_so(monkeypatch: pytest.
     assert "C++ compiler" in found.why_eager
 
 
+@pytest.mark.parametrize(
+    ("version", "compiles"),
+    [("2.9.1+cu126", False), ("2.13.2", False), ("2.14.0a0+git1", True), ("2.14.1+cu130", True), ("3.0.0", True)],
+)
+def test_compiling_for_a_card_wants_a_torch_whose_graphs_are_made_in_any_thread(
+    version: str, compiles: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
+    monkeypatch.setattr(torch, "__version__", version)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
+    found = execution.resolve(_large(execution={"device": "cuda:0", "compile": "on"}))
+    assert (found.compile, found.compile_experts, found.compile_evaluation) == (compiles,) * 3
+    assert found.why_eager == (
+        "" if compiles else f"compiling for CUDA wants torch 2.14 or newer, and this is {version}"
+    )
+    assert execution.resolve(_large()).compile, "a processor's compiler has no such bound"
+
+
 @pytest.mark.parametrize("changes", [{"experts": {"count": 50, "epochs": 5}}, {"synthetic": {"images_per_class": 10}}])
 def test_experts_are_computed_alike_whatever_the_run(changes: dict[str, Any]) -> None:
     """They are shared by runs of any number of experts and images."""
@@ -110,6 +164,20 @@ def test_one_part_that_fails_to_compile_leaves_the_others() -> None:
     found = execution.eager(resolved, "experts", "no reason")
     assert (found.compile, found.compile_experts, found.why_eager) == (True, False, "no reason")
     assert "compile" not in found.numerics("experts")
+
+
+@pytest.mark.usefixtures("settled")
+def test_a_thread_that_compiles_may_do_so_for_many_shapes(resolved: execution.Resolved) -> None:
+    def limit() -> int:
+        return int(torch._dynamo.config.recompile_limit)
+
+    def settled_limit() -> int:
+        execution.settle(resolved)
+        return limit()
+
+    assert compilation.aside(limit, lambda: None, 1) == compilation.SHAPES
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(settled_limit).result() == compilation.SHAPES
 
 
 def test_compiling_aside_hears_a_stop_and_says_what_failed() -> None:

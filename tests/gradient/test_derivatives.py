@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from typing import Any
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ from torch import Tensor
 
 from engine import compilation, gradient
 from engine.config.schema import Network
-from engine.networks import ConvNet
+from engine.networks import ConvNet, derivatives
 from engine.networks.derivatives import Derivatives, rounded
 from engine.seeds import generator
 
@@ -95,6 +96,32 @@ def test_what_the_compiler_is_given_computes_the_same(monkeypatch: pytest.Monkey
     monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
     for ours, theirs in zip(written_out(net, *given), automatic(net, *given), strict=True):
         assert error(ours, theirs) < 1e-10
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_channels_that_lie_last_on_a_card_are_normalised_by_plain_operations(
+    device: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The library's demands contiguous images there in torch 2.11. A tensor without data stands for a card's."""
+    used: list[str] = []
+    native = torch.native_group_norm
+
+    def noted(*arguments: Any) -> Any:
+        used.append(arguments[0].device.type)
+        return native(*arguments)
+
+    def noted_backward(*arguments: Any) -> Any:
+        used.append(arguments[0].device.type)
+        return backward(*arguments)
+
+    backward = derivatives.GROUP_NORM_BACKWARD
+    monkeypatch.setattr(torch, "native_group_norm", noted)
+    monkeypatch.setattr(derivatives, "GROUP_NORM_BACKWARD", noted_backward)
+    net = network(depth=2)
+    given = [t.float().to(device) if t.is_floating_point() else t.to(device) for t in setting(net)]
+    found = Derivatives(net, torch.bfloat16).second(given[0], given[1], given[2], given[3])
+    assert found[2].shape == given[2].shape
+    assert set(used) == ({"cpu"} if device == "cpu" else set())
 
 
 def test_narrow_operands_round_and_keep_their_direction() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from engine.objectives import matched
 from engine.objectives.batches import shared_view
 from engine.objectives.dream import Dream
 from engine.objectives.matched import MatchedNetworks, cutmix
@@ -152,3 +154,12 @@ def test_cutmix_fills_one_box_and_mixes_labels_by_its_area() -> None:
         shares.append(float(targets.diag().min()))
     assert min(shares) < 0.3
     assert max(shares) > 0.9
+
+
+def test_networks_are_trained_in_the_arithmetic_of_their_device(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a card the processor's lack of bfloat16 is nobody's concern."""
+    given: list[Any] = []
+    monkeypatch.setattr(matched, "gradient_function", lambda net, execution: given.append(dict(execution)))
+    setting = Setting(**DREAM, execution__precision="mixed")
+    MatchedNetworks(replace(setting.context, device=torch.device("cuda:1")))
+    assert given == [{"precision": "mixed", "device": "cuda:1"}]
