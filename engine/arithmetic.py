@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine import execution
-from engine.compilation import CompilationFailed, aside, narrow_arithmetic
+from engine.compilation import CompilationFailed, aside, makes_graphs, narrow_arithmetic
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
 from engine.evaluation.shapes import judging_shapes
@@ -67,6 +67,11 @@ class Arithmetic:
             self.record.warn(
                 "execution.precision is mixed, but this processor has no bfloat16 arithmetic: its rounding is "
                 "emulated, and float32 is faster here"
+            )
+        if self.device.type == "cuda" and self.resolved.compile and not makes_graphs():
+            self.record.warn(
+                f"torch {torch.__version__} makes CUDA graphs in the main thread alone, and this run has another: its "
+                "kernels are compiled without them, and slower; torch 2.14 makes them anywhere"
             )
         if self.config.execution.compile == "on" and not self.resolved.compile:
             self.record.warn(f"the run is not compiled: {self.resolved.why_eager}")

@@ -7,6 +7,7 @@ give other last bits: whoever caches results keeps in the key that they were com
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable
 from functools import lru_cache
@@ -26,6 +27,10 @@ POLL_SECONDS = 0.2
 SHAPES = 64
 """Shapes that one function may be compiled for in a process; beyond torch's own 8 it would fail. Batches, companies of
 networks and kinds of labels make some ten in a run."""
+
+
+GRAPHS_IN_THREADS = (2, 14)
+"""The torch whose CUDA graphs are made in any thread: before, only in the main one, which first imported them."""
 
 
 class CompilationFailed(MimError):
@@ -102,16 +107,27 @@ def _second(
     return compiled(in_precision(ConvNet(network, shape, classes), precision, device).second, device)
 
 
+def makes_graphs() -> bool:
+    """Whether CUDA graphs can be made in this thread by this torch."""
+    return _graphs_anywhere() or threading.current_thread() is threading.main_thread()
+
+
+def _graphs_anywhere() -> bool:
+    release = tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2])
+    return release >= GRAPHS_IN_THREADS
+
+
 def allow_shapes() -> None:
     """Let a function be compiled for ``SHAPES`` shapes in this thread: torch's settings are a thread's own."""
     torch._dynamo.config.recompile_limit = SHAPES
 
 
 def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
-    """A function of tensors compiled whole for each shape it meets, without a graph for differentiation."""
+    """A function of tensors compiled whole for each shape it meets, without a graph for differentiation; for CUDA as
+    CUDA graphs, where this thread can make them."""
     allow_shapes()
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
-    if not device.startswith("cuda"):
+    if not device.startswith("cuda") or not makes_graphs():
         return torch.no_grad()(torch.compile(function, **options))
     fast = torch.compile(function, mode="reduce-overhead", **options)
 
@@ -125,7 +141,8 @@ def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
 
 def aside(work: Callable[[], T], tick: Callable[[], None], threads: int) -> T:
     """Do ``work`` in a thread of its own and return its result, calling ``tick`` five times a second: a stop that
-    ``tick`` raises leaves the compiler to end by itself.
+    ``tick`` raises leaves the compiler to end by itself. CUDA graphs that only this thread can make are made in it; a
+    stop waits for them.
 
     Args:
         threads: torch's threads, which are a thread's own setting and decide what is compiled.
@@ -144,11 +161,14 @@ def aside(work: Callable[[], T], tick: Callable[[], None], threads: int) -> T:
         except BaseException as error:
             failures.append(error)
 
-    thread = threading.Thread(target=body, name="compile", daemon=True)
-    thread.start()
-    while thread.is_alive():
-        tick()
-        thread.join(POLL_SECONDS)
+    if torch.cuda.is_initialized() and not _graphs_anywhere():  # type: ignore[no-untyped-call]
+        body()
+    else:
+        thread = threading.Thread(target=body, name="compile", daemon=True)
+        thread.start()
+        while thread.is_alive():
+            tick()
+            thread.join(POLL_SECONDS)
     if failures:
         told = str(failures[0]).strip().splitlines() or [type(failures[0]).__name__]
         raise CompilationFailed(told[0]) from failures[0]

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import re
 import shutil
 from dataclasses import dataclass
 from functools import partial
@@ -41,9 +40,6 @@ EXPERT_PAYS = 1e12
 THREADS_PAY = 2e6
 """FLOPs of an image's forward pass below which more threads only wait for each other. Of an image, not of a step:
 threads change the bits of experts, which are to be shared by runs of any number of images per class."""
-
-GRAPHS_IN_THREADS = (2, 14)
-"""The torch whose CUDA graphs are made in any thread: before, only in the one that first imported them."""
 
 
 Part = Literal["students", "experts", "evaluation"]
@@ -229,15 +225,7 @@ def _uncompilable(config: Config, device: str) -> str:
         return "compilation is not offered on mps"
     if device == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++")):
         return "no C++ compiler was found (g++ or clang++)"
-    if device.startswith("cuda") and _release(torch.__version__) < GRAPHS_IN_THREADS:
-        wanted = ".".join(map(str, GRAPHS_IN_THREADS))
-        return f"compiling for CUDA wants torch {wanted} or newer, and this is {torch.__version__}"
     return ""
-
-
-def _release(version: str) -> tuple[int, ...]:
-    """The first two numbers of a version such as "2.14.1+cu130"."""
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:2])
 
 
 def _not_worth_compiling(config: Config) -> str:

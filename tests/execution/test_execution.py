@@ -134,23 +134,25 @@ def test_without_a_compiler_everything_is_eager_and_says_so(monkeypatch: pytest.
 
 
 @pytest.mark.parametrize(
-    ("version", "compiles"),
+    ("version", "anywhere"),
     [("2.9.1+cu126", False), ("2.13.2", False), ("2.14.0a0+git1", True), ("2.14.1+cu130", True), ("3.0.0", True)],
 )
-def test_compiling_for_a_card_wants_a_torch_whose_graphs_are_made_in_any_thread(
-    version: str, compiles: bool, monkeypatch: pytest.MonkeyPatch
+def test_graphs_of_a_card_are_made_where_torch_can(
+    version: str, anywhere: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda name: f"/usr/bin/{name}")
     monkeypatch.setattr(torch, "__version__", version)
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "a card")
-    found = execution.resolve(_large(execution={"device": "cuda:0", "compile": "on"}))
-    assert (found.compile, found.compile_experts, found.compile_evaluation) == (compiles,) * 3
-    assert found.why_eager == (
-        "" if compiles else f"compiling for CUDA wants torch 2.14 or newer, and this is {version}"
-    )
-    assert execution.resolve(_large()).compile, "a processor's compiler has no such bound"
+    monkeypatch.setattr(torch.cuda, "is_initialized", lambda: True)
+    assert compilation.makes_graphs()
+    with ThreadPoolExecutor(1) as other:
+        assert other.submit(compilation.makes_graphs).result() is anywhere
+    here = threading.current_thread()
+    assert (compilation.aside(threading.current_thread, lambda: None, 1) is here) is not anywhere
+    with pytest.raises(compilation.CompilationFailed, match="broken"):
+        compilation.aside(_broken, lambda: None, 1)
+
+
+def _broken() -> None:
+    raise RuntimeError("broken")
 
 
 @pytest.mark.parametrize("changes", [{"experts": {"count": 50, "epochs": 5}}, {"synthetic": {"images_per_class": 10}}])
