@@ -44,15 +44,15 @@ FAULTS = (
     Fault(
         "adjoint: steps replayed from the wrong end",
         "engine/gradient.py",
-        "for i in reversed(range(len(self.inputs))):",
-        "for i in range(len(self.inputs)):",
+        "yield from zip(reversed(inputs), reversed(path), strict=True)",
+        "yield from zip(inputs, path, strict=True)",
         f"{GRADIENT}::test_augmented_and_minibatched_steps",
     ),
     Fault(
         "adjoint: augmentation not replayed",
         "engine/gradient.py",
-        "augmented, push = _replay(chosen, given.augmentation)",
-        "augmented, push = _replay(chosen, None)",
+        "augmented, push = _replay(_select(self.pixels, given.batch), given.augmentation)",
+        "augmented, push = _replay(_select(self.pixels, given.batch), None)",
         f"{GRADIENT}::test_augmented_and_minibatched_steps",
     ),
     Fault(
@@ -184,8 +184,8 @@ FAULTS = (
     Fault(
         "experts: momentum lost when one is taken up",
         "engine/experts/train.py",
-        "expert.velocity.to(device)[None])",
-        "torch.zeros_like(expert.velocity).to(device)[None])",
+        "torch.stack([expert.velocity for expert in experts]).to(device))",
+        "torch.stack([0 * expert.velocity for expert in experts]).to(device))",
         "tests/experts/test_store.py::test_interrupted_anywhere_and_resumed_the_bits_are_the_same",
     ),
     Fault(
@@ -212,7 +212,7 @@ FAULTS = (
     Fault(
         "loop: pixels updated in place, under whoever holds them",
         "engine/distill.py",
-        "momentum = settings.pixel_momentum * state.momentum + gradient.pixels",
+        "momentum = settings.pixel_momentum * state.momentum + clipped(gradient.pixels, settings.pixel_clip)",
         "momentum = state.momentum.mul_(settings.pixel_momentum).add_(gradient.pixels)",
         "tests/distill/test_loop.py::test_an_update_leaves_the_tensors_others_hold",
     ),
