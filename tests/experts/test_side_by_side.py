@@ -190,6 +190,7 @@ def test_every_shape_of_judging_networks_is_known_beforehand() -> None:
     on_gpu = judging_shapes(config, 10, net, torch.device("cuda"))
     assert on_gpu == [Shape(10, 6, False), Shape(40, 2, False), Shape(40, 6, False)]
     assert judging_shapes(config, 10, net, torch.device("cpu")) == [Shape(10, 1, False), Shape(40, 1, False)]
-    soft = resolve("cifar100-ipc1-soft").config
     wide = ConvNet(Network(width=128), (3, 32, 32), 100)
-    assert {shape.soft for shape in judging_shapes(soft, 100, wide, torch.device("cuda"))} == {True, False}
+    for preset, kinds in (("cifar100-ipc1-soft", {True}), ("cifar100-ipc1-bptt-soft", {True, False})):
+        soft = resolve(preset).config  # an expert labels the random images of the first, one-hot those of the second
+        assert {shape.soft for shape in judging_shapes(soft, 100, wide, torch.device("cuda"))} == kinds
