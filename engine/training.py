@@ -79,7 +79,7 @@ class Sets:
 
     def take(self, batch: Tensor) -> tuple[Tensor, Tensor]:
         """Images [k, b, c, h, w] and labels [k, b, ...] at the positions [k, b] in each network's stretch."""
-        chosen = (batch + torch.tensor(self.starts).unsqueeze(1)).flatten().to(self.images.device)
+        chosen = (batch + torch.tensor(self.starts).unsqueeze(1)).flatten().to(self.images.device, non_blocking=True)
         images, labels = self.images.index_select(0, chosen), self.labels.index_select(0, chosen)
         return images.view(*batch.shape, *images.shape[1:]), labels.view(*batch.shape, *labels.shape[1:])
 

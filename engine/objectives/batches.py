@@ -30,7 +30,7 @@ def step_inputs(context: Context, images: int, steps: int, draws: torch.Generato
         if size < images:
             if not waiting:
                 waiting = list(torch.split(torch.randperm(images, generator=draws), size))
-            batch = waiting.pop(0).to(context.device)
+            batch = waiting.pop(0).to(context.device, non_blocking=True)
         augmentation = None
         if augment.enabled:
             drawn = augment.draw(images if batch is None else len(batch), draws)

@@ -193,3 +193,8 @@ def test_memory_is_flat_in_the_student_steps() -> None:
     vectors = 9 * speed.NET.size * 4 / 2**20
     assert many < few + vectors + 40  # MiB: what the allocator rounds up
     assert grown > 2 * many
+
+
+def test_the_time_of_a_whole_buffer_is_multiplied_out() -> None:
+    found = {"seconds": {"median": 3.0}, "networks": 4, "epochs": 1, "images": 50_000}
+    assert speed.whole_buffer(found) == pytest.approx(100 * 50 / 4 * 3.0 / 60)
