@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine import execution
-from engine.compilation import CompilationFailed, aside, makes_graphs, narrow_arithmetic
+from engine.compilation import CompilationFailed, aside, makes_graphs
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
 from engine.evaluation.shapes import judging_shapes
@@ -28,7 +28,7 @@ from engine.objectives.batches import batch_sizes
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.splitting import Splitting
-from engine.stacked import gradient_function
+from engine.stacked import emulates, gradient_function
 from engine.training import warm_batch
 
 PARTS = "parts"
@@ -63,7 +63,7 @@ class Arithmetic:
                 f"since this run was started, {difference}: it goes on, but its bits may no longer be those of an "
                 "uninterrupted run"
             )
-        if self.resolved.precision == "mixed" and self.device.type == "cpu" and not narrow_arithmetic():
+        if emulates(self.resolved.precision, self.device):
             self.record.warn(
                 "execution.precision is mixed, but this processor has no bfloat16 arithmetic: its rounding is "
                 "emulated, and float32 is faster here"

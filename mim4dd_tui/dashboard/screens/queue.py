@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -120,19 +121,22 @@ class QueueScreen(Screen[None]):
         elif one is not None:
             self.dashboard.open_run(one.folder)
 
-    def _change(self, change: str, *arguments: object) -> None:
-        name = self.query_one(Table).chosen
-        if name is None:
-            return
+    def _change(self, change: Callable[[], None]) -> bool:
+        """Change the order; whether that could be written."""
         try:
-            getattr(self.dashboard.turns.queue, change)(name, *arguments)
+            change()
         except MimError as error:
             self.notify(str(error), severity="error")
-        self.read_queue()
+            return False
+        finally:
+            self.read_queue()
+        return True
 
     def action_shift(self, step: int) -> None:
         """Move the run towards the front or the end."""
-        self._change("move", step)
+        name = self.query_one(Table).chosen
+        if name is not None:
+            self._change(lambda: self.dashboard.turns.queue.move(name, step))
 
     def action_take_out(self) -> None:
         """Out of the queue; a run that never began goes altogether."""
@@ -143,7 +147,7 @@ class QueueScreen(Screen[None]):
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
         if one.state == "interrupted":
-            self._drop(one)
+            self._change(lambda: self.dashboard.turns.queue.drop(one.name))
             return
 
         def answered(yes: bool | None) -> None:
@@ -152,21 +156,11 @@ class QueueScreen(Screen[None]):
             status = one.folder.status()
             if status is None or status.liveness() != "queued":  # its turn came while the question stood
                 self.notify(f"{one.name} has begun meanwhile", severity="warning")
-            elif self._drop(one):
+            elif self._change(lambda: self.dashboard.turns.queue.drop(one.name)):
                 self._remove(one)
 
         details = "it has not begun, so nothing but its settings is lost"
         self.app.push_screen(ConfirmScreen(f"Take {one.name} out?", details, "Take it out"), answered)
-
-    def _drop(self, one: Waiting) -> bool:
-        """Take a run out of the order; whether that could be written."""
-        try:
-            self.dashboard.turns.queue.drop(one.name)
-        except MimError as error:
-            self.notify(str(error), severity="error")
-            return False
-        self.read_queue()
-        return True
 
     def _remove(self, one: Waiting) -> None:
         try:

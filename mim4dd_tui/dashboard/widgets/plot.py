@@ -142,18 +142,20 @@ class PlotPane(Inked, can_focus=True):
         # of two axes the left one's curves matter more, in whatever order they are drawn
         for series in sorted(self._figure.series, key=lambda one: one.side == "right"):
             index = _nearest(series, place)
-            if index is not None and at is None:
-                at = float(series.x[index])  # a curve of few points is read beside the cursor
-            if index is not None and not (series.ink >= DIM and not series.name):
-                value = short(float(series.y[index]), percent=self._figure.percent)
-                if series.band is not None:
-                    half = (series.band.high[index] - series.band.low[index]) / 2
-                    if np.isfinite(half):
-                        value += f" ± {short(float(half), percent=self._figure.percent)}"
-                x = float(series.x[index])
-                if place is not None and at is not None and abs(x - at) > 0.5:
-                    value += f" ({short(x)})"  # it has no point where the others are read
-                out.append((series.name, value, series.ink))
+            if index is None:
+                continue
+            x = float(series.x[index])
+            at = x if at is None else at  # a curve of few points is read beside the cursor
+            if series.ink >= DIM and not series.name:
+                continue
+            value = short(float(series.y[index]), percent=self._figure.percent)
+            if series.band is not None:
+                half = (series.band.high[index] - series.band.low[index]) / 2
+                if np.isfinite(half):
+                    value += f" ± {short(float(half), percent=self._figure.percent)}"
+            if place is not None and abs(x - at) > 0.5:
+                value += f" ({short(x)})"  # it has no point where the others are read
+            out.append((series.name, value, series.ink))
         if place is not None:
             out.append((f"at {short(place if at is None else at)}", "", 0))
         for level in self._figure.levels:
