@@ -33,7 +33,8 @@ from engine import compilation, execution, portions
 from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
 from engine.experts.store import at_once
-from engine.gradient import Kernels, StepInput, eager, meta_gradient
+from engine.gradient import StepInput, meta_gradient
+from engine.kernels import Kernels, eager
 from engine.networks import ConvNet
 from engine.seeds import generator
 from engine.stacked import gradient_function, together

@@ -8,8 +8,10 @@ another.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -22,9 +24,10 @@ from engine.config.schema import Config
 from engine.data.prepare import RealSet
 from engine.evaluation.shapes import judging_shapes
 from engine.events import Notice, Phase
-from engine.gradient import Kernels
+from engine.kernels import Kernels
 from engine.networks import ConvNet
 from engine.objectives.batches import batch_sizes
+from engine.portions import portion
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.splitting import Splitting
@@ -79,7 +82,12 @@ class Arithmetic:
     def kernels(self, net: ConvNet) -> Kernels:
         """The student's step and its adjoint as resolved, in parts where memory ran out."""
         whole = execution.kernels(net, self.resolved)
-        return Splitting(whole, self.config.network.norm, self.parts, self._split).kernels()
+
+        def portions(images: int) -> int:
+            return math.ceil(images / portion(net, images, self.device))
+
+        norm = self.config.network.norm
+        return Splitting(whole, norm, self.parts, self._split, self._forgo, portions).kernels()
 
     def compiled_kernels(self, net: ConvNet, pixels: Tensor, labels: Tensor) -> Kernels:
         """The same, compiled for the run's batches where that was resolved.
@@ -90,14 +98,21 @@ class Arithmetic:
         kernels = self.kernels(net)
         if not self.resolved.compile:
             return kernels
-        sizes = batch_sizes(self.config.objective, len(labels))
+        settings = self.config.objective
+        sizes, steps = batch_sizes(settings, len(labels)), settings.window or settings.student_steps
         end = torch.zeros(net.size, device=self.device)
-        size = torch.tensor(self.config.objective.step_size, device=self.device)
+        size = torch.tensor(settings.step_size, device=self.device)
+        keeping = kernels.keeping
+        fitting = 0 if keeping is None else keeping.fits([max(sizes)] * steps)
 
         def work() -> None:
             for batch in sizes:
-                kernels.step(end, pixels[:batch], labels[:batch], size)
-                kernels.adjoint(end, pixels[:batch], labels[:batch], size, end)
+                given = (end, pixels[:batch], labels[:batch], size)
+                if fitting and keeping is not None:
+                    keeping.adjoint(*given, end, keeping.step(*given)[1])
+                if fitting < steps:
+                    kernels.step(*given)
+                    kernels.adjoint(*given, end)
 
         try:
             self._compile("student step and its adjoint", work)
@@ -143,6 +158,16 @@ class Arithmetic:
         began = time.perf_counter()
         aside(work, self.record.tick, self.resolved.threads)
         self.record(Notice("info", f"compiled in {time.perf_counter() - began:.0f} s"))
+
+    def _forgo(self) -> None:
+        """Memory ran out: from here on no activations are kept."""
+        self.resolved = replace(self.resolved, keep_activations=0)
+        self.folder.write_execution(self.recorded())
+        self.record.warn(
+            "the device ran out of memory: from here on no activations of student steps are kept "
+            "(execution.keep_activations), and iterations take longer. The mathematics is exact, but the run's bits "
+            "may no longer be those of a run with enough memory"
+        )
 
     def _split(self, parts: int) -> None:
         """Memory ran out: from here on a student step is computed in more parts."""

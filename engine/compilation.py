@@ -18,7 +18,7 @@ from torch import Tensor
 
 from engine.config.schema import Network
 from engine.errors import MimError
-from engine.gradient import FirstDerivative, SecondDerivative
+from engine.kernels import FirstDerivative, KeepingFirst, KeptSecond, SecondDerivative
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 
@@ -87,6 +87,16 @@ def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
     return _second(net.network, net.shape, net.classes, precision, device)
 
 
+def first_keeping(net: ConvNet, precision: str, device: str) -> KeepingFirst:
+    """The compiled first derivative that gives its activations, likewise."""
+    return _first_keeping(net.network, net.shape, net.classes, precision, device)
+
+
+def second_of_kept(net: ConvNet, precision: str, device: str) -> KeptSecond:
+    """The compiled second derivative that takes them, likewise."""
+    return _second_of_kept(net.network, net.shape, net.classes, precision, device)
+
+
 @lru_cache(maxsize=8)
 def _first(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> FirstDerivative:
     return compiled(in_precision(ConvNet(network, shape, classes), precision, device).first, device)
@@ -105,6 +115,20 @@ def _second(
     network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
 ) -> SecondDerivative:
     return compiled(in_precision(ConvNet(network, shape, classes), precision, device).second, device)
+
+
+@lru_cache(maxsize=8)
+def _first_keeping(
+    network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
+) -> KeepingFirst:
+    return compiled(in_precision(ConvNet(network, shape, classes), precision, device).first_keeping, device)
+
+
+@lru_cache(maxsize=8)
+def _second_of_kept(
+    network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
+) -> KeptSecond:
+    return compiled(in_precision(ConvNet(network, shape, classes), precision, device).second_of_kept, device)
 
 
 def makes_graphs() -> bool:
@@ -132,11 +156,17 @@ def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
     fast = torch.compile(function, mode="reduce-overhead", **options)
 
     @torch.no_grad()
-    def copied(*arguments: Tensor) -> Any:
-        found = fast(*arguments)  # the next replay overwrites what this one gives
-        return found.clone() if isinstance(found, Tensor) else tuple(each.clone() for each in found)
+    def copied(*arguments: Any) -> Any:
+        return _cloned(fast(*arguments))  # the next replay overwrites what this one gives
 
     return copied
+
+
+def _cloned(found: Any) -> Any:
+    """Tensors, or tuples and lists of them, copied."""
+    if isinstance(found, Tensor):
+        return found.clone()
+    return type(found)(_cloned(each) for each in found)
 
 
 def aside(work: Callable[[], T], tick: Callable[[], None], threads: int) -> T:

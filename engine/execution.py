@@ -15,14 +15,14 @@ from typing import Any, Literal
 
 import torch
 
-from engine import compilation, portions
+from engine import compilation, keeping, portions
 from engine.budget import live_evaluations
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import CLASSES, TRAIN_IMAGES
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
-from engine.gradient import Kernels, LossDerivatives, kernels_of
+from engine.kernels import KeepingDerivatives, Kernels, LossDerivatives, keeping_kernels, kernels_of
 from engine.networks import ConvNet
 from engine.processor import processor
 from engine.stacked import alone
@@ -59,6 +59,8 @@ class Resolved:
     why_eager: str = ""
     compile_experts: bool = False
     compile_evaluation: bool = False
+    keep_activations: int = 0
+    """MiB of activations kept between a sweep and its reverse; 0 where steps are not compiled."""
     bfloat16: str = ""
     """How a CPU computes mixed precision: "amx", "avx512_bf16" or "emulated"; empty in float32 and on other devices."""
 
@@ -99,6 +101,7 @@ def resolve(config: Config) -> Resolved:
         why_eager=eager_steps,
         compile_experts=not why and experts,
         compile_evaluation=not why and evaluation,
+        keep_activations=0 if eager_steps else config.execution.keep_activations,
         bfloat16=_bfloat16(config.execution.precision, device),
     )
 
@@ -181,8 +184,8 @@ def emptiest_gpu() -> int:
 
 def eager(resolved: Resolved, what: Part, why: str) -> Resolved:
     """The same with one part uncompiled."""
-    name = "compile" if what == "students" else f"compile_{what}"
-    return Resolved.from_dict(resolved.to_dict() | {name: False, "why_eager": why})
+    changes = {"compile": False, "keep_activations": 0} if what == "students" else {f"compile_{what}": False}
+    return Resolved.from_dict(resolved.to_dict() | changes | {"why_eager": why})
 
 
 def decoded_images(config: Config) -> int:
@@ -263,4 +266,12 @@ def derivatives(net: ConvNet, resolved: Resolved, *, compiled: bool) -> LossDeri
 
 def kernels(net: ConvNet, resolved: Resolved) -> Kernels:
     """``step`` and ``adjoint`` of a network as resolved."""
-    return kernels_of(derivatives(net, resolved, compiled=resolved.compile))
+    plain = derivatives(net, resolved, compiled=resolved.compile)
+    if not resolved.keep_activations:
+        return kernels_of(plain)
+    sized = partial(portions.portion, net, device=resolved.device)
+    first = compilation.first_keeping(net, resolved.precision, resolved.device)
+    second = compilation.second_of_kept(net, resolved.precision, resolved.device)
+    fits = keeping.fitting(net, resolved.keep_activations * 2**20)
+    kept = KeepingDerivatives(portions.first_keeping(first, sized), portions.second_of_kept(second, sized), fits)
+    return keeping_kernels(plain.second, kept)

@@ -26,6 +26,9 @@ so the parameters alone carry the velocity, and the reverse sweep needs one cota
     lam_i = (d step / d theta_i)^T lam_{i+1} + m (lam_{i+1} - lam_{i+2})
 
 What lies before a window of the last steps may be taken as constant (truncated back-propagation through time).
+
+A step's adjoint needs what the step itself computed, and computes it again. Of the last steps it may be kept instead,
+within a bound (:class:`Keeping`): less time for more memory, and the same mathematics.
 """
 
 from __future__ import annotations
@@ -33,110 +36,18 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
+
+from engine.kernels import Kernels, NetworkFunction, eager
 
 KEPT = 512 * 2**20
 """Bytes of parameter vectors that a sweep may keep before it computes some of them again."""
 
-NetworkFunction = Callable[[Tensor, Tensor], Tensor]
-"""Logits [n, classes] of (flat parameters [size], images [n, c, h, w])."""
-
 Augmentation = Callable[[Tensor], Tensor]
 """One drawn augmentation: images [n, c, h, w] to images of the same shape, differentiable."""
-
-
-def loss(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor) -> Tensor:
-    """Mean cross-entropy in nats; labels are int64 [n] or probabilities [n, classes]."""
-    return F.cross_entropy(net(parameters, images).to(parameters.dtype), labels)
-
-
-def step(net: NetworkFunction, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
-    """One student step: parameters [size] after a step of gradient descent. Keeps no graph."""
-    with torch.enable_grad():
-        leaf = parameters.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(loss(net, leaf, images, labels), leaf)
-    return parameters.detach() - step_size * gradient
-
-
-def adjoint(
-    net: NetworkFunction,
-    parameters: Tensor,
-    images: Tensor,
-    labels: Tensor,
-    step_size: Tensor,
-    cotangent: Tensor,
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Pull a cotangent of the step's result back through it.
-
-    Args:
-        parameters: theta_i [size]; ``cotangent`` is lam_{i+1} [size].
-
-    Returns:
-        The derivative by the images [n, c, h, w], by the step size [], and lam_i [size].
-    """
-    with torch.enable_grad():
-        leaf = parameters.detach().requires_grad_()
-        pixels = images.detach().requires_grad_()
-        (gradient,) = torch.autograd.grad(loss(net, leaf, pixels, labels), leaf, create_graph=True)
-        slope = torch.dot(cotangent, gradient)
-        by_parameters, by_images = torch.autograd.grad(slope, (leaf, pixels))
-    return -step_size * by_images, -slope.detach(), cotangent - step_size * by_parameters
-
-
-FirstDerivative = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""Loss [], logits [n, classes] and gradient [size] of parameters [size], images [n, c, h, w] and labels."""
-
-SecondDerivative = Callable[[Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-"""The loss's slope [] along a direction, the slope's gradient [size] and its derivative by the images, of parameters
-[size], direction [size], images and labels."""
-
-
-@dataclass(frozen=True)
-class Kernels:
-    """``step`` and ``adjoint`` of one network, as they are computed: eager or compiled, float32 or mixed.
-
-    Attributes:
-        turned: where labels are learned, of (parameters, images, direction): the derivative of the log-probabilities
-            [n, classes] along the direction (``engine.labels``).
-    """
-
-    step: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor]
-    adjoint: Callable[[Tensor, Tensor, Tensor, Tensor, Tensor], tuple[Tensor, Tensor, Tensor]]
-    turned: Callable[[Tensor, Tensor, Tensor], Tensor] | None = None
-
-
-def eager(net: NetworkFunction) -> Kernels:
-    """The kernels without compilation, in the precision of their arguments."""
-    return Kernels(
-        step=lambda *arguments: step(net, *arguments),
-        adjoint=lambda *arguments: adjoint(net, *arguments),
-    )
-
-
-@dataclass(frozen=True)
-class LossDerivatives:
-    """First and second derivative of a network's mean cross-entropy, as they are computed."""
-
-    first: FirstDerivative
-    second: SecondDerivative
-
-
-def kernels_of(derivatives: LossDerivatives) -> Kernels:
-    """:func:`step` and :func:`adjoint` of a network whose derivatives are at hand."""
-
-    def forward(parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor) -> Tensor:
-        return parameters - step_size * derivatives.first(parameters, images, labels)[2]
-
-    def reverse(
-        parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        slope, by_parameters, by_images = derivatives.second(parameters, cotangent, images, labels)
-        return -step_size * by_images, -slope, cotangent - step_size * by_parameters
-
-    return Kernels(forward, reverse)
 
 
 @dataclass(frozen=True)
@@ -145,6 +56,15 @@ class StepInput:
 
     batch: Tensor | None
     augmentation: Augmentation | None
+
+
+@dataclass(frozen=True)
+class TakenStep:
+    """A student step that was taken: its input, the parameters [size] it began from, and what was kept of it."""
+
+    given: StepInput
+    parameters: Tensor
+    activations: Any
 
 
 @dataclass(frozen=True)
@@ -166,6 +86,7 @@ class Training:
         inputs: of the steps that can be differentiated through, the last W of all.
         kept: (theta_i, theta_{i-1}), each [size], before every ``stride``-th of these; without momentum theta_i twice.
         end: theta_N [size].
+        activations: of the last of these steps, what was kept of each; none of those before.
     """
 
     kernels: Kernels
@@ -177,9 +98,11 @@ class Training:
     kept: Sequence[tuple[Tensor, Tensor]]
     stride: int
     end: Tensor
+    activations: Sequence[Any] = ()
 
-    def backwards(self, tick: Callable[[], None] | None = None) -> Iterator[tuple[StepInput, Tensor]]:
-        """Every step's input and the parameters [size] it began from, the last step first."""
+    def backwards(self, tick: Callable[[], None] | None = None) -> Iterator[TakenStep]:
+        """Every step, the last one first."""
+        activations = [*([None] * (len(self.inputs) - len(self.activations))), *self.activations]
         for number in reversed(range(len(self.kept))):
             inputs = self.inputs[number * self.stride : (number + 1) * self.stride]
             current, previous = self.kept[number]
@@ -189,12 +112,14 @@ class Training:
                     tick()
                 current, previous = self.moved(current, previous, given), current
                 path.append(current)
-            yield from zip(reversed(inputs), reversed(path), strict=True)
+            kept = activations[number * self.stride : (number + 1) * self.stride]
+            yield from map(TakenStep, reversed(inputs), reversed(path), reversed(kept))
 
     @torch.no_grad()
     def moved(self, current: Tensor, previous: Tensor, given: StepInput) -> Tensor:
         """The parameters after one step."""
-        return _moved(self.kernels, self.pixels, self.labels, self.step_size, self.momentum, current, previous, given)
+        images, labels = _seen(self.pixels, self.labels, given)
+        return _carried(self.kernels.step(current, images, labels, self.step_size), current, previous, self.momentum)
 
     def pull_back(self, cotangent: Tensor, tick: Callable[[], None] | None = None) -> SyntheticGradient:
         """The reverse sweep: the derivative of L(theta_N) from dL/dtheta_N [size]. Linear in it.
@@ -206,14 +131,19 @@ class Training:
         step_gradient = torch.zeros_like(self.step_size)
         label_gradient = LabelGradient.of(self.kernels, self.labels)
         later = torch.zeros_like(cotangent)
-        for given, parameters in self.backwards(tick):
+        for taken in self.backwards(tick):
             if tick is not None:
                 tick()
+            given = taken.given
             augmented, push = _replay(_select(self.pixels, given.batch), given.augmentation)
-            label_gradient.add(parameters, augmented, given.batch, self.step_size, cotangent)
-            by_images, by_step, by_parameters = self.kernels.adjoint(
-                parameters, augmented, _select(self.labels, given.batch), self.step_size, cotangent
-            )
+            label_gradient.add(taken.parameters, augmented, given.batch, self.step_size, cotangent)
+            arguments = (
+                taken.parameters, augmented, _select(self.labels, given.batch), self.step_size, cotangent,
+            )  # fmt: skip
+            if taken.activations is None or self.kernels.keeping is None:
+                by_images, by_step, by_parameters = self.kernels.adjoint(*arguments)
+            else:
+                by_images, by_step, by_parameters = self.kernels.keeping.adjoint(*arguments, taken.activations)
             step_gradient += by_step
             if given.batch is None:
                 pixel_gradient += push(by_images)
@@ -264,20 +194,14 @@ def _replay(images: Tensor, augmentation: Augmentation | None) -> tuple[Tensor, 
     return augmented.detach(), lambda cotangent: torch.autograd.grad(augmented, leaf, cotangent)[0]
 
 
-def _moved(
-    kernels: Kernels,
-    pixels: Tensor,
-    labels: Tensor,
-    step_size: Tensor,
-    momentum: float,
-    current: Tensor,
-    previous: Tensor,
-    given: StepInput,
-) -> Tensor:
+def _seen(pixels: Tensor, labels: Tensor, given: StepInput) -> tuple[Tensor, Tensor]:
+    """The images and labels of a step, augmented."""
     images = _select(pixels, given.batch)
-    if given.augmentation is not None:
-        images = given.augmentation(images)
-    moved = kernels.step(current, images, _select(labels, given.batch), step_size)
+    return images if given.augmentation is None else given.augmentation(images), _select(labels, given.batch)
+
+
+def _carried(moved: Tensor, current: Tensor, previous: Tensor, momentum: float) -> Tensor:
+    """A step's result with what momentum adds."""
     return moved + momentum * (current - previous) if momentum else moved
 
 
@@ -313,17 +237,25 @@ def train(
     pixels, step_size = pixels.detach(), step_size.detach()
     steps = min(window or len(inputs), len(inputs))
     every = stride(steps, start)
+    last = inputs[len(inputs) - steps :]
     previous = current = start.detach()
     kept: list[tuple[Tensor, Tensor]] = []
+    activations: list[Any] = []
+    keeping, whole = kernels.keeping, len(pixels)
+    fitting = 0 if keeping is None else keeping.fits([whole if g.batch is None else len(g.batch) for g in last])
     for number, given in enumerate(inputs, start=steps - len(inputs)):
         if tick is not None:
             tick()
         if number >= 0 and number % every == 0:
             kept.append((current, previous if momentum else current))
-        moved = _moved(kernels, pixels, labels, step_size, momentum, current, previous, given)
-        current, previous = moved, current
-    last = inputs[len(inputs) - steps :]
-    return Training(kernels, pixels, labels, step_size, momentum, last, kept, every, current)
+        images, named = _seen(pixels, labels, given)
+        if keeping is not None and number >= steps - fitting:
+            moved, found = keeping.step(current, images, named, step_size)
+            activations.append(found)
+        else:
+            moved = kernels.step(current, images, named, step_size)
+        current, previous = _carried(moved, current, previous, momentum), current
+    return Training(kernels, pixels, labels, step_size, momentum, last, kept, every, current, activations)
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,13 @@ memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import math
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
-from engine.gradient import FirstDerivative, SecondDerivative
+from engine.kernels import FirstDerivative, KeepingFirst, KeptSecond, SecondDerivative
 from engine.networks import ConvNet
 
 Size = Callable[[int], int]
@@ -51,20 +52,30 @@ def limit(net: ConvNet, device: torch.device | str) -> int:
 
 def first(whole: FirstDerivative, sized: Size) -> FirstDerivative:
     """``whole`` computed in portions, the last one smaller."""
+    portioned = first_keeping(lambda *given: (*whole(*given), []), sized)
+    return lambda *given: portioned(*given)[:3]
 
-    def portioned(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+
+def first_keeping(whole: KeepingFirst, sized: Size) -> KeepingFirst:
+    """The same of a derivative that gives its activations: those of the portions, one after another."""
+
+    def portioned(
+        parameters: Tensor, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Sequence[Tensor]]:
         size = sized(len(images))
         if len(images) <= size:
             return whole(parameters, images, labels)
         loss, slope = torch.zeros_like(parameters[0]), torch.zeros_like(parameters)
-        logits = []
+        logits: list[Tensor] = []
+        kept: list[Tensor] = []
         for part, named in zip(torch.split(images, size), torch.split(labels, size), strict=True):
             share = len(part) / len(images)
-            its_loss, its_logits, its_slope = whole(parameters, part, named)
+            its_loss, its_logits, its_slope, activations = whole(parameters, part, named)
             loss.add_(its_loss, alpha=share)
             slope.add_(its_slope, alpha=share)
             logits.append(its_logits)
-        return loss, torch.cat(logits), slope
+            kept += activations
+        return loss, torch.cat(logits), slope, kept
 
     return portioned
 
@@ -72,18 +83,33 @@ def first(whole: FirstDerivative, sized: Size) -> FirstDerivative:
 def second(whole: SecondDerivative, sized: Size) -> SecondDerivative:
     """``whole`` computed in portions, the last one smaller."""
 
+    def of_nothing(
+        parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor, _: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return whole(parameters, direction, images, labels)
+
+    portioned = second_of_kept(of_nothing, sized)
+    return lambda *given: portioned(*given, [])
+
+
+def second_of_kept(whole: KeptSecond, sized: Size) -> KeptSecond:
+    """The same of a derivative that takes what :func:`first_keeping` gave, in portions of the same size."""
+
     def portioned(
-        parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor
+        parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor, kept: Sequence[Tensor]
     ) -> tuple[Tensor, Tensor, Tensor]:
         size = sized(len(images))
         if len(images) <= size:
-            return whole(parameters, direction, images, labels)
+            return whole(parameters, direction, images, labels, kept)
         slope, bent = torch.zeros_like(parameters[0]), torch.zeros_like(parameters)
         by_images = torch.empty_like(images, memory_format=torch.contiguous_format)
-        for start in range(0, len(images), size):
+        each = len(kept) // math.ceil(len(images) / size)
+        for number, start in enumerate(range(0, len(images), size)):
             part = slice(start, start + size)
             share = len(labels[part]) / len(images)
-            its_slope, its_bent, its_images = whole(parameters, direction, images[part], labels[part])
+            its_slope, its_bent, its_images = whole(
+                parameters, direction, images[part], labels[part], kept[number * each : (number + 1) * each]
+            )
             slope.add_(its_slope, alpha=share)
             bent.add_(its_bent, alpha=share)
             torch.mul(its_images, share, out=by_images[part])

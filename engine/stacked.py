@@ -19,7 +19,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine import compilation, portions
-from engine.gradient import FirstDerivative
+from engine.kernels import FirstDerivative
 from engine.networks import ConvNet
 from engine.networks.convnet import EPSILON, GROUPS
 

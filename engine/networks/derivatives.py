@@ -48,11 +48,12 @@ class Weights:
 
 @dataclass(frozen=True)
 class Normal:
-    """A normalisation: what went in, what came out [b, c, h, w], and mean and r of every group."""
+    """A normalisation: what came out [b, c, h, w] and r of every group; and what went in and its mean, unless it is
+    recalled from what was kept."""
 
-    y: Tensor
+    y: Tensor | None
     n: Tensor
-    mean: Tensor
+    mean: Tensor | None
     r: Tensor
 
 
@@ -82,9 +83,16 @@ class Derivatives:
             parameters: flat [size].
             images: [n, c, h, w]; ``labels`` int64 [n] or probabilities [n, classes].
         """
+        return self.first_keeping(parameters, images, labels)[:3]
+
+    def first_keeping(
+        self, parameters: Tensor, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Sequence[Tensor]]:
+        """The same, and what :meth:`second_of_kept` then need not compute again: of every block n and r of its norm
+        (what its ReLU takes, where it has none), of all but the last the loss's derivative by its output."""
         blocks, (kernel, bias) = self._weights(parameters)
         x = self._laid_out(images)
-        inputs, normals, activations = [], [], []
+        inputs, normals, activations, slopes = [], [], [], []
         for number, block in enumerate(blocks):
             inputs.append(x)
             normal = self._normalised(self._convolved(x, block.kernel, block.bias, number))
@@ -111,20 +119,34 @@ class Derivatives:
             slots = own + slots
             if number:
                 by_x = self._by_input(inputs[number], by_y, block.kernel)
-        return loss, logits, torch.cat([slot.flatten() for slot in slots])
+                slopes.append(by_x)
+        kept = [part for normal in normals for part in self._lasting(normal)]
+        return loss, logits, torch.cat([slot.flatten() for slot in slots]), kept + slopes[::-1]
 
     def second(
         self, parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor
     ) -> tuple[Tensor, Tensor, Tensor]:
         """The loss's slope [] along ``direction`` [size], its gradient [size], and its derivative by the images."""
+        return self.second_of_kept(parameters, direction, images, labels, [])
+
+    def second_of_kept(
+        self, parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor, kept: Sequence[Tensor]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """The same.
+
+        Args:
+            kept: what :meth:`first_keeping` gave for these parameters, images and labels; where it is empty, that is
+                computed again.
+        """
         blocks, (kernel, bias) = self._weights(parameters)
         turns, (kernel_turn, bias_turn) = self._weights(direction)
         n = len(images)
         stream = self._laid_out(images)
+        normals, slopes = self._recalled(kept)
         inputs, states = [], []
         for number, (block, turn) in enumerate(zip(blocks, turns, strict=True)):
             inputs.append(stream)
-            state = self._forward(stream, block, turn, n, number)
+            state = self._forward(stream, block, turn, n, number, normals[number])
             states.append(state)
             stream = state.pooled
         f, g = torch.split(stream.flatten(1), n)
@@ -141,7 +163,7 @@ class Derivatives:
         for number in reversed(range(len(blocks))):
             own, by_z = self._reverse(by_stream, states[number], blocks[number], turns[number], n)
             slots = [self._by_kernels(inputs[number], by_z, blocks[number].kernel, n, number), *own, *slots]
-            by_stream = self._by_inputs(inputs[number], by_z, blocks[number], turns[number], n, number)
+            by_stream = self._by_inputs(inputs[number], by_z, blocks[number], turns[number], n, number, slopes[number])
         return slope, torch.cat([slot.flatten() for slot in slots]), by_stream.contiguous()
 
     def turned(self, parameters: Tensor, direction: Tensor, images: Tensor) -> tuple[Tensor, Tensor]:
@@ -156,17 +178,20 @@ class Derivatives:
 
     # -- a block with two streams -----------------------------------------------------------------
 
-    def _forward(self, stream: Tensor, block: Weights, turn: Weights, n: int, number: int) -> _State:
+    def _forward(
+        self, stream: Tensor, block: Weights, turn: Weights, n: int, number: int, normal: Normal | None = None
+    ) -> _State:
         """One block on the activations and their derivatives along the direction, [2n, ...] (the first: [n, ...])."""
         x = stream[:n]
         turned = self._convolved(x, turn.kernel, turn.bias, number)
-        if number == 0:
-            y = self._convolved(x, block.kernel, block.bias, number)
+        if normal is not None:
+            turned = turned + self._convolved(stream[n:], block.kernel, None, number) if number else turned
+        elif number == 0:
+            normal = self._normalised(self._convolved(x, block.kernel, block.bias, number))
         else:
             both = self._convolved(stream, block.kernel, None, number)
-            y = both[:n] + _wide(block.bias)
+            normal = self._normalised(both[:n] + _wide(block.bias))
             turned = turned + both[n:]
-        normal = self._normalised(y)
         turned_n = self._projected(turned, normal)
         a, turned_a = normal.n, turned_n
         if block.gain is not None and turn.gain is not None and turn.shift is not None:
@@ -222,9 +247,14 @@ class Derivatives:
             return self._by_kernel(stream, by_z[:n], kernel, number)
         return self._by_kernel(stream, by_z, kernel, number)
 
-    def _by_inputs(self, stream: Tensor, by_z: Tensor, block: Weights, turn: Weights, n: int, number: int) -> Tensor:
+    def _by_inputs(
+        self, stream: Tensor, by_z: Tensor, block: Weights, turn: Weights, n: int, number: int, slope: Tensor | None
+    ) -> Tensor:
         if number == 0:
             return self._by_images(stream, by_z[:n], by_z[n:], block.kernel, turn.kernel)
+        if slope is not None:
+            by_x = self._by_input(stream[:n], by_z[:n], block.kernel)
+            return torch.cat([by_x + self._by_input(stream[:n], by_z[n:], turn.kernel), slope])
         by_stream = self._by_input(stream, by_z, block.kernel)
         turned = self._by_input(stream[:n], by_z[n:], turn.kernel)
         return torch.cat([by_stream[:n] + turned, by_stream[n:]])
@@ -288,11 +318,26 @@ class Derivatives:
         r = torch.rsqrt(_mean(centred * centred) + EPSILON)
         return Normal(y, (centred * r).flatten(1, 2), mean, r)
 
+    def _lasting(self, normal: Normal) -> list[Tensor]:
+        """What is kept of a normalisation."""
+        if self.net.network.norm == "none":
+            return [normal.n]
+        return [normal.n, normal.r.view(len(normal.n), self.groups, 1, 1, 1)]
+
+    def _recalled(self, kept: Sequence[Tensor]) -> tuple[list[Normal | None], list[Tensor | None]]:
+        """For every block its normalisation, and the loss's derivative by its input, as they were kept; else None."""
+        depth = self.net.network.depth
+        if not kept:
+            return [None] * depth, [None] * depth
+        each = 1 if self.net.network.norm == "none" else 2
+        found = [kept[each * block : each * (block + 1)] for block in range(depth)]
+        return [Normal(None, of[0], None, of[-1]) for of in found], [None, *kept[each * depth :]]
+
     def _projected(self, d: Tensor, normal: Normal) -> Tensor:
         """P(d)."""
         if self.net.network.norm == "none":
             return d
-        if self._has_native_norm(d):
+        if normal.y is not None and self._has_native_norm(d):
             sizes, mask = self._sizes(d), [True, False, False]
             found: Sequence[Tensor] = GROUP_NORM_BACKWARD(d, normal.y, normal.mean, normal.r, None, *sizes, mask)
             return found[0]

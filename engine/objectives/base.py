@@ -18,7 +18,8 @@ from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.experts.store import Trajectories
-from engine.gradient import Kernels, LossDerivatives, SyntheticGradient
+from engine.gradient import SyntheticGradient
+from engine.kernels import Kernels, LossDerivatives
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 

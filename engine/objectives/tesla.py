@@ -34,8 +34,9 @@ def approximate_pull_back(
         tick: called before each step; may raise to stop.
     """
     pixels, step_size = torch.zeros_like(training.pixels), torch.zeros_like(training.step_size)
-    for given, parameters in training.backwards(tick):
-        alone = replace(training, inputs=[given], kept=[(parameters, parameters)])
+    for taken in training.backwards(tick):
+        start = (taken.parameters, taken.parameters)
+        alone = replace(training, inputs=[taken.given], kept=[start], activations=[taken.activations])
         part = alone.pull_back(cotangent, tick)
         pixels += part.pixels
         step_size += 0 if part.step_size is None else part.step_size

@@ -16,7 +16,7 @@ from benchmarks import machine, page, reference, speed
 from engine import compilation, portions
 from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
-from engine.gradient import eager
+from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 from engine.seeds import generator

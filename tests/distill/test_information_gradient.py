@@ -10,7 +10,6 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine import gradient
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
@@ -21,6 +20,7 @@ from engine.experts import Trajectories
 from engine.information import contrast
 from engine.information.critic import pool
 from engine.information.term import InformationTerm, Sides
+from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.objectives import Context, Trajectory
 from engine.seeds import generator
@@ -85,7 +85,7 @@ class Setting:
         self.term.critic.double()
         context = Context(
             self.config, self.real, self.net, GivenTrajectories(self.net), self.augment,
-            gradient.eager(self.net), device, lambda: None,
+            eager(self.net), device, lambda: None,
         )  # fmt: skip
         self.objective = Trajectory(context)
         self.pixels = torch.randn(10, *self.real.shape, generator=generator(1, "pixels"), dtype=DOUBLE)

@@ -13,7 +13,7 @@ from torch import Tensor
 from engine import execution
 from engine.arithmetic import Arithmetic
 from engine.config.schema import Config
-from engine.gradient import Kernels
+from engine.kernels import Kernels
 from engine.networks import ConvNet
 from engine.objectives.batches import step_inputs
 from engine.record import Recorder

@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import compilation, gradient
+from engine import compilation
 from engine.config.schema import Network
+from engine.kernels import loss, step
 from engine.networks import ConvNet, derivatives
 from engine.networks.derivatives import Derivatives, rounded
 from engine.seeds import generator
@@ -32,14 +33,14 @@ def setting(net: ConvNet, *, soft: bool = False, trained: bool = False) -> tuple
     labels = torch.rand(IMAGES, 5, generator=draws).double() if soft else torch.arange(IMAGES) % 5
     if trained:
         for _ in range(5):
-            parameters = gradient.step(net, parameters, images, labels, torch.tensor(0.2, dtype=torch.float64))
+            parameters = step(net, parameters, images, labels, torch.tensor(0.2, dtype=torch.float64))
     return parameters, torch.randn(net.size, generator=draws).double(), images, labels
 
 
 def automatic(net: ConvNet, parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor) -> list[Tensor]:
     """Loss, gradient, slope along the direction, and its derivatives by parameters and images."""
     leaf, pixels = parameters.clone().requires_grad_(), images.clone().requires_grad_()
-    value = gradient.loss(net, leaf, pixels, labels)
+    value = loss(net, leaf, pixels, labels)
     (first,) = torch.autograd.grad(value, leaf, create_graph=True)
     slope = first @ direction
     return [t.detach() for t in (value, first, slope, *torch.autograd.grad(slope, (leaf, pixels)))]

@@ -13,7 +13,8 @@ from torch import Tensor
 from engine import labels
 from engine.config.schema import Augmentation, Network
 from engine.data.augment import Augment
-from engine.gradient import Kernels, StepInput, eager, matching_loss, train
+from engine.gradient import StepInput, matching_loss, train
+from engine.kernels import Kernels, eager
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 from engine.seeds import generator

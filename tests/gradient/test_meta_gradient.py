@@ -10,10 +10,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from engine import execution, gradient
+from engine import execution
 from engine.config.schema import Augmentation, Config, Network
 from engine.data.augment import Augment
-from engine.gradient import MetaGradient, StepInput, eager, matching_loss, meta_gradient, train
+from engine.gradient import MetaGradient, StepInput, matching_loss, meta_gradient, train
+from engine.kernels import adjoint, eager, step
 from engine.networks import ConvNet
 from engine.seeds import generator
 
@@ -36,8 +37,8 @@ def setting(net: ConvNet, images: int = 6, *, trained: bool = False) -> tuple[Te
     if trained:
         other = torch.randn(30, *SHAPE, generator=draws, dtype=torch.float64)
         for _ in range(40):
-            start = gradient.step(net, start, other, torch.arange(30) % CLASSES, torch.tensor(0.1).double())
-        target = gradient.step(net, start, other, torch.arange(30) % CLASSES, torch.tensor(0.1).double())
+            start = step(net, start, other, torch.arange(30) % CLASSES, torch.tensor(0.1).double())
+        target = step(net, start, other, torch.arange(30) % CLASSES, torch.tensor(0.1).double())
     return start, target, pixels, labels
 
 
@@ -192,8 +193,8 @@ def test_a_runs_kernels_are_step_and_adjoint() -> None:
     eager = Config.model_validate({"execution": {"compile": "off", "device": "cpu"}})
     kernels = execution.kernels(net, execution.resolve(eager))
     size = torch.tensor(0.05, dtype=torch.float64)
-    assert close(kernels.step(start, pixels, labels, size), gradient.step(net, start, pixels, labels, size))
-    theirs = gradient.adjoint(net, start, pixels, labels, size, target)
+    assert close(kernels.step(start, pixels, labels, size), step(net, start, pixels, labels, size))
+    theirs = adjoint(net, start, pixels, labels, size, target)
     for a, b in zip(kernels.adjoint(start, pixels, labels, size, target), theirs, strict=True):
         assert close(a, b)
 

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from engine import compilation, gradient, memory, portions, stacked
 from engine.config.schema import Network
-from engine.gradient import LossDerivatives, kernels_of
+from engine.kernels import LossDerivatives, kernels_of
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 from engine.seeds import generator

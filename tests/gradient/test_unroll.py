@@ -12,7 +12,8 @@ from torch import Tensor
 from engine import gradient
 from engine.config.schema import Augmentation, Network
 from engine.data.augment import Augment
-from engine.gradient import StepInput, Training, eager, train
+from engine.gradient import StepInput, Training, train
+from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.seeds import generator
 

@@ -9,12 +9,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import gradient
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
 from engine.experts import Trajectories
+from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.objectives import Context, SyntheticSet
 from engine.seeds import generator
@@ -61,7 +61,7 @@ class Setting:
         self.net = DoubleNet(self.config.network, self.real.shape, 10)
         augment = Augment(self.config.augmentation, self.real.shape)
         self.context = Context(
-            self.config, self.real, self.net, GivenExperts(self.net), augment, gradient.eager(self.net), CPU, tick
+            self.config, self.real, self.net, GivenExperts(self.net), augment, eager(self.net), CPU, tick
         )
         labels = torch.arange(10).repeat_interleave(self.config.synthetic.images_per_class)
         pixels = torch.randn(len(labels), *self.real.shape, generator=generator(1, "pixels"), dtype=DOUBLE)

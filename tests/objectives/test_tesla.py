@@ -10,6 +10,7 @@ from torch import Tensor
 from engine import gradient
 from engine.config.schema import Network
 from engine.gradient import StepInput, Training, matching_loss
+from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.objectives.tesla import ApproximateTrajectory, Tesla, approximate_pull_back, cosine_to_exact
 from engine.runs.control import StopRequested
@@ -30,7 +31,7 @@ def trained(steps: int, size: float, batch: int | None = None) -> tuple[Training
         StepInput(None if batch is None else torch.randperm(6, generator=draws)[:batch], None) for _ in range(steps)
     ]
     step_size = torch.tensor(size, dtype=torch.float64)
-    training = gradient.train(gradient.eager(net), start, pixels, labels, step_size, inputs)
+    training = gradient.train(eager(net), start, pixels, labels, step_size, inputs)
     return training, matching_loss(training.end, start, target)[1], target
 
 

@@ -9,12 +9,12 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import gradient
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.experts import Trajectories
 from engine.gradient import StepInput
+from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.objectives import Context, SyntheticSet, Trajectory
 from engine.runs.control import StopRequested
@@ -76,7 +76,7 @@ class Setting:
         self.net = ConvNet(self.config.network, SHAPE, 10)
         self.experts = Given(self.net)
         augment = Augment(self.config.augmentation, SHAPE)
-        kernels = gradient.eager(self.net)
+        kernels = eager(self.net)
         context = Context(
             self.config, cast("RealSet", None), self.net, self.experts, augment, kernels, CPU, self.clock
         )  # fmt: skip

@@ -14,7 +14,7 @@ import pytest
 from engine import execution, sealed
 from engine.errors import DataError
 from engine.events import Evaluation, Notice, Snapshot
-from engine.gradient import Kernels
+from engine.kernels import Kernels
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, JournalWriter, read_all

@@ -14,7 +14,8 @@ from engine import execution
 from engine.config.schema import Network
 from engine.errors import ConfigError, MimError
 from engine.events import Event, Notice, RunStarted
-from engine.gradient import Kernels, eager, meta_gradient
+from engine.gradient import meta_gradient
+from engine.kernels import Kernels, eager
 from engine.networks import ConvNet
 from engine.runs.folder import RunFolder
 from engine.seeds import generator
