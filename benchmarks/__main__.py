@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import speed
+from benchmarks.bench import Bench
 
 
 def main() -> int:
@@ -30,7 +31,7 @@ def main() -> int:
     told = print if not options.json else lambda text: print(text, file=sys.stderr, flush=True)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch sees no CUDA device here")
-    bench = speed.Bench(
+    bench = Bench(
         quick=options.quick,
         only=options.only,
         device=options.device,

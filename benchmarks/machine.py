@@ -34,15 +34,22 @@ def best(work: Callable[[], object], repeats: int = 8, device: str = "cpu") -> f
     return min(times)
 
 
-def ceilings(device: str = "cpu") -> dict[str, float]:
-    """Arithmetic of a matrix product in float32 (GFLOP/s) and copying of memory (GB/s, read and written)."""
-    a, b = torch.randn(1536, 1536, device=device), torch.randn(1536, 1536, device=device)
+def ceilings(device: str = "cpu", *, narrow: bool = False) -> dict[str, float]:
+    """Arithmetic of a matrix product in float32, with ``narrow`` in bfloat16 too (GFLOP/s), and copying of memory
+    (GB/s, read and written)."""
     source = torch.randn(2**25, device=device)
     target = torch.empty_like(source)
     return {
-        "gflops": round(2 * 1536**3 / best(lambda: a @ b, device=device) / 1e9, 1),
+        "gflops": _product(device, torch.float32),
+        **({"gflops_bfloat16": _product(device, torch.bfloat16)} if narrow else {}),
         "gigabytes_per_second": round(2 * 4 * 2**25 / best(lambda: target.copy_(source), device=device) / 1e9, 1),
     }
+
+
+def _product(device: str, kind: torch.dtype) -> float:
+    """GFLOP/s of a large matrix product."""
+    a, b = (torch.randn(1536, 1536, device=device).to(kind) for _ in range(2))
+    return round(2 * 1536**3 / best(lambda: a @ b, device=device) / 1e9, 1)
 
 
 def describe(device: str = "cpu") -> dict[str, Any]:
@@ -71,13 +78,14 @@ class Work:
         return images * max(by_arithmetic, self.bytes / (ceilings["gigabytes_per_second"] * 1e9))
 
 
-def student_step(net: ConvNet) -> Work:
+def student_step(net: ConvNet, *, kept: bool = False) -> Work:
     """A student step and its adjoint, as the engine computes them.
 
     Step: a convolution forward, one by kernel, one by input (not in the first block). Adjoint: three forward, three by
-    input and two by kernel; in the first block, whose input does not turn with the parameters, two, two and one.
+    input and two by kernel; in the first block, whose input does not turn with the parameters, two, two and one. One
+    forward and, but for the first block, one by input less where the step's activations were kept.
     """
-    return _counted(net, first=2 + 5, others=3 + 8)
+    return _counted(net, first=2 + 4, others=3 + 6) if kept else _counted(net, first=2 + 5, others=3 + 8)
 
 
 def training_step(net: ConvNet) -> Work:

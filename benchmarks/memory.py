@@ -1,6 +1,6 @@
 """Peak memory of one meta-gradient, measured in a process of its own.
 
-python -m benchmarks.memory STEPS BATCH SIDE THREADS
+python -m benchmarks.memory STEPS BATCH SIDE THREADS SHARE
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ def main() -> int:
     """Prints the MiB by which the process's peak grew."""
     import torch
 
-    from benchmarks.speed import Setting, kernels
+    from benchmarks.cases import Setting, kernels
 
     steps, batch, side, threads = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     torch.set_num_threads(threads)
-    own = None if side == "reference" else kernels(side)
+    own = None if side == "reference" else kernels(side, share=float(sys.argv[5]))
 
     def work(count: int) -> None:
         setting = Setting.made(count, batch, batch)

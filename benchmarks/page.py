@@ -48,7 +48,10 @@ def titled(name: str, found: Mapping[str, Any]) -> str:
 
 
 def _steps(case: dict[str, Any]) -> str:
-    return f" ({case['student_steps']} steps timed)" if "student_steps" in case else ""
+    if "student_steps" not in case:
+        return ""
+    kept = f", {case['steps_kept']} of them kept" if case.get("steps_kept") else ""
+    return f" ({case['student_steps']} steps timed{kept})"
 
 
 def _ratio(case: dict[str, Any]) -> str:

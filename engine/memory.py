@@ -62,8 +62,14 @@ PHASES = {
     "loading": ("reading the data set", "data.name (a smaller data set)"),
     "whitening": ("fitting the ZCA whitening", "data.zca = false, or data.train_limit"),
     "experts": ("training an expert", "experts.batch_size, experts.epochs or network.width"),
-    "student": ("the student's training and its reverse sweep", "objective.batch_size, student_steps or network.width"),
-    "information": ("the mutual-information term", "information.real_batch, information.readout or network.width"),
+    "student": (
+        "the student's training and its reverse sweep",
+        "execution.keep_activations, objective.batch_size, student_steps or network.width",
+    ),
+    "information": (
+        "the mutual-information term",
+        "execution.keep_activations, information.real_batch, information.readout or network.width",
+    ),
     "evaluation": ("training and measuring networks on the synthetic set", "network.width"),
 }
 """Phases of a run: what they are, and the settings that make each smaller."""
@@ -118,6 +124,7 @@ class _Shape:
     image: int  # one image
     maps: float  # outputs of all blocks before pooling
     first: float  # of the first block
+    between: float  # inputs of all blocks but the first
     parameters: int
 
     def portion(self, images: float) -> float:
@@ -129,14 +136,15 @@ class _Shape:
         channels, side = {"digits": (1, 8), "mnist": (1, 28)}.get(config.data.name, (3, 32))
         image = channels * side * side
         side, width, maps, parameters = image_side(config.data.name), config.network.width, 0.0, 0
-        first = float(width * side * side)
-        for _ in range(config.network.depth):
+        first, between = float(width * side * side), 0.0
+        for block in range(config.network.depth):
+            between += width * side * side if block else 0
             maps += width * side * side
             parameters += width * channels * 9 + width + (2 * width if config.network.norm != "none" else 0)
             channels = width
             side = side // 2 if config.network.pooling != "none" else side
         classes = len(TRAIN_IMAGES[config.data.name])
-        return _Shape(image, maps, first, parameters + (channels * side * side + 1) * classes)
+        return _Shape(image, maps, first, between, parameters + (channels * side * side + 1) * classes)
 
 
 def estimate(config: Config) -> Estimate:
@@ -193,8 +201,18 @@ def _student(config: Config, shape: _Shape, images: int) -> float:
     elif steps == 0:  # class by class, against real images of it
         batch, real = max(1, images // classes), settings.real_batch
     maps = max(ADJOINT * shape.portion(batch), TRAINING * shape.portion(real))
-    pictures = 4 * images + 2 * real
-    return vectors * shape.parameters * FLOAT + maps * shape.maps * FLOAT + pictures * shape.image * FLOAT
+    floats = vectors * shape.parameters + maps * shape.maps + (4 * images + 2 * real) * shape.image
+    return floats * FLOAT + _activations(config, shape, images)
+
+
+def _activations(config: Config, shape: _Shape, images: int) -> float:
+    """Bytes of activations kept for the reverse sweep (``engine.keeping``), supposing that steps are compiled."""
+    settings = config.objective
+    if settings.name not in TRAIN_STUDENTS or config.execution.compile == "off":
+        return 0
+    each = min(settings.batch_size or images, images) * (shape.maps + shape.between) * FLOAT
+    bound = config.execution.keep_activations * MIB
+    return each * min(settings.window or settings.student_steps, bound // max(1.0, each))
 
 
 def _kept(steps: int, shape: _Shape) -> int:
@@ -212,7 +230,7 @@ def _information(config: Config, shape: _Shape, images: int) -> float:
     synthetic = min(settings.synthetic_batch, images)
     vectors = _kept(config.objective.student_steps, shape) if config.objective.name in TRAIN_STUDENTS else 0
     maps = max(FORWARD * apart * shape.first, CONTRAST * synthetic * shape.maps)
-    return maps * FLOAT + (vectors + 8) * shape.parameters * FLOAT
+    return (maps + (vectors + 8) * shape.parameters) * FLOAT + _activations(config, shape, images)
 
 
 def _evaluation(shape: _Shape, images: int, measured: int) -> float:

@@ -89,7 +89,13 @@ def second(whole: SecondDerivative, sized: Size) -> SecondDerivative:
         return whole(parameters, direction, images, labels)
 
     portioned = second_of_kept(of_nothing, sized)
-    return lambda *given: portioned(*given, [])
+
+    def portioned_of_nothing(
+        parameters: Tensor, direction: Tensor, images: Tensor, labels: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        return portioned(parameters, direction, images, labels, [])
+
+    return portioned_of_nothing
 
 
 def second_of_kept(whole: KeptSecond, sized: Size) -> KeptSecond:

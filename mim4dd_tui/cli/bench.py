@@ -35,12 +35,13 @@ def bench(
     import torch
 
     from benchmarks import speed
+    from benchmarks.bench import Bench
 
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no CUDA device here (see mim4dd doctor)")
     if threads:
         torch.set_num_threads(threads)
-    found = speed.Bench(
+    found = Bench(
         quick=quick, only=only, device=device, data_dir=data_dir_of(data_dir),
         minutes=math.inf if minutes is None else minutes,
     )  # fmt: skip

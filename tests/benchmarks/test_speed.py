@@ -6,14 +6,19 @@ import dataclasses
 import itertools
 import json
 import time
+from collections.abc import Callable
 from functools import partial
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from benchmarks import machine, page, reference, speed
-from engine import compilation, portions
+from benchmarks import bench as bench_module
+from benchmarks import cases, machine, page, reference, speed
+from benchmarks.bench import Bench
+from engine import compilation, execution, portions
 from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
 from engine.kernels import eager
@@ -27,14 +32,27 @@ SMALL = ConvNet(Network(width=8, depth=3), (3, 16, 16), 10)
 @pytest.fixture
 def small(monkeypatch: pytest.MonkeyPatch) -> ConvNet:
     """The benchmark on a small network."""
-    monkeypatch.setattr(speed, "NET", SMALL)
+    for module in (cases, speed):
+        monkeypatch.setattr(module, "NET", SMALL)
+    for name in ("first", "second", "first_keeping", "second_of_kept"):  # uncompiled
+        monkeypatch.setattr(compilation, name, partial(uncompiled, name))
     return SMALL
 
 
+def uncompiled(name: str, net: ConvNet, *_: str) -> Callable[..., Any]:
+    found: Callable[..., Any] = torch.no_grad()(getattr(Derivatives(net), name))
+    return found
+
+
+def sized(monkeypatch: pytest.MonkeyPatch, sizes: dict[str, tuple[int, int, int]]) -> None:
+    for module in (cases, speed):
+        monkeypatch.setattr(module, "GRADIENTS", sizes)
+
+
 def test_the_reference_agrees_with_the_engine_in_float64(small: ConvNet) -> None:
-    setting = speed.Setting.made(4, 5, 20)
-    ours = setting.ours(speed.kernels("eager"), torch.float64)
-    rate = torch.tensor(speed.STEP_SIZE, dtype=torch.float64)
+    setting = cases.Setting.made(4, 5, 20)
+    ours = setting.ours(cases.kernels("eager"), torch.float64)
+    rate = torch.tensor(cases.STEP_SIZE, dtype=torch.float64)
     theirs = reference.meta_gradient(
         small, setting.start.double(), setting.pixels.double(), setting.labels, rate, setting.target.double(),
         setting.batches,
@@ -64,6 +82,10 @@ def test_the_counted_work_is_the_work_that_is_done(width: int) -> None:
         derivatives.second(parameters, parameters, images, labels)
     assert 1 <= counter.get_total_flops() / (6 * machine.student_step(net).flops) < 1.05
     with FlopCounterMode(display=False) as counter:
+        *_, kept = derivatives.first_keeping(parameters, images, labels)
+        derivatives.second_of_kept(parameters, parameters, images, labels, kept)
+    assert 1 <= counter.get_total_flops() / (6 * machine.student_step(net, kept=True).flops) < 1.05
+    with FlopCounterMode(display=False) as counter:
         derivatives.first(parameters, images, labels)
     assert 1 <= counter.get_total_flops() / (6 * machine.training_step(net).flops) < 1.05
 
@@ -75,20 +97,21 @@ def test_the_floor_is_arithmetic_or_memory_whichever_is_longer() -> None:
 
 
 def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(speed, "GRADIENTS", {"50x10": (2, 10, 10), "30x100": (2, 20, 20)})
-    monkeypatch.setattr(compilation, "first", lambda net, *_: torch.no_grad()(Derivatives(net).first))
-    monkeypatch.setattr(compilation, "second", lambda net, *_: torch.no_grad()(Derivatives(net).second))
+    sized(monkeypatch, {"50x10": (2, 10, 10), "30x100": (2, 20, 20), "20x100": (2, 20, 20), "30x500": (2, 20, 20)})
     monkeypatch.setattr(speed, "memory", lambda *_: 1.0)
     ticks = iter(range(10**6))
     monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
     told: list[str] = []
-    bench = speed.Bench(quick=True)
+    bench = Bench(quick=True)
     report = json.loads(json.dumps(speed.run(bench, told.append)))
     case = report["cases"]["meta_gradient/50x10/exact"]
     assert set(case["ratio"]) == {"min", "median", "max"}
     assert case["cosine"] > 0.9999
     assert case["relative_error"] < 1e-4
     assert case["peak_memory_mib"] == {"ours": 1.0, "reference": 1.0}
+    assert case["steps_kept"] == 2
+    assert case["activations_mib"] == pytest.approx(2 * 10 * 8 * (256 + 2 * 64 + 2 * 16) * 4 / 2**20)
+    assert any("(2 steps timed, 2 of them kept)" in row for row in page.rows(report))
     names = {"meta_gradient/30x100/exact", "experts/epoch", "evaluation/ipc1", "evaluation/ipc10", "loading/digits"}
     assert names <= set(report["cases"])
     assert len(report["growth"]) == 2
@@ -98,22 +121,20 @@ def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:
-    report = speed.run(speed.Bench(quick=True, only="loading/digits"))
+    report = speed.run(Bench(quick=True, only="loading/digits"))
     assert list(report["cases"]) == ["loading/digits"]
     assert report["growth"] == []
 
 
 def test_no_case_is_begun_when_the_time_is_up(small: ConvNet) -> None:
-    report = speed.run(speed.Bench(quick=True, only="loading/digits", minutes=0))
+    report = speed.run(Bench(quick=True, only="loading/digits", minutes=0))
     assert report["cases"] == {}
     assert report["left_out"]["from loading/digits"] == "the 0 minutes were up"
 
 
 def test_portions_stand_beside_the_whole(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(compilation, "second", lambda net, *_: torch.no_grad()(Derivatives(net).second))
-    monkeypatch.setattr(compilation, "first", lambda net, *_: torch.no_grad()(Derivatives(net).first))
     monkeypatch.setattr(portions, "CACHED", 30 * 4 * small.network.width * small.shape[1] * small.shape[2])
-    (case,) = speed.portion_cases(speed.Bench(only="portions"))
+    (case,) = cases.portion_cases(Bench(only="portions"))
     ours, theirs = case.ours(), case.theirs() if case.theirs is not None else None
     assert isinstance(ours, tuple)
     assert isinstance(theirs, tuple)
@@ -126,27 +147,27 @@ def test_float32_and_the_reference_convolve_in_float32_on_cards_that_would_round
     small: ConvNet, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", True)
-    monkeypatch.setattr(speed, "GRADIENTS", {"50x10": (2, 10, 10)})
-    monkeypatch.setattr(speed, "kernels", lambda kind, device="cpu": kind)
+    sized(monkeypatch, {"50x10": (2, 10, 10)})
+    monkeypatch.setattr(cases, "kernels", lambda kind, *_: SimpleNamespace(kind=kind, keeping=None))
     seen: dict[str, set[bool]] = {}
 
     def noted(side: str) -> tuple[torch.Tensor, torch.Tensor]:
         seen.setdefault(side, set()).add(torch.backends.cudnn.allow_tf32)
         return torch.ones(2, dtype=torch.float64), torch.ones(())
 
-    monkeypatch.setattr(speed.Setting, "ours", lambda self, kernels, kind=None: noted(kernels))
-    monkeypatch.setattr(speed.Setting, "theirs", lambda self: noted("reference"))
-    bench = speed.Bench()
+    monkeypatch.setattr(cases.Setting, "ours", lambda self, kernels, kind=None: noted(kernels.kind))
+    monkeypatch.setattr(cases.Setting, "theirs", lambda self: noted("reference"))
+    bench = Bench()
     bench.narrow = True
     precisions = {}
-    for case in speed.gradient_cases(bench):
+    for case in cases.gradient_cases(bench, ["50x10"]):
         bench.timed(case.ours, case.precision)
         assert case.theirs is not None
         bench.timed(case.theirs)
         precisions[case.name.rpartition("/")[2]] = case.precision
-    assert precisions == {"exact": "float32", "mixed": "mixed", "eager": "float32"}
-    del seen["float64"]
-    assert seen == {"exact": {False}, "mixed": {True}, "eager": {False}, "reference": {False}}
+    del seen["float64"], seen["reference"]
+    assert precisions == {kind: "mixed" if kind == "mixed" else "float32" for kind in cases.KINDS["50x10"]}
+    assert seen == {kind: {kind == "mixed"} for kind in cases.KINDS["50x10"]}
     assert torch.backends.cudnn.allow_tf32 is True
 
 
@@ -154,11 +175,14 @@ def test_float32_and_the_reference_convolve_in_float32_on_cards_that_would_round
 def test_experts_and_judges_say_in_what_precision_they_were_timed(
     small: ConvNet, narrow: bool, precision: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(speed, "narrow_arithmetic", lambda: "amx" if narrow else "")
-    monkeypatch.setattr(speed, "epochs_of", lambda *_: lambda: None)
+    monkeypatch.setattr(bench_module, "narrow_arithmetic", lambda: "amx" if narrow else "")
+    monkeypatch.setattr(cases, "epochs_of", lambda *_: lambda: None)
     monkeypatch.setattr(time, "perf_counter", map(float, itertools.count()).__next__)
-    bench = speed.Bench(quick=True, only="experts/epoch")
-    (case,) = speed.training_cases(bench)
+    bench = Bench(quick=True, only="experts/epoch")
+    bench.ceilings |= {"gflops": 100.0} | ({"gflops_bfloat16": 400.0} if narrow else {})
+    (case,) = cases.training_cases(bench)
+    work = machine.training_step(SMALL).floor(512, bench.ceilings | {"gflops": 400.0 if narrow else 100.0})
+    assert case.floor == pytest.approx(work), "the floor is that of the precision's own arithmetic"
     found = speed.measure(dataclasses.replace(case, theirs=None), bench)
     assert found["precision"] == precision
     name = "experts/epoch (mixed)" if narrow else "experts/epoch"
@@ -168,10 +192,10 @@ def test_experts_and_judges_say_in_what_precision_they_were_timed(
 
 
 def test_memory_on_a_card_counts_what_graphs_keep(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting, bench = speed.Setting.made(1, 2, 2), speed.Bench()
+    setting, bench = cases.Setting.made(1, 2, 2), Bench()
     calls: list[str] = []
-    monkeypatch.setattr(speed.Setting, "made", lambda *_, device: setting)
-    monkeypatch.setattr(speed, "kernels", lambda kind, device: eager(small))
+    monkeypatch.setattr(cases.Setting, "made", lambda *_, device: setting)
+    monkeypatch.setattr(speed, "kernels", lambda kind, device, share: eager(small))
     for name in ("synchronize", "empty_cache", "reset_peak_memory_stats"):
         monkeypatch.setattr(torch.cuda, name, partial(calls.append, name))
     monkeypatch.setattr(torch.cuda, "memory_reserved", lambda: 100 * 2**20)
@@ -184,13 +208,13 @@ def test_memory_on_a_card_counts_what_graphs_keep(small: ConvNet, monkeypatch: p
 
 @pytest.mark.long
 def test_memory_is_flat_in_the_student_steps() -> None:
-    bench = speed.Bench(quick=True, only="growth")
+    bench = Bench(quick=True, only="growth")
     few, many = (speed.memory(steps, 10, "eager", bench) for steps in (3, 12))
     grown = speed.memory(12, 10, "reference", bench)
     assert few is not None
     assert many is not None
     assert grown is not None
-    vectors = 9 * speed.NET.size * 4 / 2**20
+    vectors = 9 * cases.NET.size * 4 / 2**20
     assert many < few + vectors + 40  # MiB: what the allocator rounds up
     assert grown > 2 * many
 
@@ -198,3 +222,29 @@ def test_memory_is_flat_in_the_student_steps() -> None:
 def test_the_time_of_a_whole_buffer_is_multiplied_out() -> None:
     found = {"seconds": {"median": 3.0}, "networks": 4, "epochs": 1, "images": 50_000}
     assert speed.whole_buffer(found) == pytest.approx(100 * 50 / 4 * 3.0 / 60)
+
+
+@pytest.mark.parametrize(
+    ("kind", "share", "kept"),
+    [("exact", 1.0, 1024), ("exact", 0.5, 512), ("exact-nothing-kept", 1.0, 0), ("eager", 1.0, 0), ("mixed", 0.1, 102)],
+)
+def test_of_a_training_cut_short_as_large_a_part_is_kept(
+    kind: str, share: float, kept: int, small: ConvNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found: list[int] = []
+    monkeypatch.setattr(execution, "kernels", lambda net, resolved: found.append(resolved.keep_activations))
+    cases.kernels(kind, share=share)
+    assert found == [kept]
+
+
+def test_judging_networks_are_trained_in_the_companies_a_run_trains_them_in(
+    small: ConvNet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    monkeypatch.setattr(cases, "together", lambda *_: 4)
+    monkeypatch.setattr(
+        cases, "train_epoch", lambda gradient, trainee, *_, **__: trained.append(len(trainee.parameters))
+    )
+    draws = generator(0, "company")
+    cases.epochs_of(torch.randn(10, *small.shape, generator=draws), torch.arange(10), 5, 1, Bench())()
+    assert trained == [4, 2], "an odd one has a twin"

@@ -156,6 +156,7 @@ ELSEWHERE = {
     "execution.device": "other hardware",
     "execution.compile": "the same mathematics, and a minute of compiling",
     "execution.threads": "the same mathematics",
+    "execution.keep_activations": "the same mathematics: tests/gradient/test_keeping.py",
     "execution.checkpoint_seconds": "a matter of time: tests/distill",
     "data.test_limit": "measures: below",
     "information.readout_every": "measures: below",

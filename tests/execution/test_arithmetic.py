@@ -13,7 +13,7 @@ from torch import Tensor
 from engine import execution
 from engine.arithmetic import Arithmetic
 from engine.config.schema import Config
-from engine.kernels import Kernels
+from engine.kernels import Keeping, Kernels
 from engine.networks import ConvNet
 from engine.objectives.batches import step_inputs
 from engine.record import Recorder
@@ -50,6 +50,46 @@ def test_every_size_of_batch_is_compiled_beforehand(batch: int, steps: int, monk
     monkeypatch.setattr(Arithmetic, "_compile", lambda self, what, work: work())
     made(setting.config, resolved, []).compiled_kernels(cast(ConvNet, setting.net), setting.set.pixels, labels)
     assert seen == {"step": occurring, "adjoint": occurring}
+
+
+@pytest.mark.parametrize(
+    ("fitting", "called"),
+    [(0, ["step", "adjoint"]), (2, ["keeping", "kept", "step", "adjoint"]), (3, ["keeping", "kept"])],
+)
+def test_of_kernels_that_keep_activations_what_is_needed_is_compiled(
+    fitting: int, called: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, seen = Setting(objective__student_steps=3), list[str]()
+
+    def noted(name: str, result: object) -> Any:
+        def called(*_: object) -> object:
+            seen.append(name)
+            return result
+
+        return called
+
+    def kernels(*_: object) -> Kernels:
+        kept = Keeping(noted("keeping", (None, "activations")), noted("kept", None), lambda images: fitting)
+        return Kernels(noted("step", None), noted("adjoint", None), keeping=kept)
+
+    resolved = execution.Resolved("cpu", "float32", True, 1, torch.__version__, "")
+    monkeypatch.setattr(Arithmetic, "kernels", kernels)
+    monkeypatch.setattr(Arithmetic, "_compile", lambda self, what, work: work())
+    ours = made(setting.config, resolved, [])
+    ours.compiled_kernels(cast(ConvNet, setting.net), setting.set.pixels, setting.set.labels)
+    assert seen == called
+
+
+def test_activations_that_memory_has_no_room_for_are_given_up_aloud_and_on_record() -> None:
+    said: list[str] = []
+    resolved = execution.Resolved("cuda:0", "float32", True, 1, torch.__version__, "", keep_activations=512)
+    ours, written = made(tiny(), resolved, said), list[dict[str, Any]]()
+    ours.folder = cast(RunFolder, SimpleNamespace(write_execution=written.append))
+    ours._forgo()
+    assert [each["keep_activations"] for each in written] == [0]
+    assert execution.Resolved.from_dict(written[0]) == ours.resolved
+    assert len(said) == 1
+    assert "execution.keep_activations" in said[0]
 
 
 @pytest.mark.parametrize("name", ["dream", "distribution"])

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
-from engine import compilation
+from engine import compilation, keeping
 from engine.config.schema import Network
 from engine.kernels import loss, step
 from engine.networks import ConvNet, derivatives
@@ -78,6 +80,59 @@ def test_groups_that_do_not_divide_the_width() -> None:
     given = setting(net)
     for ours, theirs in zip(written_out(net, *given), automatic(net, *given), strict=True):
         assert error(ours, theirs) < 1e-10
+
+
+@pytest.mark.parametrize(("norm", "pooling"), list(itertools.product(NORMS, POOLINGS)))
+@pytest.mark.parametrize("depth", [1, 3])
+@pytest.mark.parametrize("fused", [False, True], ids=["native", "plain"])
+def test_what_is_kept_need_not_be_computed_again(
+    norm: str, pooling: str, depth: int, fused: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: fused)
+    net = network(norm, pooling, depth)
+    parameters, direction, images, labels = setting(net, soft=depth == 1)
+    whole = Derivatives(net)
+    *first, kept = whole.first_keeping(parameters, images, labels)
+    for ours, theirs in zip(first, whole.first(parameters, images, labels), strict=True):
+        assert torch.equal(ours, theirs)
+    convolutions = Counted(monkeypatch)
+    expected, again = whole.second(parameters, direction, images, labels), convolutions.taken()
+    found, saved = whole.second_of_kept(parameters, direction, images, labels, kept), convolutions.taken()
+    for ours, theirs in zip(found, expected, strict=True):
+        assert error(ours, theirs) < 1e-12
+    assert again - saved == IMAGES * (2 * depth - 1), "neither the forward nor the backward pass"
+    assert sum(each.nbytes for each in kept) // 2 - _groups(kept) == keeping.activation_bytes(net, IMAGES)
+    spoilt = whole.second_of_kept(parameters, direction, images, labels, [2 * each for each in kept])
+    assert error(spoilt[2], expected[2]) > 0.01, "it is used"
+
+
+def _groups(kept: Sequence[Tensor]) -> int:
+    """Bytes, in float32, of the numbers that every group of a norm has one of."""
+    return sum(4 * each.numel() for each in kept if each.ndim == 5)
+
+
+class Counted:
+    """Counts the images that convolutions are of, forward and by their input."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.images = 0
+        forward, backward = F.conv2d, derivatives.CONVOLUTION_BACKWARD
+
+        def convolved(x: Tensor, *others: Any, **options: Any) -> Tensor:
+            self.images += len(x)
+            return forward(x, *others, **options)
+
+        def turned(by_y: Tensor, *others: Any) -> Any:
+            self.images += len(by_y) * others[-1][0]
+            return backward(by_y, *others)
+
+        monkeypatch.setattr(F, "conv2d", convolved)
+        monkeypatch.setattr(derivatives, "CONVOLUTION_BACKWARD", turned)
+
+    def taken(self) -> int:
+        """How many since the last call."""
+        found, self.images = self.images, 0
+        return found
 
 
 @pytest.mark.parametrize("trained", [False, True])
@@ -169,4 +224,8 @@ def test_compiled_derivatives_agree(norm: str) -> None:
         assert error(ours, theirs.double()) < 1e-4
     given = (parameters, direction, images, labels)
     for ours, theirs in zip(second(*given), derivatives.second(*given), strict=True):
+        assert error(ours, theirs.double()) < 1e-4
+    *_, kept = compilation.first_keeping(net, "float32", "cpu")(parameters, images, labels)
+    found = compilation.second_of_kept(net, "float32", "cpu")(*given, kept)
+    for ours, theirs in zip(found, derivatives.second(*given), strict=True):
         assert error(ours, theirs.double()) < 1e-4

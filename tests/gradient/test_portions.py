@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 import torch
 from torch import Tensor
@@ -48,6 +50,23 @@ def test_portions_give_the_derivatives_of_the_whole(images: int, size: int, soft
     assert sum(seen) == images
     twice = portions.second(whole.second, lambda _: size)(parameters, direction, pixels, labels)
     assert all(map(same, twice, whole.second(parameters, direction, pixels, labels)))
+
+
+@pytest.mark.parametrize(("images", "size"), [(12, 4), (11, 4), (3, 8)])
+def test_activations_are_kept_portion_by_portion(images: int, size: int) -> None:
+    parameters, direction, pixels, labels = given(images, soft=False)
+    whole = Derivatives(NET)
+    *first, kept = portions.first_keeping(whole.first_keeping, lambda _: size)(parameters, pixels, labels)
+    assert all(map(same, first, whole.first(parameters, pixels, labels)))
+    taken: list[int] = []
+
+    def second(*arguments: Any) -> tuple[Tensor, Tensor, Tensor]:
+        taken.append(len(arguments[4][0]))
+        return whole.second_of_kept(*arguments)
+
+    found = portions.second_of_kept(second, lambda _: size)(parameters, direction, pixels, labels, kept)
+    assert all(map(same, found, whole.second(parameters, direction, pixels, labels)))
+    assert taken == [min(size, images - begun) for begun in range(0, images, size)]
 
 
 def test_a_step_and_its_adjoint_in_portions() -> None:

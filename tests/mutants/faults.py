@@ -22,14 +22,14 @@ class Fault:
 FAULTS = (
     Fault(
         "adjoint: wrong sign of the pixels' derivative",
-        "engine/gradient.py",
+        "engine/kernels.py",
         "return -step_size * by_images, -slope.detach()",
         "return step_size * by_images, -slope.detach()",
         f"{GRADIENT}::test_plain_steps",
     ),
     Fault(
         "adjoint: TESLA's approximation, the curvature left out",
-        "engine/gradient.py",
+        "engine/kernels.py",
         "-slope.detach(), cotangent - step_size * by_parameters",
         "-slope.detach(), cotangent",
         f"{GRADIENT}::test_plain_steps",
@@ -71,9 +71,9 @@ FAULTS = (
     ),
     Fault(
         "a run's kernels: step size forgotten in the reverse sweep",
-        "engine/gradient.py",
-        "-step_size * by_images, -slope, cotangent - step_size * by_parameters\n\n    return Kernels",
-        "-step_size * by_images, -slope, cotangent - by_parameters\n\n    return Kernels",
+        "engine/kernels.py",
+        "-step_size * by_images, -slope, cotangent - step_size * by_parameters",
+        "-step_size * by_images, -slope, cotangent - by_parameters",
         f"{GRADIENT}::test_a_runs_kernels_are_step_and_adjoint",
     ),
     Fault(

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, get_args
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -15,7 +17,7 @@ from engine.config.schema import Network
 from engine.errors import ConfigError, MimError
 from engine.events import Event, Notice, RunStarted
 from engine.gradient import meta_gradient
-from engine.kernels import Kernels, eager
+from engine.kernels import Keeping, Kernels, eager
 from engine.networks import ConvNet
 from engine.runs.folder import RunFolder
 from engine.seeds import generator
@@ -133,6 +135,76 @@ def test_a_single_image_that_does_not_fit_is_an_error() -> None:
     kernels, (theta, images, labels, size, _) = given("instance", soft=False)
     with pytest.raises(torch.OutOfMemoryError):
         Splitting(Small(kernels, 0).kernels(), "instance").kernels().step(theta, images, labels, size)
+
+
+class SmallKeeping(Small):
+    """One whose memory also holds the activations of ``most_kept`` steps."""
+
+    def __init__(self, kernels: Kernels, most: int, most_kept: int, fitting: int = 9) -> None:
+        super().__init__(kernels, most)
+        self.most_kept = most_kept
+        self.fitting = fitting
+        self.kept: WeakSet[Tensor] = WeakSet()
+        self.used = 0
+
+    def kernels(self) -> Kernels:
+        def keeping_step(parameters: Tensor, images: Tensor, labels: Tensor, size: Tensor) -> tuple[Tensor, Tensor]:
+            if len(self.kept) >= self.most_kept:
+                raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+            activations = torch.zeros(())
+            self.kept.add(activations)
+            return self.whole.step(parameters, images, labels, size), activations
+
+        def kept_adjoint(*given: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+            self.fits(given[1])
+            self.used += 1
+            return self.whole.adjoint(*given[:5])
+
+        def fits(images: Sequence[int]) -> int:
+            return min(self.fitting, len(images))
+
+        return replace(super().kernels(), keeping=Keeping(keeping_step, kept_adjoint, fits))
+
+    def fits(self, images: Tensor) -> None:
+        if self.kept and len(images) > self.most - 1:
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        super().fits(images)
+
+
+@pytest.mark.parametrize(
+    ("most", "most_kept", "fitting", "forgone", "parts"),
+    [
+        (IMAGES + 1, 5, 5, 0, []),  # room for all
+        (IMAGES + 1, 3, 5, 1, []),  # no room to keep the fourth
+        (IMAGES + 1, 0, 5, 1, []),  # none at all
+        (IMAGES, 5, 5, 1, []),  # an adjoint fits once nothing is kept
+        (IMAGES, 5, 3, 1, []),  # so does one of whose step nothing was kept
+        (4, 5, 5, 1, [2, 4]),  # and then in parts
+    ],
+)
+def test_what_is_kept_is_given_up_before_a_batch_is_split(
+    most: int, most_kept: int, fitting: int, forgone: int, parts: list[int]
+) -> None:
+    whole, (theta, images, labels, size, _) = given("instance", soft=False)
+    net = ConvNet(Network(depth=2, width=8, norm="instance", pooling="avg"), (3, 8, 8), 5)
+    small, heard, given_up = SmallKeeping(whole, most, most_kept, fitting), list[int](), list[int]()
+    splitting = Splitting(
+        small.kernels(), "instance", heard=heard.append, forgone=lambda: given_up.append(len(small.kept))
+    )
+    expected = meta_gradient(net, theta, images, labels, size, theta + 0.1, steps=5)
+    for turn in range(2):
+        found = meta_gradient(net, theta, images, labels, size, theta + 0.1, steps=5, kernels=splitting.kernels())
+        assert close(found.gradient.pixels, expected.gradient.pixels) < 1e-12
+        assert (given_up, heard) == ([0] * forgone, parts), f"turn {turn}: once, and for good; its memory is free then"
+    assert small.used == (0 if forgone else 10)
+
+
+def test_fewer_parts_than_portions_do_not_help() -> None:
+    kernels, (theta, images, labels, size, _) = given("instance", soft=False)
+    small, heard = Small(kernels, 2), list[int]()
+    split = Splitting(small.kernels(), "instance", heard=heard.append, portions=lambda count: -(-count // 3)).kernels()
+    assert close(split.step(theta, images, labels, size), kernels.step(theta, images, labels, size)) < 1e-12
+    assert heard == [8], "twice the four portions of three images"
 
 
 def test_every_norm_there_is_takes_each_image_by_itself_and_another_is_refused() -> None:

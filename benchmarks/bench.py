@@ -1,0 +1,102 @@
+"""What a measurement is: a task with two sides, where and how long it is measured, and how it is timed."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+import torch
+
+from benchmarks import machine
+from engine.compilation import narrow_arithmetic
+
+Report = dict[str, Any]
+
+
+@dataclass
+class Case:
+    """Two sides of one task; each call does the whole task once. ``precision`` is the engine's, empty where nothing is
+    computed by networks; the reference's is float32."""
+
+    name: str
+    ours: Callable[[], object]
+    theirs: Callable[[], object] | None
+    floor: float | None = None
+    facts: Report = field(default_factory=dict)
+    precision: str = ""
+
+
+@contextmanager
+def convolving(precision: str) -> Iterator[None]:
+    """cuDNN's convolutions as a run has them (``execution.settle``): TF32 in mixed precision, never in float32."""
+    before = torch.backends.cudnn.allow_tf32
+    torch.backends.cudnn.allow_tf32 = precision == "mixed"
+    try:
+        yield
+    finally:
+        torch.backends.cudnn.allow_tf32 = before
+
+
+class Bench:
+    """What is measured, and on what.
+
+    Args:
+        quick: fewer and smaller cases.
+        only: cases whose name contains this.
+        device: "cpu" or "cuda".
+        data_dir: where data sets are, to time their loading.
+        minutes: no case is begun after this long.
+    """
+
+    def __init__(
+        self,
+        *,
+        quick: bool = False,
+        only: str = "",
+        device: str = "cpu",
+        data_dir: Path | None = None,
+        minutes: float = math.inf,
+    ) -> None:
+        self.quick, self.only, self.device, self.data_dir = quick, only, device, data_dir
+        self.minutes, self._end = minutes, time.monotonic() + 60 * minutes
+        self.narrow = device != "cpu" or bool(narrow_arithmetic())
+        self.precision = "mixed" if self.narrow else "float32"  # of experts and judging networks
+        self.ceilings = machine.ceilings(device, narrow=self.narrow)
+
+    def ceilings_of(self, precision: str) -> dict[str, float]:
+        """The machine's ceilings, with the arithmetic of a precision's convolutions."""
+        product = self.ceilings.get("gflops_bfloat16", self.ceilings["gflops"])
+        return self.ceilings | ({"gflops": product} if precision == "mixed" else {})
+
+    def wants(self, name: str) -> bool:
+        """Whether a case is to be measured."""
+        return self.only in name
+
+    def late(self) -> bool:
+        """Whether the time is up."""
+        return time.monotonic() > self._end
+
+    def free(self) -> float:
+        """Bytes of memory that are free on the device."""
+        if self.device == "cpu":
+            return float(psutil.virtual_memory().available)
+        return float(torch.cuda.mem_get_info()[0])
+
+    def timed(self, work: Callable[[], object], precision: str = "float32") -> float:
+        """Seconds that a call takes, until the device is done."""
+        self._wait()
+        with convolving(precision):
+            began = time.perf_counter()
+            work()
+            self._wait()
+            return time.perf_counter() - began
+
+    def _wait(self) -> None:
+        if self.device != "cpu":
+            torch.cuda.synchronize()
