@@ -15,14 +15,13 @@ from dataclasses import replace
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
 from engine import execution
 from engine.compilation import CompilationFailed, aside, makes_graphs
 from engine.config.schema import Config
 from engine.data.prepare import RealSet
-from engine.evaluation.shapes import judging_shapes
+from engine.evaluation.shapes import compile_shapes, judging_shapes
 from engine.events import Notice, Phase
 from engine.kernels import Kernels
 from engine.networks import ConvNet
@@ -31,8 +30,7 @@ from engine.portions import portion
 from engine.record import Recorder
 from engine.runs.folder import RunFolder
 from engine.splitting import Splitting
-from engine.stacked import emulates, gradient_function
-from engine.training import warm_batch
+from engine.stacked import emulates
 
 PARTS = "parts"
 """Entry of execution.json: in how many parts a student step is computed since memory ran out."""
@@ -129,11 +127,7 @@ class Arithmetic:
         shapes = judging_shapes(self.config, real.classes, net, self.device)
 
         def work() -> None:
-            for shape in shapes:
-                images, labels = warm_batch(real, shape.batch, shape.company)
-                targets = F.one_hot(labels, real.classes).float() if shape.soft else labels
-                starts = torch.zeros(shape.company, net.size, device=self.device)
-                gradient_function(net, numerics, shape.batch)(starts, images, targets)
+            compile_shapes(shapes, real.train_images, net, numerics)
 
         try:
             self._compile("training step of the judging networks", work)

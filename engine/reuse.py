@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 from pydantic import ValidationError
+from torch import Tensor
 
-from engine import evaluation, execution
+from engine import compilation, evaluation, execution
 from engine.artifact import DistilledSet
 from engine.config.load import changed
 from engine.config.schema import Config
@@ -18,6 +19,7 @@ from engine.data.prepare import RealSet, fingerprint_of, split
 from engine.data.sources import load
 from engine.data.types import RawSet
 from engine.errors import ConfigError, DataError
+from engine.evaluation.shapes import Shape, compile_shapes, shapes_of
 from engine.networks import ConvNet
 
 
@@ -53,6 +55,7 @@ def judge(
     data_dir: Path | None = None,
     tick: Callable[[], None] = lambda: None,
     progress: Callable[[int, int], None] | None = None,
+    tell: Callable[[str], None] = lambda _: None,
 ) -> Judgement:
     """Train networks on a distilled set and measure them on the real test images.
 
@@ -65,6 +68,7 @@ def judge(
         seed: of the networks; the run's by default.
         device: as ``execution.device``; the run's own setting by default.
         data_dir: where the data set is found or downloaded to.
+        tell: hears that compiling failed, where it did.
 
     Raises:
         ConfigError: there is no such protocol or device.
@@ -80,15 +84,17 @@ def judge(
     execution.settle(resolved)
     raw = load(config.data.name, data_dir, tick=tick)
     real = _test_set(item, raw, config, torch.device(resolved.device))
-    images, labels = item.decoded()
+    images, labels = (each.to(resolved.device) for each in item.decoded())
+    net, count = ConvNet(config.network, real.shape, real.classes), networks or config.evaluation.networks
+    resolved = ready(resolved, shapes_of(name, count, labels, net), images, net, tick=tick, tell=tell)
     score = evaluation.evaluate(
-        images.to(resolved.device),
-        labels.to(resolved.device),
+        images,
+        labels,
         item.step_size,
-        net=ConvNet(config.network, real.shape, real.classes),
+        net=net,
         real=real,
         protocol=name,
-        networks=networks or config.evaluation.networks,
+        networks=count,
         augment=Augment(config.augmentation, real.shape),
         seed=config.seed if seed is None else seed,
         purpose=("final",),
@@ -97,6 +103,38 @@ def judge(
         execution=resolved.numerics("evaluation"),
     )
     return Judgement(score, resolved.device)
+
+
+def ready(
+    resolved: execution.Resolved,
+    shapes: Sequence[Shape],
+    images: Tensor,
+    net: ConvNet,
+    *,
+    tick: Callable[[], None],
+    tell: Callable[[str], None],
+) -> execution.Resolved:
+    """Compile the training of networks that judge a set, where that was resolved, before the first of them.
+
+    Args:
+        shapes: in which they are trained on the set's images [n, c, h, w].
+        tell: hears it where the compiler fails.
+
+    Returns:
+        How they are to be computed: uncompiled where the compiler failed.
+    """
+    if not (resolved.compile_evaluation and shapes):
+        return resolved
+    numerics = resolved.numerics("evaluation")
+    try:
+        compilation.aside(lambda: compile_shapes(shapes, images, net, numerics), tick, resolved.threads)
+    except compilation.CompilationFailed as error:
+        tell(
+            f"compilation failed ({error}): networks are trained uncompiled, which is slower, and whose last bits may "
+            "not be those of the run's own evaluation"
+        )
+        return execution.eager(resolved, "evaluation", f"compilation failed: {error}")
+    return resolved
 
 
 def _test_set(item: DistilledSet, raw: RawSet, config: Config, device: torch.device) -> RealSet:

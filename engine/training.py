@@ -17,7 +17,6 @@ import torch
 from torch import Tensor
 
 from engine.data.augment import Augment, Draw
-from engine.data.prepare import RealSet
 from engine.networks import ConvNet
 from engine.portions import portion
 from engine.stacked import Gradient, Stack, emulates, gradient_function
@@ -84,10 +83,11 @@ class Sets:
         return images.view(*batch.shape, *images.shape[1:]), labels.view(*batch.shape, *labels.shape[1:])
 
 
-def warm_batch(real: RealSet, batch: int, company: int) -> tuple[Tensor, Tensor]:
-    """Images [k, b, c, h, w] and labels [k, b] laid out as training meets them: compilers look at strides too."""
-    images = real.train_images[:batch].expand(company, -1, -1, -1, -1).contiguous()
-    return images, real.train_labels[:batch].expand(company, -1).contiguous()
+def warm_batch(images: Tensor, batch: int, company: int) -> tuple[Tensor, Tensor]:
+    """Images [k, b, c, h, w] of [n, c, h, w], and labels [k, b], laid out as training meets them: compilers look at
+    strides too."""
+    found = images[:batch].expand(company, -1, -1, -1, -1).contiguous()
+    return found, torch.zeros(company, batch, dtype=torch.int64, device=images.device)
 
 
 def batches(count: int, size: int, draws: Sequence[torch.Generator]) -> Iterator[Tensor]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import torch
@@ -15,12 +16,16 @@ from engine.analysis.plan import WITH, WITHOUT, Plan
 from engine.analysis.similarity import layer_names, pair_by_pair, trained_on
 from engine.analysis.sweep import shared
 from engine.artifact import DistilledSet
+from engine.compilation import CompilationFailed
+from engine.config.schema import Config
 from engine.data.augment import Augment
-from engine.data.prepare import prepare
+from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
-from engine.experts.store import ensure
+from engine.evaluation.shapes import shapes_of
+from engine.experts.store import Trajectories, ensure
 from engine.files import default_cache_dir, read_json_object, write_json
 from engine.networks import ConvNet
+from engine.reuse import ready
 from engine.runs.folder import RunFolder
 
 IMAGES = 2000
@@ -102,12 +107,12 @@ def compared(plan: Plan, folder: RunFolder) -> Document:
         cache_dir=cache,
     )
     net, augment = ConvNet(config.network, real.shape, real.classes), Augment(config.augmentation, real.shape)
-    experts = ensure(
-        config, real, net, cache_dir=cache, execution=resolved.numerics("experts"), observer=_nobody, tick=tick
-    )
     count = min(config.evaluation.networks, config.experts.count)
-    last = [experts.parameters(number, config.experts.epochs) for number in range(count)]
     item = DistilledSet.load(folder.distilled_path("best"), cache_dir=cache)
+    images, labels = (each.to(device) for each in item.decoded())
+    resolved = ready(resolved, shapes_of(item.protocol, count, labels, net), images, net, tick=tick, tell=plan.tell)
+    experts = _experts(config, real, net, cache, resolved, plan)
+    last = [experts.parameters(number, config.experts.epochs) for number in range(count)]
     trained = trained_on(
         item,
         count,
@@ -126,6 +131,29 @@ def compared(plan: Plan, folder: RunFolder) -> Document:
         if count > 1:
             matrices["experts"][estimator] = rounded(pair_by_pair(last, [*last[1:], last[0]], **options).mean)
     return matrices
+
+
+def _experts(
+    config: Config, real: RealSet, net: ConvNet, cache: Path, resolved: execution.Resolved, plan: Plan
+) -> Trajectories:
+    """The run's experts; those that have gone from the cache are trained again."""
+
+    def work(resolved: execution.Resolved) -> Trajectories:
+        return ensure(
+            config,
+            real,
+            net,
+            cache_dir=cache,
+            execution=resolved.numerics("experts"),
+            observer=_nobody,
+            tick=plan.control.tick,
+        )
+
+    try:
+        return work(resolved)
+    except CompilationFailed as error:
+        plan.tell(f"compilation failed ({error}): experts are trained uncompiled, which is slower")
+        return work(execution.eager(resolved, "experts", f"compilation failed: {error}"))
 
 
 def rounded(matrix: Tensor) -> list[list[float]]:

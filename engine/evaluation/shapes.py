@@ -1,16 +1,19 @@
-"""The shapes in which a run's judging networks are trained, so that all of them can be compiled beforehand."""
+"""The shapes in which judging networks are trained, so that all of them can be compiled beforehand."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
 
 import torch
+import torch.nn.functional as F
+from torch import Tensor
 
 from engine.config.schema import Config
 from engine.evaluation.protocols import PROTOCOLS
 from engine.networks import ConvNet
-from engine.stacked import company_sizes, together
+from engine.stacked import company_sizes, gradient_function, together
+from engine.training import warm_batch
 
 
 class Shape(NamedTuple):
@@ -27,9 +30,34 @@ def draws_at_once(config: Config, classes: int, net: ConvNet, device: torch.devi
     return max(1, together(net, batch, device) // config.evaluation.random_networks)
 
 
+def shapes_of(protocol: str, networks: int, labels: Tensor, net: ConvNet) -> list[Shape]:
+    """Those of ``networks`` networks trained by a protocol on a set with these labels."""
+    batch = min(PROTOCOLS[protocol].batch_size, len(labels))
+    sizes = company_sizes(networks, together(net, batch, labels.device))
+    return _compiled({Shape(batch, size, labels.ndim == 2) for size in sizes}, labels.device)
+
+
 def judging_shapes(config: Config, classes: int, net: ConvNet, device: torch.device) -> list[Shape]:
-    """All that live and final evaluations and the random selection train; on a CPU only one alone is ever compiled."""
-    return sorted({shape for shape in _all(config, classes, net, device) if device.type != "cpu" or shape.company == 1})
+    """All that live and final evaluations and the random selection of a run train."""
+    return _compiled(set(_all(config, classes, net, device)), device)
+
+
+def compile_shapes(shapes: Sequence[Shape], images: Tensor, net: ConvNet, numerics: Mapping[str, Any]) -> None:
+    """Compile the training step for shapes, by taking one of each on images [n, c, h, w] that training could meet.
+
+    Args:
+        numerics: as ``Resolved.numerics`` gives it.
+    """
+    for shape in shapes:
+        batch, labels = warm_batch(images, shape.batch, shape.company)
+        targets = F.one_hot(labels, net.classes).float() if shape.soft else labels
+        starts = torch.zeros(shape.company, net.size, device=images.device)
+        gradient_function(net, numerics, shape.batch)(starts, batch, targets)
+
+
+def _compiled(shapes: set[Shape], device: torch.device) -> list[Shape]:
+    """Those of them that are compiled: on a CPU only one network alone ever is."""
+    return sorted(shape for shape in shapes if device.type != "cpu" or shape.company == 1)
 
 
 def _all(config: Config, classes: int, net: ConvNet, device: torch.device) -> Iterator[Shape]:

@@ -366,7 +366,7 @@ class _Work:
         if not self.execution.get("compile") or experts in self._compiled:
             return
         self.observer(Notice("info", "compiling the training step of the experts"))
-        images, labels = warm_batch(self.real, self.batch, experts)
+        images, labels = warm_batch(self.real.train_images, self.batch, experts)
         starts = torch.zeros(experts, self.net.size, device=images.device)
         aside(lambda: self.gradient(starts, images, labels), self.tick, int(self.execution["threads"]))
         self._compiled.add(experts)

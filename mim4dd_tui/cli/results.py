@@ -77,6 +77,7 @@ def evaluate(
         device=device,
         data_dir=None if data_dir is None else data_dir.expanduser(),
         progress=_counted(),
+        tell=tell,
     )
     score = judged.score
     document: dict[str, Any] = {

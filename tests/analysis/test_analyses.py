@@ -12,6 +12,8 @@ from unittest import mock
 import pytest
 from PIL import Image
 
+from engine import execution
+from engine.analysis import alike
 from engine.analysis.ask import COMPARISONS, analyse
 from engine.analysis.cells import Cell, Document, Places
 from engine.analysis.estimates import paired
@@ -19,6 +21,7 @@ from engine.analysis.losses import ending
 from engine.analysis.plan import WITH, Plan
 from engine.analysis.sweep import SWEEPS, sweep_of
 from engine.analysis.tables import column, markdown
+from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
 from mim4dd_tui.plots.analyses import draw
@@ -217,3 +220,22 @@ def test_a_sweep_of_the_weight_without_a_zero_compares_with_its_own(bench: Bench
         assert analyse("lambda", bench.plan(), ["3", "4"])["reference"] == "3"
         of_the_base = analyse("objective.student_steps", bench.plan(), ["2", "3"])
     assert [row["value"] for row in of_the_base["rows"]] == ["2", "3"], "which needs no row without the term"
+
+
+def test_where_experts_cannot_be_compiled_they_are_trained_uncompiled_and_it_is_said(bench: Bench) -> None:
+    said: list[str] = []
+    tried: list[bool] = []
+
+    def ensured(*_: Any, execution: dict[str, Any], **__: Any) -> str:
+        tried.append("compile" in execution)
+        if tried[-1]:
+            raise CompilationFailed("g++ failed")
+        return "experts"
+
+    resolved = execution.Resolved("cpu", "float32", False, 1, "", "", compile_experts=True)
+    nothing: Any = None
+    with mock.patch.object(alike, "ensure", ensured):
+        found = alike._experts(nothing, nothing, nothing, nothing, resolved, bench.plan(tell=said.append))
+    assert found == "experts"
+    assert tried == [True, False]
+    assert [text.partition(":")[0] for text in said] == ["compilation failed (g++ failed)"]

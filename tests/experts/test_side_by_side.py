@@ -178,7 +178,7 @@ def test_a_full_disk_at_the_first_of_a_pair_loses_no_epoch(
 
 
 def test_what_is_compiled_beforehand_is_laid_out_as_training_is(real: RealSet) -> None:
-    images, labels = warm_batch(real, 8, 3)
+    images, labels = warm_batch(real.train_images, 8, 3)
     taken = Sets.shared(real.train_images, real.train_labels, 3).take(torch.zeros(3, 8, dtype=torch.int64))
     assert (images.shape, images.stride()) == (taken[0].shape, taken[0].stride())
     assert (labels.shape, labels.stride()) == (taken[1].shape, taken[1].stride())
