@@ -12,8 +12,6 @@ from typing import Any, Literal, TextIO
 
 GAP = 3
 """Columns of a terminal between two columns of a table."""
-SHORTEST = 8
-"""Characters that a shortened name keeps on any terminal."""
 _reserved: TextIO | None = None
 """Where the JSON document goes while standard output is kept free of anything else."""
 
@@ -109,14 +107,6 @@ def table(
         say("  ".join(cells).rstrip())
 
 
-def shortened(text: str, width: int, mark: str = "…") -> str:
-    """A text in at most ``width`` characters: what is left out is in its middle, and more is kept of its end."""
-    if len(text) <= width:
-        return text
-    kept = max(1, width - len(mark))
-    return f"{text[: kept // 3]}{mark}{text[len(text) - (kept - kept // 3) :]}"
-
-
 def _terminal_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], names: int | None
 ) -> None:
@@ -125,6 +115,8 @@ def _terminal_table(
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
+
+    from mim4dd_tui.fitting import SHORTEST, shortened
 
     console = Console(file=sys.stdout, highlight=False)
     if names is not None:

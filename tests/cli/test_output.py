@@ -101,14 +101,6 @@ def test_a_name_that_fits_is_whole() -> None:
     assert "n" * 90 + "-seed-7" in drawn(RUNS, COLUMNS="160")[2]
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 8, 20])
-def test_a_shortened_text_is_as_long_as_it_may_be_and_keeps_its_end(width: int) -> None:
-    text = output.shortened("abcdefghijklmnopqrstuvwxyz", width)
-    assert len(text) == max(2, width)
-    assert text.endswith("z")
-    assert output.shortened("z" * width, width) == "z" * width
-
-
 def test_a_terminal_table_fits_its_width() -> None:
     lines = drawn("table(('name', 'summary'), [('digits', 'many words ' * 20)])", COLUMNS="60")
     assert len(lines) > 5

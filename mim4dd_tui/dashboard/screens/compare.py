@@ -21,7 +21,8 @@ from mim4dd_tui.dashboard.exports import export_plot
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
-from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, shortened
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+from mim4dd_tui.fitting import shortened
 from mim4dd_tui.plots.figure import Figure, Viewport
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class CompareScreen(Screen[None]):
             score, live, _ = value.partition(" live")
             brief = score.partition(" ±")[0] + " %" + live if " ±" in value and len(value) > width else value
             if name == "run":
-                brief = shortened(brief, width, "…" if unicode else ".", middle=True)
+                brief = shortened(brief, width, "…" if unicode else ".")
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
         return TableRow(name, tuple(cells))
 
