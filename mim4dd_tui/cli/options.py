@@ -81,7 +81,7 @@ Pixels = Annotated[
 Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
 RunName = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's name, or its folder's path.", autocompletion=complete_run),
+    typer.Argument(metavar="RUN", help="A run's name, or its folder's path.", autocompletion=complete_run),
 ]
 
 

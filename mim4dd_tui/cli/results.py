@@ -34,7 +34,7 @@ Which = Literal["best", "last"]
 Target = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN|FILE]",
+        metavar="RUN|FILE",
         help="A run's name, its folder's path, or a distilled set (.safetensors).",
         autocompletion=complete_run,
     ),
