@@ -11,7 +11,8 @@ from engine.errors import RunFailed
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import Changes, DataDir, Json, PresetOrFile, RunsDir, data_dir_of, runs_dir_of, seeds_of
-from mim4dd_tui.cli.output import say, tell, write_json
+from mim4dd_tui.cli.output import say, write_json
+from mim4dd_tui.plain import tell
 
 OUTPUT = "analyses"
 SEEDS = "0-4"

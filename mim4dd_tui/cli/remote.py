@@ -23,7 +23,8 @@ from mim4dd_tui.cli.options import (
     locate,
     runs_dir_of,
 )
-from mim4dd_tui.cli.output import say, tell, write_json
+from mim4dd_tui.cli.output import say_in_words, write_json
+from mim4dd_tui.plain import tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -340,4 +341,4 @@ def _conclude(folder: RunFolder, what: str, status: Status, answered: bool, as_j
     if as_json:
         write_json(document)
     else:
-        say(f"{folder.name} {DONE[what].format(**document) if answered else ASKED[what]}")
+        say_in_words(f"{folder.name} {DONE[what].format(**document) if answered else ASKED[what]}")

@@ -32,8 +32,9 @@ from mim4dd_tui.cli.options import (
     runs_dir_of,
     seeds_of,
 )
-from mim4dd_tui.cli.output import tell, write_json
+from mim4dd_tui.cli.output import write_json
 from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import AbandonedError
 
 if TYPE_CHECKING:

@@ -8,14 +8,21 @@ from typing import TypeVar
 
 from textual.app import App, SystemCommand
 from textual.driver import Driver
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
 from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.commands import commands
 from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
+from mim4dd_tui.fitting import homely, wrapped
 from mim4dd_tui.terminal import Abilities
 
 Answer = TypeVar("Answer")
+
+NOTICE = 57
+"""Columns of a notice's text, as app.tcss has it ..."""
+FRAME = 5
+"""... and what is beside it on a narrow screen: its frame, and a bar."""
 
 
 class TellingApp(App[Answer]):
@@ -42,6 +49,19 @@ class TellingApp(App[Answer]):
         """Send a sequence to the terminal as it is, if there is one."""
         if sequence and self._driver is not None and not self.closing:
             self._driver.write(sequence)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # noqa: ARG002 - widgets always ask for it
+    ) -> None:
+        """A notice as it is written: nothing in it is markup, and paths are broken after slashes only."""
+        lines = wrapped(homely(message), min(NOTICE, max(1, self.size.width - FRAME)), within_paths=True)
+        super().notify("\n".join(lines), title=title, severity=severity, timeout=timeout, markup=False)
 
     def announce(self, mark: str, run: str, what: str) -> None:
         """A run ended: tell somebody who looks elsewhere, as far as that is wanted."""

@@ -106,3 +106,16 @@ def test_a_terminal_table_fits_its_width() -> None:
     assert len(lines) > 5
     assert max(len(line) for line in lines) <= 60
     assert "".join(lines).count("many") == 20
+
+
+def test_a_path_beside_a_name_is_never_broken_where_a_terminal_is_narrow() -> None:
+    path = "/data/experiments/runs/digits-ipc1-s0-20260101-120000/distilled"
+    items = [("run", "digits"), ("state", "failed: " + "many words " * 6 + "at once"), ("distilled set", path)]
+    assert drawn(f"pairs({items})", COLUMNS="60") == [
+        "run            digits",
+        "state          failed: many words many words many words many",
+        "               words many words many words at once",
+        "distilled set",
+        path,
+    ]
+    assert drawn(f"pairs({items})", COLUMNS="160")[-1] == f"distilled set  {path}"
