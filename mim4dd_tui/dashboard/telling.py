@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,6 +11,7 @@ from textual.driver import Driver
 from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from engine.errors import MimError
 from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.commands import commands
 from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
@@ -62,6 +63,15 @@ class TellingApp(App[Answer]):
         """A notice as it is written: nothing in it is markup, and paths are broken after slashes only."""
         lines = wrapped(homely(message), min(NOTICE, max(1, self.size.width - FRAME)), within_paths=True)
         super().notify("\n".join(lines), title=title, severity=severity, timeout=timeout, markup=False)
+
+    def report(self, work: Callable[[], str], *, timeout: float | None = None) -> None:
+        """On a thread of its own: do something, and tell what came of it or why it could not be done."""
+        severity: SeverityLevel = "information"
+        try:
+            told = work()
+        except MimError as error:
+            told, severity = str(error), "error"
+        self.call_from_thread(self.notify, told, severity=severity, timeout=timeout)
 
     def announce(self, mark: str, run: str, what: str) -> None:
         """A run ended: tell somebody who looks elsewhere, as far as that is wanted."""

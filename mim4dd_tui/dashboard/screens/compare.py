@@ -17,7 +17,7 @@ from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
-from mim4dd_tui.dashboard.exports import FOLDER, export_plot
+from mim4dd_tui.dashboard.exports import export_plot, written
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
@@ -218,13 +218,13 @@ class CompareScreen(Screen[None]):
     @work(thread=True, group="export", exit_on_error=False)
     def _write_plots(self, plots: list[tuple[str, str, Figure, Viewport]]) -> None:
         legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
-        try:
-            for stem, title, figure, view in plots:
-                export_plot(self.path, stem, f"{title}: {legend}", figure, view)
-            told, severe = f"{len(plots)} plots (SVG, PNG) in {self.path / FOLDER}", False
-        except MimError as error:
-            told, severe = str(error), True
-        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information", timeout=8)
+
+        def write() -> str:
+            for stem, title, shown, view in plots:
+                export_plot(self.path, stem, f"{title}: {legend}", shown, view)
+            return written(self.path, len(plots))
+
+        self.dashboard.report(write, timeout=8)
 
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""
