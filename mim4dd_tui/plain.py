@@ -7,10 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import TextIO
 
 from engine import events
 from engine.runs.log import SUBJECTS
+from mim4dd_tui.fitting import fitted
 
 
 def duration(seconds: float) -> str:
@@ -32,6 +34,13 @@ def percent(fraction: float, deviation: float | None = None) -> str:
     if deviation is None or not math.isfinite(deviation):
         return f"{fraction * 100:.1f} %"
     return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
+
+
+def tell(text: str) -> None:
+    """A line of diagnostics, on standard error; a stream that is gone is no reason to stop."""
+    with suppress(OSError, ValueError):
+        sys.stderr.write(fitted(text, sys.stderr) + "\n")
+        sys.stderr.flush()
 
 
 ENDS = ("done", "failed", "stopped")
@@ -79,7 +88,7 @@ class PlainObserver:
             return
         stream = sys.stderr if self._stream is None else self._stream
         try:
-            stream.write(text + "\n")
+            stream.write(fitted(text, stream) + "\n")
             stream.flush()
         except (OSError, ValueError):
             self._silent = True

@@ -9,9 +9,10 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, TextIO
 
 
 class Colours(IntEnum):
@@ -93,6 +94,14 @@ def abilities(
         remote=bool(env.get("SSH_CONNECTION") or env.get("SSH_TTY")),
         refusal=_refusal(term, sys.stdin if stdin is None else stdin, sys.stderr if stderr is None else stderr),
     )
+
+
+def columns(stream: TextIO) -> int | None:
+    """Width of the terminal that a stream leads to; None where it leads to none, or to one that does not say."""
+    with suppress(OSError, ValueError):
+        if stream.isatty():
+            return int(os.environ.get("COLUMNS") or 0) or os.get_terminal_size(stream.fileno()).columns or None
+    return None
 
 
 def _refusal(term: str, stdin: Stream | None, stderr: Stream | None) -> str:

@@ -13,19 +13,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from hashlib import sha256
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from engine.config.load import Resolved, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
-from engine.events import Observer, RunStarted
+from engine.events import Observer
 from engine.files import private_folder, read_json_object, write_json
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
-from engine.runs.journal import Record, read_all
 
 Document = dict[str, Any]
 
@@ -163,9 +161,9 @@ class Cell:
         return folder if settings_of(folder.config()) == settings_of(self.config) else None
 
     def _document(self, folder: RunFolder) -> Document:
-        result, records = folder.result(), read_all(folder.journal_path)
+        result = folder.result()
         assert result is not None
-        history = RunHistory.of(records)
+        history = RunHistory.load(folder.journal_path)  # of the work that stands: what was done again counts once
         curves = {name: thinned(history.series[name].points()) for name in CURVES if name in history.series}
         ratios = history.series.get("gradient_ratio")
         return {
@@ -175,7 +173,7 @@ class Cell:
             **{key: result.get(key) for key in KEPT},
             "recoveries": len(result["recoveries"]),
             "execution": folder.execution(),
-            "seconds": round(worked(records), 1),
+            "seconds": round(history.worked, 1),
             "gradient_ratio": None if ratios is None else _summary(ratios.values),
             "curves": curves,
         }
@@ -212,12 +210,6 @@ def _said(config: Config, key: str) -> str:
     value = flat(config)[key]
     short = f"{value:g}" if isinstance(value, float) else str(value)
     return short if not isinstance(value, float) or float(short) == value else repr(value)
-
-
-def worked(records: Sequence[Record]) -> float:
-    """Seconds of the work that stands, over all sittings: without the time between them, and what was done again."""
-    steps = pairwise(records)
-    return sum(max(0.0, after.time - before.time) for before, after in steps if not isinstance(after.event, RunStarted))
 
 
 def thinned(points: Sequence[tuple[int, float]], most: int = POINTS) -> Mapping[str, list[float]]:

@@ -10,8 +10,9 @@ import typer
 from engine.errors import RunFailed
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
-from mim4dd_tui.cli.options import DataDir, Json, RunsDir, complete_preset, data_dir_of, runs_dir_of, seeds_of
-from mim4dd_tui.cli.output import say, tell, write_json
+from mim4dd_tui.cli.options import Changes, DataDir, Json, PresetOrFile, RunsDir, data_dir_of, runs_dir_of, seeds_of
+from mim4dd_tui.cli.output import say, write_json
+from mim4dd_tui.plain import tell
 
 OUTPUT = "analyses"
 SEEDS = "0-4"
@@ -33,24 +34,14 @@ def analyse(
             autocompletion=complete_analysis,
         ),
     ],
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="PRESET|FILE",
-            help="Name of a preset (see mim4dd presets), or a TOML file.",
-            autocompletion=complete_preset,
-        ),
-    ],
+    target: PresetOrFile,
     seeds: Annotated[
         str, typer.Option("--seeds", metavar="RANGE", help="Seeds of the runs, paired over all values (0-4 or 0,2,5).")
     ] = SEEDS,
     values: Annotated[
         str | None, typer.Option("--values", metavar="LIST", help="Of a sweep, instead of its own: 0,0.1,1.")
     ] = None,
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting of all runs. Repeatable."),
-    ] = None,
+    changes: Changes = None,
     finished: Annotated[
         bool,
         typer.Option("--finished", help="Run nothing: the table of what is finished, e.g. while the rest goes on."),

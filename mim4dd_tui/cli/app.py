@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -25,21 +27,29 @@ app = typer.Typer(
 
 WORK, REACH, LOOK, MACHINE = "Distill", "A run that goes on elsewhere", "Look and use", "This machine"
 
-app.command("run", rich_help_panel=WORK)(running.run)
-app.command("resume", rich_help_panel=WORK)(running.resume)
-app.command("attach", rich_help_panel=REACH)(remote.attach)
-app.command("stop", rich_help_panel=REACH)(remote.stop)
-app.command("pause", rich_help_panel=REACH)(remote.pause)
-app.command("request", rich_help_panel=REACH)(remote.request)
-app.command("presets", rich_help_panel=WORK)(presets.presets)
-app.command("runs", rich_help_panel=LOOK)(listing.runs)
-app.command("show", rich_help_panel=LOOK)(listing.show)
-app.command("evaluate", rich_help_panel=LOOK)(results.evaluate)
-app.command("export", rich_help_panel=LOOK)(results.export)
-app.command("analyse", rich_help_panel=LOOK)(analyse.analyse)
-app.command("bench", rich_help_panel=MACHINE)(bench.bench)
-app.command("doctor", rich_help_panel=MACHINE)(doctor.doctor)
-app.command("paths", rich_help_panel=MACHINE)(places.paths)
+
+def _add(name: str, function: Callable[..., int | None], panel: str) -> None:
+    """A command, with its paragraphs as wide as the terminal: Typer keeps the ends of lines in all but the first."""
+    paragraphs = (inspect.getdoc(function) or "").split("\n\n")
+    text = "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
+    app.command(name, help=text, rich_help_panel=panel)(function)
+
+
+_add("run", running.run, WORK)
+_add("resume", running.resume, WORK)
+_add("attach", remote.attach, REACH)
+_add("stop", remote.stop, REACH)
+_add("pause", remote.pause, REACH)
+_add("request", remote.request, REACH)
+_add("presets", presets.presets, WORK)
+_add("runs", listing.runs, LOOK)
+_add("show", listing.show, LOOK)
+_add("evaluate", results.evaluate, LOOK)
+_add("export", results.export, LOOK)
+_add("analyse", analyse.analyse, LOOK)
+_add("bench", bench.bench, MACHINE)
+_add("doctor", doctor.doctor, MACHINE)
+_add("paths", places.paths, MACHINE)
 
 
 def _print_version(wanted: bool) -> None:

@@ -9,7 +9,8 @@ import typer
 
 from mim4dd_tui.cli.failures import UsageError, require_torch
 from mim4dd_tui.cli.options import DataDir, Json, data_dir_of
-from mim4dd_tui.cli.output import say, tell, write_json
+from mim4dd_tui.cli.output import say, write_json
+from mim4dd_tui.plain import tell
 
 
 def bench(

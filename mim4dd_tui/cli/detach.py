@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from engine.errors import MimError
-from mim4dd_tui.cli.output import descriptors, say, tell, write_json
+from mim4dd_tui.cli.output import descriptors, say, say_in_words, write_json
+from mim4dd_tui.plain import tell
 
 if TYPE_CHECKING:
     from engine.events import Event, Observer
@@ -129,8 +130,9 @@ def _conclude(said: dict[str, Any], pid: int, as_json: bool) -> None:
     if as_json:
         write_json(document)
         return
-    say(f"{said['run']} goes on in process {pid}; what it prints goes to {said['log']}")
-    say(f"mim4dd attach {said['run']} shows it, mim4dd stop {said['run']} ends it with a checkpoint")
+    run = said["run"]
+    say_in_words(f"{run} goes on in process {pid}; what it prints goes to {said['log']}")
+    say_in_words(f"`mim4dd attach {run}` shows it, `mim4dd stop {run}` ends it with a checkpoint")
 
 
 def observing(observer: Observer, runs_dir: Path) -> Observer:

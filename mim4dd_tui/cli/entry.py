@@ -13,6 +13,7 @@ from engine.errors import MimError
 from mim4dd_tui.cli import output
 from mim4dd_tui.cli.app import app
 from mim4dd_tui.cli.failures import crash_sentence, error_document
+from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import AbandonedError
 
 
@@ -46,7 +47,7 @@ def _run(arguments: list[str], as_json: bool) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return _fail({"error": "interrupted", "kind": "Interrupted", "exit_code": 130}, as_json, 130)
     except MimError as error:
-        output.tell(f"mim4dd: {error}")
+        tell(f"mim4dd: {error}")
         abandoned = isinstance(error, AbandonedError)
         return _fail(error_document(error), as_json, -error.exit_code if abandoned else error.exit_code)
     except BrokenPipeError:  # the reader of our standard output has gone (`mim4dd runs | head -1`)
@@ -55,7 +56,7 @@ def _run(arguments: list[str], as_json: bool) -> int:
         return 1
     except Exception as error:
         sentence = crash_sentence(error)
-        output.tell(sentence)
+        tell(sentence)
         return _fail({"error": sentence, "kind": type(error).__name__, "exit_code": 1}, as_json, 1)
     return code if isinstance(code, int) else 0
 
@@ -65,7 +66,7 @@ def _show_usage(error: typer.TyperException) -> None:
     if callable(show):  # with the usage line and the hint at --help
         show()
     else:
-        output.tell(f"Error: {error.format_message()}")
+        tell(f"Error: {error.format_message()}")
 
 
 def _fail(document: dict[str, object], as_json: bool, code: int) -> int:

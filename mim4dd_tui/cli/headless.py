@@ -6,7 +6,8 @@ import threading
 from collections.abc import Callable
 from typing import Protocol, TypeVar
 
-from mim4dd_tui.cli.output import descriptors, tell
+from mim4dd_tui.cli.output import descriptors
+from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import Attendant
 
 T = TypeVar("T")

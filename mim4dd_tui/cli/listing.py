@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
-from mim4dd_tui.cli.output import pairs, say, table, tell, write_json
+from mim4dd_tui.cli.output import pairs, say, table, write_json
 from mim4dd_tui.cli.summary import print_result
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import percent, tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder

@@ -34,6 +34,18 @@ def complete_run(incomplete: str) -> list[str]:
     return sorted(name for name in names if name.startswith(incomplete))
 
 
+PresetOrFile = Annotated[
+    str,
+    typer.Argument(
+        metavar="PRESET|FILE",
+        help="Name of a preset (see mim4dd presets), or a TOML file.",
+        autocompletion=complete_preset,
+    ),
+]
+Changes = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. objective.iterations=500. Repeatable."),
+]
 RunsDir = Annotated[
     Path | None,
     typer.Option("--runs-dir", metavar="DIR", help="Where runs are. Default: $MIM4DD_RUNS_DIR, else ./runs."),
@@ -69,7 +81,7 @@ Pixels = Annotated[
 Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
 RunName = Annotated[
     str | None,
-    typer.Argument(metavar="[RUN]", help="A run's name, or its folder's path.", autocompletion=complete_run),
+    typer.Argument(metavar="RUN", help="A run's name, or its folder's path.", autocompletion=complete_run),
 ]
 
 

@@ -1,4 +1,4 @@
-"""Standard output: tables for people, one JSON document for programs; standard error for everything else."""
+"""Standard output: tables for people, one JSON document for programs."""
 
 from __future__ import annotations
 
@@ -10,10 +10,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager, suppress
 from typing import Any, Literal, TextIO
 
+from rich.cells import cell_len
+
+from mim4dd_tui.fitting import SHORTEST, fitted, shortened, wrapped
+from mim4dd_tui.terminal import columns
+
 GAP = 3
 """Columns of a terminal between two columns of a table."""
-SHORTEST = 8
-"""Characters that a shortened name keeps on any terminal."""
 _reserved: TextIO | None = None
 """Where the JSON document goes while standard output is kept free of anything else."""
 
@@ -75,15 +78,13 @@ def write_json(document: Any) -> None:
 
 
 def say(text: str = "") -> None:
-    """A line of the result, on standard output."""
+    """A line of the result, on standard output, as it is."""
     sys.stdout.write(text + "\n")
 
 
-def tell(text: str) -> None:
-    """A line of diagnostics, on standard error; a stream that is gone is no reason to stop."""
-    with suppress(OSError, ValueError):
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
+def say_in_words(text: str) -> None:
+    """A sentence of the result, on standard output, in lines as wide as the terminal."""
+    say(fitted(text, sys.stdout))
 
 
 def table(
@@ -109,19 +110,10 @@ def table(
         say("  ".join(cells).rstrip())
 
 
-def shortened(text: str, width: int, mark: str = "…") -> str:
-    """A text in at most ``width`` characters: what is left out is in its middle, and more is kept of its end."""
-    if len(text) <= width:
-        return text
-    kept = max(1, width - len(mark))
-    return f"{text[: kept // 3]}{mark}{text[len(text) - (kept - kept // 3) :]}"
-
-
 def _terminal_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], names: int | None
 ) -> None:
     from rich.box import SIMPLE_HEAD
-    from rich.cells import cell_len
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
@@ -143,7 +135,22 @@ def _terminal_table(
 
 
 def pairs(items: Sequence[tuple[str, str]]) -> None:
-    """Names and values in two aligned columns, on standard output."""
+    """Names and values in two aligned columns, on standard output; on a terminal long values take several lines."""
     width = max((len(name) for name, _ in items), default=0)
     for name, value in items:
-        say(f"{name.ljust(width)}  {value}".rstrip())
+        for line in _beside(name.ljust(width) + "  ", value, columns(sys.stdout)):
+            say(line.rstrip())
+
+
+def _beside(head: str, value: str, width: int | None) -> Iterator[str]:
+    """A name and its value; what is longer than the room beside the name, as a path is, has lines of its own."""
+    room = None if width is None else width - len(head)
+    if room is None or room < SHORTEST:
+        yield head + value
+        return
+    for line in wrapped(value, room):
+        if cell_len(line) <= room:
+            yield head + line
+        else:
+            yield from [head, line] if head.strip() else [line]
+        head = " " * len(head)

@@ -14,7 +14,7 @@ from mim4dd_tui.cli.output import say, table, write_json
 def presets(
     name: Annotated[
         str | None,
-        typer.Argument(metavar="[NAME]", help="Show this preset's settings.", autocompletion=complete_preset),
+        typer.Argument(metavar="NAME", help="Show this preset's settings.", autocompletion=complete_preset),
     ] = None,
     as_json: Json = False,
 ) -> None:

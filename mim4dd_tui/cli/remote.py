@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -17,11 +18,13 @@ from mim4dd_tui.cli.options import (
     RunName,
     RunsDir,
     chosen_run,
+    complete_run,
     graphics_of,
     locate,
     runs_dir_of,
 )
-from mim4dd_tui.cli.output import say, tell, write_json
+from mim4dd_tui.cli.output import say_in_words, write_json
+from mim4dd_tui.plain import tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -29,13 +32,23 @@ if TYPE_CHECKING:
 
 LIVE = ("running", "paused")
 LOOK_SECONDS = 0.1
-What = Literal["checkpoint", "evaluate"]
+REQUESTS = ("checkpoint", "evaluate")
 
 Wait = Annotated[bool, typer.Option("--wait", help="Return when it is done, not when it is asked for.")]
 Timeout = Annotated[
     float | None,
     typer.Option("--timeout", metavar="SECONDS", min=0, help="With --wait: give up after so long, with exit code 1."),
 ]
+
+
+def complete_request(incomplete: str) -> list[str]:
+    """What a run can be asked for that begins so, for the shell."""
+    return [what for what in REQUESTS if what.startswith(incomplete)]
+
+
+def complete_run_or_request(incomplete: str) -> list[str]:
+    """Names of runs, and what the latest one can be asked for."""
+    return [*complete_run(incomplete), *complete_request(incomplete)]
 
 
 def attach(
@@ -78,14 +91,13 @@ def stop(
     """Stop a run with a checkpoint; `mim4dd resume` continues it."""
     from engine.runs.lock import holder
 
-    folder, status = _asked(name, latest, "stop", wait, timeout, runs_dir)
+    folder = _live(name, latest, "stop", runs_dir)
 
     def given_back() -> bool:
         now = folder.status()
         return now is not None and now.liveness() == "ended" and holder(folder.path) is None
 
-    _conclude(folder, "stop", _awaited(folder, "stop", given_back, timeout) if wait else status, wait, as_json)
-    return 0
+    return _have(folder, "stop", given_back, wait, timeout, as_json)
 
 
 def pause(
@@ -97,33 +109,40 @@ def pause(
     as_json: Json = False,
 ) -> int:
     """Hold a run where it is, in its process and its memory; `mim4dd resume` lets it go on."""
-    folder, status = _asked(name, latest, "pause", wait, timeout, runs_dir)
-
-    def paused() -> bool:
-        now = folder.status()
-        return now is not None and now.state == "paused"
-
-    _conclude(folder, "pause", _awaited(folder, "pause", paused, timeout) if wait else status, wait, as_json)
-    return 0
+    folder = _live(name, latest, "pause", runs_dir)
+    return _have(folder, "pause", lambda: _state(folder) == "paused", wait, timeout, as_json)
 
 
 def request(
-    name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name, or its folder's path; or --latest.")],
-    what: Annotated[What, typer.Argument(metavar="checkpoint|evaluate", help="What it is to do between iterations.")],
+    name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="RUN", help="A run's name, or its folder's path.", autocompletion=complete_run_or_request
+        ),
+    ] = None,
+    what: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="checkpoint|evaluate", help="What it is to do between iterations.", autocompletion=complete_request
+        ),
+    ] = None,
+    latest: Latest = False,
     wait: Wait = False,
     timeout: Timeout = None,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> int:
-    """Have a run write a checkpoint, or evaluate its synthetic set, now."""
+    """Have a run write a checkpoint, or evaluate its synthetic set, now.
+
+    The run is named first; with --latest, which takes its place, only what it is to do.
+    """
     from engine.events import CheckpointWritten, Evaluation
     from engine.runs.journal import JournalReader
 
-    _require_wait(wait, timeout)
-    folder = locate(runs_dir_of(runs_dir), name)
+    name, what = _requested(name, what, latest)
+    folder = _live(name, latest, "request", runs_dir)
     reader = JournalReader(folder.journal_path)
     reader.poll()
-    status = _ask(folder, what)
 
     def answered() -> bool:
         events = [record.event for record in reader.poll()]
@@ -131,23 +150,15 @@ def request(
             return any(isinstance(event, CheckpointWritten) for event in events)
         return any(isinstance(event, Evaluation) and event.subject == "request" for event in events)
 
-    _conclude(folder, what, _awaited(folder, what, answered, timeout) if wait else status, wait, as_json)
-    return 0
+    return _have(folder, what, answered, wait, timeout, as_json)
 
 
 def lift_pause(folder: RunFolder, as_json: bool) -> int:
     """Let a paused run of another process go on, and wait until it does."""
-    _ask(folder, "resume")
-
-    def going_on() -> bool:
-        now = folder.status()
-        return now is not None and now.state != "paused"
-
-    _conclude(folder, "resume", _awaited(folder, "resume", going_on, None), True, as_json)
-    return 0
+    return _have(folder, "resume", lambda: _state(folder) not in (None, "paused"), True, None, as_json)
 
 
-def _going_on(runs_dir: Any) -> RunFolder | None:
+def _going_on(runs_dir: Path) -> RunFolder | None:
     """The run a process works on; of several the one heard of last, which is said."""
     from engine.runs.folder import list_runs
 
@@ -176,7 +187,7 @@ def _follow(folder: RunFolder, as_json: bool) -> int:
         tell(f"{folder.name} goes on")
         raise
     if state == "queued":
-        raise NotRunningError(f"run {folder.name} was never begun: `mim4dd resume {folder.name}` begins it")
+        raise NotRunningError(_never_begun(folder))
     if state in LIVE:
         raise NotRunningError(f"the status of run {folder.name} cannot be read; `mim4dd show {folder.name}`")
     status = folder.status()
@@ -190,17 +201,49 @@ def _follow(folder: RunFolder, as_json: bool) -> int:
     return 1 if state == "failed" else 0
 
 
-def _asked(
-    name: str | None, latest: bool, what: str, wait: bool, timeout: float | None, runs_dir: Any
-) -> tuple[RunFolder, Status]:
-    _require_wait(wait, timeout)
-    folder = locate(runs_dir_of(runs_dir), chosen_run(name, latest, what), states=LIVE)
-    return folder, _ask(folder, what)
+def _requested(first: str | None, second: str | None, latest: bool) -> tuple[str | None, str]:
+    """The run's name and what it is to do: of one word alone, that is the latter.
+
+    Raises:
+        UsageError: it is not said what, or that is nothing a run can be asked for.
+    """
+    alone = second is None and (latest or first in REQUESTS)
+    name, what = (None, first) if alone else (first, second)
+    if what not in REQUESTS:
+        wrong = "say what the run is to do" if what is None else f"{what!r} is nothing a run can be asked for"
+        raise UsageError(
+            f"{wrong}; write `mim4dd request RUN checkpoint` (or evaluate), or `mim4dd request checkpoint --latest`"
+        )
+    return name, what
 
 
-def _require_wait(wait: bool, timeout: float | None) -> None:
+def _live(name: str | None, latest: bool, command: str, runs_dir: Path | None) -> RunFolder:
+    """The run that a command names; for ``--latest`` the last one begun of those that go on."""
+    return locate(runs_dir_of(runs_dir), chosen_run(name, latest, command), states=LIVE)
+
+
+def _state(folder: RunFolder) -> str | None:
+    status = folder.status()
+    return None if status is None else status.state
+
+
+def _have(
+    folder: RunFolder, what: str, answered: Callable[[], bool], wait: bool, timeout: float | None, as_json: bool
+) -> int:
+    """Ask a run for something, wait for its answer where that is wanted, and say what came of it.
+
+    Raises:
+        UsageError: there is a timeout without a wait.
+        NotRunningError: no process works on the run, or it died meanwhile.
+        UnansweredError: the time is over, or the run ended without an answer.
+    """
     if timeout is not None and not wait:
         raise UsageError("--timeout says how long to wait: add --wait")
+    status = _ask(folder, what)
+    if wait:
+        status = _awaited(folder, what, answered, timeout)
+    _conclude(folder, what, status, wait, as_json)
+    return 0
 
 
 def _ask(folder: RunFolder, what: str) -> Status:
@@ -215,14 +258,18 @@ def _ask(folder: RunFolder, what: str) -> Status:
     if status is None or status.liveness() == "crashed":
         raise NotRunningError(_gone(folder))
     if status.liveness() == "queued":
-        raise NotRunningError(f"run {folder.name} was never begun: `mim4dd resume {folder.name}` begins it")
+        raise NotRunningError(_never_begun(folder))
     if status.liveness() == "ended":
         on = "" if status.state == "done" else f"; `mim4dd resume {folder.name}` continues it"
         raise NotRunningError(f"run {folder.name} is over ({status.state}), so there is nothing to {what}{on}")
-    if status.state == "paused" and what in ("checkpoint", "evaluate"):
+    if status.state == "paused" and what in REQUESTS:
         tell(f"{folder.name} is paused and answers once it goes on (`mim4dd resume {folder.name}`)")
     post(folder.control_path, what)
     return status
+
+
+def _never_begun(folder: RunFolder) -> str:
+    return f"run {folder.name} was never begun: `mim4dd resume {folder.name}` begins it"
 
 
 def _gone(folder: RunFolder) -> str:
@@ -294,4 +341,4 @@ def _conclude(folder: RunFolder, what: str, status: Status, answered: bool, as_j
     if as_json:
         write_json(document)
     else:
-        say(f"{folder.name} {DONE[what].format(**document) if answered else ASKED[what]}")
+        say_in_words(f"{folder.name} {DONE[what].format(**document) if answered else ASKED[what]}")

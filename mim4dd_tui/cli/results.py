@@ -22,8 +22,9 @@ from mim4dd_tui.cli.options import (
     locate,
     runs_dir_of,
 )
-from mim4dd_tui.cli.output import pairs, tell, write_json
+from mim4dd_tui.cli.output import pairs, write_json
 from mim4dd_tui.cli.summary import score as score_text
+from mim4dd_tui.plain import tell
 
 if TYPE_CHECKING:
     from engine.artifact import DistilledSet
@@ -34,7 +35,7 @@ Which = Literal["best", "last"]
 Target = Annotated[
     str | None,
     typer.Argument(
-        metavar="[RUN|FILE]",
+        metavar="RUN|FILE",
         help="A run's name, its folder's path, or a distilled set (.safetensors).",
         autocompletion=complete_run,
     ),

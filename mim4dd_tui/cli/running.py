@@ -14,6 +14,7 @@ from engine.errors import MimError
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import (
+    Changes,
     DataDir,
     Detach,
     Device,
@@ -21,18 +22,19 @@ from mim4dd_tui.cli.options import (
     Json,
     Latest,
     Pixels,
+    PresetOrFile,
     RunName,
     RunsDir,
     chosen_run,
-    complete_preset,
     data_dir_of,
     graphics_of,
     locate,
     runs_dir_of,
     seeds_of,
 )
-from mim4dd_tui.cli.output import tell, write_json
+from mim4dd_tui.cli.output import write_json
 from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import AbandonedError
 
 if TYPE_CHECKING:
@@ -57,18 +59,8 @@ class Places:
 
 
 def run(
-    target: Annotated[
-        str,
-        typer.Argument(
-            metavar="PRESET|FILE",
-            help="Name of a preset (see mim4dd presets), or a TOML file.",
-            autocompletion=complete_preset,
-        ),
-    ],
-    changes: Annotated[
-        list[str] | None,
-        typer.Option("--set", metavar="KEY=VALUE", help="Change a setting, e.g. objective.iterations=500. Repeatable."),
-    ] = None,
+    target: PresetOrFile,
+    changes: Changes = None,
     seed: Annotated[int | None, typer.Option("--seed", metavar="N", min=0, help="Seed of the run.")] = None,
     seeds: Annotated[
         str | None,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import signal
-import sys
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
@@ -14,7 +13,7 @@ from engine.events import Event
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
 from mim4dd_tui.graphics.choice import Graphics
-from mim4dd_tui.plain import PlainObserver
+from mim4dd_tui.plain import PlainObserver, tell
 from mim4dd_tui.signals import AbandonedError, Attendant, handlers_kept, lead_nowhere
 from mim4dd_tui.terminal import abilities
 
@@ -54,7 +53,7 @@ def run_dashboard(
     """
     able = abilities()
     if not able.dashboard:
-        sys.stderr.write(f"no dashboard here: {able.refusal}; use `mim4dd run PRESET --headless`\n")
+        tell(f"no dashboard here: {able.refusal}; use `mim4dd run PRESET --headless`")
         return USAGE
     app = DashboardApp(
         runs_dir=Path(runs_dir),
@@ -120,7 +119,7 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
             stopped_by = signal.SIGINT  # asked for in the dashboard, which was left before it was done
     attendant = Attendant(
         session.control.request,
-        _say,
+        tell,
         outputs=(0, 1, 2),
         stop_on_hangup=session.stops_on_hangup,
         stopped_by=stopped_by,
@@ -132,25 +131,17 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
 def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
     """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0."""
     if attendant.stopped_by is not None:
-        _say("stopping with a checkpoint; Ctrl-C ends at once")
+        tell("stopping with a checkpoint; Ctrl-C ends at once")
     elif session.path is not None:
-        _say(f"{session.path.name} goes on; Ctrl-C stops it with a checkpoint")
+        tell(f"{session.path.name} goes on; Ctrl-C stops it with a checkpoint")
     try:
         with attendant.listening():
             attendant.wait(session.join)
     except AbandonedError as error:
-        _say(str(error))
+        tell(str(error))
         os._exit(error.exit_code)
     return attendant.exit_code
 
 
 def _nobody(_event: Event) -> None:
     """Hears in silence: there is no terminal any more."""
-
-
-def _say(text: str) -> None:
-    try:
-        sys.stderr.write(text + "\n")
-        sys.stderr.flush()
-    except (OSError, ValueError):
-        return

@@ -52,6 +52,12 @@ def export_tables(folder: Path, tables: Mapping[str, str]) -> list[Path]:
     return [_write(folder, name, text.encode()) for name, text in tables.items()]
 
 
+def written(folder: Path, plots: int, tables: int = 0) -> str:
+    """How much was written, and where."""
+    parts = [f"{plots} plot{'s' if plots != 1 else ''} (SVG, PNG)"] + ([f"{tables} tables"] if tables else [])
+    return f"{' and '.join(parts)} in {folder / FOLDER}"
+
+
 def metrics_csv(history: RunHistory) -> str:
     """The series as a table: ``iteration`` and one column a metric, in full precision.
 

@@ -7,11 +7,13 @@ A full collection goes through every object there is while all threads wait. tor
 from __future__ import annotations
 
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from engine.events import Event, Observer, Phase
+from mim4dd_tui.dashboard.pace import Pace
 
 NEVER = 1 << 30
 QUIET_SECONDS = 2.0
@@ -37,10 +39,11 @@ class Collector:
         clock: Callable[[], float] = time.monotonic,
         processor: Callable[[], float] = time.thread_time,
     ) -> None:
-        self._clock, self._processor = clock, processor
+        self._clock = clock
+        self._pace = Pace(SHARE, math.inf, clock=clock, processor=processor)
+        self._pace.begin()  # none is due at once
         self._usual: tuple[int, int, int] | None = None
-        self._touched = self._collected = clock()
-        self._cost = 0.0  # of the last one, in seconds of processor time
+        self._touched = clock()
 
     def hold(self) -> None:
         """From now on full collections are made by :meth:`tick` alone."""
@@ -68,13 +71,12 @@ class Collector:
         if self._usual is None:
             return False
         waiting, enough = gc.get_count()[2], self._usual[2]
-        apart = max(APART_SECONDS, self._cost / SHARE)
-        quiet = self.untouched >= QUIET_SECONDS and self._clock() - self._collected >= apart
+        quiet = self.untouched >= QUIET_SECONDS and self._pace.due(APART_SECONDS)
         if waiting <= (enough if quiet else enough * OVERDUE):
             return False
-        begun = self._processor()
+        self._pace.begin()
         gc.collect()
-        self._cost, self._collected = self._processor() - begun, self._clock()
+        self._pace.settle()
         return True
 
 

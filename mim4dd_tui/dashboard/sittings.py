@@ -1,7 +1,8 @@
 """How long a run was at work, from its journal, without parsing all of it.
 
 A run that was stopped and resumed has several sittings. Each begins with the journal's line of the run's start and
-ends with the line before the next one. The same sum as :attr:`engine.runs.history.RunHistory.worked`.
+ends with the line before the next one. The same sum as :attr:`engine.runs.history.RunHistory.worked`, which hears
+every line and so also bears a clock that is set back within a sitting: here only its two ends are read.
 """
 
 from __future__ import annotations

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
 from textual.app import App, SystemCommand
 from textual.driver import Driver
+from textual.notifications import SeverityLevel
 from textual.screen import Screen
 
+from engine.errors import MimError
 from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.commands import commands
 from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
+from mim4dd_tui.fitting import homely, wrapped
 from mim4dd_tui.terminal import Abilities
 
 Answer = TypeVar("Answer")
+
+NOTICE = 57
+"""Columns of a notice's text, as app.tcss has it ..."""
+FRAME = 5
+"""... and what is beside it on a narrow screen: its frame, and a bar."""
 
 
 class TellingApp(App[Answer]):
@@ -42,6 +50,28 @@ class TellingApp(App[Answer]):
         """Send a sequence to the terminal as it is, if there is one."""
         if sequence and self._driver is not None and not self.closing:
             self._driver.write(sequence)
+
+    def notify(
+        self,
+        message: str,
+        *,
+        title: str = "",
+        severity: SeverityLevel = "information",
+        timeout: float | None = None,
+        markup: bool = False,  # noqa: ARG002 - widgets always ask for it
+    ) -> None:
+        """A notice as it is written: nothing in it is markup, and paths are broken after slashes only."""
+        lines = wrapped(homely(message), min(NOTICE, max(1, self.size.width - FRAME)), within_paths=True)
+        super().notify("\n".join(lines), title=title, severity=severity, timeout=timeout, markup=False)
+
+    def report(self, work: Callable[[], str], *, timeout: float | None = None) -> None:
+        """On a thread of its own: do something, and tell what came of it or why it could not be done."""
+        severity: SeverityLevel = "information"
+        try:
+            told = work()
+        except MimError as error:
+            told, severity = str(error), "error"
+        self.call_from_thread(self.notify, told, severity=severity, timeout=timeout)
 
     def announce(self, mark: str, run: str, what: str) -> None:
         """A run ended: tell somebody who looks elsewhere, as far as that is wanted."""

@@ -9,15 +9,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.analysis.cells import LONGEST, POINTS, Cell, Places, flat, settings_of, thinned, worked
+from engine.analysis.cells import LONGEST, POINTS, Cell, Places, flat, settings_of, thinned
 from engine.analysis.plan import WEIGHT, Plan, Variant
 from engine.config.load import dump, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
-from engine.events import Phase, RunStarted
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import check_name
-from engine.runs.journal import Record
 from tests.distill.helpers import quickly, tiny
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -158,13 +156,6 @@ def test_a_setting_newer_than_a_cell_counts_only_beside_its_default(tmp_path: Pa
     assert kept(Cell("digits-ipc1", (), 0), old)
     assert not kept(Cell("digits-ipc1", (("objective.pixel_clip", "1"),), 0), old)
     assert not kept(Cell("digits-ipc1", (), 0), {**old, "objective.gone": 1})
-
-
-def test_seconds_are_those_of_all_sittings_without_what_lies_between() -> None:
-    started, phase = RunStarted("one", None, 0, 10, 7, "host", 1, "1", {}), Phase("data")
-    times = [(0.0, started), (5.0, phase), (4.0, phase), (100.0, started), (103.0, phase)]
-    assert worked([Record(number, at, event) for number, (at, event) in enumerate(times)]) == 8.0
-    assert worked([]) == 0.0
 
 
 def test_curves_are_thinned_by_means_of_what_is_finite() -> None:

@@ -5,9 +5,10 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 COMMAND = (sys.executable, "-m", "mim4dd_tui")
 ROOT = Path(__file__).resolve().parents[2]
@@ -27,17 +28,31 @@ def environment(**changes: str) -> dict[str, str]:
     return os.environ | {"PYTHONPATH": str(ROOT)} | changes
 
 
-def mim4dd(*arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, wait: float = 120) -> Ended:
-    """Run ``mim4dd ARGUMENTS`` without a terminal."""
-    with subprocess.Popen(
-        [*COMMAND, *arguments],
+def set_options(values: dict[str, Any], **changes: object) -> list[str]:
+    """``--set`` options of settings and of what is changed in them; ``__`` in a name stands for the dot."""
+    changed = values | {key.replace("__", "."): value for key, value in changes.items()}
+    return [part for key, value in changed.items() for part in ("--set", f"{key}={value}")]
+
+
+def begun(
+    command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, session: bool = False
+) -> subprocess.Popen[str]:
+    """A process without a terminal, whose output can be read; ``session``: in a session of its own."""
+    return subprocess.Popen(
+        command,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         text=True,
         cwd=cwd,
         env=dict(env or environment()),
-    ) as process:
+        start_new_session=session,
+    )
+
+
+def mim4dd(*arguments: str, cwd: Path | None = None, env: Mapping[str, str] | None = None, wait: float = 120) -> Ended:
+    """Run ``mim4dd ARGUMENTS`` without a terminal."""
+    with begun([*COMMAND, *arguments], cwd=cwd, env=env) as process:
         try:
             out, err = process.communicate(timeout=wait)
         except subprocess.TimeoutExpired:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
 from pathlib import Path
 from unittest import mock
 
@@ -14,7 +13,7 @@ from engine.analysis.plan import Plan
 from engine.config.load import dump
 from engine.errors import RunFailed
 from mim4dd_tui.__main__ import main
-from tests.cli.command import COMMAND, environment
+from tests.cli.command import COMMAND, begun, mim4dd
 from tests.distill.helpers import quickly, tiny
 
 
@@ -93,9 +92,7 @@ def test_nothing_is_run_for_the_table_of_what_is_finished(folder: Path, capsys: 
 def test_interrupted_the_same_command_goes_on(folder: Path) -> None:
     command = ["analyse", "lambda", "mine.toml", "--seeds", "0", "--values", "0,0.3", "--json"]
     command += ["--set", "objective.iterations=300", "--set", "evaluation.every=0", "--set", "evaluation.networks=1"]
-    with subprocess.Popen(
-        [*COMMAND, *command], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=folder, env=environment()
-    ) as process:
+    with begun([*COMMAND, *command], cwd=folder) as process:
         assert process.stderr is not None
         for line in process.stderr:
             if line.strip() == "distill":
@@ -104,11 +101,9 @@ def test_interrupted_the_same_command_goes_on(folder: Path) -> None:
         out, _ = process.communicate(timeout=120)
     assert process.returncode == 130
     assert json.loads(out) == {"analysis": "lambda", "state": "stopped"}
-    again = subprocess.run(
-        [*COMMAND, *command], capture_output=True, text=True, cwd=folder, env=environment(), timeout=240, check=False
-    )
-    assert again.returncode == 0, again.stderr
-    assert json.loads(again.stdout)["missing"] == []
+    again = mim4dd(*command, cwd=folder, wait=240)
+    assert again.code == 0, again.err
+    assert json.loads(again.out)["missing"] == []
     journals = sorted((folder / "runs").glob("*/journal.jsonl"))
     started = [path.read_text().count('"run_started"') for path in journals]
     assert sorted(started) == [1, 2], "the first run was gone on with, in the same folder"

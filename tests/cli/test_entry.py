@@ -129,3 +129,9 @@ def test_the_module_and_the_version(tmp_path: Path) -> None:
     ended = mim4dd("--version", cwd=tmp_path)
     assert ended.code == 0
     assert ended.out.startswith("mim4dd ")
+
+
+def test_the_paragraphs_of_a_help_are_as_wide_as_the_terminal() -> None:
+    done = mim4dd("run", "--help", env=environment(COLUMNS="80"))
+    line = next(line for line in done.out.splitlines() if "progress goes to" in line)
+    assert line.strip() == "or --json, progress goes to standard error as plain lines. Ctrl-C stops with a"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import pty
 import signal
-import subprocess
 import sys
 import threading
 import time
@@ -15,7 +14,7 @@ import pytest
 
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.signals import AbandonedError
-from tests.cli.command import environment
+from tests.cli.command import begun, environment
 
 
 class Obedient:
@@ -184,13 +183,7 @@ def test_the_process_ends_at_once_with_its_engine_still_at_work() -> None:
         "from mim4dd_tui.__main__ import main\n"
         "sys.exit(main(['run', 'digits-ipc1', '--json']))\n"
     )
-    with subprocess.Popen(
-        [sys.executable, "-c", program],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        env=environment(),
-    ) as process:
+    with begun([sys.executable, "-c", program]) as process:
         assert process.stderr is not None
         assert process.stderr.readline() == "started\n"
         process.send_signal(signal.SIGINT)

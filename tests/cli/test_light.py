@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 
 import pytest
@@ -12,7 +12,7 @@ import pytest
 from engine.config.schema import Config
 from engine.files import write_json
 from engine.runs.folder import RunFolder
-from tests.cli.command import COMMAND, cpu_seconds, environment
+from tests.cli.command import COMMAND, Ended, begun, cpu_seconds
 
 LIGHT = [
     ("--help",),
@@ -38,22 +38,26 @@ OF_LIBRARIES = 3.0
 LIBRARIES = (sys.executable, "-c", "import typer, typer._adapters, pydantic; pydantic.BaseModel")
 
 
-@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
-def test_no_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:
-    over(tmp_path / "runs")
+def without(modules: Iterable[str], arguments: tuple[str, ...], cwd: Path) -> Ended:
+    """A command in a process that fails where one of the modules was imported."""
     program = (
         "import sys\n"
         "from mim4dd_tui.__main__ import main\n"
         "code = main(sys.argv[1:])\n"
-        "heavy = {'torch', 'torchvision', 'numpy', 'scipy', 'sklearn', 'textual'} & set(sys.modules)\n"
+        f"heavy = {set(modules)!r} & set(sys.modules)\n"
         "assert not heavy, heavy\n"
         "sys.exit(code)\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 0, done.stderr
+    with begun([sys.executable, "-c", program, *arguments], cwd=cwd) as process:
+        out, err = process.communicate(timeout=60)
+    return Ended(process.returncode, out, err)
+
+
+@pytest.mark.parametrize("arguments", LIGHT, ids=" ".join)
+def test_no_torch_is_imported(arguments: tuple[str, ...], tmp_path: Path) -> None:
+    over(tmp_path / "runs")
+    done = without({"torch", "torchvision", "numpy", "scipy", "sklearn", "textual"}, arguments, tmp_path)
+    assert done.code == 0, done.err
 
 
 @pytest.mark.parametrize("arguments", [("--help",), ("--version",), ("presets",), ("runs",)], ids=" ".join)
@@ -70,19 +74,9 @@ def test_answers_within_half_a_second_of_cpu_time(arguments: tuple[str, ...], tm
 @pytest.mark.parametrize("arguments", [("stop", "over"), ("pause", "over"), ("request", "over", "checkpoint")])
 def test_no_torch_is_imported_to_ask_a_run(arguments: tuple[str, ...], tmp_path: Path) -> None:
     over(tmp_path / "runs")
-    program = (
-        "import sys\n"
-        "from mim4dd_tui.__main__ import main\n"
-        "code = main(sys.argv[1:])\n"
-        "assert not {'torch', 'numpy', 'textual'} & set(sys.modules)\n"
-        "sys.exit(code)\n"
-    )
-    done = subprocess.run(
-        [sys.executable, "-c", program, *arguments],
-        capture_output=True, text=True, cwd=tmp_path, env=environment(), check=False, timeout=60,
-    )  # fmt: skip
-    assert done.returncode == 1
-    assert "run over is over (stopped)" in done.stderr
+    done = without({"torch", "numpy", "textual"}, arguments, tmp_path)
+    assert done.code == 1
+    assert "run over is over (stopped)" in done.err
 
 
 def over(runs: Path) -> None:

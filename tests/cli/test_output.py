@@ -101,16 +101,21 @@ def test_a_name_that_fits_is_whole() -> None:
     assert "n" * 90 + "-seed-7" in drawn(RUNS, COLUMNS="160")[2]
 
 
-@pytest.mark.parametrize("width", [1, 2, 3, 8, 20])
-def test_a_shortened_text_is_as_long_as_it_may_be_and_keeps_its_end(width: int) -> None:
-    text = output.shortened("abcdefghijklmnopqrstuvwxyz", width)
-    assert len(text) == max(2, width)
-    assert text.endswith("z")
-    assert output.shortened("z" * width, width) == "z" * width
-
-
 def test_a_terminal_table_fits_its_width() -> None:
     lines = drawn("table(('name', 'summary'), [('digits', 'many words ' * 20)])", COLUMNS="60")
     assert len(lines) > 5
     assert max(len(line) for line in lines) <= 60
     assert "".join(lines).count("many") == 20
+
+
+def test_a_path_beside_a_name_is_never_broken_where_a_terminal_is_narrow() -> None:
+    path = "/data/experiments/runs/digits-ipc1-s0-20260101-120000/distilled"
+    items = [("run", "digits"), ("state", "failed: " + "many words " * 6 + "at once"), ("distilled set", path)]
+    assert drawn(f"pairs({items})", COLUMNS="60") == [
+        "run            digits",
+        "state          failed: many words many words many words many",
+        "               words many words many words at once",
+        "distilled set",
+        path,
+    ]
+    assert drawn(f"pairs({items})", COLUMNS="160")[-1] == f"distilled set  {path}"

@@ -110,6 +110,39 @@ def test_a_request_waits_for_its_answer(
         assert document["answered"] is True
 
 
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        ([], "say what the run is to do; write `mim4dd request RUN checkpoint` (or evaluate)"),
+        (["alpha"], "say what the run is to do"),
+        (["checkpoint"], "name a run or use --latest; `mim4dd runs` lists the runs"),
+        (["alpha", "checkpoints"], "'checkpoints' is nothing a run can be asked for"),
+        (["checkpoint", "alpha"], "'alpha' is nothing a run can be asked for"),
+        (["--latest"], "say what the run is to do"),
+        (["alpha", "--latest"], "'alpha' is nothing a run can be asked for"),
+        (["alpha", "checkpoint", "--latest"], "name a run or use --latest, not both"),
+    ],
+    ids=" ".join,
+)
+def test_a_request_that_is_not_understood_says_how_it_is_made(
+    runs: Path, words: list[str], told: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left(runs, "alpha", state="running", pid=os.getpid(), host=host_name(), heartbeat=time.time())
+    assert main(["request", *words]) == 2
+    assert told in capsys.readouterr().err
+    assert list((runs / "alpha").glob("control/*")) == []
+
+
+@pytest.mark.parametrize("words", [["evaluate", "--latest"], ["--latest", "evaluate"], ["evaluate", "evaluate"]])
+def test_the_latest_run_is_asked_and_a_run_may_be_called_as_what_is_asked(
+    runs: Path, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    left(runs, "evaluate", state="running", pid=os.getpid(), host=host_name(), heartbeat=time.time())
+    assert main(["request", *words]) == 0
+    assert "evaluate is asked for an evaluation" in capsys.readouterr().out
+    assert [path.suffix for path in (runs / "evaluate" / "control").iterdir()] == [".evaluate"]
+
+
 def test_without_wait_it_is_asked_for_and_said_so(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with going_on(runs):
         assert main(["stop", "alpha"]) == 0

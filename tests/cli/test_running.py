@@ -7,7 +7,6 @@ import io
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 from dataclasses import dataclass
@@ -25,7 +24,7 @@ from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
 from mim4dd_tui.cli.results import Format, artifact_path
 from mim4dd_tui.graphics.choice import Graphics
-from tests.cli.command import COMMAND, Ended, environment, mim4dd
+from tests.cli.command import COMMAND, Ended, begun, environment, mim4dd, set_options
 
 TINY = {
     "execution.threads": 1, "execution.compile": "off", "network.depth": 1, "network.width": 8,
@@ -39,9 +38,8 @@ TINY = {
 
 
 def settings(**changes: object) -> list[str]:
-    """``--set`` options of the tiny run; ``__`` in a name stands for the dot."""
-    values = TINY | {key.replace("__", "."): value for key, value in changes.items()}
-    return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+    """``--set`` options of the tiny run."""
+    return set_options(TINY, **changes)
 
 
 @dataclass(frozen=True)
@@ -200,9 +198,7 @@ def test_ctrl_c_at_the_very_end_of_a_run_still_ends_the_series(
 def test_ctrl_c_stops_with_a_checkpoint_and_resume_completes(place: Place) -> None:
     changes = settings(objective__iterations=100, evaluation__every=100)
     command = [*COMMAND, "run", "digits-ipc1", "--name", "cut", "--json", *changes]
-    with subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=place.folder, env=place.env
-    ) as process:
+    with begun(command, cwd=place.folder, env=place.env) as process:
         journal = place.folder / "runs" / "cut" / "journal.jsonl"
         while not (journal.exists() and '"iteration":2,' in journal.read_text()):
             assert process.poll() is None, process.communicate()

@@ -3,93 +3,26 @@
 from __future__ import annotations
 
 import dataclasses
-import gzip
-import io
 import os
-import tarfile
-import threading
 import time
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
-from engine.data.layout import Archive, Layout
 from engine.data.sources import load
 from engine.errors import DataError
-from tests.data.formats import Written, md5, write
-
-
-class Server:
-    """Serves bytes by path; ``cut`` names paths whose answer breaks off halfway."""
-
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-        self.cut: set[str] = set()
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append(self.path)
-                body = outer.files.get(self.path)
-                if body is None:
-                    self.send_error(404)
-                    return
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                self.wfile.write(body[: len(body) // 2] if self.path in outer.cut else body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
+from tests.data.formats import md5, write
+from tests.data.publisher import Server, publish, tar
 
 
 @pytest.fixture
 def server(monkeypatch: pytest.MonkeyPatch) -> Iterator[Server]:
     for variable in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.delenv(variable, raising=False)
-    running = Server()
-    yield running
-    running.http.shutdown()
-    running.http.server_close()
-    running.thread.join()
-
-
-def tar(files: dict[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
-        for name, data in files.items():
-            entry = tarfile.TarInfo(name)
-            entry.size = len(data)
-            archive.addfile(entry, io.BytesIO(data))
-    return buffer.getvalue()
-
-
-def publish(name: str, server: Server, written: Written) -> dict[str, tuple[Layout, ...]]:
-    """Put a written set on the server as its publisher has it; layouts that point there."""
-    layout = written.layouts[name][0]
-    archives = []
-    for archive in layout.archives:
-        data = {file: (written.folder / file).read_bytes() for file in archive.provides}
-        if archive.kind == "tar":
-            packed = tar({f"{written.folder.name}/{file}": content for file, content in data.items()})
-        else:
-            (only,) = data.values()
-            packed = gzip.compress(only) if archive.kind == "gzip" else only
-        path = "/" + archive.urls[0].rsplit("/", 1)[-1]
-        server.files[path] = packed
-        archives.append(Archive((server.address + path,), md5(packed), archive.kind, archive.provides))
-    return {name: (dataclasses.replace(layout, archives=tuple(archives)),)}
+    with closing(Server()) as running:
+        yield running
 
 
 def contents(folder: Path) -> list[str]:

@@ -91,3 +91,17 @@ def bench(raw: RawSet, cache: Path, **changes: Any) -> Bench:
 def equal(ours: list[Tensor], theirs: list[Tensor]) -> bool:
     """Bit for bit."""
     return len(ours) == len(theirs) and all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+
+
+def truncated(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-100])
+
+
+def flipped(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[len(data) // 2] ^= 1
+    path.write_bytes(data)
+
+
+def emptied(path: Path) -> None:
+    path.write_bytes(b"")

@@ -19,7 +19,7 @@ from engine.events import Notice
 from engine.experts import store as store_module
 from engine.files import ASIDE
 from engine.runs.control import StopRequested
-from tests.experts.helpers import Bench, bench, equal
+from tests.experts.helpers import Bench, bench, emptied, equal, flipped, truncated
 
 OTHER_EXPERTS: dict[str, Any] = {
     "data__train_limit": 150,
@@ -84,20 +84,6 @@ def test_more_experts_add_to_the_first(digits: RawSet, tmp_path: Path) -> None:
 
 
 # -- damage -------------------------------------------------------------------------------------------------
-
-
-def truncated(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def flipped(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def emptied(path: Path) -> None:
-    path.write_bytes(b"")
 
 
 def without_figures(path: Path) -> None:

@@ -24,6 +24,7 @@ from engine.events import ExpertEpoch, Notice
 from engine.experts import Trajectories, store
 from engine.experts.store import key_of, provenance
 from engine.seeds import generator
+from tests.experts.helpers import emptied, flipped, truncated
 from tests.experts.small import (
     EPOCHS,
     EXECUTION,
@@ -243,21 +244,7 @@ def test_after_a_kill_the_last_partial_file_is_taken_up(
     assert torch.equal(paths(found), paths(train(config, real, whole)[0]))
 
 
-def _truncate(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[:-100])
-
-
-def _flip(path: Path) -> None:
-    data = bytearray(path.read_bytes())
-    data[len(data) // 2] ^= 1
-    path.write_bytes(data)
-
-
-def _empty(path: Path) -> None:
-    path.write_bytes(b"")
-
-
-@pytest.mark.parametrize("damage", [_truncate, _flip, _empty])
+@pytest.mark.parametrize("damage", [truncated, flipped, emptied])
 def test_a_damaged_trajectory_is_trained_again_aloud(
     damage: Callable[[Path], None], config: Config, real: RealSet, cache: Path, whole: Path
 ) -> None:
@@ -284,7 +271,7 @@ def test_a_missing_trajectory_is_trained_again(config: Config, real: RealSet, ca
     assert len(heard.warnings) == 1
 
 
-@pytest.mark.parametrize("damage", [_truncate, _flip, _empty])
+@pytest.mark.parametrize("damage", [truncated, flipped, emptied])
 def test_a_damaged_partial_file_is_not_used(
     damage: Callable[[Path], None], config: Config, real: RealSet, tmp_path: Path, whole: Path
 ) -> None:

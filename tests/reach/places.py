@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.cli.command import COMMAND, Ended, environment, mim4dd
+from tests.cli.command import COMMAND, Ended, begun, environment, mim4dd, set_options
 
 SETTINGS = {
     "execution.threads": 1, "execution.compile": "off", "network.depth": 1, "network.width": 4,
@@ -25,9 +25,8 @@ SETTINGS = {
 
 
 def options(**changes: object) -> list[str]:
-    """``--set`` options of the tiny run; ``__`` in a name stands for the dot."""
-    values = SETTINGS | {key.replace("__", "."): value for key, value in changes.items()}
-    return [part for key, value in values.items() for part in ("--set", f"{key}={value}")]
+    """``--set`` options of the tiny run."""
+    return set_options(SETTINGS, **changes)
 
 
 @dataclass(frozen=True)
@@ -48,15 +47,7 @@ class Camp:
 
     def start(self, *arguments: str) -> subprocess.Popen[str]:
         """``mim4dd ARGUMENTS`` begun, with pipes."""
-        return subprocess.Popen(
-            [*COMMAND, *arguments],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=self.path,
-            env=self.env,
-        )
+        return begun([*COMMAND, *arguments], cwd=self.path, env=self.env)
 
     def run(self, name: str) -> Path:
         """A run's folder."""

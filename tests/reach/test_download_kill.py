@@ -5,9 +5,8 @@ from __future__ import annotations
 import pickle
 import subprocess
 import sys
-import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -17,7 +16,7 @@ from engine.data.sources import load
 from tests.cli.command import environment
 from tests.data import formats
 from tests.data.formats import md5, write
-from tests.data.test_download import Server, publish
+from tests.data.publisher import Server, publish
 from tests.reach.places import until
 
 FETCH = """
@@ -48,60 +47,13 @@ assert document["state"] == "done", document
 """A whole run, or its continuation."""
 
 
-class SlowServer:
-    """Serves what another server has, but stops after two thirds of the path ``stuck`` until it is closed."""
-
-    def __init__(self, files: dict[str, bytes]) -> None:
-        self.stuck = ""
-        self.halfway, self.over = threading.Event(), threading.Event()
-        self.asked: list[str] = []
-        outer = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                outer.asked.append(self.path)
-                body = files[self.path]
-                self.send_response(200)
-                self.send_header("Content-Length", str(len(body)))
-                self.end_headers()
-                if self.path == outer.stuck:
-                    self.wfile.write(body[: len(body) * 2 // 3])
-                    outer.halfway.set()
-                    outer.over.wait(60)
-                else:
-                    self.wfile.write(body)
-
-            def log_message(self, format: str, *args: object) -> None:
-                pass
-
-        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.thread = threading.Thread(target=self.http.serve_forever, args=(0.02,), daemon=True)
-        self.thread.start()
-
-    @property
-    def address(self) -> str:
-        return f"http://127.0.0.1:{self.http.server_address[1]}"
-
-    def close(self) -> None:
-        self.over.set()
-        self.http.shutdown()
-        self.http.server_close()
-        self.thread.join()
-
-
 @pytest.fixture
-def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[SlowServer, Layout]]:
+def published(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Server, Layout]]:
     """MNIST's four archives, the first of more than a megabyte, so that much of it is on the disk at the kill."""
     monkeypatch.setitem(formats.SIZES, "mnist", (2000, 300))
-    holder = Server()
-    slow = SlowServer(holder.files)
-    monkeypatch.setattr(Server, "address", slow.address)
-    (layout,) = publish("mnist", holder, write("mnist", tmp_path / "published"))["mnist"]
-    yield slow, layout
-    slow.close()
-    holder.http.shutdown()
-    holder.http.server_close()
-    holder.thread.join()
+    with closing(Server()) as server:
+        (layout,) = publish("mnist", server, write("mnist", tmp_path / "published"))["mnist"]
+        yield server, layout
 
 
 def started(program: str, layout: Layout, folder: Path) -> subprocess.Popen[bytes]:
@@ -115,18 +67,18 @@ def started(program: str, layout: Layout, folder: Path) -> subprocess.Popen[byte
 
 @pytest.mark.parametrize("program", [FETCH, pytest.param(RUN, marks=pytest.mark.long)], ids=["download", "run"])
 def test_a_kill_in_a_download_loses_what_was_half_there_and_nothing_else(
-    program: str, published: tuple[SlowServer, Layout], tmp_path: Path
+    program: str, published: tuple[Server, Layout], tmp_path: Path
 ) -> None:
-    slow, layout = published
+    server, layout = published
     folder = tmp_path / "mine" / "data" / layout.folders[0]
     sums = {file.name: file.md5 for file in layout.files}
-    archives = [archive.urls[0].removeprefix(slow.address) for archive in layout.archives]
+    archives = [archive.urls[0].removeprefix(server.address) for archive in layout.archives]
     for killed, stuck in enumerate((archives[0], archives[-1])):
-        slow.stuck = stuck
-        slow.halfway.clear()
+        server.stuck = stuck
+        server.halfway.clear()
         process = started(program, layout, folder)
         try:
-            assert slow.halfway.wait(120)
+            assert server.halfway.wait(120)
             if stuck == archives[0]:
                 until(
                     lambda: any(path.stat().st_size for path in folder.glob(".download-*/*")), "a part is on the disk"
@@ -138,10 +90,10 @@ def test_a_kill_in_a_download_loses_what_was_half_there_and_nothing_else(
         assert len(there) == killed * (len(archives) - 1), "all that came whole is kept"
         assert there.items() <= sums.items(), "under its name a file is whole"
         assert set(layout.missing(folder)) == set(sums) - set(there)
-    slow.stuck = ""
+    server.stuck = ""
     assert started(program, layout, folder).wait(240) == 0
     assert {path.name: md5(path.read_bytes()) for path in folder.iterdir() if path.is_file()} == sums
-    assert slow.asked == [archives[0], *archives, archives[-1]], "what came whole is not fetched again"
+    assert server.asked == [archives[0], *archives, archives[-1]], "what came whole is not fetched again"
     own, theirs = (
         load("mnist", tmp_path / at, layouts={"mnist": (layout,)}, download=False) for at in ("mine/data", "published")
     )

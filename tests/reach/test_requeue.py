@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from tests.cli.command import begun
 from tests.reach.places import Camp, options, until
 
 SCRIPT = """#!/bin/sh
@@ -26,16 +27,7 @@ STEADY = ("accuracy", "fingerprint", "mutual_information", "iteration", "state")
 
 
 def job(camp: Camp) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        ["/bin/sh", str(camp.path / "job.sh")],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-        cwd=camp.path,
-        env=camp.env,
-        start_new_session=True,
-    )
+    return begun(["/bin/sh", str(camp.path / "job.sh")], cwd=camp.path, env=camp.env, session=True)
 
 
 def prepared(path: Path, iterations: int) -> Camp:

@@ -155,6 +155,18 @@ def test_a_start_afresh_takes_back_everything() -> None:
     assert history.rewinds == 1
 
 
+def test_seconds_are_those_of_all_sittings_without_what_lies_between() -> None:
+    times: list[tuple[float, Event]] = [
+        (0.0, started()),
+        (5.0, Phase("data", None)),
+        (4.0, Phase("data", None)),  # the clock was set back
+        (100.0, started()),
+        (103.0, Phase("data", None)),
+    ]
+    assert RunHistory.of(Record(number, *said) for number, said in enumerate(times, 1)).worked == 8.0
+    assert RunHistory().worked == 0.0
+
+
 def test_going_back_without_a_word_shows_no_iteration_twice() -> None:
     history = live([started(), *(iteration(n) for n in (1, 2, 3, 4)), iteration(2, objective=9.0)])
     assert history.series["objective"].points() == [(1, 1.0), (2, 9.0)]

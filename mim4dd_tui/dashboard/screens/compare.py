@@ -17,11 +17,12 @@ from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
-from mim4dd_tui.dashboard.exports import export_plot
+from mim4dd_tui.dashboard.exports import export_plot, written
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
-from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, shortened
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+from mim4dd_tui.fitting import shortened
 from mim4dd_tui.plots.figure import Figure, Viewport
 
 if TYPE_CHECKING:
@@ -162,7 +163,7 @@ class CompareScreen(Screen[None]):
             score, live, _ = value.partition(" live")
             brief = score.partition(" ±")[0] + " %" + live if " ±" in value and len(value) > width else value
             if name == "run":
-                brief = shortened(brief, width, "…" if unicode else ".", middle=True)
+                brief = shortened(brief, width, "…" if unicode else ".")
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
         return TableRow(name, tuple(cells))
 
@@ -217,15 +218,13 @@ class CompareScreen(Screen[None]):
     @work(thread=True, group="export", exit_on_error=False)
     def _write_plots(self, plots: list[tuple[str, str, Figure, Viewport]]) -> None:
         legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
-        try:
-            written = [
-                export_plot(self.path, stem, f"{title}: {legend}", figure, view)[0]
-                for stem, title, figure, view in plots
-            ]
-            told, severe = f"written: {', '.join(str(path) for path in written)}, each as .png too", False
-        except MimError as error:
-            told, severe = str(error), True
-        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information", timeout=8)
+
+        def write() -> str:
+            for stem, title, shown, view in plots:
+                export_plot(self.path, stem, f"{title}: {legend}", shown, view)
+            return written(self.path, len(plots))
+
+        self.dashboard.report(write, timeout=8)
 
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""

@@ -13,11 +13,10 @@ from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widgets import Static
 
-from engine.errors import MimError
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.exports import FOLDER, export_plot, export_tables, tables_of
+from mim4dd_tui.dashboard.exports import export_plot, export_tables, tables_of, written
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
@@ -329,11 +328,10 @@ class RunScreen(LeafingScreen):
     def _write_exports(
         self, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
     ) -> None:
-        try:
+        def write() -> str:
             for stem, title, figure, view in plots:
                 export_plot(folder, stem, f"{folder.name}: {title}", figure, view)
             export_tables(folder, tables)
-            told, severe = f"{len(plots)} plots (SVG, PNG) and {len(tables)} tables in {folder / FOLDER}", False
-        except MimError as error:
-            told, severe = str(error), True
-        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information", timeout=8)
+            return written(folder, len(plots), len(tables))
+
+        self.dashboard.report(write, timeout=8)

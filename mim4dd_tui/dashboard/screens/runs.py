@@ -298,12 +298,11 @@ class RunsScreen(Screen[None]):
 
     @work(thread=True, group="delete", exit_on_error=False)
     def _delete(self, run: RunInfo) -> None:
-        try:
+        def delete() -> str:
             remove(self.dashboard.runs_dir, run.folder)
-            told, severe = f"{run.name} is deleted", False
-        except MimError as error:
-            told, severe = str(error), True
-        self.app.call_from_thread(self.notify, told, severity="error" if severe else "information")
+            return f"{run.name} is deleted"
+
+        self.dashboard.report(delete)
         self.read_runs()
 
     # ---- search

@@ -10,7 +10,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
-from mim4dd_tui.dashboard.widgets.table import shortened
+from mim4dd_tui.fitting import shortened
 from mim4dd_tui.plain import duration
 
 STATES = {
@@ -85,7 +85,7 @@ class RunHead(Inked):
             notes.append(f"seed {head.seed}")
         if head.elsewhere:
             notes.append(head.elsewhere)
-        name = shortened(head.name or head.preset or "run", room, "…" if unicode else ".", middle=True)
+        name = shortened(head.name or head.preset or "run", room, "…" if unicode else ".")
         while notes and len(name) + 2 + len(" · ".join(notes)) > room:
             del notes[0]
         left = [Segment(name, inks.base + Style(bold=True))]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from rich.cells import cell_len, set_cell_size
+from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.fitting import shortened
 
 MUTED = "muted"
 """Colour of a cell that is no value."""
@@ -41,7 +42,7 @@ class Column:
     rank: int = 0
     least: int = 8
     colour: str = ""
-    middle: bool = False  # text that is too long loses its middle: names differ at their ends
+    middle: bool = False  # text that is too long loses its middle
 
 
 @dataclass(frozen=True)
@@ -226,13 +227,3 @@ class Table(ScrollView, can_focus=True):
                 segments.append(Segment(" ", inks.base + back))
             segments.append(Segment(text, style + back + Style(bold=cell.bold)))
         return Strip(segments)
-
-
-def shortened(text: str, width: int, dots: str, *, middle: bool = False) -> str:
-    """Text in at most ``width`` cells, with ``dots`` (one cell) where something was left out."""
-    if cell_len(text) <= width:
-        return text
-    if not middle or width < 8:
-        return set_cell_size(text, max(0, width - 1)) + dots
-    tail = (width - 1) * 2 // 5
-    return text[: width - 1 - tail] + dots + text[-tail:]

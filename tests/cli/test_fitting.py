@@ -1,0 +1,107 @@
+"""Text where there is little room: what is shortened, and where lines are broken."""
+
+from __future__ import annotations
+
+import io
+import string
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.cells import cell_len
+
+from mim4dd_tui.fitting import SHORTEST, fitted, homely, shortened, wrapped
+
+
+@given(st.text(alphabet=string.ascii_lowercase + "é数…-", max_size=30), st.integers(1, 30), st.booleans())
+def test_a_shortened_text_has_as_many_cells_as_it_may_have(text: str, width: int, middle: bool) -> None:
+    short = shortened(text, width, middle=middle)
+    assert short == text if cell_len(text) <= width else cell_len(short) == width
+
+
+@pytest.mark.parametrize(
+    ("width", "short"),
+    [
+        (31, "digits-ipc1-s3-20260101-120000"),
+        (20, "digits…260101-120000"),
+        (SHORTEST, "di…20000"),
+        (7, "digits…"),
+        (1, "…"),
+    ],
+)
+def test_what_is_left_out_is_in_the_middle_where_both_ends_can_be_read(width: int, short: str) -> None:
+    assert shortened("digits-ipc1-s3-20260101-120000", width) == short
+
+
+def test_what_is_left_out_can_be_the_end_and_any_sign_its_mark() -> None:
+    assert shortened("many words at once", 10, ".", middle=False) == "many word."
+    assert shortened("many words at once", 10, "~") == "man~t once"
+
+
+WORDS = st.lists(st.text(alphabet="ab/`é数", min_size=1, max_size=30), min_size=1).map(" ".join)
+
+
+@given(WORDS, st.integers(2, 40), st.booleans())
+def test_lines_have_every_word_and_are_no_longer_than_they_must_be(text: str, width: int, within_paths: bool) -> None:
+    lines = wrapped(text, width, within_paths=within_paths)
+    assert "".join(lines).replace(" ", "") == text.replace(" ", "")
+    for line in lines:
+        whole = " " not in line and (not within_paths or "/" not in line.rstrip("/"))
+        assert cell_len(line) <= width or whole
+
+
+SAID = "run digits is over (stopped); `mim4dd resume digits` continues it from runs/digits/checkpoints"
+
+
+def test_lines_are_broken_between_words_and_a_command_is_one() -> None:
+    assert wrapped(SAID, 50) == [
+        "run digits is over (stopped);",
+        "`mim4dd resume digits` continues it from",
+        "runs/digits/checkpoints",
+    ]
+    assert wrapped("  " + SAID, 26)[:4] == [
+        "  run digits is over",
+        "  (stopped);",
+        "  `mim4dd resume digits`",
+        "  continues it from",
+    ]
+    assert wrapped("two  spaces\n\nstay where there is room", 24) == ["two  spaces", "", "stay where there is room"]
+
+
+def test_a_path_longer_than_a_line_is_whole_or_broken_after_slashes() -> None:
+    path = "/data/experiments/2026/runs/digits-ipc1-s0-20260101-120000/exports"
+    text = f"3 plots in {path} and more"
+    assert wrapped(text, 40) == ["3 plots in", path, "and more"]
+    assert wrapped(text, 40, within_paths=True) == [
+        "3 plots in /data/experiments/2026/runs/",
+        "digits-ipc1-s0-20260101-120000/exports",
+        "and more",
+    ]
+
+
+def test_the_home_folder_is_a_tilde_at_the_beginning_of_paths(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    assert homely("from /home/ann/runs to '/home/ann': done") == "from ~/runs to '~': done"
+    for other in ("/home/anna/runs", "/mnt/home/ann/runs", "/home/ann-2"):
+        assert homely(other) == other
+    monkeypatch.setenv("HOME", "/")
+    assert homely("/data/runs") == "/data/runs"
+
+
+class Screen(io.StringIO):
+    """A stream that leads to a terminal."""
+
+    def isatty(self) -> bool:
+        return True
+
+
+def test_only_a_terminal_gets_lines_of_its_width(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("COLUMNS", "50")
+    assert fitted(SAID, Screen()).count("\n") == 2
+    assert fitted(SAID, io.StringIO()) == SAID
+    monkeypatch.delenv("COLUMNS")
+    assert fitted(SAID, Screen()) == SAID, "one that does not say how wide it is"
+    with (tmp_path / "log").open("w") as file:
+        assert fitted(SAID, file) == SAID
+    assert fitted(SAID, file) == SAID, "a stream that is gone"
