@@ -100,6 +100,16 @@ def kept_by(kind: str) -> int:
     return KEPT.get(kind, Execution().keep_activations)
 
 
+def warm(own: Kernels, setting: Setting) -> None:
+    """Take one step and its adjoints, with activations kept and without, so that all is compiled."""
+    given = (setting.start, setting.pixels, setting.labels, torch.tensor(STEP_SIZE, device=setting.start.device))
+    cotangent = torch.zeros_like(setting.start)
+    own.step(*given)
+    own.adjoint(*given, cotangent)
+    if own.keeping is not None:
+        own.keeping.adjoint(*given, cotangent, own.keeping.step(*given)[1])
+
+
 def precision_of(kind: str) -> str:
     """A run's precision with kernels of a kind."""
     return "mixed" if kind == "mixed" else "float32"

@@ -21,7 +21,7 @@ def main() -> int:
     """Prints the MiB by which the process's peak grew."""
     import torch
 
-    from benchmarks.cases import Setting, kernels
+    from benchmarks.cases import Setting, kernels, warm
 
     steps, batch, side, threads = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], int(sys.argv[4])
     torch.set_num_threads(threads)
@@ -34,6 +34,8 @@ def main() -> int:
         else:
             setting.ours(own)
 
+    if own is not None:
+        warm(own, Setting.made(1, batch, batch))
     work(1)  # what libraries keep, and what compiling takes, is not the computation's
     before = peak(reset=True)
     work(steps)

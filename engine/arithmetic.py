@@ -2,7 +2,7 @@
 
 Compilation is tried aside and before its first use; where the compiler gives up, that part of the run is eager. Where a
 device's memory runs out, a student step is computed in parts. Both are written to ``execution.json``, so that a resumed
-run computes as this one did from then on, and said in the journal, since the run's last bits may no longer be those of
+run computes as this one does from then on, and said in the journal, since the run's last bits may no longer be those of
 another.
 """
 
@@ -98,19 +98,19 @@ class Arithmetic:
             return kernels
         settings = self.config.objective
         sizes, steps = batch_sizes(settings, len(labels)), settings.window or settings.student_steps
-        end = torch.zeros(net.size, device=self.device)
+        end, cotangent = (torch.zeros(net.size, device=self.device) for _ in range(2))  # two: compilers tell them apart
         size = torch.tensor(settings.step_size, device=self.device)
         keeping = kernels.keeping
-        fitting = 0 if keeping is None else keeping.fits([max(sizes)] * steps)
+        all_kept = keeping is not None and keeping.fits([max(sizes)] * steps) == steps
 
         def work() -> None:
             for batch in sizes:
                 given = (end, pixels[:batch], labels[:batch], size)
-                if fitting and keeping is not None:
-                    keeping.adjoint(*given, end, keeping.step(*given)[1])
-                if fitting < steps:
+                if keeping is not None and keeping.fits([batch]):
+                    keeping.adjoint(*given, cotangent, keeping.step(*given)[1])
+                if not all_kept:
                     kernels.step(*given)
-                    kernels.adjoint(*given, end)
+                    kernels.adjoint(*given, cotangent)
 
         try:
             self._compile("student step and its adjoint", work)

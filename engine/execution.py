@@ -14,11 +14,11 @@ from functools import partial
 from typing import Any, Literal
 
 import torch
+from torch import Tensor
 
 from engine import compilation, keeping, portions
 from engine.budget import live_evaluations
-from engine.config.consistency import TRAIN_STUDENTS
-from engine.config.datasets import CLASSES, TRAIN_IMAGES
+from engine.config.datasets import TRAIN_IMAGES
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
@@ -26,13 +26,10 @@ from engine.kernels import KeepingDerivatives, Kernels, LossDerivatives, keeping
 from engine.networks import ConvNet
 from engine.processor import processor
 from engine.stacked import alone
-
-COMPILE_PAYS = 1.5e13
-"""Student FLOPs of a whole run above which compiling pays on a CPU: the first time it takes half a minute on two
-cores, and it saves two fifths of a time that is a minute for each 5e12 (``python -m benchmarks``)."""
+from engine.worth import decoded_images, forward_flops, not_worth_compiling
 
 TRAINING_PAYS = 1e13
-"""The same for training the networks that judge a set."""
+"""FLOPs of training the networks that judge a set above which compiling it pays on a CPU (``worth.COMPILE_PAYS``)."""
 
 EXPERT_PAYS = 1e12
 """The same for training one expert. Their number does not decide: an expert's bits are the same in a buffer of any."""
@@ -65,7 +62,7 @@ class Resolved:
     """How a CPU computes mixed precision: "amx", "avx512_bf16" or "emulated"; empty in float32 and on other devices."""
 
     def to_dict(self) -> dict[str, Any]:
-        """As plain values, for the journal and the expert cache's key."""
+        """As plain values, for the journal and execution.json."""
         return dataclasses.asdict(self)
 
     @classmethod
@@ -89,7 +86,7 @@ def resolve(config: Config) -> Resolved:
     """
     device = _device(config.execution.device)
     why = _uncompilable(config, device)
-    eager_steps = why or _not_worth_compiling(config)
+    eager_steps = why or not_worth_compiling(config)
     experts, evaluation = _training_pays(config)
     return Resolved(
         device=device,
@@ -188,27 +185,6 @@ def eager(resolved: Resolved, what: Part, why: str) -> Resolved:
     return Resolved.from_dict(resolved.to_dict() | changes | {"why_eager": why})
 
 
-def decoded_images(config: Config) -> int:
-    """Images that networks are trained on."""
-    return config.synthetic.images_per_class * CLASSES[config.data.name] * config.synthetic.formation**2
-
-
-def student_flops(config: Config) -> float:
-    """FLOPs of all student steps and their adjoints: 12 forward passes a step."""
-    images = config.objective.batch_size or decoded_images(config)
-    return 12 * forward_flops(config) * images * config.objective.student_steps * config.objective.iterations
-
-
-def forward_flops(config: Config) -> float:
-    """FLOPs of the convolutions of one image's forward pass, two operations a multiplication."""
-    side, channels, total = (8, 1, 0.0) if config.data.name == "digits" else (32, 3, 0.0)
-    for _ in range(config.network.depth):
-        total += 2.0 * 9 * channels * config.network.width * side * side
-        channels = config.network.width
-        side = side // 2 if config.network.pooling != "none" else side
-    return total
-
-
 def _cores() -> int:
     """Cores this process may use."""
     if hasattr(os, "sched_getaffinity"):
@@ -229,15 +205,6 @@ def _uncompilable(config: Config, device: str) -> str:
     if device == "cpu" and not any(shutil.which(name) for name in (os.environ.get("CXX", ""), "g++", "clang++")):
         return "no C++ compiler was found (g++ or clang++)"
     return ""
-
-
-def _not_worth_compiling(config: Config) -> str:
-    """Why the student's steps are not compiled though they could be; empty where they are."""
-    if config.objective.name not in TRAIN_STUDENTS:
-        return f"objective {config.objective.name} takes no student steps"
-    if config.execution.compile == "on" or student_flops(config) >= COMPILE_PAYS:
-        return ""
-    return "the run is too short for compilation to pay"
 
 
 def _training_pays(config: Config) -> tuple[bool, bool]:
@@ -274,4 +241,8 @@ def kernels(net: ConvNet, resolved: Resolved) -> Kernels:
     second = compilation.second_of_kept(net, resolved.precision, resolved.device)
     fits = keeping.fitting(net, resolved.keep_activations * 2**20)
     kept = KeepingDerivatives(portions.first_keeping(first, sized), portions.second_of_kept(second, sized), fits)
-    return keeping_kernels(plain.second, kept)
+
+    def forgetting(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        return first(parameters, images, labels)[:3]
+
+    return keeping_kernels(LossDerivatives(portions.first(forgetting, sized), plain.second), kept)

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import TEST_IMAGES, TRAIN_IMAGES, image_side
 from engine.errors import ConfigError
+from engine.worth import not_worth_compiling
 
 if TYPE_CHECKING:
     from engine.config.schema import Config
@@ -165,7 +166,7 @@ def estimate(config: Config) -> Estimate:
     matrix = shape.image**2
     if config.data.zca:
         lasting += 2 * matrix * FLOAT
-    program = PROGRAM + (COMPILER if config.execution.compile == "on" else 0)
+    program = PROGRAM + (COMPILER if config.execution.compile == "on" or _compiled(config) else 0)
     program += DIGITS if config.data.name == "digits" else 0
     raw = (published + tests) * shape.image
     phases = {
@@ -206,13 +207,18 @@ def _student(config: Config, shape: _Shape, images: int) -> float:
 
 
 def _activations(config: Config, shape: _Shape, images: int) -> float:
-    """Bytes of activations kept for the reverse sweep (``engine.keeping``), supposing that steps are compiled."""
+    """Bytes of activations kept for the reverse sweep (``engine.keeping``), supposing that there is a compiler."""
     settings = config.objective
-    if settings.name not in TRAIN_STUDENTS or config.execution.compile == "off":
+    if not _compiled(config):
         return 0
     each = min(settings.batch_size or images, images) * (shape.maps + shape.between) * FLOAT
     bound = config.execution.keep_activations * MIB
     return each * min(settings.window or settings.student_steps, bound // max(1.0, each))
+
+
+def _compiled(config: Config) -> bool:
+    """Whether student steps are compiled where there is a compiler."""
+    return config.execution.compile != "off" and not not_worth_compiling(config)
 
 
 def _kept(steps: int, shape: _Shape) -> int:

@@ -147,14 +147,17 @@ def _run(
             raise
         except torch.OutOfMemoryError as error:
             message = (
-                "the device ran out of memory: lower objective.batch_size, information.real_batch or network.width, "
-                "or choose another execution.device"
+                "the device ran out of memory: lower execution.keep_activations, objective.batch_size, "
+                "information.real_batch or network.width, or choose another execution.device"
             )
             record.failed(message)
             raise MimError(message) from error
         except BaseException as error:
             if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
-                message = "this machine has not enough memory: lower network.width or objective.batch_size"
+                message = (
+                    "this machine has not enough memory: lower execution.keep_activations, network.width or "
+                    "objective.batch_size"
+                )
                 record.failed(message)
                 raise MimError(message) from error
             record.failed(f"{type(error).__name__}: {error}")

@@ -118,9 +118,15 @@ class Splitting:
         return self._step(parameters, images, labels, step_size), None
 
     def _kept_adjoint(
-        self, parameters: Tensor, images: Tensor, labels: Tensor, step_size: Tensor, cotangent: Tensor, held: Held
+        self,
+        parameters: Tensor,
+        images: Tensor,
+        labels: Tensor,
+        step_size: Tensor,
+        cotangent: Tensor,
+        held: Held | None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        if self._keeping is not None and held.activations is not None:
+        if self._keeping is not None and held is not None and held.activations is not None:
             with suppress(torch.OutOfMemoryError):
                 return self._keeping.adjoint(parameters, images, labels, step_size, cotangent, held.activations)
             self._forgo()
@@ -153,6 +159,7 @@ class Splitting:
                 self._forgo()
                 continue
             _give_back()
+            self._keeping = None
             self.parts = min(2 * max(parts, self._portions(images)), images)
             self._heard(self.parts)
 

@@ -86,7 +86,8 @@ class Sets:
 def warm_batch(images: Tensor, batch: int, company: int) -> tuple[Tensor, Tensor]:
     """Images [k, b, c, h, w] of [n, c, h, w], and labels [k, b], laid out as training meets them: compilers look at
     strides too."""
-    found = images[:batch].expand(company, -1, -1, -1, -1).contiguous()
+    chosen = images[torch.arange(batch, device=images.device) % len(images)]
+    found = chosen.expand(company, -1, -1, -1, -1).contiguous()
     return found, torch.zeros(company, batch, dtype=torch.int64, device=images.device)
 
 

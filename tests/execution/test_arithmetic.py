@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -30,54 +31,61 @@ def made(config: Config, resolved: execution.Resolved, said: list[str]) -> Arith
     return Arithmetic(cast(RunFolder, folder), config, resolved, cast(Recorder, record))
 
 
-@pytest.mark.parametrize(("batch", "steps"), [(0, 3), (4, 3), (4, 2), (5, 3)])
-def test_every_size_of_batch_is_compiled_beforehand(batch: int, steps: int, monkeypatch: pytest.MonkeyPatch) -> None:
-    setting = Setting(objective__batch_size=batch, objective__student_steps=steps)
-    labels = setting.set.labels
-    given = step_inputs(setting.context, len(labels), steps, generator(0, "batches"))
-    occurring = {len(labels) if each.batch is None else len(each.batch) for each in given}
-    seen: dict[str, set[int]] = {"step": set(), "adjoint": set()}
+class Calls:
+    """Kernels that note what they are called for; of a training the last ``fitting`` images are kept."""
 
-    def step(parameters: Tensor, pixels: Tensor, labels: Tensor, size: Tensor) -> Tensor:
-        seen["step"].add(len(labels))
-        return parameters
+    def __init__(self, fitting: int) -> None:
+        self.fitting = fitting
+        self.seen: dict[str, set[int]] = {}
 
-    def adjoint(parameters: Tensor, pixels: Tensor, labels: Tensor, size: Tensor, by_end: Tensor) -> Any:
-        seen["adjoint"].add(len(labels))
+    def kernels(self, *_: object) -> Kernels:
+        keeping = Keeping(self._noted("keeping", (None, "kept")), self._noted("kept", None), self.fits)
+        return Kernels(
+            self._noted("step", None), self._noted("adjoint", None), keeping=keeping if self.fitting else None
+        )
 
-    resolved = execution.Resolved("cpu", "float32", True, 1, torch.__version__, "")
-    monkeypatch.setattr(Arithmetic, "kernels", lambda self, net: Kernels(step, adjoint))
-    monkeypatch.setattr(Arithmetic, "_compile", lambda self, what, work: work())
-    made(setting.config, resolved, []).compiled_kernels(cast(ConvNet, setting.net), setting.set.pixels, labels)
-    assert seen == {"step": occurring, "adjoint": occurring}
+    def fits(self, images: Sequence[int]) -> int:
+        return sum(sum(images[-steps:]) <= self.fitting for steps in range(1, len(images) + 1))
 
-
-@pytest.mark.parametrize(
-    ("fitting", "called"),
-    [(0, ["step", "adjoint"]), (2, ["keeping", "kept", "step", "adjoint"]), (3, ["keeping", "kept"])],
-)
-def test_of_kernels_that_keep_activations_what_is_needed_is_compiled(
-    fitting: int, called: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    setting, seen = Setting(objective__student_steps=3), list[str]()
-
-    def noted(name: str, result: object) -> Any:
-        def called(*_: object) -> object:
-            seen.append(name)
+    def _noted(self, name: str, result: object) -> Any:
+        def called(parameters: Tensor, pixels: Tensor, labels: Tensor, size: Tensor, *others: object) -> object:
+            assert len(pixels) == len(labels)
+            if others:
+                assert others[0] is not parameters, "a compiler takes one tensor given twice for always the same"
+            if name == "kept":
+                assert others[1] == "kept"
+            self.seen.setdefault(name, set()).add(len(labels))
             return result
 
         return called
 
-    def kernels(*_: object) -> Kernels:
-        kept = Keeping(noted("keeping", (None, "activations")), noted("kept", None), lambda images: fitting)
-        return Kernels(noted("step", None), noted("adjoint", None), keeping=kept)
 
+@pytest.mark.parametrize(("batch", "steps"), [(0, 3), (4, 3), (4, 2), (5, 3), (6, 4)])
+@pytest.mark.parametrize("fitting", [0, 3, 5, 100])
+def test_all_that_a_run_calls_is_compiled_beforehand(
+    batch: int, steps: int, fitting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    setting, ahead, called = (
+        Setting(objective__batch_size=batch, objective__student_steps=steps),
+        Calls(fitting),
+        Calls(0),
+    )
+    labels = setting.set.labels
+    given = step_inputs(setting.context, len(labels), steps, generator(0, "batches"))
+    sizes = [len(labels) if each.batch is None else len(each.batch) for each in given]
+    kept = ahead.fits(sizes) if fitting else 0
     resolved = execution.Resolved("cpu", "float32", True, 1, torch.__version__, "")
-    monkeypatch.setattr(Arithmetic, "kernels", kernels)
+    monkeypatch.setattr(Arithmetic, "kernels", ahead.kernels)
     monkeypatch.setattr(Arithmetic, "_compile", lambda self, what, work: work())
-    ours = made(setting.config, resolved, [])
-    ours.compiled_kernels(cast(ConvNet, setting.net), setting.set.pixels, setting.set.labels)
-    assert seen == called
+    made(setting.config, resolved, []).compiled_kernels(cast(ConvNet, setting.net), setting.set.pixels, labels)
+    called.seen = {"step": set(sizes[: steps - kept]), "keeping": set(sizes[steps - kept :])}
+    called.seen |= {"adjoint": called.seen["step"], "kept": called.seen["keeping"]}
+    for name, wanted in called.seen.items():
+        assert wanted <= ahead.seen.get(name, set()), name
+    if fitting == 100:
+        assert set(ahead.seen) == {"keeping", "kept"}, "and no more than is needed"
+    if fitting == 0:
+        assert set(ahead.seen) == {"step", "adjoint"}
 
 
 def test_activations_that_memory_has_no_room_for_are_given_up_aloud_and_on_record() -> None:

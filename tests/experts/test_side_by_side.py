@@ -182,6 +182,8 @@ def test_what_is_compiled_beforehand_is_laid_out_as_training_is(real: RealSet) -
     taken = Sets.shared(real.train_images, real.train_labels, 3).take(torch.zeros(3, 8, dtype=torch.int64))
     assert (images.shape, images.stride()) == (taken[0].shape, taken[0].stride())
     assert (labels.shape, labels.stride()) == (taken[1].shape, taken[1].stride())
+    images, labels = warm_batch(real.train_images[:5], 8, 3)
+    assert (len(images[0]), len(labels[0])) == (8, 8), "as many as are asked for, of however few there are"
 
 
 def test_every_shape_of_judging_networks_is_known_beforehand() -> None:

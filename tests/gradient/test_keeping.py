@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
+from weakref import WeakSet
 
 import pytest
 import torch
@@ -46,7 +49,9 @@ class Computed:
             return whole.second_of_kept(parameters, direction, images, labels, activations)
 
         fits = keeping.fitting(NET, self.bound)
-        return keeping_kernels(second, KeepingDerivatives(whole.first_keeping, second_of_kept, fits))
+        return keeping_kernels(
+            LossDerivatives(whole.first, second), KeepingDerivatives(whole.first_keeping, second_of_kept, fits)
+        )
 
 
 def plain() -> Kernels:
@@ -122,16 +127,54 @@ def test_what_is_kept_is_resolved_and_only_of_compiled_steps(execution_: dict[st
     assert execution.Resolved.from_dict(older).keep_activations == 0, "a run begun before goes on as it began"
 
 
+@contextmanager
+def fresh() -> Iterator[None]:
+    """What was compiled before is forgotten, and so is afterwards what is compiled within."""
+    functions = [getattr(compilation, name) for name in ("_first", "_first_keeping", "_second", "_second_of_kept")]
+    for function in functions:
+        function.cache_clear()
+    yield
+    for function in functions:
+        function.cache_clear()
+
+
 def test_a_large_batch_is_kept_in_the_portions_it_is_computed_in(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(portions, "CACHED", 4 * 6 * 64 * 2)  # two images
     monkeypatch.setattr(compilation, "compiled", lambda function, _: torch.no_grad()(function))
     resolved = execution.Resolved("cpu", "float32", True, 1, torch.__version__, "", keep_activations=1)
-    for name in ("_first", "_first_keeping", "_second", "_second_of_kept"):
-        getattr(compilation, name).cache_clear()
-    try:
+    with fresh():
         training = trained(execution.kernels(NET, resolved), batch=5)
-    finally:
-        for name in ("_first", "_first_keeping", "_second", "_second_of_kept"):
-            getattr(compilation, name).cache_clear()
     assert [len(each) for each in training.activations] == [3 * 5] * STEPS
     assert close(training.pull_back(DIRECTION).pixels, trained(plain(), batch=5).pull_back(DIRECTION).pixels)
+
+
+@pytest.mark.parametrize("fitting", [0, 2])
+def test_of_a_step_that_is_not_kept_no_more_than_a_portion_is_alive(
+    fitting: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else a large batch would hold all its activations in every step, whatever the bound."""
+    monkeypatch.setattr(portions, "portion", lambda *_, **__: 1)
+    alive: WeakSet[Tensor] = WeakSet()
+    most = 0
+
+    def compiled(function: Callable[..., Any], _: str) -> Callable[..., Any]:
+        def noted(*given: Any) -> Any:
+            nonlocal most
+            found = torch.no_grad()(function)(*given)
+            for each in found[3] if len(found) == 4 else []:
+                alive.add(each)
+            most = max(most, len(alive))
+            return found
+
+        return noted
+
+    monkeypatch.setattr(compilation, "compiled", compiled)
+    resolved = execution.Resolved("cpu", "float32", True, 1, torch.__version__, "", keep_activations=1)
+    monkeypatch.setattr(keeping, "fitting", lambda *_: lambda _: fitting)
+    with fresh():
+        training = trained(execution.kernels(NET, resolved))
+    assert most <= (fitting * BATCH + 1) * 5
+    assert len(alive) == fitting * BATCH * 5
+    assert training.pull_back(DIRECTION).pixels.any()
+    del training
+    assert not alive, "nothing outlives the training"

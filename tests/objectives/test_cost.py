@@ -5,7 +5,7 @@ from __future__ import annotations
 from engine.budget import iteration_cost
 from engine.config.load import changed
 from engine.config.schema import Config
-from engine.execution import decoded_images, student_flops
+from engine.worth import decoded_images, student_flops
 
 
 def test_an_iteration_costs_what_its_images_do() -> None:

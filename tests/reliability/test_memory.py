@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from engine import memory
+from engine import keeping, memory
 from engine.config.load import changed, dump, list_presets, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
@@ -49,6 +49,23 @@ GROWING: dict[str, list[Any]] = {
 def test_what_takes_memory_is_counted(key: str) -> None:
     sizes = [estimate(changed(resolve("digits-ipc1").config, {key: value})).total for value in GROWING[key]]
     assert sizes[0] <= sizes[1] < sizes[2]
+
+
+def test_activations_are_counted_where_steps_are_compiled() -> None:
+    base = changed(resolve("cifar10-ipc1-small").config, {"execution.compile": "off"})
+    net = ConvNet(base.network, SHAPES["cifar10"], 10)
+    each = keeping.activation_bytes(net, 10)
+    kept = {
+        bound: estimate(changed(base, {"execution.compile": "on", "execution.keep_activations": bound})).phases[
+            "student"
+        ]
+        for bound in (0, 9, 2**20)
+    }
+    assert kept[0] == estimate(base).phases["student"]
+    assert kept[9] - kept[0] == each * (9 * MIB // each) > 0
+    assert kept[2**20] - kept[0] == each * base.objective.student_steps
+    short = changed(base, {"execution.compile": "auto", "objective.iterations": 1})
+    assert estimate(short).phases == estimate(base).phases, "too short to be compiled"
 
 
 def test_whitening_is_counted() -> None:
