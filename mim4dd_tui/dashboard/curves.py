@@ -130,6 +130,8 @@ FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
     "speed": ("iterations a minute", speed),
 }
 """Panes by name: heading and figure."""
+BRIEF = {"information": "info", "ratio": "NCE/obj.", "speed": "it./min"}
+"""Headings where the whole one leaves no room for a value."""
 
 
 def _score(event: Evaluation | None) -> str:

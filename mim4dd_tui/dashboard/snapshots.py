@@ -52,8 +52,8 @@ def read_sheet(folder: RunFolder, snapshot: Snapshot, start: Snapshot | None = N
     try:
         config = folder.config()
         names = CLASS_NAMES.get(config.data.name, ())
-        origin = "the noise it started from" if config.synthetic.init == "noise" else "the real image it started from"
+        origin = "the noise" if config.synthetic.init == "noise" else "the real image"
     except MimError:
-        names, origin = (), "what it started from"
+        names, origin = (), "the image"
     caption, contrast = f"iteration {snapshot.iteration}", snapshot.contrast
     return Sheet(images, caption, snapshot.classes, snapshot.images_per_class, contrast, names, first, origin)

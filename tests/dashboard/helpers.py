@@ -8,6 +8,7 @@ from collections.abc import Callable
 
 import pytest
 from textual.pilot import Pilot
+from textual.widget import Widget
 
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -46,6 +47,12 @@ def text(app: object) -> str:
 def words(app: object) -> str:
     """The text on the screen as one line: for what may be wrapped."""
     return " ".join(text(app).replace("▌", " ").split())
+
+
+def within(app: object, widget: Widget) -> str:
+    """What of a widget is on the screen, as one line: for what may be wrapped, or have neighbours."""
+    lines, place = text(app).splitlines(), widget.region
+    return " ".join(" ".join(line[place.x : place.right] for line in lines[place.y : place.bottom]).split())
 
 
 def run_screen(app: DashboardApp) -> RunScreen:

@@ -28,7 +28,7 @@ from engine.runs.journal import JournalWriter
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.fake import FakeEngine, digits
-from tests.dashboard.helpers import text, until
+from tests.dashboard.helpers import text, until, words
 from tests.dashboard.shelves import make_run
 
 FOLDER = Path(__file__).parent / "screens"
@@ -41,32 +41,65 @@ Step = Callable[[Pilot[Leave]], Awaitable[None]]
 
 @dataclass(frozen=True)
 class Scene:
-    """A screen: the keys that lead there, and words that stand on it when it is complete."""
+    """A screen: the keys that lead there, and words that stand on it when it is complete.
+
+    Attributes:
+        attach: the run it is opened on, instead of the first screen.
+        bare: there are no runs.
+        long: not looked at in the quick suite.
+    """
 
     name: str
     keys: tuple[str, ...]
     complete: str
-    attach: bool = False
+    attach: str = ""
+    bare: bool = False
+    long: bool = False
+
+
+NORM = ("e", "slash", *"network.norm", "enter", "right")
+"""Keys that change a setting."""
 
 
 SCENES = (
     Scene("home", (), "one-image"),
-    Scene("settings", ("e", "slash", *"network.norm", "enter", "right", "enter"), "changed"),
+    Scene("empty", (), "none yet", bare=True),
+    Scene("search", ("slash", *"mnist"), "1 of 2"),
+    Scene("settings", (*NORM, "enter"), "changed"),
+    Scene(
+        "wrong", ("e", "slash", *"student_steps", "enter", "enter", "backspace", "backspace", *"-3"), "is not allowed"
+    ),
+    Scene("save", (*NORM, "S", *"mine"), "by 1 setting"),
+    Scene("save-taken", (*NORM, "S", *"digits-ipc1"), "is a preset that comes", long=True),
     Scene("home-run", ("r",), "enter opens it"),
     Scene("seeds", ("w",), "one run for each seed"),
     Scene("help", ("question_mark",), "Presets and runs"),
+    Scene("help-run", ("question_mark",), "Write a checkpoint now", attach="zebra", long=True),
+    Scene("palette", ("colon", *"queue"), "wait for their turn"),
+    Scene("quit", ("s", "q"), "Let it run on"),
     Scene("runs", ("b",), "elephant"),
+    Scene("no-runs", ("b",), "no runs yet", bare=True, long=True),
     Scene("compare", ("b", "space", "space", "c"), "A 80%"),
     Scene("four", ("b", "space", "space", "c", "M"), "contrastive loss"),
     Scene("delete", ("b", "X"), "Delete it for good"),
     Scene("queue", ("Q",), "2 waiting"),
-    Scene("run", ("1",), "images  iteration 50", attach=True),
-    Scene("curves", ("2",), "iterations a minute", attach=True),
-    Scene("pictures", ("3", "o"), "left: ", attach=True),
-    Scene("log", ("4",), "expert 1 of 1 trained", attach=True),
-    Scene("filter", ("4", "slash", "ctrl+r", *"expert [12"), "unterminated", attach=True),
-    Scene("earlier", ("1", "comma", "comma"), "at 30", attach=True),
+    Scene("no-queue", ("Q",), "nothing waits", bare=True, long=True),
+    Scene("offer", (), "Go on with the queue", long=True),
+    Scene("take-out", ("Q", "X"), "Take it out", long=True),
+    Scene("run", ("1",), "images  iteration 50", attach="zebra"),
+    Scene("failed", ("1",), "log: journal.jsonl", attach="lion"),
+    Scene("curves", ("2",), "iterations a minute", attach="zebra"),
+    Scene("alone", ("1", "z"), "20            30", attach="zebra", long=True),
+    Scene("pictures", ("3", "o"), "left: ", attach="zebra"),
+    Scene("enlarged", ("3", "right", "right", "enter"), "class 2", attach="zebra", long=True),
+    Scene("log", ("4",), "expert 1 of 1 trained", attach="zebra"),
+    Scene("filter", ("4", "slash", "ctrl+r", *"expert [12"), "unterminated", attach="zebra"),
+    Scene("earlier", ("1", "comma", "comma"), "at 30", attach="zebra"),
 )
+QUEUED = ("queue", "offer", "take-out")
+"""Scenes with two runs that wait."""
+PLACE = "pictured"
+"""What the folder is called after ``mim4dd-``, instead of the letters that chance gave it: as many."""
 
 
 def furnish(runs: Path) -> RunFolder:
@@ -103,37 +136,59 @@ def furnish(runs: Path) -> RunFolder:
 
 async def capture(scene: Scene, size: tuple[int, int]) -> str:
     """The characters of a scene, each line without blanks at its end."""
-    with tempfile.TemporaryDirectory() as place:
+    # on every machine a folder's name is as long, so that it is wrapped at the same place where it is shown
+    with tempfile.TemporaryDirectory(prefix="mim4dd-", dir="/tmp") as place:
         root = Path(place)
         surroundings = {"XDG_STATE_HOME": str(root / "state"), "MIM4DD_CONFIG_DIR": str(root / "config")}
         with mock.patch.dict(os.environ, surroundings), _still():
-            return await _captured(scene, size, root / "runs")
+            shown = await _captured(scene, size, root / "runs")
+    return shown.replace(root.name, f"mim4dd-{PLACE}")
 
 
 async def _captured(scene: Scene, size: tuple[int, int], runs: Path) -> str:
-    shown = furnish(runs)
-    app = DashboardApp(runs_dir=runs, abilities=POOR, launch=FakeEngine(), attach=shown.path if scene.attach else None)
-    if scene.name == "queue":
+    if not scene.bare:
+        furnish(runs)
+    if scene.attach == "lion":
+        why = "the loss is not a number at iteration 25: lower objective.pixel_rate"
+        make_run(runs, "lion", state="failed", message=why)
+    engine = FakeEngine(iterations=50, hold=True)
+    attach = runs / scene.attach if scene.attach else None
+    app = DashboardApp(runs_dir=runs, abilities=POOR, launch=engine, attach=attach, name="tiger")
+    if scene.name in QUEUED:
         for name in ("first", "second"):
             folder = make_run(runs, name, state="queued")
             with app.turns.queue._changing() as names:
                 names.append(folder.name)
-        app.turns.offer = lambda: None  # type: ignore[method-assign]
+        if scene.keys:
+            app.turns.offer = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=size) as pilot:
-        ready = "zebra" if scene.attach else "digits-ipc1"
-        await until(pilot, lambda: ready in text(app))
-        if scene.attach:
-            await until(pilot, lambda: "50/50" in text(app))
-        else:
-            await until(pilot, lambda: "zebra" in text(app) or size[1] < 22)
+        await _ready(app, pilot, scene, size)
         for key in scene.keys:
             await pilot.press(key)
             await pilot.pause()
-            if key == "b":
+            if key == "b" and not scene.bare:
                 await until(pilot, lambda: "elephant" in text(app))
-        await until(pilot, lambda: scene.complete in text(app))
+            elif key == "s" and scene.name == "quit":
+                await until(pilot, lambda: app.session is not None and "tiger" in text(app))
+        await until(pilot, lambda: scene.complete in text(app) or scene.complete in words(app))
         await pilot.pause(0.3)
-        return "\n".join(line.rstrip() for line in text(app).splitlines()) + "\n"
+        shown = "\n".join(line.rstrip() for line in text(app).splitlines()) + "\n"
+    if app.session is not None:
+        app.session.request("stop")
+        assert app.session.join(5)
+    return shown
+
+
+async def _ready(app: DashboardApp, pilot: Pilot[Leave], scene: Scene, size: tuple[int, int]) -> None:
+    """Wait until what the keys are pressed on is there."""
+    if scene.name == "offer":
+        return
+    ready = scene.attach or "digits-ipc1"
+    await until(pilot, lambda: ready in text(app))
+    if scene.attach:
+        await until(pilot, lambda: "failed" in text(app) if scene.attach == "lion" else "50/50" in text(app))
+    else:
+        await until(pilot, lambda: scene.bare or "zebra" in text(app) or size[1] < 22)
 
 
 @contextmanager
@@ -172,7 +227,11 @@ def path_of(scene: Scene, size: tuple[int, int]) -> Path:
     return FOLDER / f"{scene.name}-{size[0]}x{size[1]}.txt"
 
 
-SIZES = {name: [(60, 20), (160, 48)] for name in ("home", "run", "runs", "four")}
+SMALL, LARGE = (60, 20), (160, 48)
+SIZES = {name: [SMALL, LARGE] for name in ("home", "run", "runs", "four", "failed", "palette", "quit")} | {
+    name: [SMALL]
+    for name in ("search", "settings", "wrong", "save", "empty", "help", "delete", "queue", "curves", "pictures")
+}
 """Sizes beside 80x24 that a scene is kept in."""
 
 

@@ -27,9 +27,10 @@ def make_run(
     seed: int = 0,
     age: float = 0.0,
     journal: bool = True,
+    message: str = "",
     **settings: Any,
 ) -> RunFolder:
-    """A run that was made ``age`` seconds ago and stands at ``state``."""
+    """A run that was made ``age`` seconds ago and stands at ``state``, for the reason that ``message`` gives."""
     config = changed(resolve(preset, seed=seed).config, {key.replace("__", "."): v for key, v in settings.items()})
     folder = RunFolder.create(runs_dir, name, config, preset=preset)
     now = time.time() - age
@@ -44,16 +45,19 @@ def make_run(
         accuracy=accuracy,
         preset=preset,
         seed=seed,
+        message=message,
     )
     if state == "queued":
         status = replace(status, started=0.0, heartbeat=now, iteration=0, accuracy=None)
     write_json(folder.status_path, asdict(status), durable=False)
     if journal and state != "queued":
-        write_journal(folder, seed, iterations, accuracy or 0.5, state, now)
+        write_journal(folder, seed, iterations, accuracy or 0.5, state, now, message)
     return folder
 
 
-def write_journal(folder: RunFolder, seed: int, iterations: int, accuracy: float, state: str, begun: float) -> None:
+def write_journal(
+    folder: RunFolder, seed: int, iterations: int, accuracy: float, state: str, begun: float, message: str
+) -> None:
     """What such a run would have said, in 90 s."""
     moments = [begun]
     with JournalWriter(folder.journal_path, clock=lambda: moments[-1]) as writer:
@@ -72,5 +76,5 @@ def write_journal(folder: RunFolder, seed: int, iterations: int, accuracy: float
                     Evaluation(i, "live", "quick-100", mean, 0.01, [mean], "test", "test", 1.0, best_so_far=True)
                 )
         moments.append(begun + 90.0)
-        writer.append(StateChanged(state))
-        writer.append(RunEnded(state, "", {}))
+        writer.append(StateChanged(state, message))
+        writer.append(RunEnded(state, message, {}))

@@ -1,17 +1,19 @@
-"""What a person does: choose, change, start, watch, pause, stop, resume, open, leave."""
+"""What a person does: choose, change, start, watch, open, duplicate, ask for help."""
 
 from __future__ import annotations
 
 from pathlib import Path
 
 import pytest
+from textual.containers import VerticalScroll
+from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from engine.runs.folder import list_runs
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
-from mim4dd_tui.dashboard.screens.dialogs import HelpScreen, QuitScreen
+from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -26,7 +28,7 @@ from mim4dd_tui.pictures import Mode
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within
 
 pytestmark = pytest.mark.usefixtures("_own_config")
 
@@ -58,7 +60,7 @@ async def test_every_view_shows_its_panes(make_app: MakeApp, size: tuple[int, in
         await pilot.press("2")
         await pilot.pause()
         seen = [pane.id for pane in app.screen.query(PlotPane) if pane.size.height >= 3]
-        assert {"losses", "information", "accuracy", "ratio"} <= set(seen)
+        assert set(seen) == {"losses", "information", "accuracy", "ratio", "step_size", "speed"}
         await pilot.press("3")
         await pilot.pause()
         assert app.screen.query_one(PicturesPane).size.height >= size[1] - 4
@@ -70,30 +72,6 @@ async def test_every_view_shows_its_panes(make_app: MakeApp, size: tuple[int, in
         await pilot.press("1", "tab", "z")
         await pilot.pause()
         assert [pane.id for pane in app.screen.query(PlotPane) if pane.display] == ["losses"]
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_pause_stop_and_resume(make_app: MakeApp, size: tuple[int, int]) -> None:
-    app = make_app(FakeEngine(iterations=50, hold=True))
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
-        await pilot.press("space")
-        await until(pilot, lambda: "paused" in text(app))
-        await pilot.press("space")
-        await until(pilot, lambda: "● running" in text(app))
-        await pilot.press("x")
-        await until(pilot, lambda: "stopped" in text(app) and run_screen(app).state == "stopped")
-        await until(pilot, lambda: not run_screen(app).session.running)
-        first = run_screen(app)
-        await pilot.press("R")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app) is not first)
-        await until(pilot, lambda: run_screen(app).history.iteration == 50)
-        history = run_screen(app).history
-        iterations = history.series["objective"].iterations
-        assert iterations == list(range(1, 51)), "the resumed run does not show the whole run, each iteration once"
-        await pilot.press("x")
-        await until(pilot, lambda: run_screen(app).state == "stopped")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -128,9 +106,10 @@ async def test_settings_are_validated_as_typed(make_app: MakeApp, size: tuple[in
         assert form.changed() == {}
 
 
-async def test_choices_go_around_with_the_arrow_keys(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_choices_go_around_with_the_arrow_keys(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("e", "slash", *"network.norm", "enter")
         form = app.screen.query_one(SettingsForm)
         await pilot.press("right")
@@ -141,9 +120,10 @@ async def test_choices_go_around_with_the_arrow_keys(make_app: MakeApp) -> None:
         assert value_of(form.config, "network.norm") == "none"
 
 
-async def test_changed_settings_reach_the_run(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_changed_settings_reach_the_run(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("e", "slash", *"data seed", "escape")
         await pilot.press("slash", *"network.width", "enter", "enter")
         box = app.screen.query_one("#settings-value", Input)
@@ -176,123 +156,14 @@ async def test_past_runs_open_in_the_same_screen(make_app: MakeApp, size: tuple[
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
 
-async def test_a_run_of_another_process_is_watched_and_controlled(make_app: MakeApp) -> None:
-    """Two apps on one folder: the second knows the run by its files alone."""
-    owner = make_app(FakeEngine(iterations=40, hold=True))
-    async with owner.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(owner.screen, RunScreen) and run_screen(owner).history.iteration == 40)
-        assert owner.session is not None
-        path = owner.session.path
-    assert owner.session.running, "closing the interface must not end the run"
-    app = make_app(attach=path)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 40)
-        assert run_screen(app).state == "running"
-        await pilot.press("space")
-        await until(pilot, lambda: run_screen(app).state == "paused")
-        await pilot.press("x")
-        await until(pilot, lambda: run_screen(app).state == "stopped")
-    assert owner.session.join(5)
-
-
 @pytest.mark.parametrize("size", SIZES)
-async def test_a_failing_engine_is_shown_and_the_app_stays(make_app: MakeApp, size: tuple[int, int]) -> None:
-    app = make_app(FakeEngine(iterations=60, fail_at=30))
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
-        await until(pilot, lambda: "lower objective.pixel_rate" in words(app))
-        assert "log: " in words(app)  # and as much of the path as there is room for
-        await until(pilot, lambda: app.exit_status == 1)
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
-        await pilot.press("q")
-    assert app.return_value is Leave.DONE
-    assert app.exit_status == 1
-
-
-async def test_an_unforeseen_error_leaves_its_traceback_in_the_run_folder(make_app: MakeApp) -> None:
-    app = make_app(FakeEngine(iterations=60, fail_at=30, error=ZeroDivisionError))
-    async with app.run_test(size=(100, 30)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
-        await until(pilot, lambda: "ZeroDivisionError" in text(app) and "traceback.txt" in text(app))
-    assert app.session is not None
-    assert app.session.path is not None
-    assert "in distill" in (app.session.path / "traceback.txt").read_text()
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_quitting_during_a_run_asks(make_app: MakeApp, size: tuple[int, int]) -> None:
-    app = make_app(FakeEngine(iterations=20, hold=True))
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
-        await pilot.press("q")
-        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
-        for word in ("Stop it with a checkpoint", "Let it run on", "Cancel"):
-            assert word in text(app)
-        await pilot.press("c")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen))
-        assert app.session is not None
-        assert app.session.running
-        await pilot.press("q", "s")
-        await until(pilot, lambda: app.return_value is not None)
-    assert app.return_value is Leave.DONE
-    assert app.session.join(5)
-    assert app.session.result is not None
-    assert app.session.result["state"] == "stopped"
-
-
-@pytest.mark.long
-async def test_letting_it_run_on_leaves_the_engine_at_work(make_app: MakeApp) -> None:
-    app = make_app(FakeEngine(iterations=20, hold=True))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
-        await pilot.press("q", "r")
-        await until(pilot, lambda: app.return_value is not None)
-    assert app.return_value is Leave.DETACH
-    assert app.session is not None
-    assert app.session.running
-
-
-async def test_ctrl_c_asks_first_and_stops_the_second_time(make_app: MakeApp) -> None:
-    app = make_app(FakeEngine(iterations=20, hold=True))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
-        await pilot.press("ctrl+c")
-        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
-        await pilot.press("ctrl+c")
-        await until(pilot, lambda: app.return_value is not None)
-    assert app.return_value is Leave.DONE
-    assert app.session is not None
-    assert app.session.join(5)
-
-
-@pytest.mark.long
-async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp) -> None:
-    app = make_app(FakeEngine(iterations=400, delay=0.01))
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 2)
-        await pilot.press("k", "e")
-        history = run_screen(app).history
-        await until(pilot, lambda: history.checkpoint is not None and history.checkpoint.iteration != 20)
-        await until(pilot, lambda: any(e.subject == "request" for e in history.evaluations))
-        await pilot.press("x")
-        await until(pilot, lambda: run_screen(app).state == "stopped")
-
-
-async def test_one_key_switches_pictures_anywhere(make_app: MakeApp) -> None:
+async def test_one_key_switches_pictures_anywhere(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=30))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("a", "s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         pane = app.screen.query_one(PicturesPane)
-        await until(pilot, lambda: pane.mode is Mode.ASCII and "==" in text(app))
+        await until(pilot, lambda: pane.mode is Mode.ASCII and bool(set("=*@") & set(within(app, pane))))
         assert "▀" not in text(app)
         await pilot.press("a")
         await until(pilot, lambda: "▀" in text(app) and pane.mode is Mode.TRUE)
@@ -314,33 +185,40 @@ async def test_pictures_fit_the_terminal_by_themselves(
     assert make_app(abilities=able).picture_mode is expected
 
 
-async def test_scrubbing_goes_back_in_time_and_follows_again(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_scrubbing_goes_back_in_time_and_follows_again(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=50))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        await until(pilot, lambda: "iteration 50" in text(app))
+        pane = app.screen.query_one(PicturesPane)
+
+        def shows(iteration: int) -> bool:
+            return f"images iteration {iteration} " in f"{within(app, pane)} "
+
+        await until(pilot, lambda: shows(50))
         await pilot.press("comma")
-        await until(pilot, lambda: "images  iteration 40" in text(app))
+        await until(pilot, lambda: shows(40))
         await pilot.press("less_than_sign")
-        await until(pilot, lambda: "images  iteration 0 " in text(app))
+        await until(pilot, lambda: shows(0))
         await pilot.press("greater_than_sign")
-        await until(pilot, lambda: "images  iteration 50" in text(app))
+        await until(pilot, lambda: shows(50))
 
 
-async def test_the_cursor_reads_exact_values(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_cursor_reads_exact_values(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=50))
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         pane = app.screen.query_one("#losses", PlotPane)
-        await until(pilot, lambda: "objective" in text(app).splitlines()[2])  # painted
+        await until(pilot, lambda: "objective" in within(app, pane))  # painted
         pane.focus()
         await pilot.press("h", "H")
         await pilot.pause()
         assert pane.viewport.cursor is not None
         assert pane.viewport.cursor < 50
-        assert "at" in text(app).splitlines()[2]
+        assert f"at {pane.viewport.cursor:g}" in within(app, pane)
         await pilot.press("y", "w", "plus")
         await pilot.pause()
         assert pane.viewport.log_y
@@ -353,15 +231,27 @@ async def test_the_cursor_reads_exact_values(make_app: MakeApp) -> None:
         assert pane.viewport == pane.home
 
 
-async def test_the_help_lists_every_key_of_the_screen(make_app: MakeApp) -> None:
+async def turn(pilot: Pilot[Leave], page: VerticalScroll) -> None:
+    """A page down, and wait until it has come to rest."""
+    before = page.scroll_y
+    await pilot.press("pagedown")
+    await until(pilot, lambda: before < page.scroll_y == page.scroll_target_y)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_help_lists_every_key_of_the_screen(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
-    async with app.run_test(size=(100, 60)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("question_mark")
-        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
-        shown = " ".join(text(app).split())
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "Presets and runs" in text(app))
+        page = app.screen.query_one(VerticalScroll)
+        shown = within(app, page)
+        while page.scroll_y < page.max_scroll_y:
+            await turn(pilot, page)
+            shown += within(app, page)
         for key in KEYS:
             if key.scope in ("home", "settings", "app"):
-                assert " ".join(key.help.split()[:3]) in shown
+                assert " ".join([key.shown(), *key.help.split()[:3]]) in shown
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
 
@@ -397,9 +287,10 @@ async def test_the_engine_never_waits_for_the_interface(make_app: MakeApp) -> No
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 2000)
 
 
-async def test_the_facts_name_device_and_memory(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_facts_name_device_and_memory(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         names = {name: value for name, value, _ in app.screen.query_one(FactsPane).facts}
@@ -410,9 +301,10 @@ async def test_the_facts_name_device_and_memory(make_app: MakeApp) -> None:
         assert "612 MiB" in text(app)
 
 
-async def test_autostart_starts_what_the_command_line_named(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_autostart_starts_what_the_command_line_named(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=12), preset="digits-ipc1", overrides=("seed=7",), name="mine", autostart=True)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
     folder = list_runs(app.runs_dir)[0]
     assert folder.name == "mine"
@@ -420,10 +312,11 @@ async def test_autostart_starts_what_the_command_line_named(make_app: MakeApp) -
     assert folder.about().origins["seed"] == "--set"
 
 
+@pytest.mark.parametrize("size", SIZES)
 @pytest.mark.long
-async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp) -> None:
+async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=12), preset="digits-ipc1", overrides=("network.width=16",), autostart=True)
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("escape")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))

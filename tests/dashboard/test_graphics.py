@@ -19,7 +19,7 @@ from mim4dd_tui.graphics.sheet import paint
 from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.drawn import SIXEL, Kitty, Pixels, sixel
 from tests.dashboard.fake import FakeEngine, digits
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 
 
 class Wire:
@@ -109,10 +109,13 @@ def app_background(app: DashboardApp) -> tuple[int, int, int]:
     return app.screen.query_one(GraphicsPane)._colour("background")
 
 
-async def test_kitty_pictures_go_with_what_showed_them(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_kitty_pictures_go_with_what_showed_them(
+    make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = make_app(FakeEngine(iterations=30), graphics=Graphics.KITTY)
     wire = Wire(app, monkeypatch)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await watching(app, pilot)
         await until(pilot, lambda: whole(wire.kitty, named_cells(app)))
         first = set(named_cells(app))
@@ -121,7 +124,7 @@ async def test_kitty_pictures_go_with_what_showed_them(make_app: MakeApp, monkey
         await pilot.press("comma")
         await until(pilot, lambda: "iteration 10" in text(app) and first.isdisjoint(wire.kitty.images))
         await pilot.press("2")
-        await until(pilot, lambda: "iterations a minute" in text(app))
+        await until(pilot, lambda: "step size" in text(app))
         assert named_cells(app) == {}
         await pilot.press("3", "question_mark")
         await until(pilot, lambda: "Write a checkpoint now" in text(app))
@@ -258,11 +261,14 @@ async def test_no_color_makes_sixel_grey(make_app: MakeApp, monkeypatch: pytest.
         assert (pixels == pixels[..., :1]).all()
 
 
-async def test_the_mouse_finds_pictures_in_pixels(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_mouse_finds_pictures_in_pixels(
+    make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     app = make_app(FakeEngine(iterations=30), graphics=Graphics.KITTY)
     app.cell = (10, 20)
     wire = Wire(app, monkeypatch)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         pane = await watching(app, pilot)
         await until(pilot, lambda: whole(wire.kitty, named_cells(app)))
         assert pane._plan is not None
@@ -272,36 +278,38 @@ async def test_the_mouse_finds_pictures_in_pixels(make_app: MakeApp, monkeypatch
         assert pane.selected == 2
 
 
-async def test_what_cannot_be_is_said_and_characters_are_drawn(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_cannot_be_is_said_and_characters_are_drawn(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=30), graphics=Graphics.SIXEL)
     app.cell = None
-    async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        await until(pilot, lambda: "no sixel here" in text(app))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: "no sixel here" in words(app))
         assert app.graphics is Graphics.OFF
         await watching(app, pilot)
         await until(pilot, lambda: "▀" in text(app))
 
 
+@pytest.mark.parametrize("size", SIZES)
 async def test_the_key_goes_through_what_is_possible_and_remembers_it(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     app = make_app(FakeEngine(iterations=30))
     app.cell = (8, 16)
-    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         ways = []
         for _ in range(4):
             await pilot.press("P")
             ways.append(app.graphics)
             if app.graphics is Graphics.SIXEL:
-                await until(pilot, lambda: "this is not tmux" in text(app))
+                await until(pilot, lambda: "this is not tmux" in words(app))
         assert ways == [Graphics.KITTY, Graphics.SIXEL, Graphics.OFF, Graphics.KITTY]
-        await until(pilot, lambda: "pictures: kitty" in text(app))
-        assert "this is not tmux" not in text(app), "what the presses before said is still there"
+        await until(pilot, lambda: "pictures: kitty" in words(app))
+        assert "this is not tmux" not in words(app), "what the presses before said is still there"
     assert Remembered.load().graphics == "kitty"
     again = make_app(FakeEngine(iterations=30))
-    async with again.run_test(size=(80, 24)):
+    async with again.run_test(size=size):
         assert again.graphics is Graphics.KITTY
     monkeypatch.setenv("TERM", "foot")
     elsewhere = make_app(FakeEngine(iterations=30))
-    async with elsewhere.run_test(size=(80, 24)):
+    async with elsewhere.run_test(size=size):
         assert elsewhere.graphics is Graphics.OFF, "a choice for one terminal was taken for another"

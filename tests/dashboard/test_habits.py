@@ -36,7 +36,7 @@ from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until
 from tests.dashboard.shelves import make_run
 
 # ---- remembered
@@ -88,16 +88,17 @@ def test_a_state_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> No
     assert not Remembered().save(tmp_path / "file" / "dashboard.json")
 
 
-async def test_layout_and_last_settings_are_there_the_next_time(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_layout_and_last_settings_are_there_the_next_time(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("e", "slash", *"network.norm", "enter", "right", "t", "s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("2", "y")
         await pilot.pause()
     assert json.loads(state_file().read_text())["changes"] == {"network.norm": "group"}
     again = make_app(FakeEngine(iterations=12))
-    async with again.run_test(size=(80, 24)) as pilot:
+    async with again.run_test(size=size) as pilot:
         await until(pilot, lambda: again.screen.query_one(SettingsForm).changed() == {"network.norm": "group"})
         assert again.theme == "mim4dd-light"
         await pilot.press("s")
@@ -117,9 +118,12 @@ async def test_settings_that_no_longer_exist_are_not_taken_over(make_app: MakeAp
 # ---- palette and keys
 
 
-async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_does(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_does(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
     app = make_app(FakeEngine(iterations=20))
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         titles = [command.title for command in commands(app.screen)]
@@ -136,9 +140,10 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
         await until(pilot, lambda: app.screen.query_one("#losses", PlotPane).viewport.log_y)
 
 
-async def test_vim_keys_move_in_lists(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_vim_keys_move_in_lists(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         presets = app.screen.query_one("#presets", OptionList)
         await pilot.press("g", "j", "j", "k")
         await pilot.pause()
@@ -234,10 +239,13 @@ async def test_the_end_of_a_run_is_told_as_far_as_is_wanted(
     assert len(rung) == bells
 
 
-async def test_values_and_paths_are_copied(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_values_and_paths_are_copied(
+    make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("TERM", "xterm-256color")
     app = make_app(FakeEngine(iterations=50))
-    async with app.run_test(size=(100, 30)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("c")
@@ -266,11 +274,14 @@ def test_plain_characters_are_ascii_and_keep_their_width(words: str) -> None:
     assert cell_len(plain(words)) == cell_len(words)
 
 
-async def test_a_locale_without_unicode_gets_none_on_any_screen(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_locale_without_unicode_gets_none_on_any_screen(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     make_run(tmp_path / "runs", "one")
     make_run(tmp_path / "runs", "two")
     app = make_app(abilities=Abilities("xterm-256color", Colours.PALETTE, False, False, False, False, ""))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "two" in text(app))
         for keys in ((), ("question_mark",), ("escape", "b", "space", "space", "c"), ("escape", "enter")):
             await pilot.press(*keys)
@@ -325,9 +336,10 @@ def test_metrics_are_written_in_full_precision() -> None:
     assert rows[1]["objective"] == "nan"
 
 
-async def test_plots_and_metrics_go_into_the_run_folder(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_plots_and_metrics_go_into_the_run_folder(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=30))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         app.screen.query_one("#accuracy", PlotPane).focus()
@@ -344,14 +356,15 @@ async def test_plots_and_metrics_go_into_the_run_folder(make_app: MakeApp) -> No
         assert len((exports / "metrics.csv").read_text().splitlines()) == 31
 
 
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_comparison_is_exported_and_copied(
-    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("TERM", "xterm")
     make_run(tmp_path / "runs", "one", age=10)
     make_run(tmp_path / "runs", "two", seed=1)
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("b")
         await until(pilot, lambda: "two" in text(app))
         await pilot.press("space", "space", "c")

@@ -42,11 +42,12 @@ async def test_the_curves_cursors_go_with_the_snapshot(make_app: MakeApp, size: 
         assert cursors(app) == {None}
 
 
-async def test_a_run_is_played_again(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_is_played_again(make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(leafing, "REPLAY_SECONDS", {False: 0.15, True: 0.15})
     app = make_app(FakeEngine(iterations=30))
     seen: list[float | None] = []
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await done(app, pilot)
         losses = app.screen.query_one("#losses", PlotPane)
         app.screen.watch(losses, "viewport", lambda view: seen.append(view.cursor), init=False)
@@ -61,10 +62,13 @@ async def test_a_run_is_played_again(make_app: MakeApp, monkeypatch: pytest.Monk
         assert len(seen) == count, "it went on after it was stopped"
 
 
-async def test_leafing_by_hand_ends_a_replay(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_leafing_by_hand_ends_a_replay(
+    make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(leafing, "REPLAY_SECONDS", {False: 0.2, True: 0.2})
     app = make_app(FakeEngine(iterations=30))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await done(app, pilot)
         await pilot.press("p")
         await until(pilot, lambda: cursors(app) == {0.0})

@@ -12,12 +12,13 @@ from textual.widgets._footer import FooterKey
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, results
+from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plots.figure import Figure, Level, Series
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import run_screen, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until
 from tests.dashboard.shelves import make_run
 from tests.runs.helpers import evaluation
 
@@ -42,6 +43,52 @@ async def test_a_run_that_is_done_offers_neither_to_stop_nor_to_resume(tmp_path:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await until(pilot, lambda: "view" in offered(app))
         assert not {"pause", "stop", "evaluate", "resume"} & offered(app)
+
+
+def line_of_keys(app: DashboardApp) -> str:
+    return text(app).splitlines()[-1].strip() if text(app) else ""
+
+
+def whole(app: DashboardApp) -> bool:
+    """Whether the line of keys consists of whole keys, the help's among them."""
+    shown = [f"{key.key_display} {key.description}" for key in app.screen.query(FooterKey) if key.display]
+    return "? help" in shown and line_of_keys(app) == " ".join(shown)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_line_of_keys_is_cut_between_keys_and_keeps_the_help(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    for name in ("first", "second"):
+        make_run(tmp_path / "runs", name, state="stopped")
+    app = make_app(FakeEngine(iterations=50, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "start" in line_of_keys(app) and whole(app))
+        await pilot.press("Q")
+        await until(pilot, lambda: "hold" in line_of_keys(app) and whole(app))
+        await pilot.press("escape", "b")
+        await until(pilot, lambda: "mark" in line_of_keys(app) and whole(app))
+        await pilot.press("space", "space", "c")
+        await until(pilot, lambda: "differing" in line_of_keys(app) and whole(app))
+        await pilot.press("escape", "escape", "s")
+        await until(pilot, lambda: "pause" in line_of_keys(app) and whole(app))
+        await pilot.press("4")
+        await until(pilot, lambda: "filter" in line_of_keys(app) and whole(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_while_typing_only_keys_are_offered_that_are_not_typed(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    app = make_app(attach=make_run(tmp_path / "runs", "old").path)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("4", "slash")
+        await until(pilot, lambda: line_of_keys(app) == "^r regex esc back f1 help")
+        await pilot.press("f1")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        await pilot.press("escape", "escape")
+        await until(pilot, lambda: "/ filter" in line_of_keys(app) and whole(app))
 
 
 class Alone(App[None]):

@@ -61,10 +61,11 @@ async def test_words_narrow_the_list_and_escape_widens_it(make_app: MakeApp, siz
         assert not app.screen.query_one(PresetList).query_one(Input).display
 
 
-async def test_a_search_alone_changes_nothing(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_search_alone_changes_nothing(make_app: MakeApp, size: tuple[int, int]) -> None:
     """What was edited is still there after a search that found other presets, or none."""
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("e", "slash", *"network.norm", "enter", "right", "escape", "escape")
         await pilot.pause()
         form = app.screen.query_one(SettingsForm)
@@ -83,21 +84,25 @@ async def test_a_search_alone_changes_nothing(make_app: MakeApp) -> None:
         assert form.changed()
 
 
-async def test_a_file_from_the_command_line_is_what_runs(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_file_from_the_command_line_is_what_runs(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     file = tmp_path / "my.toml"
     file.write_text('extends = "digits-ipc1"\nseed = 7\n')
     app = make_app(
         FakeEngine(iterations=10), preset=str(file), overrides=("objective.student_steps=9",), autostart=True
     )
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
     (folder,) = list_runs(tmp_path / "runs")
     assert (folder.config().seed, folder.config().objective.student_steps) == (7, 9)
 
 
-async def test_a_preset_is_saved_while_others_are_searched_for(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_preset_is_saved_while_others_are_searched_for(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("slash", *"mnist-ipc1-small", "enter")
         await pilot.press("e", "slash", *"network.norm", "enter", "right", "S")
         await until(pilot, lambda: isinstance(app.screen, NameScreen))
@@ -123,11 +128,12 @@ async def test_a_preset_is_saved_while_others_are_searched_for(make_app: MakeApp
         assert resolve("mine").config.network.norm == form.config.network.norm != "group"
 
 
-async def test_keys_act_on_the_run_under_the_bar(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_keys_act_on_the_run_under_the_bar(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     """Also after a new run has come above it."""
     make_run(tmp_path / "runs", "older", state="stopped", age=3600)
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "older" in text(app))
         await pilot.press("r", "p")
         make_run(tmp_path / "runs", "newer")
@@ -146,11 +152,14 @@ async def test_keys_act_on_the_run_under_the_bar(make_app: MakeApp, tmp_path: Pa
         assert "done" in words(app)
 
 
-async def test_copied_settings_keep_their_origins_and_name_no_false_preset(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_copied_settings_keep_their_origins_and_name_no_false_preset(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     make_run(tmp_path / "runs", "from-preset", objective__student_steps=7)
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "from-preset" in text(app))
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["from-preset"])
         await pilot.press("r", "D")
         await pilot.pause()
         origins = app.screen.query_one(SettingsForm).origins()
@@ -163,17 +172,18 @@ async def test_copied_settings_keep_their_origins_and_name_no_false_preset(make_
     status = json.loads(folder.status_path.read_text())
     folder.status_path.write_text(json.dumps({**status, "preset": None}))
     again = make_app(FakeEngine(iterations=5))
-    async with again.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "from-python" in text(again))
+    async with again.run_test(size=size) as pilot:
+        await until(pilot, lambda: "from-python" in listed(again.screen.query_one("#runs", OptionList)))
         await pilot.press("r", "g", "D", "s")
         await until(pilot, lambda: isinstance(again.screen, RunScreen) and run_screen(again).state == "done")
     started = next(one for one in list_runs(tmp_path / "runs") if one.name not in ("from-preset", "from-python"))
     assert started.about().preset is None
 
 
-async def test_words_of_no_preset_say_so_and_choose_nothing(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_words_of_no_preset_say_so_and_choose_nothing(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.pause()
         before = app.screen.query_one(SettingsForm).config
         await pilot.press("slash", *"nonesuch", "down", "enter")

@@ -28,7 +28,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 
 CONFIG = resolve("digits-ipc1").config
 
@@ -203,10 +203,13 @@ async def test_seeds_are_queued_reordered_and_run_one_after_another(
         await until(pilot, lambda: run_screen(app).history.iteration == 12)
 
 
-async def test_a_run_added_while_another_goes_on_follows_by_itself(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_added_while_another_goes_on_follows_by_itself(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     engine = FakeEngine(iterations=12, hold=True)
     app = make_app(engine)
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 0)
         await pilot.press("escape", "w", "enter")
@@ -216,9 +219,10 @@ async def test_a_run_added_while_another_goes_on_follows_by_itself(make_app: Mak
         assert isinstance(app.screen, HomeScreen), "the next run took the screen from what somebody looks at"
 
 
-async def test_stopping_a_run_holds_the_queue(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_stopping_a_run_holds_the_queue(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     app = make_app(FakeEngine(iterations=12, hold=True))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "digits-ipc1" in text(app))
         await pilot.pause()
         app.turns.queue.add(CONFIG, [0, 1])
@@ -229,52 +233,60 @@ async def test_stopping_a_run_holds_the_queue(make_app: MakeApp, tmp_path: Path)
         assert sorted(states(tmp_path / "runs")) == ["queued", "stopped"]
 
 
-async def test_opening_again_offers_to_go_on(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_opening_again_offers_to_go_on(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     queue = RunQueue(tmp_path / "runs")
     first, _ = queue.add(CONFIG, [0, 1])
     stands(first, state="running", pid=999_999_999, host=host_name())
     app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "interrupted" in text(app))
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         assert not app.turns.going
     app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         await pilot.press("y")
         await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])
 
 
-async def test_a_queue_that_another_process_works_on_is_not_called_held(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_queue_that_another_process_works_on_is_not_called_held(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     queue = RunQueue(tmp_path / "runs")
     first, _ = queue.add(CONFIG, [0, 1])
     stands(first, state="running", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("Q")
         await until(pilot, lambda: "another process works on this queue" in text(app))
         assert "held" not in text(app)
 
 
-async def test_a_run_whose_turn_came_meanwhile_is_not_deleted(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_whose_turn_came_meanwhile_is_not_deleted(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     queue = RunQueue(tmp_path / "runs")
     (one,) = queue.add(CONFIG, [0])
     app = make_app()
     app.turns.offer = lambda: None  # type: ignore[method-assign]
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+    async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.press("Q")
         await until(pilot, lambda: "1 waiting" in text(app))
         await pilot.press("X")
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
         stands(one, state="done", started=1.0)
         await pilot.press("y")
-        await until(pilot, lambda: "has begun meanwhile" in text(app))
+        await until(pilot, lambda: "has begun meanwhile" in words(app))
     assert one.config_path.exists(), "a finished run was deleted"
 
 
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_failed_run_is_the_dashboards_exit_code_also_after_a_good_one(
-    make_app: MakeApp, tmp_path: Path
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
 ) -> None:
     queue = RunQueue(tmp_path / "runs")
     queue.add(CONFIG, [0, 1])
@@ -285,7 +297,7 @@ async def test_a_failed_run_is_the_dashboards_exit_code_also_after_a_good_one(
 
     app = make_app(launch)
     app.turns.offer = lambda: None  # type: ignore[method-assign]
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("Q", "s")
         await until(pilot, lambda: states(tmp_path / "runs") in (["failed", "done"], ["done", "failed"]))
         await until(pilot, lambda: app.session is not None and not app.session.running)

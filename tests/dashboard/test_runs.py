@@ -275,10 +275,11 @@ async def test_four_metrics_at_once(make_app: MakeApp, size: tuple[int, int], tm
     assert not make_app().remembered.grid
 
 
-async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     fill(tmp_path / "runs")
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("b")
         await until(pilot, lambda: len(shown(app)) == 3)
         await pilot.press("X")
@@ -291,10 +292,13 @@ async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, tmp_path:
         assert not (tmp_path / "runs" / "third").exists()
 
 
-async def test_duplicate_opens_the_form_with_the_runs_settings(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_duplicate_opens_the_form_with_the_runs_settings(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     fill(tmp_path / "runs")
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("b")
         await until(pilot, lambda: len(shown(app)) == 3)
         await pilot.press("j", "D")
@@ -302,24 +306,34 @@ async def test_duplicate_opens_the_form_with_the_runs_settings(make_app: MakeApp
         assert app.screen.query_one(SettingsForm).changed() == {"objective.student_steps": 7}
 
 
-async def test_the_mouse_sorts_by_a_heading_and_opens_a_row(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_mouse_sorts_by_a_heading_and_opens_a_row(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     fill(tmp_path / "runs")
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("b")
         await until(pilot, lambda: len(shown(app)) == 3)
-        line = next(line for line in text(app).splitlines() if "accuracy" in line and "state" in line)
-        await pilot.click(Table, offset=(line.index("accuracy") + 2, 0))
+        place = app.screen.query_one(Table).region
+        heading = text(app).splitlines()[place.y]
+        await pilot.click(offset=(heading.index("accuracy") + 2, place.y))
         await until(pilot, lambda: shown(app) == ["second", "first", "third"])
-        await pilot.click(Table, offset=(5, 2))
-        await pilot.click(Table, offset=(5, 2))
+        row = next(y for y, line in enumerate(text(app).splitlines()) if " first " in line)
+        await pilot.click(offset=(place.x + 5, row))
+        assert isinstance(app.screen, RunsScreen), "one click opened what was only to be chosen"
+        await pilot.click(offset=(place.x + 5, row))
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert run_screen(app).path == tmp_path / "runs" / "first"
 
 
-async def test_the_search_keeps_its_letters_from_the_keys(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_search_keeps_its_letters_from_the_keys(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     fill(tmp_path / "runs")
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("b")
         await until(pilot, lambda: len(shown(app)) == 3)
         await pilot.press("slash", *"scfq")

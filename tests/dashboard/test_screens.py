@@ -8,7 +8,10 @@ import pytest
 
 from tests.dashboard.pictured import FOLDER, SCENES, SIZES, Scene, capture, path_of
 
-_USUAL = [pytest.param(scene, (80, 24), id=f"{scene.name}-80x24") for scene in SCENES]
+_USUAL = [
+    pytest.param(scene, (80, 24), id=f"{scene.name}-80x24", marks=pytest.mark.long if scene.long else ())
+    for scene in SCENES
+]
 _OTHERS = [
     pytest.param(scene, size, id=f"{scene.name}-{size[0]}x{size[1]}", marks=pytest.mark.long)
     for scene in SCENES

@@ -12,18 +12,21 @@ from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, until, words
+from tests.dashboard.helpers import SIZES, text, until, within
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
 
 
-async def test_a_changed_value_stands_beside_the_presets(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_changed_value_stands_beside_the_presets(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("e", "slash", *"network.norm", "enter", "right")
         await pilot.pause()
-        assert "instance > group" in text(app)
+        line = next(line for line in text(app).splitlines() if " norm " in line)
+        assert " group" in line, "the new value is not seen"
+        assert ("instance > group" in line) is (size[0] >= 100)
         verdict = str(app.screen.query_one("#settings-verdict", Static).render())
         assert "one of instance" in verdict
         assert ": instance" in verdict, "the verdict does not say what the preset has"
@@ -50,25 +53,31 @@ async def test_settings_are_kept_as_a_preset_of_ones_own(make_app: MakeApp, size
     assert resolve("mine").config.network.norm == "group"
 
 
-async def test_leaving_the_name_saves_nothing(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_leaving_the_name_saves_nothing(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("e", "S", *"mine", "escape")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
     assert not list((tmp_path / "config").rglob("*.toml"))
 
 
-async def test_the_estimate_is_measured_once_such_a_run_was_here(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_estimate_is_measured_once_such_a_run_was_here(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
     first = make_app()
-    async with first.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "not known until it has run" in words(first))
-        assert "disk" in text(first)
+    async with first.run_test(size=size) as pilot:
+        summary = first.screen.query_one("#summary", Static)
+        await until(pilot, lambda: "not known until it has run" in within(first, summary))
+        assert "disk" in within(first, summary)
     from engine.runs.status import host_name
 
     folder = make_run(tmp_path / "runs", "earlier", journal=True)
     journal = folder.journal_path.read_text().replace('"host":"here"', f'"host":"{host_name()}"')
     folder.journal_path.write_text(journal)
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "here, not counting experts" in words(app))
-        assert "about 58 s here" in words(app), "300 iterations of 0.1 s and 28 networks of 1 s"
+    async with app.run_test(size=size) as pilot:
+        summary = app.screen.query_one("#summary", Static)
+        await until(pilot, lambda: "here, not counting experts" in within(app, summary))
+        assert "about 58 s here" in within(app, summary), "300 iterations of 0.1 s and 28 networks of 1 s"

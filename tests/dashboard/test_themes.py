@@ -10,7 +10,7 @@ from mim4dd_tui.dashboard.own_themes import ThemeError, folder, read, read_all
 from mim4dd_tui.dashboard.remembered import Remembered
 from mim4dd_tui.dashboard.themes import DARK, LIGHT, SERIES
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import text, until
+from tests.dashboard.helpers import SIZES, until, words
 
 
 def write(text: str, name: str = "mine") -> Path:
@@ -72,15 +72,16 @@ def test_a_wrong_file_does_not_keep_the_others_away() -> None:
     assert read_all(folder() / "nowhere") == ([], [])
 
 
+@pytest.mark.parametrize("size", SIZES)
 async def test_the_key_reaches_it_and_it_is_there_the_next_time(
-    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "state"))
     write('background = "#102030"')
     write('primary = "blu"', "other")
     app = make_app()
-    async with app.run_test(size=(100, 30), notifications=True) as pilot:
-        await until(pilot, lambda: "no theme: themes/other.toml" in text(app))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: "no theme: themes/other.toml" in words(app))
         await pilot.press("t", "t", "t", "t")
         assert app.theme == "mine"
         assert app.theme_variables["background"] == "#102030"
@@ -89,5 +90,5 @@ async def test_the_key_reaches_it_and_it_is_there_the_next_time(
         app.remember(theme="mine")
     assert Remembered.load().theme == "mine"
     again = make_app()
-    async with again.run_test(size=(80, 24)):
+    async with again.run_test(size=size):
         assert again.theme == "mine"

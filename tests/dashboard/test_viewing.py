@@ -19,7 +19,7 @@ from mim4dd_tui.plots import Figure, Series, Viewport, draw
 from mim4dd_tui.plots.viewing import following, panned, stepped, whole, window, zoomed
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within
 
 X = np.arange(1, 1001, dtype=float)
 FIGURE = Figure((Series("a", X, np.sqrt(X)),))
@@ -99,9 +99,10 @@ def test_the_cursor_goes_from_point_to_point() -> None:
     assert view.cursor == 483.0, "1000 iterations in 60 columns"
 
 
-async def test_all_curves_are_read_at_one_place(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_all_curves_are_read_at_one_place(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=60))
-    async with app.run_test(size=(160, 48)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("2", "h", "h", "h")
@@ -110,11 +111,11 @@ async def test_all_curves_are_read_at_one_place(make_app: MakeApp) -> None:
         (place,) = {pane.viewport.cursor for pane in seen}
         assert place is not None
         assert place == int(place) < 60
-        evaluated = next(pane for pane in seen if pane.id == "accuracy").figure.series[0].x
-        nearest = float(evaluated[np.abs(evaluated - place).argmin()])
-        shown = text(app)
-        assert f"at {place:g}" in shown
-        assert f"at {nearest:g}" in shown, "an accuracy is shown at a place where none was measured"
+        assert len(seen) == 6
+        for pane in seen:
+            points = next(series.x for series in pane.figure.series if series.side == "left")
+            nearest = float(points[np.abs(points - place).argmin()])
+            assert f" at {nearest:g} " in f"{within(app, pane)} ", f"{pane.id} is read where it has no point"
 
 
 def test_a_zoomed_view_follows_a_cursor_that_another_curve_leads() -> None:
@@ -153,23 +154,25 @@ def test_20000_points_are_redrawn_within_their_budget() -> None:
     assert seconds(Viewport(smoothing=0.9, log_x=True, log_y=True)) < 0.045
 
 
-async def test_the_mouse_zooms_pans_and_sets_the_cursor(make_app: MakeApp) -> None:
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_mouse_zooms_pans_and_sets_the_cursor(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=50))
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("2")
         await until(pilot, lambda: "step size" in text(app))
         pane = app.screen.query_one("#losses", PlotPane)
-        await pilot.click("#losses", offset=(20, 3))
+        before_drag, after_drag = ((pane.size.width * part // 4, pane.size.height // 2) for part in (3, 2))
+        await pilot.click("#losses", offset=before_drag)
         assert pane.viewport.cursor is not None
         pane.move("in")
         await pilot.pause()
         before = pane.viewport.x
         assert before is not None
-        await pilot.mouse_down("#losses", offset=(20, 3))
-        await pilot.hover("#losses", offset=(12, 3))
-        await pilot.mouse_up("#losses", offset=(12, 3))
+        await pilot.mouse_down("#losses", offset=before_drag)
+        await pilot.hover("#losses", offset=after_drag)
+        await pilot.mouse_up("#losses", offset=after_drag)
         await pilot.pause()
         assert pane.viewport.x is not None
         assert pane.viewport.x[0] > before[0], "dragging to the left did not show what is to the right"

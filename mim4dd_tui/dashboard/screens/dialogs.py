@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from textwrap import wrap
 from typing import Literal
 
+from rich.console import Group
+from rich.padding import Padding
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical, VerticalScroll
+from textual.geometry import Size
 from textual.screen import ModalScreen
+from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.keys import Scope, keys_of
 
 Answer = Literal["stop", "detach", "cancel"]
+KEY_WIDTH = 9
+"""Columns of a key in the help, before what it does."""
 
 
 class QuitScreen(ModalScreen[Answer]):
@@ -54,8 +61,9 @@ class QuitScreen(ModalScreen[Answer]):
         self.dismiss(answers.get(answer, "cancel"))
 
 
-def _answer(key: str, what: str, why: str) -> Text:
-    return Text.assemble((f" {key} ", "bold"), what, "\n   ", (why, "dim"))
+def _answer(key: str, what: str, why: str) -> Group:
+    """An answer with what follows from it, indented also where that takes several lines."""
+    return Group(Text.assemble((f" {key} ", "bold"), what), Padding(Text(why, style="dim"), (0, 0, 0, 3)))
 
 
 class ConfirmScreen(ModalScreen[bool]):
@@ -106,6 +114,7 @@ class NameScreen(ModalScreen[str]):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             yield Input(self._text, id="name", compact=True)
             yield Static(Text(self._explanation, style="dim"), id="name-verdict")
+            yield Static(Text("enter takes it · esc leaves", style="dim"), id="name-keys")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
@@ -135,7 +144,7 @@ class HelpScreen(ModalScreen[None]):
     def compose(self) -> ComposeResult:
         """A scrolling page."""
         with VerticalScroll(classes="dialog help"):
-            yield Static(self._page())
+            yield KeyPage(self._scopes)
 
     def on_mount(self) -> None:
         """Arrow keys scroll."""
@@ -145,13 +154,32 @@ class HelpScreen(ModalScreen[None]):
         """The next time it begins at the top."""
         self.query_one(VerticalScroll).scroll_home(animate=False, immediate=True)
 
-    def _page(self) -> Text:
-        text = Text()
+
+class KeyPage(Widget):
+    """The keys of some scopes with what they do, which is indented also where it takes several lines."""
+
+    DEFAULT_CSS = "KeyPage { height: auto; }"
+
+    def __init__(self, scopes: tuple[Scope, ...]) -> None:
+        super().__init__()
+        self._scopes = scopes
+
+    def get_content_height(self, container: Size, viewport: Size, width: int) -> int:  # noqa: ARG002
+        """As many lines as it takes in that width."""
+        return self._page(width).plain.count("\n") + 1
+
+    def render(self) -> Text:
+        """The page."""
+        return self._page(self.content_size.width)
+
+    def _page(self, width: int) -> Text:
+        text, colour = Text(), self.app.theme_variables["primary"].removeprefix("ansi_")
         for title, keys in keys_of(*self._scopes):
             text.append(title + "\n", style="bold")
             for key in keys:
-                text.append(f"  {key.shown():<7}", style=self.app.theme_variables["primary"].removeprefix("ansi_"))
-                text.append(key.help + "\n")
+                text.append(f"  {key.shown()}".ljust(KEY_WIDTH), style=colour)
+                lines = wrap(key.help, max(1, width - KEY_WIDTH))
+                text.append(("\n" + " " * KEY_WIDTH).join(lines) + "\n")
             text.append("\n")
         text.append("esc closes this", style="dim")
         return text

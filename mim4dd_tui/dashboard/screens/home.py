@@ -254,7 +254,7 @@ class HomeScreen(Screen[None]):
                 self._save(name, form.config, base)
 
         count = len(form.changed())
-        told = f"extends {base} by {count} settings" if base else "holds all settings"
+        told = f"extends {base} by {count} setting{'' if count == 1 else 's'}" if base else "holds all settings"
         self.app.push_screen(NameScreen("Save as a preset of your own", "", told, wrong_preset_name), named)
 
     def _save(self, name: str, config: Config, base: str | None) -> None:

@@ -65,7 +65,8 @@ class RunScreen(LeafingScreen):
         """Head, panes, footer; the style sheet decides which pane is seen where."""
         yield RunHead(id="head")
         yield Static(id="problem")
-        panes = {name: PlotPane(title, id=name) for name, (title, _) in curves.FIGURES.items()}
+        titles = {name: title for name, (title, _) in curves.FIGURES.items()}
+        panes = {name: PlotPane(title, brief=curves.BRIEF.get(name, ""), id=name) for name, title in titles.items()}
         with Container(id="body"):
             yield panes["losses"]
             yield GraphicsPane(id="pictures")
@@ -164,8 +165,8 @@ class RunScreen(LeafingScreen):
         text = Text(message.strip())
         if path is not None:
             where = "traceback.txt" if (path / "traceback.txt").exists() else "journal.jsonl"
-            text.append(f"\nlog: {path / where}", style="dim")
-            text.append("   R resumes it from its last checkpoint", style="dim")
+            # the folder last: of a long one the end has no room, and C copies it
+            text.append(f"\nR resumes it from its last checkpoint\nlog: {where} in {path}", style="dim")
         self.query_one("#problem", Static).update(text)
 
     # ---- showing it

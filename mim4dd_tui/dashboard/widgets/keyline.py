@@ -2,20 +2,48 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+from rich.cells import cell_len
+from textual.app import ComposeResult
 from textual.screen import Screen
-from textual.widgets import Footer
+from textual.widgets import Footer, Input
+from textual.widgets._footer import FooterKey
 
 
 class KeyLine(Footer):
     """Textual's footer, which else is taken apart and made again whenever a screen comes or goes.
 
     That also happens on screens that are covered, where what was taken apart is not given free until they are seen.
+    Keys that have no room are left out whole, from the end; the one that lists them all stays.
     """
 
     _shown: tuple[tuple[str, str, str, bool], ...] | None = None
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
+
+    def compose(self) -> ComposeResult:
+        """As many keys as there is room for; while something is typed, those that are not characters of it."""
+        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        if isinstance(self.screen.focused, Input):
+            keys = [key for key in keys if _beside_typing(key)]
+        self._fit(keys)
+        yield from keys
+
+    def on_resize(self) -> None:
+        """There may be room for more, or for fewer."""
+        self._fit(list(self.query(FooterKey)))
+
+    def _fit(self, keys: Sequence[FooterKey]) -> None:
+        shown = list(keys)
+        while sum(map(_width, shown)) > self.content_size.width + 1:  # nothing follows the last
+            others = [key for key in shown if key.action != "help"]
+            if not others:
+                break
+            shown.remove(others[-1])
+        for key in keys:
+            key.display = key in shown
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Keys may have changed: those that are shown decide."""
@@ -29,3 +57,18 @@ class KeyLine(Footer):
         if screen.app.app_focus and screen is self.screen:  # else nothing is made anew
             self._shown = shown
         super().bindings_changed(screen)
+
+
+def _beside_typing(key: FooterKey) -> bool:
+    """Whether the key does the same while characters are typed; one that is there twice is called by its other name."""
+    if len(key.key_display) > 1:
+        return True
+    function = key.key[1:].isdigit()  # f1 is shown as what is pressed elsewhere
+    if function:
+        key.key_display = key.key
+    return function
+
+
+def _width(key: FooterKey) -> int:
+    """Columns of a key with its label, and of the blank after them."""
+    return cell_len(f"{key.key_display} {key.description}") + 1

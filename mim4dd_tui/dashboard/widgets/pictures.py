@@ -280,7 +280,7 @@ class PicturesPane(Inked, can_focus=True):
             return segments
         notes = [sheet.caption, sheet.contrast]
         if self.beside and sheet.start is not None:
-            notes.insert(1, f"left: {sheet.origin}")
+            notes.insert(1, f"left: {sheet.origin} it started from")
         if self.has_focus or self.extent != "all":
             name = sheet.name(self.selected)
             notes.insert(0, f"{name} chosen" if self.extent == "all" else name)
@@ -290,6 +290,8 @@ class PicturesPane(Inked, can_focus=True):
         room = self.content_size.width - len("images")
         for note in notes:
             text = f"  {note}"
+            if len(text) > room:
+                text = text.removesuffix(" it started from")
             if len(text) <= room:
                 room -= len(text)
                 segments.append(Segment(text, inks.muted))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from typing import Literal
 
@@ -45,9 +46,10 @@ class PlotPane(Inked, can_focus=True):
 
     viewport: reactive[Viewport] = reactive(Viewport(), init=False)
 
-    def __init__(self, title: str, *, view: Viewport | None = None, id: str | None = None) -> None:
+    def __init__(self, title: str, *, brief: str = "", view: Viewport | None = None, id: str | None = None) -> None:
         super().__init__(id=id)
         self.heading = title
+        self._brief = brief  # the heading where that leaves no room for a value
         self.home = view or Viewport()
         self.set_reactive(PlotPane.viewport, self.home)
         self._figure = Figure()
@@ -124,17 +126,28 @@ class PlotPane(Inked, can_focus=True):
     def _title(self, inks: Inks) -> list[Segment]:
         bold = Style(bold=True)
         name = inks.colour("primary") + bold if self.has_focus else inks.base + bold
-        segments = [Segment(self.heading, name)]
-        room = self.content_size.width - len(self.heading)
-        said = [
-            (f"  {f'{label} {value}'.strip()}", ink, label.startswith("at ") and not value)
-            for label, value, ink in [*self._values(), *self._marks()]
-        ]
-        # a value without its name says nothing: what has no room is left out whole, from the end;
-        # the cursor's place outlives all values but the first
-        while said and sum(len(text) for text, _, _ in said) > room:
-            del said[-2 if said[-1][2] and len(said) > 2 else -1]
-        return segments + [Segment(text, inks.of(ink)) for text, ink, _ in said]
+        heading, said = self._said()
+        return [Segment(heading, name)] + [Segment(text, inks.of(ink)) for text, ink in said]
+
+    def _said(self) -> tuple[str, list[tuple[str, int]]]:
+        """The heading, and as much as there is room for beside it, each with its ink.
+
+        A value without its name says nothing: what has no room is left out whole, levels and marks first, then
+        deviations, then values from the end; the cursor's place outlives all of them but the first.
+        """
+        said, more = _spelled(self._values()), _spelled([*self._levels(), *self._marks()])
+        placed, width = self.viewport.cursor is not None, self.content_size.width
+        heading = self.heading
+        if len(heading) + _length(_plain(said[:1] + said[1:][-1:] if placed else said[:1])) > width:
+            heading = self._brief or heading
+        room = width - len(heading)
+        while more and _length(said + more) > room:
+            del more[-1]
+        if _length(said) > room:
+            said = _plain(said)
+        while said and _length(said) > room:
+            del said[-2 if placed and len(said) > 2 else -1]
+        return heading, said + more
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
@@ -158,9 +171,11 @@ class PlotPane(Inked, can_focus=True):
             out.append((series.name, value, series.ink))
         if place is not None:
             out.append((f"at {short(place if at is None else at)}", "", 0))
-        for level in self._figure.levels:
-            out.append((level.name, short(level.value, percent=self._figure.percent), level.ink))
         return out
+
+    def _levels(self) -> list[tuple[str, str, int]]:
+        percent = self._figure.percent
+        return [(level.name, short(level.value, percent=percent), level.ink) for level in self._figure.levels]
 
     def _marks(self) -> list[tuple[str, str, int]]:
         view = self.viewport
@@ -266,6 +281,20 @@ def move_all(panes: Sequence[PlotPane], move: Move) -> None:
     leader.move(move)
     for pane in panes:
         pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
+
+
+def _spelled(values: Sequence[tuple[str, str, int]]) -> list[tuple[str, int]]:
+    """Names and values as they stand in a title, each with its ink."""
+    return [(f"  {f'{label} {value}'.strip()}", ink) for label, value, ink in values]
+
+
+def _plain(said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Without deviations."""
+    return [(re.sub(r" ± \S+", "", text), ink) for text, ink in said]
+
+
+def _length(said: Sequence[tuple[str, int]]) -> int:
+    return sum(len(text) for text, _ in said)
 
 
 def _nearest(series: Series, place: float | None) -> int | None:

@@ -173,8 +173,9 @@ class SettingsForm(Vertical):
         edited = origin == EDITED
         value_width = min(width - name_width - (10 if wide else 0), 34)
         value = written(value_of(self.config, key))
-        if edited and wide:
-            value = f"{written(value_of(self.base, key))} > {value}"
+        beside = f"{written(value_of(self.base, key))} > {value}"
+        if edited and wide and len(beside) < value_width:  # else the new value alone, which matters more
+            value = beside
         if len(value) > value_width - 1:
             value = value[: value_width - 2] + "…"
         accent = self.app.theme_variables.get("accent", "yellow")

@@ -25,6 +25,8 @@ STATES = {
     "starting": ("●", "secondary"),
 }
 """Mark and theme colour of every state."""
+LEAST_BAR = 12
+"""Columns that the bar of the progress keeps beside what is told of it."""
 
 
 @dataclass(frozen=True)
@@ -107,7 +109,8 @@ class RunHead(Inked):
             texts.append(str(progress.done))
         if progress.rate and width >= 72:
             texts.append(progress.rate)
-        if progress.detail and not (progress.total and width < 72):
+        used = len(progress.phase) + 2 + len("  ".join([*texts, progress.detail]))
+        if progress.detail and not (progress.total and used + LEAST_BAR > width):
             texts.append(progress.detail)
         right = [Segment(" " + "  ".join(texts), inks.base)] if texts else []
         if progress.total:

@@ -1,0 +1,157 @@
+"""What a person asks of a run: pause, stop, resume, checkpoint, evaluation; leaving while it goes on; its failing."""
+
+from __future__ import annotations
+
+import pytest
+
+from mim4dd_tui.dashboard.app import Leave
+from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
+from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+
+pytestmark = pytest.mark.usefixtures("_own_config")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_pause_stop_and_resume(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=50, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
+        await pilot.press("space")
+        await until(pilot, lambda: "paused" in text(app))
+        await pilot.press("space")
+        await until(pilot, lambda: "● running" in text(app))
+        await pilot.press("x")
+        await until(pilot, lambda: "stopped" in text(app) and run_screen(app).state == "stopped")
+        await until(pilot, lambda: not run_screen(app).session.running)
+        first = run_screen(app)
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app) is not first)
+        await until(pilot, lambda: run_screen(app).history.iteration == 50)
+        history = run_screen(app).history
+        iterations = history.series["objective"].iterations
+        assert iterations == list(range(1, 51)), "the resumed run does not show the whole run, each iteration once"
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_of_another_process_is_watched_and_controlled(make_app: MakeApp, size: tuple[int, int]) -> None:
+    """Two apps on one folder: the second knows the run by its files alone."""
+    owner = make_app(FakeEngine(iterations=40, hold=True))
+    async with owner.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(owner.screen, RunScreen) and run_screen(owner).history.iteration == 40)
+        assert owner.session is not None
+        path = owner.session.path
+    assert owner.session.running, "closing the interface must not end the run"
+    app = make_app(attach=path)
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 40)
+        assert run_screen(app).state == "running"
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "paused")
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+    assert owner.session.join(5)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.long
+async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=400, delay=0.01))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 2)
+        await pilot.press("k", "e")
+        history = run_screen(app).history
+        await until(pilot, lambda: history.checkpoint is not None and history.checkpoint.iteration != 20)
+        await until(pilot, lambda: any(e.subject == "request" for e in history.evaluations))
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_failing_engine_is_shown_and_the_app_stays(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=60, fail_at=30))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        await until(pilot, lambda: "lower objective.pixel_rate" in words(app))
+        assert "log: journal.jsonl in" in words(app)  # and as much of the folder as there is room for
+        await until(pilot, lambda: app.exit_status == 1)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await pilot.press("q")
+    assert app.return_value is Leave.DONE
+    assert app.exit_status == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_an_unforeseen_error_leaves_its_traceback_in_the_run_folder(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = make_app(FakeEngine(iterations=60, fail_at=30, error=ZeroDivisionError))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        await until(pilot, lambda: "ZeroDivisionError" in text(app) and "log: traceback.txt in" in words(app))
+        assert "R resumes it from its last checkpoint" in words(app), "the folder's name left no room for it"
+    assert app.session is not None
+    assert app.session.path is not None
+    assert "in distill" in (app.session.path / "traceback.txt").read_text()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_quitting_during_a_run_asks(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        for word in ("Stop it with a checkpoint", "Let it run on", "Cancel"):
+            assert word in text(app)
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert app.session is not None
+        assert app.session.running
+        await pilot.press("q", "s")
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value is Leave.DONE
+    assert app.session.join(5)
+    assert app.session.result is not None
+    assert app.session.result["state"] == "stopped"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.long
+async def test_letting_it_run_on_leaves_the_engine_at_work(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press("q", "r")
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value is Leave.DETACH
+    assert app.session is not None
+    assert app.session.running
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_ctrl_c_asks_first_and_stops_the_second_time(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value is Leave.DONE
+    assert app.session is not None
+    assert app.session.join(5)
