@@ -29,15 +29,12 @@ GRADIENTS = {"50x10": (50, 10, 10), "30x100": (30, 100, 100), "20x100": (20, 100
 
 KINDS = {
     "50x10": ("exact", "exact-nothing-kept", "mixed", "eager"),
-    "30x100": ("exact", "exact-nothing-kept", "exact-all-kept", "mixed", "eager"),
+    "30x100": ("exact", "exact-nothing-kept", "mixed", "eager"),
     "20x100": ("exact", "mixed"),
     "30x500": ("exact", "mixed"),
 }
 """How the engine computes each: compiled with activations kept as a run keeps them by default ("exact" in float32,
-"mixed"), with none and with all of them kept, and not compiled."""
-
-KEPT = {"exact-nothing-kept": 0, "exact-all-kept": 2**20}
-"""MiB of activations that are kept, where it is not a run's default."""
+"mixed"), with none of them kept, and not compiled."""
 
 
 @dataclass(frozen=True)
@@ -91,13 +88,8 @@ def kernels(kind: str, device: str = "cpu", share: float = 1.0) -> Kernels:
     if kind == "float64":
         return eager(NET)
     compiled = kind != "eager"
-    kept = int(share * kept_by(kind)) if compiled else 0
+    kept = int(share * Execution().keep_activations) if kind in ("exact", "mixed") else 0
     return execution.kernels(NET, resolved(precision_of(kind), device, compiled=compiled, kept=kept))
-
-
-def kept_by(kind: str) -> int:
-    """MiB of activations that kernels of a kind keep."""
-    return KEPT.get(kind, Execution().keep_activations)
 
 
 def warm(own: Kernels, setting: Setting) -> None:

@@ -115,7 +115,7 @@ def test_steps_fit_by_their_own_images_the_last_ones_first() -> None:
 
 @pytest.mark.parametrize(
     ("execution_", "kept"),
-    [({"compile": "on"}, 1024), ({"compile": "on", "keep_activations": 7}, 7), ({"compile": "off"}, 0)],
+    [({"compile": "on"}, 3072), ({"compile": "on", "keep_activations": 7}, 7), ({"compile": "off"}, 0)],
 )
 def test_what_is_kept_is_resolved_and_only_of_compiled_steps(execution_: dict[str, object], kept: int) -> None:
     resolved = execution.resolve(Config.model_validate({"execution": {"device": "cpu", **execution_}}))
