@@ -41,6 +41,7 @@ async def test_from_preset_to_the_end(make_app: MakeApp, size: tuple[int, int], 
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         screen = run_screen(app)
+        await until(pilot, lambda: "87.2 ± 1.2 %" in text(app))  # numbers are painted less often than they come
         shown = text(app)
         for word in ("done", "60/60", "87.2 ± 1.2 %", "loss", "images", "information", "accuracy", "MI bound"):
             assert word in shown, shown

@@ -63,10 +63,11 @@ async def test_a_run_of_another_process_is_watched_and_controlled(make_app: Make
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.long
 async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp, size: tuple[int, int]) -> None:
-    app = make_app(FakeEngine(iterations=400, delay=0.01))
+    app = make_app(FakeEngine(iterations=10_000, delay=0.01))
     async with app.run_test(size=size) as pilot:
         await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 2)
+        # past the checkpoint that is written without being asked for
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 20)
         await pilot.press("k", "e")
         history = run_screen(app).history
         await until(pilot, lambda: history.checkpoint is not None and history.checkpoint.iteration != 20)
