@@ -226,7 +226,13 @@ def test_the_time_of_a_whole_buffer_is_multiplied_out() -> None:
 
 @pytest.mark.parametrize(
     ("kind", "share", "kept"),
-    [("exact", 1.0, 3072), ("exact", 0.5, 1536), ("exact-nothing-kept", 1.0, 0), ("eager", 1.0, 0), ("mixed", 0.1, 307)],
+    [
+        ("exact", 1.0, 3072),
+        ("exact", 0.5, 1536),
+        ("exact-nothing-kept", 1.0, 0),
+        ("eager", 1.0, 0),
+        ("mixed", 0.1, 307),
+    ],
 )
 def test_of_a_training_cut_short_as_large_a_part_is_kept(
     kind: str, share: float, kept: int, small: ConvNet, monkeypatch: pytest.MonkeyPatch
