@@ -10,11 +10,14 @@ import pytest
 
 from engine.events import Observer
 from engine.runs.control import Control
+from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import FolderSession, Order
+from mim4dd_tui.dashboard.widgets.facts import Fact, FactsPane
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 from tests.dashboard.shelves import make_run
 
 
@@ -65,3 +68,53 @@ async def test_a_resumed_run_is_starting_while_the_engine_loads(
         assert "■ stopped" not in text(app)
         loaded.set()
         await until(pilot, lambda: run_screen(app).state == "done")
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("view", "keys", "seen"), [("log", ["slash"], "#log-filter"), ("pictures", [], "#pictures")])
+async def test_a_run_opened_in_a_remembered_view_has_that_views_keys(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, view: str, keys: list[str], seen: str
+) -> None:
+    shown = make_run(tmp_path / "runs", "lion")
+    app = make_app()
+    app.remembered.view = view
+    async with app.run_test(size=size) as pilot:
+        app.open_run(shown)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
+        await until(pilot, lambda: app.focused is not None)
+        await pilot.press(*keys)
+        await until(pilot, lambda: app.focused is run_screen(app).query_one(seen))
+
+
+async def test_numbers_do_not_wait_for_the_curves_turn_nor_does_the_first_point(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Pace, "due", lambda *_, **__: False)
+    app = make_app(FakeEngine(iterations=60, delay=0.01, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 60)
+        screen = run_screen(app)
+        assert screen.query_one("#losses", PlotPane).reading(), "the first point is there"
+        newest = screen.history.last
+        assert newest is not None
+        said = f"{newest.mean * 100:.1f}"
+        await until(pilot, lambda: said in {name: value for name, value, _ in facts_of(screen)}["newest"])
+        await pilot.press("x")
+        await until(pilot, lambda: screen.state == "stopped")
+
+
+def facts_of(screen: RunScreen) -> tuple[Fact, ...]:
+    """The numbers it shows."""
+    return screen.query_one(FactsPane).facts
+
+
+async def test_a_long_reason_of_a_failure_is_there_whole(make_app: MakeApp, tmp_path: Path) -> None:
+    shown = make_run(tmp_path / "runs", "lion", state="failed")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(shown)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
+        run_screen(app)._tell(" ".join(f"reason{number}" for number in range(40)) + " and the advice")
+        await until(pilot, lambda: "and the advice" in words(app) and "R resumes it" in words(app))
+        assert "log: " in words(app)

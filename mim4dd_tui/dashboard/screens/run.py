@@ -53,6 +53,8 @@ class RunScreen(LeafingScreen):
         super().__init__(session)
         self._mode = mode
         self._dirty: set[str] = set(curves.FIGURES)
+        self._met: set[type[Event]] = set()
+        self._news = False
         self._headed = 0.0
         self._pace = Pace()
         self._logged: LogLine | None = None
@@ -91,6 +93,7 @@ class RunScreen(LeafingScreen):
             pane.viewport = seen_as(pane.viewport, remembered.plots.get(str(pane.id), {}))
         self._view = remembered.view
         self._dress(self._view)
+        self.call_after_refresh(self._enter, self._view)  # only what is seen can have the focus
         self._head()
         self.listen()
 
@@ -140,6 +143,9 @@ class RunScreen(LeafingScreen):
             self._paint(force=True)
 
     def _mark(self, event: Event) -> None:
+        if isinstance(event, Iteration | Evaluation | ExpertEpoch) and type(event) not in self._met:
+            self._met.add(type(event))
+            self._news = True  # the first of its kind: a curve that was empty does not wait its turn
         if isinstance(event, Iteration):
             self._dirty |= {"losses", "ratio", "step_size", "speed", "accuracy"}
             if event.bound is not None:
@@ -177,7 +183,7 @@ class RunScreen(LeafingScreen):
         path = self.session.path
         elapsed = None
         if history.started_at is not None:
-            # the time at work: while a run is stopped, or is being loaded to go on, nothing is added
+            # the time at work, pauses in it too: while a run is stopped, or is loaded to go on, nothing is added
             going = self.alive and not self.preparing and history.updated_at is not None
             since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
             elapsed = float(int(history.worked + since))
@@ -200,6 +206,8 @@ class RunScreen(LeafingScreen):
             elsewhere=elsewhere,
         )
         head.progress = self._progress()
+        memory = self._process.memory_info().rss / 2**20 if self.session.owned else None
+        self.query_one(FactsPane).facts = curves.facts(history, memory)
 
     def _progress(self) -> Progress:
         history = self.history
@@ -233,8 +241,9 @@ class RunScreen(LeafingScreen):
         if self.gone or not self._dirty or not self.is_active:
             return
         least, untouched = PAINT_SECONDS[self.dashboard.slow_link], self.dashboard.untouched
-        if not force and not self._pace.due(least, untouched=untouched):
+        if not (force or self._news) and not self._pace.due(least, untouched=untouched):
             return
+        self._news = False
         self._pace.begin()
         training = not self.history.iteration and bool(self.history.experts)
         for name in sorted(self._dirty):
@@ -246,8 +255,6 @@ class RunScreen(LeafingScreen):
                 title = "experts' loss"
             pane.show(figure(self.history), title=title)
             self._dirty.discard(name)
-        memory = self._process.memory_info().rss / 2**20 if self.session.owned else None
-        self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _log(self) -> None:
         newest = self.history.log[-1] if self.history.log else None
@@ -265,6 +272,12 @@ class RunScreen(LeafingScreen):
         self._view = view
         self.dashboard.remember(view=view)
         self._dress(view)
+        self._enter(view)
+
+    def _enter(self, view: str) -> None:
+        """Give the keys to what the view is about."""
+        if self.gone:
+            return
         if view == "log":
             self.set_focus(self.query_one("#log-lines"))
         elif view == "pictures":

@@ -220,7 +220,8 @@ class WatchScreen(Screen[None]):
 
     def action_evaluate(self) -> None:
         """An evaluation now."""
-        self._ask("evaluate", "an evaluation follows")
+        paused = self.history.state == "paused"
+        self._ask("evaluate", f"an evaluation follows{' when the run goes on' if paused else ''}")
 
     def action_resume(self) -> None:
         """Continue a run that is over before its end."""
