@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from textual.events import Event, InputEvent
+from textual.events import Event, InputEvent, Key, Paste
 from textual.filter import LineFilter
 from textual.theme import Theme
 
@@ -21,6 +21,7 @@ from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.gauges import Machine, Source
+from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.own_themes import read_all
 from mim4dd_tui.dashboard.pixels import PixelsApp
@@ -102,6 +103,7 @@ class DashboardApp(PixelsApp[Leave]):
         self._own: list[RunScreen] = []  # screens of runs of this process
         self._signals = signals
         self._collector = Collector()
+        self._in_order = InOrder(self, super().on_event)
         self._helps: dict[tuple[tuple[Scope, ...], str], HelpScreen] = {}
 
     # ---- opening
@@ -142,7 +144,10 @@ class DashboardApp(PixelsApp[Leave]):
         """Keys and mouse first come here."""
         if isinstance(event, InputEvent):
             self._collector.touched()
-        await super().on_event(event)
+        if isinstance(event, Key | Paste) and not event.is_forwarded:
+            await self._in_order.take(event)
+        else:
+            await super().on_event(event)
 
     @property
     def untouched(self) -> float:
