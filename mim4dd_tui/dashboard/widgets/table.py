@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.keys import bindings
-from mim4dd_tui.fitting import shortened
+from mim4dd_tui.fitting import shortened, shortened_apart
 
 MUTED = "muted"
 """Colour of a cell that is no value."""
@@ -91,6 +91,7 @@ class Table(ScrollView, can_focus=True):
         self._opens = opens
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
+        self._brief: dict[tuple[int, int], dict[str, str]] = {}
         self.nothing = ""
 
     # ---- what is shown
@@ -99,6 +100,7 @@ class Table(ScrollView, can_focus=True):
         """Show these from now on; ``nothing`` is said where there is no row."""
         chosen = self.chosen
         self._columns, self._rows, self.nothing = columns, rows, nothing
+        self._brief.clear()
         self.virtual_size = Size(0, len(rows) + 1)
         place = next((i for i, row in enumerate(rows) if row.id == chosen), min(self.cursor, max(0, len(rows) - 1)))
         if place != self.cursor:
@@ -214,13 +216,22 @@ class Table(ScrollView, can_focus=True):
         base = inks.base + back
         return self._line(self._rows[place].cells, inks, back).adjust_cell_length(width, base)
 
+    def _apart(self, index: int, width: int, dots: str) -> dict[str, str]:
+        """The texts of a column, shortened so that they stay different; kept until other rows are shown."""
+        if (index, width) not in self._brief:
+            texts = [row.cells[index].text for row in self._rows]
+            self._brief[index, width] = dict(zip(texts, shortened_apart(texts, width, dots), strict=True))
+        return self._brief[index, width]
+
     def _line(self, cells: tuple[Cell, ...], inks: Inks, back: Style) -> Strip:
         segments: list[Segment] = []
         for index, width in self._widths().items():
             cell, column = cells[index], self._columns[index]
             style = inks.muted if cell.colour == MUTED else inks.colour(cell.colour) if cell.colour else inks.base
             dots = "…" if getattr(self.app, "unicode", True) else "."
-            text = shortened(cell.text, width, dots, middle=column.middle)
+            text = shortened(cell.text, width, dots, middle=False)
+            if column.middle:
+                text = self._apart(index, width, dots).get(cell.text, text)
             pad = " " * (width - cell_len(text))
             text = pad + text if column.right else text + pad
             if segments:
