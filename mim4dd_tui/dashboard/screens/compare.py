@@ -77,7 +77,7 @@ class CompareScreen(Screen[None]):
             yield PlotPane("", id="compare-plot")
             for metric in FOUR:
                 yield PlotPane(METRICS[metric][0], id=f"compare-{metric}")
-        yield Table(id="compare-table", opens=False)
+        yield Table(id="compare-table", opens=False, tells=True)
         yield KeyLine()
 
     def on_mount(self) -> None:

@@ -58,6 +58,7 @@ class Table(ScrollView, can_focus=True):
 
     Args:
         opens: a row can be chosen to open what it stands for.
+        tells: the first column's title says which columns have no room; else they give way silently.
     """
 
     DEFAULT_CSS = "Table { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
@@ -86,9 +87,9 @@ class Table(ScrollView, can_focus=True):
             self.table = table
             self.column = column
 
-    def __init__(self, *, id: str | None = None, opens: bool = True) -> None:
+    def __init__(self, *, id: str | None = None, opens: bool = True, tells: bool = False) -> None:
         super().__init__(id=id)
-        self._opens = opens
+        self._opens, self._tells = opens, tells
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
         self._brief: dict[tuple[int, int], dict[str, str]] = {}
@@ -203,8 +204,7 @@ class Table(ScrollView, can_focus=True):
         inks = Inks(self)
         width = self.content_size.width
         if y == 0:
-            titles = tuple(Cell(column.title, column.colour or MUTED) for column in self._columns)
-            return self._line(titles, inks, Style()).adjust_cell_length(width, inks.base)
+            return self._line(self._titles(), inks, Style()).adjust_cell_length(width, inks.base)
         place = round(self.scroll_offset.y) + y - 1
         if place >= len(self._rows):
             text = self.nothing[:width].center(width) if not self._rows and y == 2 else " " * width
@@ -215,6 +215,14 @@ class Table(ScrollView, can_focus=True):
             back = Style(bgcolor=inks.colour(name).color)
         base = inks.base + back
         return self._line(self._rows[place].cells, inks, back).adjust_cell_length(width, base)
+
+    def _titles(self) -> tuple[Cell, ...]:
+        titles = [Cell(column.title, column.colour or MUTED) for column in self._columns]
+        seen = self._widths()
+        missing = [column.title for index, column in enumerate(self._columns) if index not in seen]
+        if self._tells and missing:
+            titles[0] = Cell(f"no room: {' '.join(missing)}", "warning")
+        return tuple(titles)
 
     def _apart(self, index: int, width: int, dots: str) -> dict[str, str]:
         """The texts of a column, shortened so that they stay different; kept until other rows are shown."""
