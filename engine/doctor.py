@@ -132,8 +132,13 @@ def _mismatch(error: str, build: str, again: str) -> Check:
     return Check("torch", "torchvision", "problem", error, advice)
 
 
+def _counted(number: int | None, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
 def _devices(found: dict[str, Any]) -> list[Check]:
-    threads = f"{found.get('threads')} threads of {os.cpu_count()} cores, {found.get('cpu')}"
+    number, cores = found.get("threads"), os.cpu_count()
+    threads = f"{_counted(number, 'thread')} of {_counted(cores, 'core')}, {found.get('cpu')}"
     mixed = "mixed precision pays (AMX bfloat16)" if found.get("amx") else "use float32 (no AMX bfloat16)"
     checks = [Check("device", "cpu", "ok", f"{threads}; {mixed}")]
     for index, gpu in enumerate(found.get("cuda", [])):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TextIO
 
@@ -34,6 +34,45 @@ def shortened(text: str, width: int, mark: str = "…", *, middle: bool = True) 
         return set_cell_size(text, kept) + mark
     begin = kept // 3
     return set_cell_size(text, begin) + mark + set_cell_size(text[::-1], kept - begin)[::-1]
+
+
+def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list[str]:
+    """Texts as :func:`shortened` makes them; where some become the same, they keep the part in which they differ."""
+    alike: dict[str, set[str]] = {}
+    for text in texts:
+        alike.setdefault(shortened(text, width, mark), set()).add(text)
+    brief: dict[str, str] = {}
+    for short, group in alike.items():
+        kept = _with_difference(sorted(group), width, mark) if len(group) > 1 else [short]
+        apart = len(set(kept)) == len(group) and (len(group) == 1 or alike.keys().isdisjoint(kept))
+        brief.update(zip(sorted(group), kept if apart else [short] * len(group), strict=True))
+    return [brief[text] for text in texts]
+
+
+def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:
+    """Beginning, the part in which they differ, and end of every text; the part begins with its word."""
+    begin = _shared(texts)
+    begin = texts[0].rfind("-", 0, begin) + 1
+    same = min(_shared([text[::-1] for text in texts]), min(len(text) for text in texts) - begin)
+    short = []
+    for text in texts:
+        own = text[begin : len(text) - same]
+        room = max(0, width - cell_len(own))
+        head = shortened(text[:begin], room // 2, mark, middle=False) if room > 1 else ""
+        left, tail = max(0, room - cell_len(head)), text[len(text) - same :]
+        if cell_len(tail) > left:
+            tail = mark + set_cell_size(tail[::-1], left - 1)[::-1] if left else ""
+        brief = shortened(head + own + tail, width, mark, middle=False)
+        short.append(text if cell_len(text) <= width else brief)
+    return short
+
+
+def _shared(texts: Sequence[str]) -> int:
+    """How many signs at their beginning all texts have in common."""
+    return next(
+        (place for place, signs in enumerate(zip(*texts, strict=False)) if len(set(signs)) > 1),
+        min(len(text) for text in texts),
+    )
 
 
 def homely(text: str) -> str:

@@ -27,6 +27,13 @@ def duration(seconds: float) -> str:
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
 
 
+def standing(state: str, message: str) -> str:
+    """``failed: not a number``; a message that begins with the state, as ``paused on request``, stands alone."""
+    if not message:
+        return state
+    return message if message.startswith(state) else f"{state}: {message}"
+
+
 def percent(fraction: float, deviation: float | None = None) -> str:
     """``87.3 %`` or ``87.3 ± 0.4 %``."""
     if not math.isfinite(fraction):
@@ -153,7 +160,7 @@ class PlainObserver:
         if isinstance(event, events.StateChanged):
             if event.state in ENDS:
                 return ""
-            return event.state + (f": {event.reason}" if event.reason else "")
+            return standing(event.state, event.reason)
         if isinstance(event, events.RunEnded):
-            return f"run {event.state}" + (f": {event.message}" if event.message and self._reasons else "")
+            return f"run {standing(event.state, event.message if self._reasons else '')}"
         return ""

@@ -46,6 +46,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
         say(f"       {name:<13} {value}")
     missing = [check.name for check in checks if check.group == "data" and check.state != "ok"]
     if missing:
-        say(f"\n{', '.join(missing)}: downloaded when a run needs them, or found under --data-dir.")
+        them = "it" if len(missing) == 1 else "them"
+        say(f"\n{', '.join(missing)}: downloaded when a run needs {them}, or found under --data-dir.")
     say("\nAll is well." if healthy else "\nmim4dd cannot run here until what is marked FAIL is mended.")
     return 0 if healthy else 1

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
-from mim4dd_tui.cli.output import pairs, say, table, write_json
+from mim4dd_tui.cli.output import say, table, write_json
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.plain import percent, tell
 
@@ -102,8 +102,7 @@ def show(
     if as_json:
         write_json(result)
         return
-    print_result(result)
-    pairs([("folder", str(folder.path))])
+    print_result(result, folder.path)
 
 
 def _show_config(folder: RunFolder, as_json: bool) -> None:

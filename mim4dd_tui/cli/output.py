@@ -12,7 +12,7 @@ from typing import Any, Literal, TextIO
 
 from rich.cells import cell_len
 
-from mim4dd_tui.fitting import SHORTEST, fitted, shortened, wrapped
+from mim4dd_tui.fitting import SHORTEST, fitted, shortened_apart, wrapped
 from mim4dd_tui.terminal import columns
 
 GAP = 3
@@ -124,7 +124,8 @@ def _terminal_table(
         room = console.width - sum(widths) + widths[names] - GAP * (len(headers) - 1)
         mark = "…" if console.encoding.startswith("utf") else "~"
         kept = max(room, len(headers[names]), SHORTEST)
-        rows = [[*row[:names], shortened(row[names], kept, mark), *row[names + 1 :]] for row in rows]
+        short = shortened_apart([row[names] for row in rows], kept, mark)
+        rows = [[*row[:names], name, *row[names + 1 :]] for name, row in zip(short, rows, strict=True)]
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column, name in enumerate(headers):
         justify: Literal["left", "right"] = "right" if column in right else "left"

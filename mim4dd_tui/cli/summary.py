@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from mim4dd_tui.cli.output import pairs
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import percent, standing
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",
@@ -34,7 +35,7 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
 
     lines = [
         ("run", str(document.get("run"))),
-        ("state", str(document.get("state")) + (f": {m}" if (m := document.get("message")) else "")),
+        ("state", standing(str(document.get("state")), str(document.get("message") or ""))),
         ("preset", f"{document.get('preset') or '-'}, seed {document.get('seed')}"),
         ("accuracy", of("accuracy")),
         ("random real images", of("random_selection")),
@@ -42,6 +43,8 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if isinstance(accuracy, dict) and accuracy.get("selected_on") in CHOSEN:
         lines.insert(4, ("", CHOSEN[accuracy["selected_on"]]))
+    if document.get("state") != "done" and document.get("iterations"):
+        lines.insert(2, ("iteration", f"{document.get('iteration')} of {document['iterations']}"))
     information = document.get("mutual_information")
     if isinstance(information, dict) and information.get("nats") is not None:
         ceiling = information.get("ceiling")
@@ -52,6 +55,6 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def print_result(document: dict[str, Any]) -> None:
-    """The result of a run, on standard output."""
-    pairs(result_lines(document))
+def print_result(document: dict[str, Any], folder: Path | None = None) -> None:
+    """The result of a run, and where its folder is to be named too that, on standard output."""
+    pairs(result_lines(document) + ([("folder", str(folder))] if folder is not None else []))

@@ -364,7 +364,8 @@ class DashboardApp(PixelsApp[Leave]):
             self.leave(Leave.DONE)
             return
         name = session.path.name if session.path is not None else ""
-        self.push_screen(QuitScreen(name), self._answered)
+        asked = QuitScreen(name, self.turns.waiting(), going=self.turns.going)
+        self.push_screen(asked, self._answered)
 
     def action_interrupt(self) -> None:
         """Ctrl-C: first ask, then stop with a checkpoint, then leave while that is still being written."""

@@ -53,9 +53,9 @@ def export_tables(folder: Path, tables: Mapping[str, str]) -> list[Path]:
 
 
 def written(folder: Path, plots: int, tables: int = 0) -> str:
-    """How much was written, and where."""
+    """How much was written, and where: a path that holds in whatever folder it is pasted."""
     parts = [f"{plots} plot{'s' if plots != 1 else ''} (SVG, PNG)"] + ([f"{tables} tables"] if tables else [])
-    return f"{' and '.join(parts)} in {folder / FOLDER}"
+    return f"{' and '.join(parts)} in {folder.absolute() / FOLDER}"
 
 
 def metrics_csv(history: RunHistory) -> str:

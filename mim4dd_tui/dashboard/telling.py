@@ -101,7 +101,7 @@ class TellingApp(App[Answer]):
 
     def action_copy_path(self) -> None:
         """The path of what is shown."""
-        path = getattr(self.screen, "path", None) or self.runs_dir.absolute()
+        path = (getattr(self.screen, "path", None) or self.runs_dir).absolute()
         self.copy(str(path), str(path))
 
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:

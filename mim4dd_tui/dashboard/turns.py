@@ -26,6 +26,13 @@ class Turns:
         self._app = app
         self._tried: set[str] = set()  # what was begun from here: a run that fails at once is not begun for ever
 
+    def waiting(self) -> int:
+        """How many runs of the queue nobody works on; none where it cannot be read."""
+        try:
+            return sum(one.state != "going" for one in self.queue.read())
+        except MimError:
+            return 0
+
     def offer(self) -> None:
         """At the beginning: say what waits from another time, and ask whether to go on."""
         waiting = [one for one in self.queue.read() if one.state != "going"]

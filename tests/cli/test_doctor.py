@@ -28,6 +28,18 @@ def test_a_healthy_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "digits" in out
 
 
+def test_what_there_is_one_of_is_written_as_one(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY | {"threads": 1})
+    monkeypatch.setattr(doctor, "data_sets", lambda _dir: [doctor.Check("data", "svhn", "warning", "not here")])
+    monkeypatch.setattr(doctor.os, "cpu_count", lambda: 2)
+    assert main(["doctor"]) == 0
+    out = capsys.readouterr().out
+    assert "1 thread of 2 cores" in out
+    assert "svhn: downloaded when a run needs it" in out
+
+
 def test_a_cpu_torch_with_a_cuda_torchvision_is_named(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

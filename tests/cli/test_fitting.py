@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
-from mim4dd_tui.fitting import SHORTEST, fitted, homely, shortened, wrapped
+from mim4dd_tui.fitting import SHORTEST, fitted, homely, shortened, shortened_apart, wrapped
 
 
 @given(st.text(alphabet=string.ascii_lowercase + "é数…-", max_size=30), st.integers(1, 30), st.booleans())
@@ -37,6 +37,24 @@ def test_what_is_left_out_is_in_the_middle_where_both_ends_can_be_read(width: in
 def test_what_is_left_out_can_be_the_end_and_any_sign_its_mark() -> None:
     assert shortened("many words at once", 10, ".", middle=False) == "many word."
     assert shortened("many words at once", 10, "~") == "man~t once"
+
+
+@pytest.mark.parametrize("width", [7, 9, 12, 16, 20])
+def test_names_keep_what_tells_them_apart(width: int) -> None:
+    names = [f"quick-s{seed}-20261126-224053" for seed in (0, 2, 12)]
+    short = shortened_apart(names, width)
+    assert len(set(short)) == 3
+    for name, seed in zip(short, ("s0", "s2", "s12"), strict=True):
+        assert seed in name
+        assert cell_len(name) <= width
+
+
+@given(st.lists(st.text(alphabet="ab-é数", max_size=20), max_size=6), st.integers(1, 20))
+def test_texts_shortened_together_fit_and_stay_as_different_as_each_alone(texts: list[str], width: int) -> None:
+    short = shortened_apart(texts, width)
+    assert all(cell_len(text) <= width for text in short)
+    assert len(set(short)) >= len({shortened(text, width) for text in texts})
+    assert all(a == b for a, b in zip(texts, short, strict=True) if cell_len(a) <= width)
 
 
 WORDS = st.lists(st.text(alphabet="ab/`é数", min_size=1, max_size=30), min_size=1).map(" ".join)

@@ -214,7 +214,7 @@ def test_attach_follows_to_the_end_and_prints_the_result(runs: Path, capsys: pyt
     out, err = capsys.readouterr()
     assert "run alpha" in err
     assert err.count("/30 ") == 1, "of what is past only the last iteration"
-    assert "run stopped: stopped on request" in err
+    assert "run stopped on request" in err
     assert "stopped" in out
 
 

@@ -25,7 +25,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.ascii import plain
 from mim4dd_tui.dashboard.attention import Voice, one_line
 from mim4dd_tui.dashboard.commands import commands, place_of
-from mim4dd_tui.dashboard.exports import metrics_csv
+from mim4dd_tui.dashboard.exports import metrics_csv, written
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -264,6 +264,10 @@ async def test_values_and_paths_are_copied(
         await pilot.press("C")
         await pilot.pause()
         assert app.clipboard == str(run_screen(app).path)
+        monkeypatch.setattr(RunScreen, "path", Path("runs/one"))
+        await pilot.press("C")
+        await pilot.pause()
+        assert app.clipboard == str(Path.cwd() / "runs/one"), "the path holds in this folder alone"
 
 
 # ---- plain characters
@@ -335,6 +339,10 @@ def test_metrics_are_written_in_full_precision() -> None:
     assert float(rows[0]["objective"]) == value
     assert rows[0]["nce"] == ""
     assert rows[1]["objective"] == "nan"
+
+
+def test_what_was_exported_is_named_by_a_path_that_holds_everywhere() -> None:
+    assert written(Path("runs/one"), 1) == f"1 plot (SVG, PNG) in {Path.cwd() / 'runs/one/exports'}"
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -55,6 +55,8 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
         (CheckpointWritten(50, "x", 0.1), "checkpoint at iteration 50"),
         (Notice("warning", "the bound stands at chance"), "warning: the bound stands at chance"),
         (StateChanged("paused", "on request"), "paused: on request"),
+        (StateChanged("paused", "paused on request"), "paused on request"),
+        (RunEnded("stopped", "stopped on request"), "run stopped on request"),
         (RunEnded("failed", "not a number"), "run failed: not a number"),
         (
             ExpertEpoch(1, 4, 3, 3, 0.2, 0.9, 0.95, 1.0, reused=True),
@@ -69,6 +71,7 @@ def test_every_event_has_its_words(event: object, words: str) -> None:
     out = io.StringIO()
     PlainObserver(out)(event)  # type: ignore[arg-type]
     assert words in out.getvalue()
+    assert "paused: paused" not in out.getvalue()
     assert out.getvalue().count("\n") == 1
 
 

@@ -35,6 +35,20 @@ async def test_the_list_has_the_order_of_the_command(make_app: MakeApp) -> None:
         assert listed(app.screen.query_one("#presets", OptionList)) == [info.name for info in list_presets()]
 
 
+async def test_a_whole_name_chooses_its_preset_before_others_that_match(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"cifar10-ipc1")
+        await pilot.pause()
+        field = app.screen.query_one("#presets", OptionList)
+        assert len(listed(field)) > 1
+        await pilot.press("enter")
+        await pilot.pause()
+        assert field.highlighted is not None
+        assert listed(field)[field.highlighted] == "cifar10-ipc1"
+        assert app.screen.query_one(SettingsForm).config == resolve("cifar10-ipc1").config
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_words_narrow_the_list_and_escape_widens_it(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app()

@@ -21,14 +21,14 @@ from engine.runs.folder import RunFolder, list_runs
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.entry import exit_code
 from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue, seeds_of
-from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within, words
 
 CONFIG = resolve("digits-ipc1").config
 
@@ -231,6 +231,26 @@ async def test_stopping_a_run_holds_the_queue(make_app: MakeApp, size: tuple[int
         await pilot.press("x")
         await until(pilot, lambda: not app.turns.going)
         assert sorted(states(tmp_path / "runs")) == ["queued", "stopped"]
+
+
+async def test_quitting_says_what_becomes_of_the_runs_that_wait(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=12, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        app.turns.queue.add(CONFIG, [0, 1])
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        assert within(app, app.screen.query_one("#answers")).count("2 runs in the queue will wait") == 2
+        await pilot.press("c")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        app.turns.going = True
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        assert "then 2 runs in the queue" in within(app, app.screen.query_one("#answers"))
+        assert within(app, app.screen.query_one("#answers")).count("2 runs in the queue will wait") == 1
+        await pilot.press("s")
+        await until(pilot, lambda: app.return_value is not None)
 
 
 @pytest.mark.parametrize("size", SIZES)

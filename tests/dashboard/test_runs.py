@@ -343,6 +343,19 @@ async def test_the_search_keeps_its_letters_from_the_keys(
         await until(pilot, lambda: "no run matches" in text(app))
 
 
+async def test_a_comparison_says_which_runs_have_no_room(make_app: MakeApp, tmp_path: Path) -> None:
+    for seed in range(8):
+        make_run(tmp_path / "runs", f"quick-s{seed}-20260101-120000", seed=seed)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("quick-s") == 8)
+        await pilot.press(*["space"] * 8, "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "no room: H" in text(app))
+        await pilot.resize_terminal(140, 40)
+        await until(pilot, lambda: "settings that differ" in text(app) and "no room" not in text(app))
+
+
 async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp_path: Path) -> None:
     """Of runs begun together, begin and end of the names are the same: only the seed between them differs."""
     for seed in (1, 2):

@@ -12,7 +12,7 @@ from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, until, within
+from tests.dashboard.helpers import SIZES, text, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -81,3 +81,41 @@ async def test_the_estimate_is_measured_once_such_a_run_was_here(
         summary = app.screen.query_one("#summary", Static)
         await until(pilot, lambda: "here, not counting experts" in within(app, summary))
         assert "about 58 s here" in within(app, summary), "300 iterations of 0.1 s and 28 networks of 1 s"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_where_no_setting_is_listed_none_is_edited(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("e", "down")
+        form = app.screen.query_one(SettingsForm)
+        box = form.query_one("#settings-value", Input)
+        verdict = form.query_one("#settings-verdict", Static)
+        await until(pilot, lambda: box.value != "")
+        form.action_only_changed()
+        await until(pilot, lambda: "nothing differs from the preset" in words(app))
+        assert box.value == ""
+        assert box.disabled
+        assert str(verdict.render()) == ""
+        form.load(form.config, form.given)
+        await until(pilot, lambda: box.value != "" and not box.disabled)
+        await pilot.press("slash", *"nosuchsetting")
+        await until(pilot, lambda: "no setting matches" in words(app))
+        assert box.value == ""
+        assert box.disabled
+        form.load(form.config, form.given)
+        await until(pilot, lambda: box.value != "" and not box.disabled)
+        assert "nosuchsetting" not in text(app), "other settings are listed by the words of the search before"
+
+
+async def test_a_late_message_of_the_list_shows_no_setting_that_has_left_it(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "down")
+        form = app.screen.query_one(SettingsForm)
+        field_list = form.query_one(OptionList)
+        assert field_list.highlighted is not None
+        late = OptionList.OptionHighlighted(field_list, field_list.options[1], 1)
+        form.action_only_changed()
+        form._highlighted(late)
+        assert form.query_one("#settings-value", Input).value == ""

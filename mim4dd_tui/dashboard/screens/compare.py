@@ -22,7 +22,7 @@ from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
-from mim4dd_tui.fitting import shortened
+from mim4dd_tui.fitting import shortened_apart
 from mim4dd_tui.plots.figure import Figure, Viewport
 
 if TYPE_CHECKING:
@@ -77,7 +77,7 @@ class CompareScreen(Screen[None]):
             yield PlotPane("", id="compare-plot")
             for metric in FOUR:
                 yield PlotPane(METRICS[metric][0], id=f"compare-{metric}")
-        yield Table(id="compare-table", opens=False)
+        yield Table(id="compare-table", opens=False, tells=True)
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -157,13 +157,13 @@ class CompareScreen(Screen[None]):
     @staticmethod
     def _row(line: Line, width: int, contenders: list[Contender], *, unicode: bool) -> TableRow:
         name, values, result = line
+        if name == "run":
+            values = tuple(shortened_apart(values, width, "…" if unicode else "."))
         cells = [Cell(name[-NAME_WIDTH:], "" if result else MUTED)]
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
             score, live, _ = value.partition(" live")
             brief = score.partition(" ±")[0] + " %" + live if " ±" in value and len(value) > width else value
-            if name == "run":
-                brief = shortened(brief, width, "…" if unicode else ".")
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
         return TableRow(name, tuple(cells))
 

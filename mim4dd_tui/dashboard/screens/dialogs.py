@@ -36,17 +36,23 @@ class QuitScreen(ModalScreen[Answer]):
         ("ctrl+c", "answer('stop')", "stop"),
     ]
 
-    def __init__(self, run: str) -> None:
+    def __init__(self, run: str, waiting: int = 0, *, going: bool = False) -> None:
+        """``waiting`` runs are in the queue; ``going``: they follow by themselves if nobody stops."""
         super().__init__()
-        self._run = run
+        self._run, self._waiting, self._going = run, waiting, going
 
     def compose(self) -> ComposeResult:
         """The question and its three answers."""
+        stop, detach = "resume it later where it was", "plain progress lines here"
+        if self._waiting:
+            number = f"{self._waiting} {'run' if self._waiting == 1 else 'runs'} in the queue"
+            stop += f"; {number} will wait"
+            detach += f"; then {number}" if self._going else f"; {number} will wait"
         with Vertical(classes="dialog"):
             yield Static(Text(f"{self._run or 'A run'} is still going", style="bold"), classes="dialog-title")
             yield OptionList(
-                Option(_answer("s", "Stop it with a checkpoint", "resume it later where it was"), id="stop"),
-                Option(_answer("r", "Let it run on", "plain progress lines here"), id="detach"),
+                Option(_answer("s", "Stop it with a checkpoint", stop), id="stop"),
+                Option(_answer("r", "Let it run on", detach), id="detach"),
                 Option(_answer("c", "Cancel", "stay in the dashboard"), id="cancel"),
                 id="answers",
             )

@@ -82,10 +82,14 @@ class PresetList(Vertical):
         self.query_one(Input).display = bool(self._words)
 
     def _into_the_list(self) -> None:
-        """From the search; where what was chosen does not match, the first that does is chosen."""
+        """From the search; a preset of exactly that name is chosen, else what was chosen before, else the first."""
         field = self.query_one(OptionList)
         field.focus()
-        if field.highlighted is None and any(not option.disabled for option in field.options):
+        exact = self._words.strip().lower()
+        same = [place for place, option in enumerate(field.options) if (option.id or "").lower() == exact]
+        if same:
+            field.highlighted = same[0]
+        elif field.highlighted is None and any(not option.disabled for option in field.options):
             field.highlighted = 0
 
     def _close_search(self) -> None:

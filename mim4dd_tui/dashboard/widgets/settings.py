@@ -93,10 +93,15 @@ class SettingsForm(Vertical):
     # ---- what is edited
 
     def load(self, config: Config, origins: Mapping[str, str], base: Config | None = None) -> None:
-        """Edit a configuration; ``base`` is what changes are counted from (the configuration itself)."""
+        """Edit a configuration, all of it; ``base`` is what changes are counted from (the configuration itself)."""
         self.config = config
         self.base = base or config
         self._origins = origins
+        self._words, self._changed_only = "", False
+        search = self.query_one("#settings-search", Input)
+        with self.prevent(Input.Changed):
+            search.value = ""
+        search.display = False
         self._fill()
 
     @property
@@ -205,7 +210,7 @@ class SettingsForm(Vertical):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        self._edit(event.option_id)
+        self._edit(self.chosen)  # the list may have changed since the message was sent
         self.show_chosen()  # meanings are one to seven lines, and the list has what they leave
 
     @on(OptionList.OptionSelected)
@@ -219,8 +224,9 @@ class SettingsForm(Vertical):
     def _edit(self, key: str | None) -> None:
         box = self.query_one("#settings-value", Input)
         field = self._fields.get(key or "")
+        box.disabled = field is None
         if field is None:
-            self.query_one("#settings-help", Static).update(Text("no setting matches", style="dim"))
+            self._edit_nothing()
             return
         self.query_one("#settings-help", Static).update(
             Text.assemble((field.key, "bold"), "  ", (field.description, "dim"))
@@ -228,6 +234,16 @@ class SettingsForm(Vertical):
         with self.prevent(Input.Changed):
             box.value = written(value_of(self.config, field.key))
         self._verdict(field, None)
+
+    def _edit_nothing(self) -> None:
+        """Why there is nothing to edit, and no value, which would be another setting's."""
+        unchanged = self._changed_only and not self._words
+        why = "nothing differs from the preset" if unchanged else "no setting matches"
+        self.query_one("#settings-help", Static).update(Text(why, style="dim"))
+        with self.prevent(Input.Changed):
+            self.query_one("#settings-value", Input).value = ""
+        self.query_one("#settings-verdict", Static).update("")
+        self.set_class(False, "-invalid")
 
     def _verdict(self, field: FieldInfo, error: str | None) -> None:
         self.set_class(error is not None, "-invalid")

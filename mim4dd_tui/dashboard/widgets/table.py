@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.keys import bindings
-from mim4dd_tui.fitting import shortened
+from mim4dd_tui.fitting import shortened, shortened_apart
 
 MUTED = "muted"
 """Colour of a cell that is no value."""
@@ -58,6 +58,7 @@ class Table(ScrollView, can_focus=True):
 
     Args:
         opens: a row can be chosen to open what it stands for.
+        tells: the first column's title says which columns have no room; else they give way silently.
     """
 
     DEFAULT_CSS = "Table { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
@@ -86,11 +87,12 @@ class Table(ScrollView, can_focus=True):
             self.table = table
             self.column = column
 
-    def __init__(self, *, id: str | None = None, opens: bool = True) -> None:
+    def __init__(self, *, id: str | None = None, opens: bool = True, tells: bool = False) -> None:
         super().__init__(id=id)
-        self._opens = opens
+        self._opens, self._tells = opens, tells
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
+        self._brief: dict[tuple[int, int], dict[str, str]] = {}
         self.nothing = ""
 
     # ---- what is shown
@@ -99,6 +101,7 @@ class Table(ScrollView, can_focus=True):
         """Show these from now on; ``nothing`` is said where there is no row."""
         chosen = self.chosen
         self._columns, self._rows, self.nothing = columns, rows, nothing
+        self._brief.clear()
         self.virtual_size = Size(0, len(rows) + 1)
         place = next((i for i, row in enumerate(rows) if row.id == chosen), min(self.cursor, max(0, len(rows) - 1)))
         if place != self.cursor:
@@ -201,8 +204,7 @@ class Table(ScrollView, can_focus=True):
         inks = Inks(self)
         width = self.content_size.width
         if y == 0:
-            titles = tuple(Cell(column.title, column.colour or MUTED) for column in self._columns)
-            return self._line(titles, inks, Style()).adjust_cell_length(width, inks.base)
+            return self._line(self._titles(), inks, Style()).adjust_cell_length(width, inks.base)
         place = round(self.scroll_offset.y) + y - 1
         if place >= len(self._rows):
             text = self.nothing[:width].center(width) if not self._rows and y == 2 else " " * width
@@ -214,13 +216,30 @@ class Table(ScrollView, can_focus=True):
         base = inks.base + back
         return self._line(self._rows[place].cells, inks, back).adjust_cell_length(width, base)
 
+    def _titles(self) -> tuple[Cell, ...]:
+        titles = [Cell(column.title, column.colour or MUTED) for column in self._columns]
+        seen = self._widths()
+        missing = [column.title for index, column in enumerate(self._columns) if index not in seen]
+        if self._tells and missing:
+            titles[0] = Cell(f"no room: {' '.join(missing)}", "warning")
+        return tuple(titles)
+
+    def _apart(self, index: int, width: int, dots: str) -> dict[str, str]:
+        """The texts of a column, shortened so that they stay different; kept until other rows are shown."""
+        if (index, width) not in self._brief:
+            texts = [row.cells[index].text for row in self._rows]
+            self._brief[index, width] = dict(zip(texts, shortened_apart(texts, width, dots), strict=True))
+        return self._brief[index, width]
+
     def _line(self, cells: tuple[Cell, ...], inks: Inks, back: Style) -> Strip:
         segments: list[Segment] = []
         for index, width in self._widths().items():
             cell, column = cells[index], self._columns[index]
             style = inks.muted if cell.colour == MUTED else inks.colour(cell.colour) if cell.colour else inks.base
             dots = "…" if getattr(self.app, "unicode", True) else "."
-            text = shortened(cell.text, width, dots, middle=column.middle)
+            text = shortened(cell.text, width, dots, middle=False)
+            if column.middle:
+                text = self._apart(index, width, dots).get(cell.text, text)
             pad = " " * (width - cell_len(text))
             text = pad + text if column.right else text + pad
             if segments:
