@@ -37,6 +37,8 @@ PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
 HEAD_SECONDS = {False: 1.0, True: 2.0}
 """Least time between two paintings of the two lines on top."""
+FACTS_SECONDS = {False: 3.0, True: 5.0}
+"""Likewise of the numbers, unless one of them is a new accuracy."""
 
 
 class RunScreen(LeafingScreen):
@@ -53,6 +55,8 @@ class RunScreen(LeafingScreen):
         super().__init__(session)
         self._mode = mode
         self._dirty: set[str] = set(curves.FIGURES)
+        self._newest: Evaluation | None = None
+        self._told = 0.0
         self._met: set[type[Event]] = set()
         self._news = False
         self._headed = 0.0
@@ -206,8 +210,16 @@ class RunScreen(LeafingScreen):
             elsewhere=elsewhere,
         )
         head.progress = self._progress()
+        self._facts(now)
+
+    def _facts(self, now: float) -> None:
+        """The numbers, less often than the head; an accuracy that is new does not wait."""
+        newest = self.history.last
+        if newest is self._newest and now - self._told < FACTS_SECONDS[self.dashboard.slow_link]:
+            return
+        self._newest, self._told = newest, now
         memory = self._process.memory_info().rss / 2**20 if self.session.owned else None
-        self.query_one(FactsPane).facts = curves.facts(history, memory)
+        self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _progress(self) -> Progress:
         history = self.history
