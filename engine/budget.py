@@ -12,6 +12,7 @@ from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import CLASSES, TEST_IMAGES, TRAIN_IMAGES
 from engine.config.schema import Config
 from engine.evaluation.protocols import PROTOCOLS
+from engine.worth import decoded_images
 
 STUDENT_STEP = 12
 """Forward passes that a student step and its adjoint cost, for each image; an ordinary training step costs 3."""
@@ -20,7 +21,7 @@ STUDENT_STEP = 12
 def evaluation_cost(config: Config) -> float:
     """Forward passes of single images in one live evaluation."""
     settings, protocol = config.evaluation, PROTOCOLS[config.evaluation.live_protocol]
-    trained = 3 * protocol.epochs * _shown(config)
+    trained = 3 * protocol.epochs * decoded_images(config)
     return float(settings.live_networks * (trained + _measured(config)))
 
 
@@ -32,11 +33,11 @@ def iteration_cost(config: Config) -> float:
         forward, back = float(steps), float(steps)
         if settings.name == "bptt" and settings.window:
             forward, back = (settings.window + steps) / 2, float(settings.window)
-        return (3 * forward + (STUDENT_STEP - 3) * back) * (settings.batch_size or _shown(config))
+        return (3 * forward + (STUDENT_STEP - 3) * back) * (settings.batch_size or decoded_images(config))
     real = settings.real_batch * CLASSES[config.data.name]
     if settings.name == "dream":  # gradients of gradients, real gradients, and the network's own training
-        return float(STUDENT_STEP * _shown(config) + 3 * (real + settings.network_images))
-    return float(3 * _shown(config) + real)
+        return float(STUDENT_STEP * decoded_images(config) + 3 * (real + settings.network_images))
+    return float(3 * decoded_images(config) + real)
 
 
 def live_every(config: Config) -> int:
@@ -64,11 +65,6 @@ def live_share(config: Config) -> float:
     """The share of a whole run's computing that its live evaluations take, final ones and experts not counted."""
     evaluations = live_evaluations(config) * evaluation_cost(config)
     return evaluations / (evaluations + config.objective.iterations * iteration_cost(config))
-
-
-def _shown(config: Config) -> int:
-    """Images that a network is trained on."""
-    return config.synthetic.images_per_class * CLASSES[config.data.name] * config.synthetic.formation**2
 
 
 def _measured(config: Config) -> float:
