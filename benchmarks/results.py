@@ -78,8 +78,7 @@ def tasks(group: str) -> Iterator[Task]:
 
 def execution(options: argparse.Namespace) -> tuple[tuple[str, str], ...]:
     """Settings of where to compute, which are no part of what a cell is."""
-    device = (("execution.device", options.device),)
-    return (*device, ("execution.threads", str(options.threads))) if options.device == "cpu" else device
+    return ("execution.device", options.device), ("execution.threads", str(options.threads))
 
 
 def work(task: Task, options: argparse.Namespace, control: Control) -> bool:
@@ -157,7 +156,7 @@ def main() -> int:
     parser.add_argument("--jobs", type=int, default=1, help="cells side by side")
     parser.add_argument("--minutes", type=float, default=float("inf"), help="stop with checkpoints after this long")
     parser.add_argument("--device", default="cpu")
-    parser.add_argument("--threads", type=int, default=1, help="of each cell on a CPU")
+    parser.add_argument("--threads", type=int, default=1, help="of the CPU, for each cell")
     parser.add_argument("--cells", type=Path, default=CELLS, help="where finished cells are kept")
     parser.add_argument("--data-dir", type=Path, default=None)
     options = parser.parse_args()

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import threading
+import warnings
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, TypeVar
@@ -25,8 +26,8 @@ from engine.networks.derivatives import Derivatives
 T = TypeVar("T")
 POLL_SECONDS = 0.2
 SHAPES = 64
-"""Shapes that one function may be compiled for in a process; beyond torch's own 8 it would fail. Batches, companies of
-networks and kinds of labels make some ten in a run."""
+"""Shapes that one function may be compiled for in a process; beyond torch's own 8 it would fail. Batches and kinds of
+labels make some ten in a run."""
 
 
 GRAPHS_IN_THREADS = (2, 14)
@@ -66,22 +67,6 @@ def first(net: ConvNet, precision: str, device: str) -> FirstDerivative:
     return _first(net.network, net.shape, net.classes, precision, device)
 
 
-def several(net: ConvNet, precision: str, device: str) -> FirstDerivative:
-    """The first derivative of k networks in one compiled graph: every argument and result has k in front."""
-    return _several(net.network, net.shape, net.classes, precision, device)
-
-
-def one_by_one(one: FirstDerivative) -> FirstDerivative:
-    """``one`` for k networks: every argument and result has k in front."""
-
-    def each(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        found = [one(*given) for given in zip(parameters, images, labels, strict=True)]
-        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
-        return losses, logits, slopes
-
-    return each
-
-
 def second(net: ConvNet, precision: str, device: str) -> SecondDerivative:
     """The compiled second derivative, likewise."""
     return _second(net.network, net.shape, net.classes, precision, device)
@@ -100,14 +85,6 @@ def second_of_kept(net: ConvNet, precision: str, device: str) -> KeptSecond:
 @lru_cache(maxsize=8)
 def _first(network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str) -> FirstDerivative:
     return compiled(in_precision(ConvNet(network, shape, classes), precision, device).first, device)
-
-
-@lru_cache(maxsize=8)
-def _several(
-    network: Network, shape: tuple[int, int, int], classes: int, precision: str, device: str
-) -> FirstDerivative:
-    each = one_by_one(in_precision(ConvNet(network, shape, classes), precision, device).first)
-    return compiled(each, device)
 
 
 @lru_cache(maxsize=8)
@@ -153,6 +130,7 @@ def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
     if not device.startswith("cuda") or not makes_graphs():
         return torch.no_grad()(torch.compile(function, **options))
+    warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")  # left out on purpose: float32 is float32
     fast = torch.compile(function, mode="reduce-overhead", **options)
 
     @torch.no_grad()

@@ -164,13 +164,24 @@ def differences(resolved: Resolved) -> list[str]:
 
 
 def settle(resolved: Resolved) -> None:
-    """Set what belongs to the process or to the thread that computes: threads; for how many shapes it compiles; and
-    that convolutions in float32 are float32, where torch's default on NVIDIA cards is TF32 with ten bits of mantissa.
-    Mixed precision takes it."""
+    """Set what belongs to the process or to the thread that computes: threads; for how many shapes it compiles; on a
+    card kernels that sum in the same order every time; and that convolutions in float32 are float32, where torch's
+    default on NVIDIA cards is TF32 with ten bits of mantissa. Mixed precision takes it."""
     torch.set_num_threads(resolved.threads)
     torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
+    _repeat_bits(on_card=resolved.device.startswith("cuda"))
     compilation.allow_shapes()
     torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
+
+
+def _repeat_bits(*, on_card: bool) -> None:
+    """Without it libraries on a card add in the order in which its threads come, and a resumed run drifts from one that
+    was left alone. A processor's sums have their order anyway."""
+    if on_card:
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
+    torch.use_deterministic_algorithms(on_card, warn_only=True)
+    memory: Any = torch.utils.deterministic
+    memory.fill_uninitialized_memory = False  # else every fresh tensor is written twice
 
 
 def emptiest_gpu() -> int:

@@ -86,7 +86,7 @@ def judge(
     real = _test_set(item, raw, config, torch.device(resolved.device))
     images, labels = (each.to(resolved.device) for each in item.decoded())
     net, count = ConvNet(config.network, real.shape, real.classes), networks or config.evaluation.networks
-    resolved = ready(resolved, shapes_of(name, count, labels, net), images, net, tick=tick, tell=tell)
+    resolved = ready(resolved, shapes_of(name, labels, net), images, net, tick=tick, tell=tell)
     score = evaluation.evaluate(
         images,
         labels,

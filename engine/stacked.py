@@ -35,7 +35,7 @@ TOGETHER_ON_GPU = 140_000_000
 """The same on a GPU, which wants more work at once; bounded by memory, some 3 GB with what a gradient keeps."""
 
 MOST_ON_GPU = 8
-"""Networks in one graph on a GPU: compiling takes in proportion."""
+"""Networks side by side on a GPU: what a step costs besides their gradients, and small eager kernels, they share."""
 
 
 def together(net: ConvNet, batch: int, device: torch.device) -> int:
@@ -124,7 +124,8 @@ class Stack:
 def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | None = None) -> Gradient:
     """How losses and gradients are computed for a run's ``execution``: its "precision", and whether to "compile".
 
-    A network alone is computed in portions that fit the cache (:mod:`engine.portions`).
+    A network alone is computed in portions that fit the cache (:mod:`engine.portions`); so is each of a company where
+    it is compiled, one after another: a graph of them all takes as many times as long to compile.
 
     Args:
         batch: images of the batches to compile for, where execution says so; what is left of a smaller one is computed
@@ -132,23 +133,38 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
     """
     precision, device = str(execution["precision"]), str(execution.get("device", "cpu"))
     single = alone(net, precision, device)
-    eager = compilation.one_by_one(single) if emulates(precision, device) else _eager(net, precision)
     compiles = bool(execution.get("compile")) and batch is not None
     fast = compilation.first(net, precision, device) if compiles else single
-    many = compilation.several(net, precision, device) if compiles and device != "cpu" else eager
 
-    def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if len(images) > 1:
-            return (many if images.shape[1] == batch else eager)(parameters, images, labels)
-        size = portions.portion(net, batch or images.shape[1], images.device)
+    def one(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        size = portions.portion(net, batch or len(images), images.device)
 
         def portion(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
             return (fast if len(images) == size else single)(parameters, images, labels)
 
-        loss, logits, slope = portions.first(portion, lambda _: size)(parameters[0], images[0], labels[0])
-        return loss[None], logits[None], slope[None]
+        return portions.first(portion, lambda _: size)(parameters, images, labels)
+
+    each = one_by_one(one)
+    eager = one_by_one(single) if emulates(precision, device) else _eager(net, precision)
+    many = each if compiles and device != "cpu" else eager
+
+    def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        if len(images) == 1:
+            return each(parameters, images, labels)
+        return (many if images.shape[1] == batch else eager)(parameters, images, labels)
 
     return gradient
+
+
+def one_by_one(one: FirstDerivative) -> Gradient:
+    """``one`` for k networks: every argument and result has k in front."""
+
+    def each(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        found = [one(*given) for given in zip(parameters, images, labels, strict=True)]
+        losses, logits, slopes = (torch.stack(parts) for parts in zip(*found, strict=True))
+        return losses, logits, slopes
+
+    return each
 
 
 def alone(net: ConvNet, precision: str, device: str) -> FirstDerivative:

@@ -83,12 +83,11 @@ class Sets:
         return images.view(*batch.shape, *images.shape[1:]), labels.view(*batch.shape, *labels.shape[1:])
 
 
-def warm_batch(images: Tensor, batch: int, company: int) -> tuple[Tensor, Tensor]:
-    """Images [k, b, c, h, w] of [n, c, h, w], and labels [k, b], laid out as training meets them: compilers look at
+def warm_batch(images: Tensor, batch: int) -> tuple[Tensor, Tensor]:
+    """Images [1, b, c, h, w] of [n, c, h, w], and labels [1, b], laid out as training meets them: compilers look at
     strides too."""
     chosen = images[torch.arange(batch, device=images.device) % len(images)]
-    found = chosen.expand(company, -1, -1, -1, -1).contiguous()
-    return found, torch.zeros(company, batch, dtype=torch.int64, device=images.device)
+    return chosen[None], torch.zeros(1, batch, dtype=torch.int64, device=images.device)
 
 
 def batches(count: int, size: int, draws: Sequence[torch.Generator]) -> Iterator[Tensor]:

@@ -110,7 +110,7 @@ def compared(plan: Plan, folder: RunFolder) -> Document:
     count = min(config.evaluation.networks, config.experts.count)
     item = DistilledSet.load(folder.distilled_path("best"), cache_dir=cache)
     images, labels = (each.to(device) for each in item.decoded())
-    resolved = ready(resolved, shapes_of(item.protocol, count, labels, net), images, net, tick=tick, tell=plan.tell)
+    resolved = ready(resolved, shapes_of(item.protocol, labels, net), images, net, tick=tick, tell=plan.tell)
     experts = _experts(config, real, net, cache, resolved, plan)
     last = [experts.parameters(number, config.experts.epochs) for number in range(count)]
     trained = trained_on(

@@ -12,15 +12,14 @@ from torch import Tensor
 from engine.config.schema import Config
 from engine.evaluation.protocols import PROTOCOLS
 from engine.networks import ConvNet
-from engine.stacked import company_sizes, gradient_function, together
+from engine.stacked import gradient_function, together
 from engine.training import warm_batch
 
 
 class Shape(NamedTuple):
-    """``company`` networks side by side on batches of ``batch`` images, with soft labels or hard ones."""
+    """Networks on batches of ``batch`` images, with soft labels or hard ones."""
 
     batch: int
-    company: int
     soft: bool
 
 
@@ -30,16 +29,15 @@ def draws_at_once(config: Config, classes: int, net: ConvNet, device: torch.devi
     return max(1, together(net, batch, device) // config.evaluation.random_networks)
 
 
-def shapes_of(protocol: str, networks: int, labels: Tensor, net: ConvNet) -> list[Shape]:
-    """Those of ``networks`` networks trained by a protocol on a set with these labels."""
+def shapes_of(protocol: str, labels: Tensor, net: ConvNet) -> list[Shape]:
+    """Those of networks trained by a protocol on a set with these labels."""
     batch = min(PROTOCOLS[protocol].batch_size, len(labels))
-    sizes = company_sizes(networks, together(net, batch, labels.device))
-    return _compiled({Shape(batch, size, labels.ndim == 2) for size in sizes}, labels.device)
+    return _compiled({Shape(batch, labels.ndim == 2)}, net, labels.device)
 
 
 def judging_shapes(config: Config, classes: int, net: ConvNet, device: torch.device) -> list[Shape]:
     """All that live and final evaluations and the random selection of a run train."""
-    return _compiled(set(_all(config, classes, net, device)), device)
+    return _compiled(set(_all(config, classes)), net, device)
 
 
 def compile_shapes(shapes: Sequence[Shape], images: Tensor, net: ConvNet, numerics: Mapping[str, Any]) -> None:
@@ -49,30 +47,23 @@ def compile_shapes(shapes: Sequence[Shape], images: Tensor, net: ConvNet, numeri
         numerics: as ``Resolved.numerics`` gives it.
     """
     for shape in shapes:
-        batch, labels = warm_batch(images, shape.batch, shape.company)
+        batch, labels = warm_batch(images, shape.batch)
         targets = F.one_hot(labels, net.classes).float() if shape.soft else labels
-        starts = torch.zeros(shape.company, net.size, device=images.device)
-        gradient_function(net, numerics, shape.batch)(starts, batch, targets)
+        start = torch.zeros(1, net.size, device=images.device)
+        gradient_function(net, numerics, shape.batch)(start, batch, targets)
 
 
-def _compiled(shapes: set[Shape], device: torch.device) -> list[Shape]:
-    """Those of them that are compiled: on a CPU only one network alone ever is."""
-    return sorted(shape for shape in shapes if device.type != "cpu" or shape.company == 1)
+def _compiled(shapes: set[Shape], net: ConvNet, device: torch.device) -> list[Shape]:
+    """Those of them that are compiled: on a CPU only where a network is trained alone."""
+    return sorted(shape for shape in shapes if device.type != "cpu" or together(net, shape.batch, device) == 1)
 
 
-def _all(config: Config, classes: int, net: ConvNet, device: torch.device) -> Iterator[Shape]:
+def _all(config: Config, classes: int) -> Iterator[Shape]:
     settings = config.evaluation
     stored = config.synthetic.images_per_class * classes
-    soft = config.synthetic.labels != "hard"
-    for protocol, networks in (
-        (settings.live_protocol, settings.live_networks if settings.every else 0),
-        (settings.protocol, settings.networks),
-    ):
-        batch = min(PROTOCOLS[protocol].batch_size, stored * config.synthetic.formation**2)
-        yield from (Shape(batch, size, soft) for size in company_sizes(networks, together(net, batch, device)))
-    batch = min(PROTOCOLS[settings.protocol].batch_size, stored)
-    at_once = draws_at_once(config, classes, net, device)
-    for first in range(0, settings.random_draws, at_once):
-        networks = min(at_once, settings.random_draws - first) * settings.random_networks
-        taught = config.synthetic.labels == "softmax"
-        yield from (Shape(batch, size, taught) for size in company_sizes(networks, together(net, batch, device)))
+    decoded = stored * config.synthetic.formation**2
+    if settings.every and settings.live_networks:
+        yield Shape(min(PROTOCOLS[settings.live_protocol].batch_size, decoded), config.synthetic.labels != "hard")
+    yield Shape(min(PROTOCOLS[settings.protocol].batch_size, decoded), config.synthetic.labels != "hard")
+    if settings.random_draws:
+        yield Shape(min(PROTOCOLS[settings.protocol].batch_size, stored), config.synthetic.labels == "softmax")

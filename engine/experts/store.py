@@ -4,8 +4,8 @@
 safetensors file with its path [epochs + 1, size] and its figures, sealed by a checksum in
 ``expert-NNNN.json``, and while an expert is being trained a partial file to take it up from. The key is a
 hash of the provenance; the number of experts is not part of it, so that asking for more adds to what is
-there. (On a GPU experts are trained side by side, and their last bits depend on their company too.) One
-process at a time works on a key; others wait.
+there. (On a GPU experts are trained side by side; where they are not compiled, their last bits depend on their company
+too.) One process at a time works on a key; others wait.
 """
 
 from __future__ import annotations
@@ -295,7 +295,7 @@ class _Work:
         self.at_once = at_once(net, self.batch, real.train_images.device)
         self.observer = observer
         self.tick = tick
-        self._compiled: set[int] = set()
+        self._compiled = False
         self._company: list[Expert] = []
         self._began, self._seconds = time.perf_counter(), 0.0
         self._since = time.monotonic()
@@ -337,7 +337,7 @@ class _Work:
 
     def _trained(self, experts: list[Expert]) -> dict[int, dict[str, Any]]:
         """Train experts that are after the same epoch; their seals."""
-        self._compile(len(experts))
+        self._compile()
         self._company, self._began = experts, time.perf_counter()
         seals: dict[int, dict[str, Any]] = {}
         try:
@@ -357,19 +357,19 @@ class _Work:
             raise
         return seals
 
-    def _compile(self, experts: int) -> None:
-        """Before the first training of so many side by side, aside: a stop is heard meanwhile.
+    def _compile(self) -> None:
+        """Before the first training, aside: a stop is heard meanwhile.
 
         Raises:
             CompilationFailed: nothing was trained yet.
         """
-        if not self.execution.get("compile") or experts in self._compiled:
+        if not self.execution.get("compile") or self._compiled:
             return
         self.observer(Notice("info", "compiling the training step of the experts"))
-        images, labels = warm_batch(self.real.train_images, self.batch, experts)
-        starts = torch.zeros(experts, self.net.size, device=images.device)
+        images, labels = warm_batch(self.real.train_images, self.batch)
+        starts = torch.zeros(1, self.net.size, device=images.device)
         aside(lambda: self.gradient(starts, images, labels), self.tick, int(self.execution["threads"]))
-        self._compiled.add(experts)
+        self._compiled = True
 
     def _test_accuracy(self, expert: Expert) -> float:
         last = expert.path[-1].to(self.real.test_images.device)

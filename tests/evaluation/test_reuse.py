@@ -65,7 +65,7 @@ def test_where_the_compiler_fails_networks_are_trained_uncompiled_and_it_is_said
     net, draws = ConvNet(Network(depth=1, width=4), SHAPE, 10), generator(0, "ready")
     images, labels = torch.randn(10, *SHAPE, generator=draws), torch.arange(10)
     targets = torch.nn.functional.one_hot(labels).float() if soft else labels
-    shapes = [Shape(10, 1, soft)]
+    shapes = [Shape(10, soft)]
     assert targets.ndim == 1 + soft
     resolved = execution.Resolved("cpu", "float32", False, 1, torch.__version__, "", compile_evaluation=True)
     said: list[str] = []
@@ -83,7 +83,7 @@ def test_where_the_compiler_fails_networks_are_trained_uncompiled_and_it_is_said
 
 def test_shapes_to_compile_are_those_that_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     net, labels = ConvNet(Network(width=128), (3, 32, 32), 10), torch.arange(10).repeat(10)
-    assert shapes_of("paper-300", 5, labels, net) == [Shape(100, 1, False)]
+    assert shapes_of("paper-300", labels, net) == [Shape(100, False)]
     monkeypatch.setattr(shapes_module, "together", lambda *_: 4)
-    assert shapes_of("paper-300", 5, labels, net) == [], "several at once are eager on a CPU"
-    assert shapes_of("paper-300", 5, labels.to("meta"), net) == [Shape(100, 2, False), Shape(100, 4, False)]
+    assert shapes_of("paper-300", labels, net) == [], "several at once are eager on a CPU"
+    assert shapes_of("paper-300", labels.to("meta"), net) == [Shape(100, False)], "and one after another on a card"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import itertools
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -29,9 +30,14 @@ def resolved() -> execution.Resolved:
 @pytest.fixture
 def settled() -> Iterator[None]:
     threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
+    repeating = torch.are_deterministic_algorithms_enabled()
+    memory: Any = torch.utils.deterministic
+    filling = memory.fill_uninitialized_memory
     yield
     torch.set_num_threads(threads)
     torch.backends.cudnn.allow_tf32 = allowed
+    torch.use_deterministic_algorithms(repeating)
+    memory.fill_uninitialized_memory = filling
 
 
 @pytest.mark.parametrize("device", ["cuda:0", "cuda:7", "mps"])
@@ -100,6 +106,19 @@ def test_float32_is_float32_on_cards_that_would_round(
     execution.settle(dataclasses.replace(resolved, precision=precision))
     assert torch.backends.cudnn.allow_tf32 is allowed
     assert torch.get_num_threads() == 1
+
+
+@pytest.mark.usefixtures("settled")
+def test_sums_on_a_card_repeat_their_bits(resolved: execution.Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
+    for device, repeating in (("cuda:0", True), ("cpu", False)):
+        execution.settle(dataclasses.replace(resolved, device=device))
+        assert torch.are_deterministic_algorithms_enabled() is repeating
+        assert torch.is_deterministic_algorithms_warn_only_enabled() or not repeating
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
+    execution.settle(dataclasses.replace(resolved, device="cuda:0"))
+    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "a person's own choice stands"
 
 
 def test_a_torch_without_onednn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -90,7 +92,7 @@ def test_a_cpu_trains_one_at_a_time() -> None:
     net = ConvNet(Network(width=128), (3, 32, 32), 10)
     assert store.at_once(net, 256, torch.device("cpu")) == 1
     assert store.at_once(net, 256, torch.device("cuda")) == 4
-    assert store.at_once(net, 10, torch.device("cuda")) == 8, "at most so many in one graph"
+    assert store.at_once(net, 10, torch.device("cuda")) == 8, "at most so many"
 
 
 @pytest.mark.parametrize(
@@ -100,37 +102,36 @@ def test_companies_are_even_but_for_one_alone(count: int, most: int, sizes: list
     assert company_sizes(count, most) == sizes
 
 
-def test_several_networks_in_one_graph_are_each_as_alone(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What a GPU compiles; here it is only traced by calling it."""
-    net = ConvNet(Network(width=6, depth=2), (1, 8, 8), 10)
-    monkeypatch.setattr(compilation, "compiled", lambda function, _: torch.no_grad()(function))
-    compilation._several.cache_clear()
+def test_a_compiled_company_on_a_card_is_computed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is compiled there; here it is counted and called as it is."""
+    net, calls = ConvNet(Network(width=6, depth=2), (1, 8, 8), 10), []
+
+    def uncompiled(function: Callable[..., Any], _: str) -> Callable[..., Any]:
+        def counted(parameters: Tensor, images: Tensor, labels: Tensor) -> Any:
+            calls.append(len(images))
+            return torch.no_grad()(function)(parameters, images, labels)
+
+        return counted
+
+    monkeypatch.setattr(compilation, "compiled", uncompiled)
     compilation._first.cache_clear()
     gradient = gradient_function(net, {"precision": "float32", "compile": True, "device": "cuda:0"}, 4)
     draws = generator(0, "several")
     parameters = torch.stack([net.init(draws) for _ in range(3)])
     images, labels = torch.randn(3, 4, 1, 8, 8, generator=draws), torch.randint(10, (3, 4), generator=draws)
-    losses, logits, slopes = gradient(parameters, images, labels)
+    found = gradient(parameters, images, labels)
+    assert calls == [4, 4, 4]
     one = Derivatives(net)
     for number in range(3):
-        alone = one.first(parameters[number], images[number], labels[number])
-        for ours, theirs in zip((losses, logits, slopes), alone, strict=True):
-            torch.testing.assert_close(ours[number], theirs)
-    compilation._several.cache_clear()
+        given = parameters[number], images[number], labels[number]
+        alone = gradient(*(each[None] for each in given))
+        for ours, single, exact in zip(found, alone, one.first(*given), strict=True):
+            assert torch.equal(ours[number], single[0]), "its bits are those of a network alone"
+            torch.testing.assert_close(ours[number], exact)
+    smaller = gradient(parameters, images[:, :3], labels[:, :3])
+    assert len(calls) == 6, "the last, smaller batch is not what was compiled"
+    assert smaller[1].shape == (3, 3, 10)
     compilation._first.cache_clear()
-
-
-@pytest.mark.long
-def test_several_networks_compile_whole() -> None:
-    net = ConvNet(Network(width=8, depth=2), (1, 8, 8), 10)
-    draws = generator(0, "several")
-    parameters = torch.stack([net.init(draws) for _ in range(2)])
-    images, labels = torch.randn(2, 4, 1, 8, 8, generator=draws), torch.randint(10, (2, 4), generator=draws)
-    found = compilation.several(net, "float32", "cpu")(parameters, images, labels)
-    one = Derivatives(net)
-    for number in range(2):
-        alone = one.first(parameters[number], images[number], labels[number])
-        torch.testing.assert_close([each[number] for each in found], list(alone), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.usefixtures("pairs")
@@ -178,11 +179,12 @@ def test_a_full_disk_at_the_first_of_a_pair_loses_no_epoch(
 
 
 def test_what_is_compiled_beforehand_is_laid_out_as_training_is(real: RealSet) -> None:
-    images, labels = warm_batch(real.train_images, 8, 3)
+    images, labels = warm_batch(real.train_images, 8)
     taken = Sets.shared(real.train_images, real.train_labels, 3).take(torch.zeros(3, 8, dtype=torch.int64))
-    assert (images.shape, images.stride()) == (taken[0].shape, taken[0].stride())
-    assert (labels.shape, labels.stride()) == (taken[1].shape, taken[1].stride())
-    images, labels = warm_batch(real.train_images[:5], 8, 3)
+    for number in range(3):
+        assert (images[0].shape, images[0].stride()) == (taken[0][number].shape, taken[0][number].stride())
+        assert (labels[0].shape, labels[0].stride()) == (taken[1][number].shape, taken[1][number].stride())
+    images, labels = warm_batch(real.train_images[:5], 8)
     assert (len(images[0]), len(labels[0])) == (8, 8), "as many as are asked for, of however few there are"
 
 
@@ -190,8 +192,8 @@ def test_every_shape_of_judging_networks_is_known_beforehand() -> None:
     net = ConvNet(Network(width=64), (1, 28, 28), 10)
     config = resolve("mnist-ipc1-dream-study").config
     on_gpu = judging_shapes(config, 10, net, torch.device("cuda"))
-    assert on_gpu == [Shape(10, 6, False), Shape(40, 2, False), Shape(40, 6, False)]
-    assert judging_shapes(config, 10, net, torch.device("cpu")) == [Shape(10, 1, False), Shape(40, 1, False)]
+    assert on_gpu == [Shape(10, False), Shape(40, False)]
+    assert judging_shapes(config, 10, net, torch.device("cpu")) == [Shape(10, False), Shape(40, False)]
     wide = ConvNet(Network(width=128), (3, 32, 32), 100)
     for preset, kinds in (("cifar100-ipc1-soft", {True}), ("cifar100-ipc1-bptt-soft", {True, False})):
         soft = resolve(preset).config  # an expert labels the random images of the first, one-hot those of the second
