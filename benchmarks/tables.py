@@ -17,7 +17,11 @@ from engine.files import default_cache_dir
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = ROOT / "docs" / "results"
 
-SMALL = ("digits-ipc1", "mnist-ipc1-small", "cifar10-ipc1-small")
+SMALL = (
+    *("digits-ipc1", "mnist-ipc1-small", "cifar10-ipc1-small"),
+    *("mnist-ipc1-bptt-small", "mnist-ipc1-dream-small", "digits-ipc1-bptt", "digits-ipc1-dream"),
+    *("cifar10-ipc1-bptt-small", "cifar10-ipc1-dream-small"),
+)
 BASES = ("", "-bptt", "-dream")
 PRECISION_PRESET = "mnist-ipc1-small"
 EAGER = Variant("float32-eager", (("execution.compile", "off"),))
