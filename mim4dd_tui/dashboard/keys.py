@@ -96,6 +96,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "F", "filter(-1)", "filter back", "The filter before.", "F"),
     Key("runs", "s", "sort", "sort", "Next order: newest, accuracy, name, preset, state, progress.", footer=True),
     Key("runs", "S", "reverse", "reverse", "The same order from the other end.", "S"),
+    Key("runs", "0", "all", "all", "All runs again: no search, no filter."),
     Key("runs", "R", "resume", "resume", "Continue the run from its last checkpoint.", "R"),
     Key("runs", "D", "duplicate", "copy", "Take the run's settings into a new one.", "D"),
     Key("runs", "X,delete", "delete", "delete", "Delete the run for good; asks first.", "X"),

@@ -15,6 +15,7 @@ from mim4dd_tui.dashboard.comparison import METRICS, Contender, results
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Figure, Level, Series
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -106,12 +107,12 @@ class Alone(App[None]):
 async def test_no_value_is_shown_without_its_name(width: int) -> None:
     x = np.array([1.0, 2.0])
     curves = [Series(letter, x, x / 7, ink) for ink, letter in enumerate("ABCD", 1)]
-    app = Alone(Figure(tuple(curves), (Level("random", 0.618, 8),), percent=True))
+    app = Alone(Figure(tuple(curves), (Level("random", 0.618, 8),), told=percent))
     async with app.run_test(size=(width, 12)) as pilot:
         await pilot.pause()
         pane = app.query_one(PlotPane)
         said = pane.render_line(0).text.split("  ")
-        everything = ["loss", "A 28.6%", "B 28.6%", "C 28.6%", "D 28.6%", "random 61.8%"]
+        everything = ["loss", "A 28.6 %", "B 28.6 %", "C 28.6 %", "D 28.6 %", "random 61.8 %"]
         shown = [part.strip() for part in said if part.strip()]
         assert shown == everything[: len(shown)]
 

@@ -204,3 +204,29 @@ async def test_words_of_no_preset_say_so_and_choose_nothing(make_app: MakeApp, s
         await pilot.pause()
         assert "none matches" in text(app)
         assert app.screen.query_one(SettingsForm).config == before
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_rows_of_runs_are_aligned_and_tell_the_runs_apart(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    long = "cifar10-ipc10-dream-study-lambda-{}-20260101-120000"
+    make_run(tmp_path / "runs", "none-yet", state="stopped", accuracy=None)
+    make_run(tmp_path / "runs", "all", accuracy=1.0)
+    for number in (1, 2):
+        make_run(tmp_path / "runs", long.format(number), accuracy=0.05 * number)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        field = app.screen.query_one("#runs", OptionList)
+
+        def rows() -> list[str]:
+            place = field.region
+            return [line[place.x : place.right] for line in text(app).splitlines()[place.y : place.bottom]]
+
+        await until(pilot, lambda: "none-yet" in text(app))
+        shown = {label: row for row in rows() for label in ("all", "none-yet", "…1…", "…2…") if label in row}
+        assert set(shown) == {"all", "none-yet", "…1…", "…2…"}, rows()
+        assert shown["all"].index("all") == shown["none-yet"].index("none-yet") == len(" ✓ 100.0 ")
+        assert shown["…1…"].startswith(" ✓   5.0 ci")
+        await pilot.resize_terminal(140, 40)
+        await until(pilot, lambda: any("all  just now" in row for row in rows()))

@@ -340,7 +340,19 @@ async def test_the_search_keeps_its_letters_from_the_keys(
         await pilot.pause()
         assert app.screen.query_one("#runs-search", Input).value == "scfq"
         assert isinstance(app.screen, RunsScreen)
-        await until(pilot, lambda: "no run matches" in text(app))
+        await until(pilot, lambda: "no run matches · esc ends the search" in text(app))
+        await pilot.press("down")
+        await until(pilot, lambda: "no run matches · 0 shows all" in text(app))
+        await pilot.press("0")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        assert not app.screen.query_one("#runs-search", Input).display
+        await pilot.press("F", "F")  # stopped: one run
+        await until(pilot, lambda: len(shown(app)) == 1)
+        await pilot.press("f")
+        await until(pilot, lambda: "no run matches · 0 shows all" in text(app))
+        await pilot.press("0")
+        await until(pilot, lambda: len(shown(app)) == 3)
+    assert make_app().remembered.which == "all"
 
 
 async def test_a_comparison_says_which_runs_have_no_room(make_app: MakeApp, tmp_path: Path) -> None:

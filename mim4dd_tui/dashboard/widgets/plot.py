@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Sequence
 from typing import Literal
@@ -20,6 +21,7 @@ from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
 from mim4dd_tui.plots.viewing import following, panned, stepped, zoomed
+from mim4dd_tui.quantities import number
 
 Move = Literal[
     "log_y",
@@ -161,11 +163,10 @@ class PlotPane(Inked, can_focus=True):
             at = x if at is None else at  # a curve of few points is read beside the cursor
             if series.ink >= DIM and not series.name:
                 continue
-            value = short(float(series.y[index]), percent=self._figure.percent)
-            if series.band is not None:
-                half = (series.band.high[index] - series.band.low[index]) / 2
-                if np.isfinite(half):
-                    value += f" ± {short(float(half), percent=self._figure.percent)}"
+            band, spread = series.band, math.nan
+            if band is not None:
+                spread = float(band.high[index] - band.low[index]) / 2
+            value = self._told(float(series.y[index]), spread)
             if place is not None and abs(x - at) > 0.5:
                 value += f" ({short(x)})"  # it has no point where the others are read
             out.append((series.name, value, series.ink))
@@ -174,8 +175,10 @@ class PlotPane(Inked, can_focus=True):
         return out
 
     def _levels(self) -> list[tuple[str, str, int]]:
-        percent = self._figure.percent
-        return [(level.name, short(level.value, percent=percent), level.ink) for level in self._figure.levels]
+        return [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
+
+    def _told(self, value: float, spread: float = math.nan) -> str:
+        return (self._figure.told or number)(value, spread)
 
     def _marks(self) -> list[tuple[str, str, int]]:
         view = self.viewport

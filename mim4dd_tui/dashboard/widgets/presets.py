@@ -52,7 +52,7 @@ class PresetList(Vertical):
         options = [Option(Text(name, no_wrap=True, overflow="ellipsis"), id=name) for name in found]
         field = self.query_one(OptionList)
         with self.prevent(OptionList.OptionHighlighted):
-            field.set_options(options or [Option(Text("none matches", style="dim"), disabled=True)])
+            field.set_options(options or [Option(Text("none matches\nesc shows all", style="dim"), disabled=True)])
             field.highlighted = found.index(self._chosen) if self._chosen in found else None
         count = str(len(found)) if len(found) == len(self._presets) else f"{len(found)} of {len(self._presets)}"
         self.query_one("#presets-heading", Static).update(f"presets  {count}")
