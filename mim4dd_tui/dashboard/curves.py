@@ -51,11 +51,11 @@ def experts_loss(history: RunHistory) -> Figure:
     """Every expert's training loss over its epochs; the newest is drawn strongest."""
     newest = max(history.experts)
     series = []
-    for number, expert in sorted(history.experts.items())[-24:]:
+    for place, expert in sorted(history.experts.items())[-24:]:
         epochs = np.array(expert.loss.iterations, dtype=float)
         values = np.array(expert.loss.values, dtype=float)
-        name = f"expert {number + 1}" if number == newest else ""
-        series.append(Series(name, epochs, values, OBJECTIVE if number == newest else OBJECTIVE + 100))
+        name = f"expert {place + 1}" if place == newest else ""
+        series.append(Series(name, epochs, values, OBJECTIVE if place == newest else OBJECTIVE + 100))
     return Figure(tuple(s for s in series if len(s.x)), empty="no epoch yet")
 
 

@@ -212,6 +212,11 @@ class _Estimates:
         """Nothing is estimated."""
 
     @staticmethod
+    def waiting() -> list[str]:
+        """Not even before that."""
+        return _Estimates.in_words(None)
+
+    @staticmethod
     def room(_runs_dir: Path) -> dict[str, object]:
         """Nor looked up."""
         return {}

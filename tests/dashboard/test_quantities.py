@@ -16,7 +16,7 @@ from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.quantities import bound_of, nats, number
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import run_screen, text, until
 
 
 def test_numbers_have_one_spelling() -> None:
@@ -39,7 +39,7 @@ async def test_pane_and_facts_spell_alike_and_live_is_told_from_final(make_app: 
         said = screen.query_one("#accuracy", PlotPane).render_line(0).text
         assert f"live, quick-100 {live.mean * 100:.1f}" in said
         assert ("± 1.2 %" in said) is (size[0] >= 80)
-        shown = dict((name, value) for name, value, _ in screen.query_one(FactsPane).facts)
+        shown = {name: value for name, value, _ in screen.query_one(FactsPane).facts}
         assert shown["best final"] == "87.2 ± 1.2 %"
         bound = screen.history.series["bound"].last
         assert f"MI bound {bound:.2f}" in screen.query_one("#information", PlotPane).render_line(0).text

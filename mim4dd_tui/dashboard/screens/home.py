@@ -21,7 +21,7 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog, estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import preset_text, run_text, wrong_preset_name, wrong_seeds
+from mim4dd_tui.dashboard.details import own_preset, preset_text, run_text, wrong_preset_name, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
@@ -76,7 +76,7 @@ class HomeScreen(Screen[None]):
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
         self._source: str | None = None  # the preset that a run is recorded to come from
         self._run: RunInfo | None = None
-        self._measured: list[estimate.Measured] = []
+        self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
         self._measurements = estimate.Measurements()
 
     @property
@@ -246,9 +246,12 @@ class HomeScreen(Screen[None]):
 
     def _preset_text(self, name: str) -> Text:
         config = self.query_one(SettingsForm).config
-        found = estimate.estimate(config, self._measured)
-        cost = estimate.in_words(found, **estimate.room(self.dashboard.runs_dir))
-        return preset_text(name, config, cost, self._style("warning"))
+        if self._measured is None:
+            cost = estimate.waiting()
+        else:
+            found = estimate.estimate(config, self._measured)
+            cost = estimate.in_words(found, **estimate.room(self.dashboard.runs_dir))
+        return preset_text(name, config, cost, self._style("warning"), own_preset(name))
 
     def _run_text(self, info: RunInfo) -> Text:
         return run_text(info, self._style(STATES.get(info.state, ("", "secondary"))[1]), unicode=self.dashboard.unicode)
