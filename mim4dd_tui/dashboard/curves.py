@@ -133,7 +133,7 @@ FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
     "speed": ("iterations a minute", speed),
 }
 """Panes by name: heading and figure."""
-BRIEF = {"information": "info", "ratio": "NCE/obj.", "speed": "it./min"}
+BRIEF = {"accuracy": "acc.", "information": "info", "ratio": "NCE/obj.", "speed": "it./min"}
 """Headings where the whole one leaves no room for a value."""
 
 

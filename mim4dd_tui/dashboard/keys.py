@@ -124,6 +124,9 @@ KEYS: tuple[Key, ...] = (
     Key("table", "end,G", "cursor(1000000)", "bottom", "The last row.", "G"),
     Key("table", "pageup,ctrl+b", "page(-1)", "page up", "A page up.", "pgup"),
     Key("table", "pagedown,ctrl+f", "page(1)", "page down", "A page down.", "pgdn"),
+    Key("table", "left", "columns(-1)", "columns left", "The columns before, where not all have room.", "←"),
+    Key("table", "right", "columns(1)", "columns", "The columns after these, where not all have room.", "→",
+        footer=True),
     Key("table", "enter", "choose", "open", "Open the row.", "enter", footer=True),
     # settings
     Key("settings", "slash", "search", "search", "Show only settings with the words typed.", "/", footer=True),

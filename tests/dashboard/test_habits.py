@@ -160,7 +160,13 @@ def test_no_screen_has_one_key_for_two_things() -> None:
         ("app", "compare", "plot", "table"),
         ("app", "run", "plot", "pictures"),
     ]
-    nearer_wins = {("plot", "h,left"), ("plot", "l,right"), ("settings", "slash")}
+    nearer_wins = {
+        ("plot", "h,left"),
+        ("plot", "l,right"),
+        ("settings", "slash"),
+        ("table", "left"),
+        ("table", "right"),
+    }
     for scopes in together:
         seen: dict[str, str] = {}
         for key in KEYS:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Literal
 
 import numpy as np
@@ -48,9 +48,12 @@ class PlotPane(Inked, can_focus=True):
 
     viewport: reactive[Viewport] = reactive(Viewport(), init=False)
 
-    def __init__(self, title: str, *, brief: str = "", view: Viewport | None = None, id: str | None = None) -> None:
+    def __init__(
+        self, title: str, *, brief: str = "", whole: str = "", view: Viewport | None = None, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.heading = title
+        self._whole = whole  # the key after which there is room for all names
         self._brief = brief  # the heading where that leaves no room for a value
         self.home = view or Viewport()
         self.set_reactive(PlotPane.viewport, self.home)
@@ -134,22 +137,40 @@ class PlotPane(Inked, can_focus=True):
     def _said(self) -> tuple[str, list[tuple[str, int]]]:
         """The heading, and as much as there is room for beside it, each with its ink.
 
-        A value without its name says nothing: what has no room is left out whole, levels and marks first, then
-        deviations, then values from the end; the cursor's place outlives all of them but the first.
+        Levels and marks are left out first, then deviations, then values from the end, whose names stay as long as
+        they can: they are the curves' legend. What is left out even so is counted. The cursor's place outlives all
+        values but the first.
         """
         said, more = _spelled(self._values()), _spelled([*self._levels(), *self._marks()])
         placed, width = self.viewport.cursor is not None, self.content_size.width
-        heading = self.heading
-        if len(heading) + _length(_plain(said[:1] + said[1:][-1:] if placed else said[:1])) > width:
-            heading = self._brief or heading
-        room = width - len(heading)
-        while more and _length(said + more) > room:
-            del more[-1]
-        if _length(said) > room:
-            said = _plain(said)
-        while said and _length(said) > room:
-            del said[-2 if placed and len(said) > 2 else -1]
-        return heading, said + more
+        curves, place = (said[:-1], said[-1:]) if placed else (said, [])
+        for heading in dict.fromkeys((self.heading, self._brief or self.heading)):
+            room = width - len(heading)
+            others = more[: _fitting(said, more, room)]
+            whole = curves if _length(said + others) <= room else _plain(curves)
+            ways = self._ways(whole, place)
+            kept, every = next((way for way in ways if _length(way[0]) <= room), ([], False))
+            if every:
+                break
+        return heading, kept + others
+
+    def _ways(
+        self, said: list[tuple[str, int]], place: list[tuple[str, int]]
+    ) -> Iterator[tuple[list[tuple[str, int]], bool]]:
+        """Ever shorter ways of naming the curves beside the cursor's place, and whether all are named, one by value."""
+        count = len(said)
+        names = [(f" {name}", ink) for name, _, ink in self._values()[:count]]
+        named = all(name.strip() for name, _ in names)
+        yield said + place, True
+        if named:
+            yield from (([*said[:whole], *_begun(names[whole:]), *place], True) for whole in range(count - 1, 0, -1))
+            yield _begun(names), False
+        key = f" ({self._whole})" if self._whole else ""
+        for seen in range(count - 1 if count > 1 else 0, 0, -1):
+            rest = (f"  +{count - seen} more{key}", 0)
+            yield [*said[:1], *_begun(names[1:seen]), *place, rest], False
+            yield [*_begun(names[:seen]), *place, rest], False
+        yield said[:1], False
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
@@ -289,6 +310,19 @@ def move_all(panes: Sequence[PlotPane], move: Move) -> None:
 def _spelled(values: Sequence[tuple[str, str, int]]) -> list[tuple[str, int]]:
     """Names and values as they stand in a title, each with its ink."""
     return [(f"  {f'{label} {value}'.strip()}", ink) for label, value, ink in values]
+
+
+def _fitting(said: Sequence[tuple[str, int]], more: Sequence[tuple[str, int]], room: int) -> int:
+    """How many of the other notes there is room for beside all values."""
+    count = len(more)
+    while count and _length([*said, *more[:count]]) > room:
+        count -= 1
+    return count
+
+
+def _begun(names: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Names one blank apart, and one more before the first."""
+    return [(f" {name}" if not place else name, ink) for place, (name, ink) in enumerate(names)]
 
 
 def _plain(said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
