@@ -209,6 +209,17 @@ TITLES: dict[Scope, str] = {
 }
 
 
+TYPING: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "presets-search": (("enter", "enter", "to the list"), ("escape", "esc", "all presets")),
+    "settings-search": (("enter", "enter", "to the list"), ("escape", "esc", "all settings")),
+    "settings-value": (("enter", "enter", "take it"), ("escape", "esc", "leave it as it was")),
+    "runs-search": (("enter", "enter", "to the list"), ("escape", "esc", "all runs")),
+    "log-filter": (("enter", "enter", "to the log"), ("escape", "esc", "all lines")),
+}
+"""What keys do while something is typed, by the field's id: Textual's name, how it is shown, and what it does. The
+fields answer them themselves; the line of keys shows them before those that do the same everywhere."""
+
+
 def bindings(*scopes: Scope) -> list[BindingType]:
     """The bindings of some scopes, in the table's order."""
     return [key.binding() for key in KEYS if key.scope in scopes]

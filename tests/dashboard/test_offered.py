@@ -7,14 +7,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
+from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, results
+from mim4dd_tui.dashboard.keys import TYPING
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Figure, Level, Series
@@ -86,7 +89,7 @@ async def test_while_typing_only_keys_are_offered_that_are_not_typed(
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("4", "slash")
-        await until(pilot, lambda: line_of_keys(app) == "^r regex esc back f1 help")
+        await until(pilot, lambda: line_of_keys(app) == "enter to the log esc all lines ^r regex f1 help")
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("escape", "escape")
@@ -174,3 +177,58 @@ def test_a_comparison_says_which_accuracy_is_live() -> None:
 
 def _contender(mark: str, history: RunHistory) -> Contender:
     return Contender(mark, mark, 1, "running", history, None)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_the_footer_says_what_keys_do_while_something_is_typed(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "zebra")
+    app = make_app()
+
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "zebra" in text(app))
+        start = line_of_keys(app)
+        await pilot.press("slash", "m")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the list esc all presets f1 help"))
+        await pilot.press("escape")
+        await until(pilot, lambda: line_of_keys(app) == start)
+        await pilot.press("e", "slash", *"student_steps")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the list esc all settings f1 help"))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter take it esc leave it as it was f1 help"))
+        await pilot.press("escape", "escape", "escape", "b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "zebra" in text(app))
+        await pilot.press("slash")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the list esc all runs f1 help"))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.press("4", "slash")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the log esc all lines"))
+        assert line_of_keys(app).endswith("f1 help")
+        assert "^r regex" in line_of_keys(app)
+        assert line_of_keys(app).count("esc") == 1
+
+
+WAYS = {
+    "presets-search": ("slash",),
+    "settings-search": ("e", "slash"),
+    "settings-value": ("e", "enter"),
+    "runs-search": ("b", "slash"),
+    "log-filter": ("r", "enter", "4", "slash"),
+}
+"""Keys that lead into every field."""
+
+
+@pytest.mark.parametrize(("field", "key"), [(field, key) for field, keys in TYPING.items() for key, _, _ in keys])
+async def test_keys_of_a_field_leave_it_as_they_say(make_app: MakeApp, field: str, key: str, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "zebra")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "zebra" in text(app))
+        for way in WAYS[field]:
+            await pilot.press(way)
+            await until(pilot, lambda: "zebra" in text(app))
+        await until(pilot, lambda: app.focused is not None and app.focused.id == field)
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(app.focused, Input))
