@@ -138,7 +138,7 @@ async def test_names_that_have_no_room_are_counted() -> None:
         await pilot.press("tab")
         pane.move("left")
         await pilot.pause()
-        assert pane.render_line(0).text.rstrip() == "loss  curve1 curve2  at 2  +6 more (z)"
+        assert pane.render_line(0).text.rstrip() == "loss  curve1 0.286  at 2  +7 more (z)"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -17,7 +17,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.remembered import SMOOTHING
-from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, draw
+from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, Stroke, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
 from mim4dd_tui.plots.viewing import following, panned, stepped, zoomed
@@ -112,7 +112,9 @@ class PlotPane(Inked, can_focus=True):
             glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
             if self._bare is None:
                 width, height = self.content_size
-                self._bare = draw(self._figure, self.viewport.changed(cursor=None), width, height - 1, glyphs)
+                self._bare = draw(
+                    self._figure, self.viewport.changed(cursor=None), width, height - 1, glyphs, strokes=self._strokes
+                )
             self._drawing = self._bare.with_cursor(self.viewport.cursor, glyphs)
             self._lines = list(self._drawing.rows())
         return self._drawing
@@ -141,7 +143,7 @@ class PlotPane(Inked, can_focus=True):
         they can: they are the curves' legend. What is left out even so is counted. The cursor's place outlives all
         values but the first.
         """
-        said, more = _spelled(self._values()), _spelled([*self._levels(), *self._marks()])
+        said, more = _spelled(self._values(), self._samples()), _spelled([*self._levels(), *self._marks()])
         placed, width = self.viewport.cursor is not None, self.content_size.width
         curves, place = (said[:-1], said[-1:]) if placed else (said, [])
         for heading in dict.fromkeys((self.heading, self._brief or self.heading)):
@@ -159,17 +161,21 @@ class PlotPane(Inked, can_focus=True):
     ) -> Iterator[tuple[list[tuple[str, int]], bool]]:
         """Ever shorter ways of naming the curves beside the cursor's place, and whether all are named, one by value."""
         count = len(said)
-        names = [(f" {name}", ink) for name, _, ink in self._values()[:count]]
+        samples = self._samples()
+        names = [(f" {samples.get(ink, '')}{name}", ink) for name, _, ink in self._values()[:count]]
         named = all(name.strip() for name, _ in names)
         yield said + place, True
         if named:
             yield from (([*said[:whole], *_begun(names[whole:]), *place], True) for whole in range(count - 1, 0, -1))
+        if named and not place:
             yield _begun(names), False
         key = f" ({self._whole})" if self._whole else ""
         for seen in range(count - 1 if count > 1 else 0, 0, -1):
             rest = (f"  +{count - seen} more{key}", 0)
             yield [*said[:1], *_begun(names[1:seen]), *place, rest], False
-            yield [*_begun(names[:seen]), *place, rest], False
+            if not place:  # who has put a cursor somewhere wants to read a value
+                yield [*_begun(names[:seen]), rest], False
+        yield said[:1] + place, False
         yield said[:1], False
 
     def _values(self) -> list[tuple[str, str, int]]:
@@ -194,6 +200,16 @@ class PlotPane(Inked, can_focus=True):
         if place is not None:
             out.append((f"at {short(place if at is None else at)}", "", 0))
         return out
+
+    @property
+    def _strokes(self) -> bool:
+        return bool(getattr(self.app, "colourless", False))
+
+    def _samples(self) -> dict[int, str]:
+        """A sign of how each curve is drawn, by its ink, where no colour tells them apart."""
+        glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
+        inks = [series.ink for series in self._figure.series if series.ink < DIM]
+        return {ink: Stroke.of(ink).sample(glyphs) for ink in inks} if self._strokes and len(inks) > 1 else {}
 
     def _levels(self) -> list[tuple[str, str, int]]:
         return [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
@@ -307,9 +323,10 @@ def move_all(panes: Sequence[PlotPane], move: Move) -> None:
         pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
 
 
-def _spelled(values: Sequence[tuple[str, str, int]]) -> list[tuple[str, int]]:
-    """Names and values as they stand in a title, each with its ink."""
-    return [(f"  {f'{label} {value}'.strip()}", ink) for label, value, ink in values]
+def _spelled(values: Sequence[tuple[str, str, int]], samples: Mapping[int, str] | None = None) -> list[tuple[str, int]]:
+    """Names and values as they stand in a title, each with its ink, and the sample of its curve where there is one."""
+    known = samples or {}
+    return [(f"  {known.get(ink, '')}{f'{label} {value}'.strip()}", ink) for label, value, ink in values]
 
 
 def _fitting(said: Sequence[tuple[str, int]], more: Sequence[tuple[str, int]], room: int) -> int:
