@@ -38,6 +38,8 @@ Move = Literal[
     "pan_right",
     "reset",
 ]
+DEVIATION, QUALIFIED = re.compile(r" ± \S+"), re.compile(r" ± \S+|, \S+")
+"""What gives way first beside a value: its deviation, then what follows a comma in its name as well."""
 STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
 
 
@@ -139,19 +141,19 @@ class PlotPane(Inked, can_focus=True):
     def _said(self) -> tuple[str, list[tuple[str, int]]]:
         """The heading, and as much as there is room for beside it, each with its ink.
 
-        Levels and marks are left out first, then deviations, then values from the end, whose names stay as long as
-        they can: they are the curves' legend. What is left out even so is counted. The cursor's place outlives all
-        values but the first.
+        Levels and marks are left out first, then deviations, then what qualifies a name, then values from the end,
+        whose names stay as long as they can: they are the curves' legend. What is left out even so is counted. The
+        cursor's place outlives all values but the first.
         """
         said, more = _spelled(self._values(), self._samples()), _spelled([*self._levels(), *self._marks()])
         placed, width = self.viewport.cursor is not None, self.content_size.width
         curves, place = (said[:-1], said[-1:]) if placed else (said, [])
-        for heading in dict.fromkeys((self.heading, self._brief or self.heading)):
+        headings = dict.fromkeys((self.heading, self._brief or self.heading))
+        for heading, spared in ((heading, spared) for spared in (DEVIATION, QUALIFIED) for heading in headings):
             room = width - len(heading)
             others = more[: _fitting(said, more, room)]
-            whole = curves if _length(said + others) <= room else _plain(curves)
-            ways = self._ways(whole, place)
-            kept, every = next((way for way in ways if _length(way[0]) <= room), ([], False))
+            whole = curves if _length(said + others) <= room else _without(spared, curves)
+            kept, every = next((way for way in self._ways(whole, place) if _length(way[0]) <= room), ([], False))
             if every:
                 break
         return heading, kept + others
@@ -342,9 +344,9 @@ def _begun(names: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     return [(f" {name}" if not place else name, ink) for place, (name, ink) in enumerate(names)]
 
 
-def _plain(said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Without deviations."""
-    return [(re.sub(r" ± \S+", "", text), ink) for text, ink in said]
+def _without(spared: re.Pattern[str], said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Names and values without what there is no room for."""
+    return [(spared.sub("", text), ink) for text, ink in said]
 
 
 def _length(said: Sequence[tuple[str, int]]) -> int:
