@@ -79,6 +79,14 @@ async def test_what_is_wrapped_goes_on_below_the_message(make_app: MakeApp, size
         await pilot.resize_terminal(100, 30)
         await until(pilot, lambda: lines()[0].endswith("word12") or lines()[0].endswith("word11"))
         assert all(len(line) - len(line.lstrip()) == message for line in lines()[1:])
+        pane.show([Line(60.0 + n, "info", long) for n in range(20)])  # with a bar that takes a column
+        await pilot.pause()
+        goes_on = [line for line in text(app).splitlines() if "word" in line and " word00" not in line]
+        assert {len(line) - len(line.lstrip()) for line in goes_on} == {message}
+        await pilot.press("1")
+        pane.show([Line(61.0, "warning", long)])
+        await until(pilot, lambda: "1:01 word00" in text(app))
+        assert "word29" not in text(app), "a glance has one line for each"
 
 
 @pytest.mark.parametrize("size", SIZES)

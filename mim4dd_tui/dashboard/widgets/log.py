@@ -73,7 +73,7 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._all: list[Line] = []
         self._filter = Filter()
-        self._width = 0  # of its lines, as they were broken last
+        self._width = 0  # of its lines, as they were broken last; 0 where they are cut
 
     def compose(self) -> ComposeResult:
         """The lines, and the filter's box where one is typed."""
@@ -99,8 +99,12 @@ class LogPane(Vertical):
         self.query_one("#log-text", Static).update(Text("\n").join(lines) if lines else nothing)
 
     def on_resize(self) -> None:
-        """Where lines are broken follows the width."""
-        width = self.query_one("#log-text").content_size.width
+        """Where lines are broken follows the width, which the lines themselves have a little later."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        shown = self.query_one("#log-text")
+        width = shown.content_size.width if shown.styles.text_wrap == "wrap" else 0
         if width != self._width:
             self._width = width
             self._write()

@@ -203,15 +203,12 @@ class PlotPane(Inked, can_focus=True):
             out.append((f"at {short(place if at is None else at)}", "", 0))
         return out
 
-    @property
-    def _strokes(self) -> bool:
-        return bool(getattr(self.app, "colourless", False))
-
     def _samples(self) -> dict[int, str]:
         """A sign of how each curve is drawn, by its ink, where no colour tells them apart."""
         glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
         inks = [series.ink for series in self._figure.series if series.ink < DIM]
-        return {ink: Stroke.of(ink).sample(glyphs) for ink in inks} if self._strokes and len(inks) > 1 else {}
+        wanted = getattr(self.app, "colourless", False) and len(inks) > 1
+        return {ink: Stroke.of(ink).sample(glyphs) for ink in inks} if wanted else {}
 
     def _levels(self) -> list[tuple[str, str, int]]:
         return [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
