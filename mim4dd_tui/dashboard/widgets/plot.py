@@ -115,7 +115,12 @@ class PlotPane(Inked, can_focus=True):
             if self._bare is None:
                 width, height = self.content_size
                 self._bare = draw(
-                    self._figure, self.viewport.changed(cursor=None), width, height - 1, glyphs, strokes=self._strokes
+                    self._figure,
+                    self.viewport.changed(cursor=None),
+                    width,
+                    height - 1,
+                    glyphs,
+                    strokes=bool(self._samples()),
                 )
             self._drawing = self._bare.with_cursor(self.viewport.cursor, glyphs)
             self._lines = list(self._drawing.rows())
