@@ -111,6 +111,23 @@ class Layers:
         self.lay(tree, origin, shown)
 
 
+def content(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """What a TOML file itself says: the presets or files it extends, as it names them, and the keys it sets.
+
+    Raises:
+        ConfigError: as :func:`read_toml`, or ``extends`` holds something else.
+    """
+    tree = read_toml(path, path.name)
+    bases = _parents(tree, path.name)
+    tree.pop("extends", None)
+    keys = [
+        f"{name}.{inner}" if inner else name
+        for name, value in tree.items()
+        for inner in (value if isinstance(value, dict) else ("",))
+    ]
+    return tuple(bases), tuple(keys)
+
+
 def read_toml(path: Path, shown: str) -> dict[str, Any]:
     """The tree of a TOML file.
 

@@ -208,6 +208,11 @@ class RunHistory:
         return self._subject("last") or self._subject("live")
 
     @property
+    def live(self) -> Evaluation | None:
+        """The newest live evaluation, whatever came after it."""
+        return self._subject("live")
+
+    @property
     def recoveries(self) -> list[Recovered]:
         """Every time the run went back because its numbers lost their meaning, oldest first."""
         return [event for _, event in self._recoveries]

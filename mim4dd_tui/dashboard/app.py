@@ -235,8 +235,8 @@ class DashboardApp(PixelsApp[Leave]):
         names = [theme.name for theme in self._themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
         self.remember(theme=self.theme)
-        if self.theme not in {theme.name for theme in THEMES}:
-            self.notify(f"theme: {self.theme}", timeout=2)
+        self.clear_notifications()  # of the presses before
+        self.notify(f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)
 
     # ---- runs
 

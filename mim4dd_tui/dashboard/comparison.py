@@ -6,7 +6,7 @@ Pure: it is given histories and configurations and knows neither widgets nor fil
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -19,6 +19,7 @@ from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.dashboard.widgets.settings import value_of, written
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
+from mim4dd_tui.quantities import nats, number
 
 METRICS: dict[str, tuple[str, str]] = {
     "accuracy": ("live accuracy", "accuracy"),  # the table has the final one
@@ -30,6 +31,8 @@ METRICS: dict[str, tuple[str, str]] = {
     "speed": ("iterations a minute", "seconds"),
 }
 """Heading and series of the metrics that runs are compared by."""
+TOLD: dict[str, Callable[[float, float], str]] = {"accuracy": percent, "bound": nats}
+"""How the values of a metric are spelled, where they are no mere numbers."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -61,7 +64,8 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
         levels = [Level("log C", value, 0) for value in sorted({c for c in ceilings if c is not None})]
     floor = 0.0 if metric == "bound" else None
     empty = "none of these runs has it yet"
-    return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", y_floor=floor, empty=empty)
+    told = TOLD.get(metric)
+    return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
 
 
 def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
@@ -89,9 +93,9 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         # until the final evaluation there is a live one; the plot has nothing else
         return percent(event.mean, event.std) + (" live" if event.subject == "live" else "")
 
-    def last(one: Contender, name: str) -> str:
+    def last(one: Contender, name: str, told: Callable[[float], str] = number) -> str:
         series = one.history.series.get(name)
-        return "-" if series is None or series.last is None else f"{series.last:.4g}"
+        return "-" if series is None or series.last is None else told(series.last)
 
     def reached(one: Contender) -> str:
         return f"{one.history.iteration}/{one.history.iterations}" if one.history.iterations else "-"
@@ -108,7 +112,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         line("full set", [score(one.history.full_set) for one in contenders]),
         line("iteration", [reached(one) for one in contenders]),
         line("objective", [last(one, "objective") for one in contenders]),
-        line("MI bound", [last(one, "bound") for one in contenders]),
+        line("MI bound", [last(one, "bound", nats) for one in contenders]),
         line("step size", [last(one, "step_size") for one in contenders]),
         line("took", [took(one) for one in contenders]),
     ]

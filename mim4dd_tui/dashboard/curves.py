@@ -13,7 +13,7 @@ from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series, Side
-from mim4dd_tui.plots.scale import short
+from mim4dd_tui.quantities import bound_of, nats, number
 
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP = 1, 2, 3, 5, 8, 4, 7, 6
 """Inks: one meaning, one colour, on all curves and in all numbers."""
@@ -51,11 +51,11 @@ def experts_loss(history: RunHistory) -> Figure:
     """Every expert's training loss over its epochs; the newest is drawn strongest."""
     newest = max(history.experts)
     series = []
-    for number, expert in sorted(history.experts.items())[-24:]:
+    for place, expert in sorted(history.experts.items())[-24:]:
         epochs = np.array(expert.loss.iterations, dtype=float)
         values = np.array(expert.loss.values, dtype=float)
-        name = f"expert {number + 1}" if number == newest else ""
-        series.append(Series(name, epochs, values, OBJECTIVE if number == newest else OBJECTIVE + 100))
+        name = f"expert {place + 1}" if place == newest else ""
+        series.append(Series(name, epochs, values, OBJECTIVE if place == newest else OBJECTIVE + 100))
     return Figure(tuple(s for s in series if len(s.x)), empty="no epoch yet")
 
 
@@ -69,11 +69,11 @@ def information(history: RunHistory) -> Figure:
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
-    return Figure(tuple(series), levels, y_floor=0.0, empty="no bound read yet")
+    return Figure(tuple(series), levels, y_floor=0.0, told=nats, empty="no bound read yet")
 
 
 def accuracy(history: RunHistory) -> Figure:
-    """Live accuracy with its deviation, between random selection and the full set."""
+    """Live accuracy with its deviation and under its protocol's name, between random selection and the full set."""
     kept = grown(history, "accuracy")
     x, mean = kept.x, kept.y
     deviations = history.series.get("accuracy_std")
@@ -81,7 +81,9 @@ def accuracy(history: RunHistory) -> Figure:
     spread = np.array([known.get(int(i), math.nan) for i in x])
     series = []
     if len(x):
-        series.append(Series("", x, mean, ACCURACY, band=Band(mean - spread, mean + spread), markers=True))
+        live = history.live
+        name = f"live, {live.protocol}" if live is not None else "live"  # the numbers beside it may be final ones
+        series.append(Series(name, x, mean, ACCURACY, band=Band(mean - spread, mean + spread), markers=True))
     levels = []
     for label, event, ink in (
         ("random", history.random_selection, RANDOM),
@@ -93,6 +95,7 @@ def accuracy(history: RunHistory) -> Figure:
         tuple(series),
         tuple(levels),
         percent=True,
+        told=percent,
         empty="no evaluation yet",
         extent=(0.0, float(max(1, history.iteration))),
     )
@@ -130,12 +133,17 @@ FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
     "speed": ("iterations a minute", speed),
 }
 """Panes by name: heading and figure."""
-BRIEF = {"information": "info", "ratio": "NCE/obj.", "speed": "it./min"}
+BRIEF = {"accuracy": "acc.", "information": "info", "ratio": "NCE/obj.", "speed": "it./min"}
 """Headings where the whole one leaves no room for a value."""
 
 
 def _score(event: Evaluation | None) -> str:
     return "-" if event is None else percent(event.mean, event.std)
+
+
+def _named(which: str, event: Evaluation | None) -> str:
+    """``best live`` while the run goes on, ``best final`` after its end, which has a protocol of its own."""
+    return which if event is None else f"{which} {'live' if event.subject == 'live' else 'final'}"
 
 
 def _last(history: RunHistory, name: str) -> float | None:
@@ -149,7 +157,6 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
     bound, ceiling = _last(history, "bound"), _last(history, "ceiling")
     execution = history.started.execution if history.started is not None else {}
     used = _last(history, "memory") or memory
-    information_text = "-" if bound is None else f"{bound:.2f}/{ceiling or math.nan:.2f} nats"
     device = str(execution.get("device", "-"))
     if execution.get("threads") and device == "cpu":
         threads = execution["threads"]
@@ -157,15 +164,15 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
     gradient = _last(history, "gradient_ratio")
     step = _last(history, "step_size")
     return (
-        ("best", _score(best), ACCURACY),
+        (_named("best", best), _score(best), ACCURACY),
         ("random", _score(history.random_selection), 0),
-        ("MI bound", information_text, BOUND),
+        ("MI bound", bound_of(bound, ceiling), BOUND),
         ("memory", "-" if used is None else f"{used:,.0f} MiB", 0),
-        ("newest", _score(last), 0),
+        (_named("last", last), _score(last), 0),
         ("full set", _score(history.full_set), 0),
-        ("NCE/obj.", "-" if gradient is None else short(gradient), 0),
+        ("NCE/obj.", "-" if gradient is None else number(gradient), 0),
         ("device", device, 0),
-        ("step size", "-" if step is None else short(step), 0),
+        ("step size", "-" if step is None else number(step), 0),
         ("protocol", best.protocol if best is not None else "-", 0),
         ("chosen on", best.selected_on if best is not None else "-", 0),
         ("precision", str(execution.get("precision", "-")), 0),

@@ -3,26 +3,68 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 from rich.text import Text
 
-from engine.config.presets import builtin_dir, checked_name
+from engine.config.layers import content
+from engine.config.load import resolve
+from engine.config.presets import builtin_dir, checked_name, is_builtin, names
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
+from mim4dd_tui.dashboard.widgets.settings import value_of, written
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.plain import percent
 
+SETTINGS = 6
+"""Settings of one's own preset that are named beside its base."""
 
-def preset_text(name: str, config: Config, cost: Sequence[str], warning: str) -> Text:
-    """A preset: its summary, what it takes here (lines with a mark of exclamation in ``warning``), what it does."""
+
+@dataclass(frozen=True)
+class Own:
+    """A preset of a person's own: the presets it extends, and what it sets itself, as ``key value``."""
+
+    bases: tuple[str, ...]
+    values: tuple[str, ...]
+    summary: bool  # it has one of its own
+
+    def __str__(self) -> str:
+        count = len(self.values)
+        listed = ", ".join(self.values[:SETTINGS]) + (f", and {count - SETTINGS} more" if count > SETTINGS else "")
+        if not self.bases:
+            return f"yours, on the defaults: {listed}" if listed else "yours, the defaults"
+        bases = " and ".join(self.bases)
+        return f"yours: {bases} with {listed}" if listed else f"yours: the same as {bases}"
+
+
+def own_preset(name: str) -> Own | None:
+    """What a preset of a person's own is made of; None for another, or one that cannot be read."""
+    path = names().get(name)
+    if path is None or is_builtin(path):
+        return None
+    try:
+        (bases, keys), config = content(path), resolve(name).config
+    except MimError:
+        return None
+    values = tuple(f"{key} {written(value_of(config, key))}" for key in keys if key != "summary")
+    return Own(bases, values, "summary" in keys)
+
+
+def preset_text(name: str, config: Config, cost: Sequence[str], warning: str, own: Own | None = None) -> Text:
+    """A preset: its summary, what it takes here (lines with a mark of exclamation in ``warning``), what it does.
+
+    Of one's own preset what it changes on its base, in place of the base's summary.
+    """
     text = Text()
     text.append(name + "\n", style="bold")
     for line in cost:
         text.append(line + "\n", style=warning if line.startswith("!") else "")
-    if config.summary:
+    if own is not None:
+        text.append(f"{own}\n")
+    if config.summary and (own is None or own.summary):
         text.append(config.summary + "\n", style="dim")
     for line in (catalog.describe_data(config), catalog.describe_method(config), catalog.describe_work(config)):
         text.append(line + "\n", style="dim")

@@ -329,6 +329,11 @@ def room(runs_dir: Path) -> Room:
     return Room(memory_free=memory.there() / MIB, disk_free=disk)
 
 
+def waiting() -> list[str]:
+    """What stands in the place of the lines of :func:`in_words` until earlier runs have been looked through."""
+    return ["looking through earlier runs ...", ""]
+
+
 def in_words(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> list[str]:
     """Two short lines: time, then memory and disk (experts included); a warning where there is not enough."""
     lines = []

@@ -24,7 +24,7 @@ class Sample:
     """The machine at one moment.
 
     Attributes:
-        cpu: share of all processors' time since the sample before, 0..1.
+        cpu: share of all processors' time since the sample before, 0..1; None in the first.
         used, total: bytes of main memory.
         process_memory: resident bytes of the process; None where there is no such process.
         process_cpu: processors' worth of time it took since the sample before (2.0 for two whole ones); None in the
@@ -32,7 +32,7 @@ class Sample:
         gpus: the GPUs in their order.
     """
 
-    cpu: float
+    cpu: float | None
     used: int
     total: int
     process_memory: int | None = None
@@ -49,10 +49,10 @@ class Source(Protocol):
 
 
 class Machine:
-    """This machine. Shares of time are measured from one sample to the next, the first from the beginning."""
+    """This machine. Shares of time are measured from one sample to the next: the first sample has none."""
 
     def __init__(self) -> None:
-        psutil.cpu_percent(None)
+        self._began = False
         self._process: psutil.Process | None = None
         self._nvml: ModuleType | None = None
         self._looked = False
@@ -60,7 +60,9 @@ class Machine:
     def sample(self, pid: int | None) -> Sample:
         """The machine now."""
         memory = psutil.virtual_memory()
-        cpu = psutil.cpu_percent(None) / 100
+        share = psutil.cpu_percent(None) / 100
+        cpu = share if self._began else None
+        self._began = True
         used = memory.total - memory.available
         return Sample(cpu, used, memory.total, *self._of_process(pid), self._gpus())
 

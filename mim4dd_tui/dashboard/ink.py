@@ -11,7 +11,10 @@ from textual.strip import Strip
 from textual.widget import Widget
 
 from mim4dd_tui.dashboard.themes import SERIES
-from mim4dd_tui.plots.draw import CURSOR, DIM
+from mim4dd_tui.plots.draw import CURSOR, DIM, Stroke
+
+FAINT, BEHIND = 0.5, 0.75
+"""How far every second curve, and what lies behind a curve, is faded into the background without colours."""
 
 
 @lru_cache(maxsize=512)
@@ -28,6 +31,7 @@ class Inks:
         self.base = widget.rich_style
         self._variables = widget.app.theme_variables
         self._background = self._variables.get("background", "black")
+        self.colourless = bool(getattr(widget.app, "colourless", False))
         self._styles: dict[int, Style] = {}
 
     def colour(self, name: str, *, faded: float = 0.0) -> Style:
@@ -48,6 +52,9 @@ class Inks:
                 self._styles[ink] = self.colour("foreground", faded=0.3)
             elif ink <= 0:
                 self._styles[ink] = self.muted
+            elif self.colourless:  # hues become greys that are all alike: two that are far apart, and a third behind
+                faded = BEHIND if ink >= DIM else FAINT if Stroke.of(ink).dim else 0.0
+                self._styles[ink] = self.colour("foreground", faded=faded)
             else:
                 index = (ink % DIM - 1) % SERIES + 1
                 self._styles[ink] = self.colour(f"series-{index}", faded=0.62 if ink >= DIM else 0.0)

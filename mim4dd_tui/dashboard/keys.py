@@ -96,6 +96,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "F", "filter(-1)", "filter back", "The filter before.", "F"),
     Key("runs", "s", "sort", "sort", "Next order: newest, accuracy, name, preset, state, progress.", footer=True),
     Key("runs", "S", "reverse", "reverse", "The same order from the other end.", "S"),
+    Key("runs", "0", "all", "all", "All runs again: no search, no filter."),
     Key("runs", "R", "resume", "resume", "Continue the run from its last checkpoint.", "R"),
     Key("runs", "D", "duplicate", "copy", "Take the run's settings into a new one.", "D"),
     Key("runs", "X,delete", "delete", "delete", "Delete the run for good; asks first.", "X"),
@@ -123,6 +124,9 @@ KEYS: tuple[Key, ...] = (
     Key("table", "end,G", "cursor(1000000)", "bottom", "The last row.", "G"),
     Key("table", "pageup,ctrl+b", "page(-1)", "page up", "A page up.", "pgup"),
     Key("table", "pagedown,ctrl+f", "page(1)", "page down", "A page down.", "pgdn"),
+    Key("table", "left", "columns(-1)", "columns left", "The columns before, where not all have room.", "←"),
+    Key("table", "right", "columns(1)", "columns", "The columns after these, where not all have room.", "→",
+        footer=True),
     Key("table", "enter", "choose", "open", "Open the row.", "enter", footer=True),
     # settings
     Key("settings", "slash", "search", "search", "Show only settings with the words typed.", "/", footer=True),
@@ -203,6 +207,17 @@ TITLES: dict[Scope, str] = {
     "log": "Log",
     "dialog": "Questions",
 }
+
+
+TYPING: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "presets-search": (("enter", "enter", "to the list"), ("escape", "esc", "all presets")),
+    "settings-search": (("enter", "enter", "to the list"), ("escape", "esc", "all settings")),
+    "settings-value": (("enter", "enter", "take it"), ("escape", "esc", "leave it as it was")),
+    "runs-search": (("enter", "enter", "to the list"), ("escape", "esc", "all runs")),
+    "log-filter": (("enter", "enter", "to the log"), ("escape", "esc", "all lines")),
+}
+"""What keys do while something is typed, by the field's id: Textual's name, how it is shown, and what it does. The
+fields answer them themselves; the line of keys shows them before those that do the same everywhere."""
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:

@@ -16,7 +16,7 @@ from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.commands import commands
 from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
 from mim4dd_tui.fitting import homely, wrapped
-from mim4dd_tui.terminal import Abilities
+from mim4dd_tui.terminal import Abilities, Colours
 
 Answer = TypeVar("Answer")
 
@@ -34,6 +34,7 @@ class TellingApp(App[Answer]):
         self.runs_dir = runs_dir
         self.abilities = abilities
         self.unicode = abilities.unicode
+        self.colourless = abilities.no_color or abilities.colours is Colours.NONE
         self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.remembered = Remembered.load()
         self.voice = Voice.of()

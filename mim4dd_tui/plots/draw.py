@@ -27,6 +27,11 @@ PLAIN, CURSOR = 0, -1
 DIM = 100
 """Added to a series' ink where it is only the background of its smoothed self, or a band."""
 
+FLAT = 2
+"""Dots of a column that a dash may leave out: a spike has more, and is drawn."""
+MARKS = "*o+x#@%&"
+"""Characters of the curves by ink, where there are neither dots nor colours."""
+
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
 
 
@@ -85,8 +90,35 @@ class Drawing:
         return replace(self, chars=chars, inks=inks)
 
 
-def draw(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs = "braille") -> Drawing:
-    """Draw a figure into ``width`` x ``height`` cells, axes included (at least 12 x 3 to show anything)."""
+@dataclass(frozen=True)
+class Stroke:
+    """How a curve is drawn where its colour does not tell it from others; ``dim`` is up to who colours the cells."""
+
+    thick: bool
+    dashed: bool
+    dim: bool
+    mark: str
+
+    @staticmethod
+    def of(ink: int) -> Stroke:
+        """The stroke of an ink: eight that differ, neighbours in two ways."""
+        number = (ink - 1) % len(MARKS)
+        return Stroke(number % 4 in (1, 2), number >= 4, number % 2 == 1, MARKS[number])
+
+    def sample(self, glyphs: Glyphs) -> str:
+        """One character of it, for a legend."""
+        if glyphs == "ascii":
+            return self.mark
+        return ("⠆" if self.dashed else "⠶") if self.thick else ("⠂" if self.dashed else "⠒")
+
+
+def draw(
+    figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs = "braille", *, strokes: bool = False
+) -> Drawing:
+    """Draw a figure into ``width`` x ``height`` cells, axes included (at least 12 x 3 to show anything).
+
+    With ``strokes`` curves differ by how they are drawn, for where their inks are no colours.
+    """
     chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
     page = _Page(chars, np.zeros(chars.shape, dtype=np.int16))
     x_scale = _x_scale(figure, view)
@@ -98,7 +130,7 @@ def draw(figure: Figure, view: Viewport, width: int, height: int, glyphs: Glyphs
     gutters = {side: _labels(scales[side], height - 1, figure.percent) for side in SIDES}
     left = max((len(text) for text in gutters["left"].values()), default=0) + 1
     right = width - max((len(text) + 1 for text in gutters["right"].values()), default=0)
-    canvas = _Canvas(right - left, height - 1, glyphs)
+    canvas = _Canvas(right - left, height - 1, glyphs, strokes=strokes)
     for level in figure.levels:
         canvas.level(level, scales[level.side])
     for curve in drawn:
@@ -167,8 +199,8 @@ def _y_scale(figure: Figure, curves: list[_Curve], view: Viewport, side: Side) -
 class _Canvas:
     """The plotting area: dots in braille, or one character a cell in ASCII."""
 
-    def __init__(self, columns: int, rows: int, glyphs: Glyphs) -> None:
-        self.columns, self.rows, self.glyphs = columns, rows, glyphs
+    def __init__(self, columns: int, rows: int, glyphs: Glyphs, *, strokes: bool) -> None:
+        self.columns, self.rows, self.glyphs, self.strokes = columns, rows, glyphs, strokes
         self.across, self.down = (2, 4) if glyphs == "braille" else (1, 1)
         self.width, self.height = columns * self.across, rows * self.down
         self.bits = np.zeros((rows, columns), dtype=np.uint8)
@@ -199,10 +231,22 @@ class _Canvas:
             self._stamp(dots, series.ink + DIM, ".")
         if curve.y is not series.y:
             self._stamp(self._line(x, series.y[around], y_scale), series.ink + DIM, ".")
-        dots = self._line(x, curve.y[around], y_scale)
+        dots, mark = self._line(x, curve.y[around], y_scale), "*"
+        if self.strokes and series.ink < DIM:
+            mark = self._stroked(dots, Stroke.of(series.ink))
         if series.markers:
             self._mark(dots, x, y_scale.place(series.y[around]))
-        self._stamp(dots, series.ink, "*")
+        self._stamp(dots, series.ink, mark)
+
+    def _stroked(self, dots: NDArray[np.bool_], stroke: Stroke) -> str:
+        """Makes a line thick or dashed (which takes nothing from what is higher than a dash), and gives its mark."""
+        if self.glyphs == "braille":
+            if stroke.dashed:
+                flat = dots.sum(axis=0) <= FLAT
+                dots[:, flat & (np.arange(self.width) % 8 >= 5)] = False
+            if stroke.thick:
+                dots[1:] |= dots[:-1].copy()
+        return stroke.mark
 
     def paste(self, chars: NDArray[np.str_], inks: NDArray[np.int16], left: int) -> None:
         """Put the cells into the whole drawing."""

@@ -74,6 +74,7 @@ class Figure:
     series: tuple[Series, ...] = ()
     levels: tuple[Level, ...] = ()
     percent: bool = False  # y is a fraction, labelled in percent
+    told: Callable[[float, float], str] | None = None  # a value and its spread (nan: none) in words; else a number
     y_floor: float | None = None  # the y axis reaches at least down to this (left axis, linear)
     x_name: str = ""
     empty: str = "no data yet"

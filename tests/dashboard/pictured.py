@@ -79,7 +79,7 @@ SCENES = (
     Scene("quit", ("s", "q"), "Let it run on"),
     Scene("runs", ("b",), "elephant"),
     Scene("no-runs", ("b",), "no runs yet", bare=True, long=True),
-    Scene("compare", ("b", "space", "space", "c"), "A 80%"),
+    Scene("compare", ("b", "space", "space", "c"), "A 80.0"),
     Scene("four", ("b", "space", "space", "c", "M"), "contrastive loss"),
     Scene("delete", ("b", "X"), "Delete it for good"),
     Scene("queue", ("Q",), "2 waiting"),
@@ -210,6 +210,11 @@ class _Estimates:
     @staticmethod
     def estimate(_config: object, _measured: object) -> None:
         """Nothing is estimated."""
+
+    @staticmethod
+    def waiting() -> list[str]:
+        """Not even before that."""
+        return _Estimates.in_words(None)
 
     @staticmethod
     def room(_runs_dir: Path) -> dict[str, object]:

@@ -26,20 +26,22 @@ class Scripted:
     """Samples made up, counted."""
 
     gpus: tuple[Gpu, ...] = ()
+    cpu: float | None = 0.37
     asked: list[int | None] = field(default_factory=list)
 
     def sample(self, pid: int | None) -> Sample:
         self.asked.append(pid)
-        return Sample(0.37, 5 * GIB, 32 * GIB, GIB, 1.8, self.gpus)
+        return Sample(self.cpu, 5 * GIB, 32 * GIB, GIB, 1.8, self.gpus)
 
 
 def test_this_machine_is_sampled() -> None:
     machine = Machine()
     first = machine.sample(os.getpid())
     assert first.process_memory is not None
-    assert first.process_cpu is None, "nothing was measured yet"
+    assert (first.cpu, first.process_cpu) == (None, None), "nothing was measured yet"
     sum(range(2_000_000))
     found = machine.sample(os.getpid())
+    assert found.cpu is not None
     assert 0 <= found.cpu <= 1
     assert 0 < found.used < found.total
     assert found.process_cpu is not None
@@ -132,6 +134,21 @@ async def test_gauges_are_shown_where_there_is_room(
         count = len(source.asked)
         await pilot.pause(0.3)
         assert len(source.asked) == count, "sampled after the run's end"
+
+
+async def test_without_a_reading_there_is_no_share_of_the_processor(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(widget, "SECONDS", {False: 0.05, True: 0.05})
+    source = Scripted((Gpu(0.63, 5 * GIB, 80 * GIB),), cpu=None)
+    app = make_app(FakeEngine(iterations=30, hold=True), gauges=source)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s", "4")
+        await until(pilot, lambda: "GPU  63 %, 5.0/80.0 GiB   memory 5.0/32.0 GiB" in text(app))
+        assert "cpu " not in app.screen.query_one(GaugesLine).render_line(0).text
+        source.cpu = 0.37
+        await until(pilot, lambda: "cpu  37 %" in text(app))
+        assert len(app.screen.query_one(GaugesLine)._cpu) < len(source.asked)
 
 
 async def test_a_run_of_another_host_has_no_gauges_here(make_app: MakeApp) -> None:

@@ -160,7 +160,13 @@ def test_no_screen_has_one_key_for_two_things() -> None:
         ("app", "compare", "plot", "table"),
         ("app", "run", "plot", "pictures"),
     ]
-    nearer_wins = {("plot", "h,left"), ("plot", "l,right"), ("settings", "slash")}
+    nearer_wins = {
+        ("plot", "h,left"),
+        ("plot", "l,right"),
+        ("settings", "slash"),
+        ("table", "left"),
+        ("table", "right"),
+    }
     for scopes in together:
         seen: dict[str, str] = {}
         for key in KEYS:
@@ -251,7 +257,7 @@ async def test_values_and_paths_are_copied(
         await until(pilot, lambda: "87.2 ± 1.2 %" in text(app))  # numbers are painted less often than they come
         await pilot.press("c")
         await pilot.pause()
-        assert "best\t87.2 ± 1.2 %" in app.clipboard
+        assert "best final\t87.2 ± 1.2 %" in app.clipboard
         await pilot.press("2")
         pane = app.screen.query_one("#step_size", PlotPane)
         await until(pilot, lambda: [x for _, x, _ in pane.reading()] == [50.0])
@@ -377,7 +383,7 @@ async def test_a_comparison_is_exported_and_copied(
         await pilot.press("b")
         await until(pilot, lambda: "two" in text(app))
         await pilot.press("space", "space", "c")
-        await until(pilot, lambda: "A 80%" in text(app))
+        await until(pilot, lambda: "A 80.0" in text(app))
         await pilot.press("c", "E")
         await until(pilot, (tmp_path / "runs" / "two" / "exports" / "compare-accuracy.png").exists)
         assert "seed\t1\t0" in app.clipboard

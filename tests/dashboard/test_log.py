@@ -8,7 +8,7 @@ import pytest
 from textual.widgets import Input
 
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.widgets.log import Filter
+from mim4dd_tui.dashboard.widgets.log import Filter, Line, LogPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until
@@ -53,6 +53,40 @@ def test_a_wrong_expression_is_named_and_changes_nothing() -> None:
     assert one.matches("an a")
     one.change("expert (", regex=False)
     assert not one.problem
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_what_is_wrapped_goes_on_below_the_message(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("4")
+        long = " ".join(f"word{number:02}" for number in range(30)) + " /a/path" + "/of/many/folders" * 6
+        pane = app.screen.query_one(LogPane)
+        pane.show([Line(61.0, "warning", long), Line(62.0, "info", "short")])
+        await until(pilot, lambda: "1:02 short" in text(app))
+
+        def lines() -> list[str]:
+            shown = text(app).splitlines()
+            first = next(y for y, line in enumerate(shown) if "word00" in line)
+            return shown[first : next(y for y, line in enumerate(shown) if "short" in line)]
+
+        message = lines()[0].index("word00")
+        assert len(lines()) > 3
+        assert all(len(line) - len(line.lstrip()) == message for line in lines()[1:])
+        assert "".join(line[message:].strip() for line in lines()).replace(" ", "") == long.replace(" ", "")
+        await pilot.resize_terminal(100, 30)
+        await until(pilot, lambda: lines()[0].endswith("word12") or lines()[0].endswith("word11"))
+        assert all(len(line) - len(line.lstrip()) == message for line in lines()[1:])
+        pane.show([Line(60.0 + n, "info", long) for n in range(20)])  # with a bar that takes a column
+        await pilot.pause()
+        goes_on = [line for line in text(app).splitlines() if "word" in line and " word00" not in line]
+        assert {len(line) - len(line.lstrip()) for line in goes_on} == {message}
+        await pilot.press("1")
+        pane.show([Line(61.0, "warning", long)])
+        await until(pilot, lambda: "1:01 word00" in text(app))
+        assert "word29" not in text(app), "a glance has one line for each"
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -7,14 +7,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
+from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, results
+from mim4dd_tui.dashboard.keys import TYPING
+from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Figure, Level, Series
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -84,7 +89,7 @@ async def test_while_typing_only_keys_are_offered_that_are_not_typed(
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("4", "slash")
-        await until(pilot, lambda: line_of_keys(app) == "^r regex esc back f1 help")
+        await until(pilot, lambda: line_of_keys(app) == "enter to the log esc all lines ^r regex f1 help")
         await pilot.press("f1")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen))
         await pilot.press("escape", "escape")
@@ -97,23 +102,66 @@ class Alone(App[None]):
         self.figure = figure
 
     def compose(self) -> ComposeResult:
-        pane = PlotPane("loss")
+        pane = PlotPane("loss", whole="z")
         pane.show(self.figure)
         yield pane
 
 
-@pytest.mark.parametrize("width", [12, 20, 26, 32, 40, 80])
-async def test_no_value_is_shown_without_its_name(width: int) -> None:
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D 28.6 %  random 61.8 %"),
+        (58, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D 28.6 %"),
+        (40, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D"),
+        (32, "loss  A 28.6 %  B 28.6 %  C D"),
+        (22, "loss  A 28.6 %  B C D"),
+        (20, "loss  A B C D"),
+        (12, "loss"),
+    ],
+)
+async def test_no_curve_loses_its_name_before_all_values_have_gone(width: int, said: str) -> None:
     x = np.array([1.0, 2.0])
     curves = [Series(letter, x, x / 7, ink) for ink, letter in enumerate("ABCD", 1)]
-    app = Alone(Figure(tuple(curves), (Level("random", 0.618, 8),), percent=True))
+    app = Alone(Figure(tuple(curves), (Level("random", 0.618, 8),), told=percent))
     async with app.run_test(size=(width, 12)) as pilot:
         await pilot.pause()
+        assert app.query_one(PlotPane).render_line(0).text.rstrip() == said
+
+
+async def test_names_that_have_no_room_are_counted() -> None:
+    x = np.array([1.0, 2.0])
+    app = Alone(Figure(tuple(Series(f"curve{ink}", x, x / 7, ink) for ink in range(1, 9))))
+    async with app.run_test(size=(40, 12)) as pilot:
+        await pilot.pause()
         pane = app.query_one(PlotPane)
-        said = pane.render_line(0).text.split("  ")
-        everything = ["loss", "A 28.6%", "B 28.6%", "C 28.6%", "D 28.6%", "random 61.8%"]
-        shown = [part.strip() for part in said if part.strip()]
-        assert shown == everything[: len(shown)]
+        assert pane.render_line(0).text.rstrip() == "loss  curve1 curve2 curve3  +5 more (z)"
+        await pilot.press("tab")
+        pane.move("left")
+        await pilot.pause()
+        assert pane.render_line(0).text.rstrip() == "loss  curve1 0.286  at 2  +7 more (z)"
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+@pytest.mark.parametrize("grid", [False, True])
+async def test_eight_compared_runs_are_all_named(
+    make_app: MakeApp, size: tuple[int, int], grid: bool, tmp_path: Path
+) -> None:
+    for seed in range(8):
+        make_run(tmp_path / "runs", f"quick-s{seed}", seed=seed)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("quick-s") == 8)
+        await pilot.press(*["space"] * 8, "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and " A " in text(app))
+        if grid:
+            await pilot.press("M")
+            await until(pilot, lambda: "H" in text(app) and "objective" in text(app))
+        for pane in app.screen.query(PlotPane):
+            if pane.display:
+                said = pane.render_line(0).text
+                named = all(f" {letter} " in said + " " for letter in "ABCDEFGH")
+                assert named, said
 
 
 def test_a_comparison_says_which_accuracy_is_live() -> None:
@@ -129,3 +177,58 @@ def test_a_comparison_says_which_accuracy_is_live() -> None:
 
 def _contender(mark: str, history: RunHistory) -> Contender:
     return Contender(mark, mark, 1, "running", history, None)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_the_footer_says_what_keys_do_while_something_is_typed(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "zebra")
+    app = make_app()
+
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "zebra" in text(app))
+        start = line_of_keys(app)
+        await pilot.press("slash", "m")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the list esc all presets f1 help"))
+        await pilot.press("escape")
+        await until(pilot, lambda: line_of_keys(app) == start)
+        await pilot.press("e", "slash", *"student_steps")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the list esc all settings f1 help"))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter take it esc leave it as it was f1 help"))
+        await pilot.press("escape", "escape", "escape", "b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "zebra" in text(app))
+        await pilot.press("slash")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the list esc all runs f1 help"))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.press("4", "slash")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter to the log esc all lines"))
+        assert line_of_keys(app).endswith("f1 help")
+        assert "^r regex" in line_of_keys(app)
+        assert line_of_keys(app).count("esc") == 1
+
+
+WAYS = {
+    "presets-search": ("slash",),
+    "settings-search": ("e", "slash"),
+    "settings-value": ("e", "enter"),
+    "runs-search": ("b", "slash"),
+    "log-filter": ("r", "enter", "4", "slash"),
+}
+"""Keys that lead into every field."""
+
+
+@pytest.mark.parametrize(("field", "key"), [(field, key) for field, keys in TYPING.items() for key, _, _ in keys])
+async def test_keys_of_a_field_leave_it_as_they_say(make_app: MakeApp, field: str, key: str, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "zebra")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "zebra" in text(app))
+        for way in WAYS[field]:
+            await pilot.press(way)
+            await until(pilot, lambda: "zebra" in text(app))
+        await until(pilot, lambda: app.focused is not None and app.focused.id == field)
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(app.focused, Input))

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mim4dd_tui.plots import Band, Figure, Level, Scale, Series, Viewport, draw, ema, short
-from mim4dd_tui.plots.draw import CURSOR, DIM, Drawing
+from mim4dd_tui.plots.draw import CURSOR, DIM, Drawing, Glyphs, Stroke
 from mim4dd_tui.plots.figure import Floats
 
 
@@ -272,3 +272,23 @@ def test_20000_points_draw_quickly() -> None:
 
     yardstick = median(lambda: np.sort(matrix, axis=0))
     assert median(lambda: list(draw(figure, Viewport(), 78, 20).rows())) < max(0.015, 3 * yardstick)
+
+
+@pytest.mark.parametrize("glyphs", ["braille", "ascii"])
+def test_without_colours_every_curve_is_drawn_in_its_own_way(glyphs: Glyphs) -> None:
+    y = np.linspace(0.0, 1.0, 200)
+    drawn = [draw(Figure((line(y, ink=ink),)), Viewport(), 60, 12, glyphs, strokes=True) for ink in range(1, 9)]
+    looks = {(each.text(), Stroke.of(ink).dim) for ink, each in enumerate(drawn, 1)}
+    assert len(looks) == 8
+    assert len({(Stroke.of(ink).sample(glyphs), Stroke.of(ink).dim) for ink in range(1, 9)}) == 8
+    plain = draw(Figure((line(y, ink=2),)), Viewport(), 60, 12, glyphs)
+    assert plain.text() == draw(Figure((line(y, ink=1),)), Viewport(), 60, 12, glyphs).text(), "colours do it there"
+
+
+@pytest.mark.parametrize("position", [3, 77, 141, 199])
+def test_a_dash_hides_no_spike(position: int) -> None:
+    y = np.zeros(200)
+    y[position] = 1.0
+    for ink in range(1, 9):
+        lit = dots(draw(Figure((line(y, ink=ink),)), Viewport(), 60, 12, strokes=True))
+        assert lit[: lit.shape[0] // 4].any(), ink

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
 from textual.widgets import Input, OptionList
 
-from engine.config.load import list_presets, resolve
-from engine.config.presets import names
-from engine.runs.folder import list_runs
+from engine.config.load import changed, list_presets, resolve, save_user_preset
+from engine.config.presets import names, user_dir
+from engine.runs.folder import RunFolder, list_runs
+from mim4dd_tui.dashboard.estimate import Measured, Measurements
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -18,7 +21,7 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -204,3 +207,104 @@ async def test_words_of_no_preset_say_so_and_choose_nothing(make_app: MakeApp, s
         await pilot.pause()
         assert "none matches" in text(app)
         assert app.screen.query_one(SettingsForm).config == before
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_rows_of_runs_are_aligned_and_tell_the_runs_apart(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    long = "cifar10-ipc10-dream-study-lambda-{}-20260101-120000"
+    make_run(tmp_path / "runs", "none-yet", state="stopped", accuracy=None)
+    make_run(tmp_path / "runs", "all", accuracy=1.0)
+    for number in (1, 2):
+        make_run(tmp_path / "runs", long.format(number), accuracy=0.05 * number)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        field = app.screen.query_one("#runs", OptionList)
+
+        def rows() -> list[str]:
+            place = field.region
+            return [line[place.x : place.right] for line in text(app).splitlines()[place.y : place.bottom]]
+
+        await until(pilot, lambda: "none-yet" in text(app))
+        shown = {label: row for row in rows() for label in ("all", "none-yet", "…1…", "…2…") if label in row}
+        assert set(shown) == {"all", "none-yet", "…1…", "…2…"}, rows()
+        assert shown["all"].index("all") == shown["none-yet"].index("none-yet") == len(" ✓ 100.0 ")
+        assert shown["…1…"].startswith(" ✓   5.0 ci")
+        await pilot.resize_terminal(140, 40)
+        await until(pilot, lambda: any("all  just now" in row for row in rows()))
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_a_preset_of_ones_own_says_what_it_changes_on_its_base(make_app: MakeApp, size: tuple[int, int]) -> None:
+    base = resolve("digits-ipc1").config
+    save_user_preset("mine", changed(base, {"objective.student_steps": 9, "network.norm": "group"}), "digits-ipc1")
+    save_user_preset("same", base, "digits-ipc1")
+    user_dir().joinpath("worded.toml").write_text('extends = "mine"\nsummary = "My own words."\n')
+    app = make_app(preset="mine")
+    async with app.run_test(size=size) as pilot:
+        shown = app.screen.query_one("#summary")
+        await until(pilot, lambda: "yours: digits-ipc1 with" in within(app, shown))
+        assert all(said in within(app, shown) for said in ("network.norm group,", "objective.student_steps 9"))
+        assert "emerge from noise" not in words(app), "the words of its base"
+        await pilot.press("j")
+        await until(pilot, lambda: "yours: the same as digits-ipc1" in within(app, shown))
+        await pilot.press("j")
+        await until(pilot, lambda: "yours: the same as mine My own words." in within(app, shown))
+        await pilot.press("j")
+        await until(pilot, lambda: "emerge from noise" in within(app, shown))
+        assert "yours" not in words(app)
+
+
+async def test_no_estimate_is_shown_before_earlier_runs_were_looked_through(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    look = Measurements.of
+
+    def slow(self: Measurements, folders: Sequence[RunFolder]) -> list[Measured]:
+        gate.wait(60)
+        return look(self, folders)
+
+    monkeypatch.setattr(Measurements, "of", slow)
+    make_run(tmp_path / "runs", "before")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        try:
+            await until(pilot, lambda: "before" in text(app))
+            assert "looking through earlier runs" in words(app)
+            assert "memory" not in words(app)
+        finally:
+            gate.set()
+        await until(pilot, lambda: "looking through" not in words(app) and "memory" in words(app))
+
+
+async def test_at_60x20_presets_are_told_apart_and_what_they_are_is_read_whole(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        field = app.screen.query_one("#presets", OptionList)
+        await until(pilot, lambda: "looking through" not in words(app))
+        listed_as = [str(option.prompt) for option in field.options]
+        room = field.scrollable_content_region.width - 2
+        assert len(set(listed_as)) == len(listed_as), "two presets look the same"
+        assert all(len(name) <= room for name in listed_as)
+        await pilot.press("slash", *"cifar10-ipc10-dream-study", "enter")  # one of the longest
+        await pilot.pause()
+        await until(pilot, lambda: "cifar10-ipc10-dream-study" in words(app))
+        config = resolve("cifar10-ipc10-dream-study").config
+        shown = within(app, app.screen.query_one("#summary"))
+        assert config.summary in shown
+        assert f"{config.objective.student_steps} student steps" in shown
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+async def test_names_have_their_whole_length_again_when_there_is_room(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        field = app.screen.query_one("#presets", OptionList)
+        await until(pilot, lambda: any("…" in str(option.prompt) for option in field.options))
+        before = field.highlighted
+        await pilot.resize_terminal(160, 48)
+        await until(pilot, lambda: [str(option.prompt) for option in field.options] == listed(field))
+        assert field.highlighted == before

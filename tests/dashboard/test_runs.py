@@ -340,20 +340,65 @@ async def test_the_search_keeps_its_letters_from_the_keys(
         await pilot.pause()
         assert app.screen.query_one("#runs-search", Input).value == "scfq"
         assert isinstance(app.screen, RunsScreen)
-        await until(pilot, lambda: "no run matches" in text(app))
+        await until(pilot, lambda: "no run matches · esc ends the search" in text(app))
+        await pilot.press("down")
+        await until(pilot, lambda: "no run matches · 0 shows all" in text(app))
+        await pilot.press("0")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        assert not app.screen.query_one("#runs-search", Input).display
+        await pilot.press("F", "F")  # stopped: one run
+        await until(pilot, lambda: len(shown(app)) == 1)
+        await pilot.press("f")
+        await until(pilot, lambda: "no run matches · 0 shows all" in text(app))
+        await pilot.press("0")
+        await until(pilot, lambda: len(shown(app)) == 3)
+    assert make_app().remembered.which == "all"
 
 
-async def test_a_comparison_says_which_runs_have_no_room(make_app: MakeApp, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("size", "seen", "before", "after"), [((80, 24), 5, "A B C", "F G H"), ((60, 20), 3, "A B C D E", "D E F G H")]
+)
+async def test_runs_that_have_no_room_in_a_comparison_are_reached_by_keys(
+    make_app: MakeApp, tmp_path: Path, size: tuple[int, int], seen: int, before: str, after: str
+) -> None:
     for seed in range(8):
         make_run(tmp_path / "runs", f"quick-s{seed}-20260101-120000", seed=seed)
     app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
+    async with app.run_test(size=size) as pilot:
         await pilot.press("b")
         await until(pilot, lambda: text(app).count("quick-s") == 8)
         await pilot.press(*["space"] * 8, "c")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "no room: H" in text(app))
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and f"{after} →" in text(app))
+        table = app.screen.query_one(Table)
+
+        def heading() -> str:
+            return table.render_line(0).text
+
+        def columns() -> list[str]:
+            return heading()[22:].split()
+
+        assert columns() == list("ABCDEFGH"[:seen])
+        rows = {row.id: row for row in table._rows}
+        assert {cell.text for cell in rows["best accuracy"].cells[1:]} == {"80.0 live"}
+        assert "→ columns" in text(app).splitlines()[-1]
+        await pilot.press("left")
+        assert columns() == list("ABCDEFGH"[:seen]), "there is nothing before the first"
+        await pilot.press("right")
+        assert columns() == list("ABCDEFGH"[1 : seen + 1])
+        assert heading().startswith("← A")
+        await pilot.press(*["right"] * 9)
+        assert columns() == list("ABCDEFGH"[-seen:])
+        assert heading().startswith(f"← {before} ")
+        assert "→" not in heading()
+        await pilot.press("left")
+        assert columns() == list("ABCDEFGH"[-seen - 1 : -1])
+        cursors = [pane.viewport.cursor for pane in app.screen.query(PlotPane)]
+        assert set(cursors) == {None}, "the keys went to the curves too"
         await pilot.resize_terminal(140, 40)
-        await until(pilot, lambda: "settings that differ" in text(app) and "no room" not in text(app))
+        await until(pilot, lambda: "settings that differ" in text(app) and columns() == list("ABCDEFGH"))
+        assert "columns" not in text(app).splitlines()[-1]
+        await pilot.press("right")
+        await until(pilot, lambda: any(pane.viewport.cursor is not None for pane in app.screen.query(PlotPane)))
 
 
 async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp_path: Path) -> None:

@@ -84,9 +84,12 @@ async def test_the_key_reaches_it_and_it_is_there_the_next_time(
         await until(pilot, lambda: "no theme: themes/other.toml" in words(app))
         await pilot.press("t", "t", "t", "t")
         assert app.theme == "mine"
+        await until(pilot, lambda: "theme: mine" in words(app))
+        assert "theme: terminal" not in words(app), "of the presses before"
         assert app.theme_variables["background"] == "#102030"
         await pilot.press("t")
         assert app.theme == "mim4dd-dark"
+        await until(pilot, lambda: "theme: dark" in words(app))
         app.remember(theme="mine")
     assert Remembered.load().theme == "mine"
     again = make_app()

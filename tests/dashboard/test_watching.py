@@ -99,7 +99,7 @@ async def test_numbers_do_not_wait_for_the_curves_turn_nor_does_the_first_point(
         newest = screen.history.last
         assert newest is not None
         said = f"{newest.mean * 100:.1f}"
-        await until(pilot, lambda: said in {name: value for name, value, _ in facts_of(screen)}["newest"])
+        await until(pilot, lambda: said in {name: value for name, value, _ in facts_of(screen)}.get("last live", ""))
         await pilot.press("x")
         await until(pilot, lambda: screen.state == "stopped")
 

@@ -30,9 +30,13 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 2.0
 NAME_WIDTH = 22
+LEAST = 9
+"""Columns of a run at least: an accuracy that is called live."""
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
+BRIEF = {"accuracy": "live acc.", "bound": "MI, nats", "nce": "NCE"}
+"""Their headings where the whole ones leave no room for the names of the curves."""
 
 
 class CompareScreen(Screen[None]):
@@ -76,8 +80,8 @@ class CompareScreen(Screen[None]):
         with Container(id="compare-plots"):
             yield PlotPane("", id="compare-plot")
             for metric in FOUR:
-                yield PlotPane(METRICS[metric][0], id=f"compare-{metric}")
-        yield Table(id="compare-table", opens=False, tells=True)
+                yield PlotPane(METRICS[metric][0], brief=BRIEF.get(metric, ""), whole="M", id=f"compare-{metric}")
+        yield Table(id="compare-table", opens=False, shifts=True)
         yield KeyLine()
 
     def on_mount(self) -> None:
@@ -136,7 +140,7 @@ class CompareScreen(Screen[None]):
             pane.show(figure(metric, contenders), title=METRICS[metric][0])
         lines = results(contenders)
         lines += settings(contenders, only_different=self._only_different)
-        width = max(7, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
+        width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         names = Column("settings that differ" if self._only_different else "all settings", NAME_WIDTH)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
         unicode = self.dashboard.unicode
@@ -163,7 +167,10 @@ class CompareScreen(Screen[None]):
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
             score, live, _ = value.partition(" live")
-            brief = score.partition(" ±")[0] + " %" + live if " ±" in value and len(value) > width else value
+            brief = value
+            if " ±" in value and len(value) > width:
+                brief = score.partition(" ±")[0] + " %" + live
+                brief = brief if len(brief) <= width else brief.replace(" %", "")
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
         return TableRow(name, tuple(cells))
 

@@ -21,7 +21,7 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog, estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import preset_text, run_text, wrong_preset_name, wrong_seeds
+from mim4dd_tui.dashboard.details import own_preset, preset_text, run_text, wrong_preset_name, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
@@ -30,6 +30,8 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.plain import percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -37,6 +39,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
+ROW_PADDING = 2
+"""Columns beside a row of a list, as home.tcss has it."""
 
 
 class HomeScreen(Screen[None]):
@@ -72,7 +76,7 @@ class HomeScreen(Screen[None]):
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
         self._source: str | None = None  # the preset that a run is recorded to come from
         self._run: RunInfo | None = None
-        self._measured: list[estimate.Measured] = []
+        self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
         self._measurements = estimate.Measurements()
 
     @property
@@ -152,7 +156,7 @@ class HomeScreen(Screen[None]):
         self._runs = {info.name: info for info in message.runs}
         with self.prevent(OptionList.OptionHighlighted):
             if self._runs:
-                options = [Option(self._run_row(info), id=name) for name, info in self._runs.items()]
+                options = [Option(row, id=name) for name, row in zip(self._runs, self._run_rows(), strict=True)]
             else:
                 options = [Option(Text(message.problem or "none yet", style="dim"), disabled=True)]
             field.set_options(options)
@@ -164,18 +168,35 @@ class HomeScreen(Screen[None]):
         self.query_one("#runs-heading", Static).update(count)
         self._describe()
 
-    def _run_row(self, info: RunInfo) -> Text:
-        mark, colour = STATES.get(info.state, ("?", "secondary"))
-        if not self.dashboard.unicode:
-            mark = info.state[0]
-        style = self._style(colour)
-        row = Text(no_wrap=True, overflow="ellipsis")
-        row.append(mark + " ", style=style)
-        if info.accuracy is not None:
-            row.append(f"{info.accuracy * 100:4.1f} ", style="bold")
-        row.append(info.label)
-        row.append(f"  {catalog.age(info.started)}" if info.started else "", style="dim")
-        return row
+    def _run_rows(self) -> list[Text]:
+        """State, accuracy in percent, name and age of the runs, each below its like."""
+        runs, unicode = self._runs.values(), self.dashboard.unicode
+        scores = ["" if run.accuracy is None else percent(run.accuracy).removesuffix(" %") for run in runs]
+        most = max(map(len, scores))
+        room = self.query_one("#runs", OptionList).scrollable_content_region.width - ROW_PADDING
+        left = room - 2 - (most + 1 if most else 0)
+        labels = shortened_apart([run.label for run in runs], max(1, left), "…" if unicode else ".")
+        rows = []
+        for run, score, label in zip(runs, scores, labels, strict=True):
+            mark, colour = STATES.get(run.state, ("?", "secondary"))
+            row = Text(no_wrap=True, overflow="ellipsis")
+            row.append((mark if unicode else run.state[0]) + " ", style=self._style(colour))
+            row.append(f"{score:>{most}} " if most else "", style="bold")
+            row.append(label)
+            age = f"  {catalog.age(run.started)}" if run.started else ""
+            row.append(age if len(label) + len(age) <= left else "", style="dim")
+            rows.append(row)
+        return rows
+
+    def on_resize(self) -> None:
+        """The rows of the runs follow the width."""
+        self.call_after_refresh(self._rewrite_runs)
+
+    def _rewrite_runs(self) -> None:
+        if self._runs and not self.dashboard.closing and self.children:
+            field = self.query_one("#runs", OptionList)
+            for place, row in enumerate(self._run_rows()):
+                field.replace_option_prompt_at_index(place, row)
 
     # ---- what is chosen
 
@@ -225,9 +246,12 @@ class HomeScreen(Screen[None]):
 
     def _preset_text(self, name: str) -> Text:
         config = self.query_one(SettingsForm).config
-        found = estimate.estimate(config, self._measured)
-        cost = estimate.in_words(found, **estimate.room(self.dashboard.runs_dir))
-        return preset_text(name, config, cost, self._style("warning"))
+        if self._measured is None:
+            cost = estimate.waiting()
+        else:
+            found = estimate.estimate(config, self._measured)
+            cost = estimate.in_words(found, **estimate.room(self.dashboard.runs_dir))
+        return preset_text(name, config, cost, self._style("warning"), own_preset(name))
 
     def _run_text(self, info: RunInfo) -> Text:
         return run_text(info, self._style(STATES.get(info.state, ("", "secondary"))[1]), unicode=self.dashboard.unicode)

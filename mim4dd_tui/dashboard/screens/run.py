@@ -72,7 +72,10 @@ class RunScreen(LeafingScreen):
         yield RunHead(id="head")
         yield Static(id="problem")
         titles = {name: title for name, (title, _) in curves.FIGURES.items()}
-        panes = {name: PlotPane(title, brief=curves.BRIEF.get(name, ""), id=name) for name, title in titles.items()}
+        panes = {
+            name: PlotPane(title, brief=curves.BRIEF.get(name, ""), whole="z", id=name)
+            for name, title in titles.items()
+        }
         with Container(id="body"):
             yield panes["losses"]
             yield GraphicsPane(id="pictures")

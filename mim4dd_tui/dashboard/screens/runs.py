@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
-from mim4dd_tui.plain import duration
+from mim4dd_tui.plain import duration, percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -154,9 +154,20 @@ class RunsScreen(Screen[None]):
         self._inks = colours(self._marked, self._inks)
         now = time.time()
         rows = [TableRow(run.name, self._cells(run, now)) for run in shown]
-        nothing = self._problem or ("no run matches" if self._runs else "no runs yet" if self._read_once else "reading")
-        self.query_one(Table).show(COLUMNS, rows, nothing=nothing)
+        self.query_one(Table).show(COLUMNS, rows, nothing=self._nothing())
         self._title(len(shown))
+
+    def _nothing(self) -> str:
+        """Why there is no row, and the key that brings them back."""
+        if self._problem or not self._runs:
+            return self._problem or ("no runs yet" if self._read_once else "reading")
+        typing = isinstance(self.focused, Input)
+        return f"no run matches · {'esc ends the search' if typing and self._words else '0 shows all'}"
+
+    def on_descendant_focus(self) -> None:
+        """Which key brings back runs that are filtered away depends on where one is."""
+        if self._read_once and not self._shown:
+            self._write()
 
     def _cells(self, run: RunInfo, now: float) -> tuple[Cell, ...]:
         mark, colour = STATES.get(run.state, ("?", "secondary"))
@@ -169,7 +180,7 @@ class RunsScreen(Screen[None]):
             Cell("*" if marked else mark, f"series-{self._inks[run.name]}" if marked else colour, bold=marked),
             Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
             Cell(run.state, colour),
-            Cell("" if run.accuracy is None else f"{run.accuracy * 100:.1f} %", bold=True),
+            Cell("" if run.accuracy is None else percent(run.accuracy), bold=True),
             Cell(f"{run.iteration}/{run.iterations}" if run.iterations else "", MUTED),
             Cell(age(run.started, now) if run.started else "", MUTED),
             Cell("" if taken is None else duration(taken), MUTED),
@@ -235,6 +246,15 @@ class RunsScreen(Screen[None]):
         self._which = names[(names.index(self._which) + step) % len(names)]
         self._order(self._sort, reverse=self._reverse)
 
+    def action_all(self) -> None:
+        """Every run again."""
+        self._which = "all"
+        box = self.query_one("#runs-search", Input)
+        box.value = ""
+        box.display = False
+        self._words = ""
+        self._order(self._sort, reverse=self._reverse)
+
     def action_mark(self) -> None:
         """Mark the run, or take its mark off; the cursor goes on."""
         run = self._run
@@ -287,7 +307,7 @@ class RunsScreen(Screen[None]):
         if run.elsewhere:
             self.notify(f"{run.name} is going on: stop it first", severity="warning")
             return
-        accuracy = f", accuracy {run.accuracy * 100:.1f} %" if run.accuracy is not None else ""
+        accuracy = f", accuracy {percent(run.accuracy)}" if run.accuracy is not None else ""
         details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
 
         def answered(yes: bool | None) -> None:

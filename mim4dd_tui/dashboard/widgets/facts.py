@@ -46,7 +46,7 @@ class FactsPane(Inked):
         name, value, ink = fact
         name = name[: LABEL - 1].ljust(LABEL)
         value = value[: max(0, width - LABEL - 1)]
-        style = inks.of(ink) if ink else inks.base
+        style = inks.of(ink) if ink and not inks.colourless else inks.base
         rest = max(0, width - len(name) - cell_len(value))
         return [
             Segment(name, inks.muted),

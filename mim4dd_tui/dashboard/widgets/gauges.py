@@ -69,7 +69,8 @@ class GaugesLine(Widget):
     def _taken(self, message: Taken) -> None:
         message.stop()
         self.sample = message.sample
-        self._cpu.append(message.sample.cpu)
+        if message.sample.cpu is not None:
+            self._cpu.append(message.sample.cpu)
         if message.sample.gpus and message.sample.gpus[0].busy is not None:
             self._gpu.append(message.sample.gpus[0].busy)
         self.refresh()
@@ -97,19 +98,19 @@ class GaugesLine(Widget):
         now = self.sample
         if now is None:
             return []
-        out = [
-            ("cpu", self._bar(self._cpu), f"{now.cpu * 100:3.0f} %"),
-            ("memory", "", f"{now.used / GIB:.1f}/{now.total / GIB:.1f} GiB"),
-        ]
+        out = [] if now.cpu is None else [("cpu", self._bar(self._cpu), f"{now.cpu * 100:3.0f} %")]
+        out.append(("memory", "", f"{now.used / GIB:.1f}/{now.total / GIB:.1f} GiB"))
         if now.process_memory is not None:
             share = "" if now.process_cpu is None else f", {now.process_cpu:.1f} cpus"
             out.append(("run", "", f"{now.process_memory / GIB:.1f} GiB{share}"))
+        gpus: list[tuple[str, str, str]] = []
         for index, gpu in enumerate(now.gpus):
             busy = "" if gpu.busy is None else f"{gpu.busy * 100:3.0f} %, "
             name = f"GPU {index}" if len(now.gpus) > 1 else "GPU"
             memory = f"{gpu.used / GIB:.1f}/{gpu.total / GIB:.1f} GiB"
-            out.insert(1 + index, (name, self._bar(self._gpu) if not index else "", busy + memory))
-        return out
+            gpus.append((name, self._bar(self._gpu) if not index else "", busy + memory))
+        before = 0 if now.cpu is None else 1
+        return out[:before] + gpus + out[before:]
 
     def _bar(self, past: deque[float]) -> str:
         if len(past) < 2:

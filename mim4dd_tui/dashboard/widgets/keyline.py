@@ -10,6 +10,8 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input
 from textual.widgets._footer import FooterKey
 
+from mim4dd_tui.dashboard.keys import TYPING
+
 
 class KeyLine(Footer):
     """Textual's footer, which else is taken apart and made again whenever a screen comes or goes.
@@ -18,7 +20,7 @@ class KeyLine(Footer):
     Keys that have no room are left out whole, from the end; the one that lists them all stays.
     """
 
-    _shown: tuple[tuple[str, str, str, bool], ...] | None = None
+    _shown: tuple[str | None, tuple[tuple[str, str, str, bool], ...]] | None = None
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
@@ -26,8 +28,11 @@ class KeyLine(Footer):
     def compose(self) -> ComposeResult:
         """As many keys as there is room for; while something is typed, those that are not characters of it."""
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
-        if isinstance(self.screen.focused, Input):
-            keys = [key for key in keys if _beside_typing(key)]
+        field = self.screen.focused
+        if isinstance(field, Input):
+            own = [_of_field(*key) for key in TYPING.get(field.id or "", ())]
+            known = {key.key for key in own}
+            keys = own + [key for key in keys if _beside_typing(key) and key.key not in known]
         self._fit(keys)
         yield from keys
 
@@ -47,16 +52,25 @@ class KeyLine(Footer):
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Keys may have changed: those that are shown decide."""
-        shown = tuple(
-            (active.binding.key, active.binding.description, active.binding.action, active.enabled)
-            for active in screen.active_bindings.values()
-            if active.binding.show
+        field = screen.focused.id if isinstance(screen.focused, Input) else None
+        shown = (
+            field,
+            tuple(
+                (active.binding.key, active.binding.description, active.binding.action, active.enabled)
+                for active in screen.active_bindings.values()
+                if active.binding.show
+            ),
         )
         if shown == self._shown:
             return
         if screen.app.app_focus and screen is self.screen:  # else nothing is made anew
             self._shown = shown
         super().bindings_changed(screen)
+
+
+def _of_field(key: str, face: str, does: str) -> FooterKey:
+    """A key that the field itself answers; a click on it is the key."""
+    return FooterKey(key, face, does, "")
 
 
 def _beside_typing(key: FooterKey) -> bool:

@@ -17,6 +17,8 @@ from mim4dd_tui.dashboard.keys import bindings
 
 MOST = 600
 """Newest matching lines shown; the journal has all."""
+LEAST = 16
+"""Columns of a message beside its time, below which it is broken by the terminal's edge."""
 
 
 @dataclass(frozen=True)
@@ -71,6 +73,7 @@ class LogPane(Vertical):
         super().__init__(id=id)
         self._all: list[Line] = []
         self._filter = Filter()
+        self._width = 0  # of its lines, as they were broken last; 0 where they are cut
 
     def compose(self) -> ComposeResult:
         """The lines, and the filter's box where one is typed."""
@@ -92,18 +95,33 @@ class LogPane(Vertical):
 
     def _write(self) -> None:
         lines = [self._text(line) for line in self._all if self._filter.matches(line.text)][-MOST:]
-        nothing = Text("no line matches" if self._filter.text else "", style="dim")
+        nothing = Text("no line matches · esc shows all" if self._filter.text else "", style="dim")
         self.query_one("#log-text", Static).update(Text("\n").join(lines) if lines else nothing)
 
+    def on_resize(self) -> None:
+        """Where lines are broken follows the width, which the lines themselves have a little later."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        shown = self.query_one("#log-text")
+        width = shown.content_size.width if shown.styles.text_wrap == "wrap" else 0
+        if width != self._width:
+            self._width = width
+            self._write()
+
     def _text(self, line: Line) -> Text:
+        """A line; what has no room beside the time goes on below its beginning."""
         colours = self.app.theme_variables
         text = Text()
         if line.moment is not None:
             minutes, seconds = divmod(int(line.moment), 60)
             text.append(f"{minutes:3}:{seconds:02} ", style="dim")
         style = {"warning": colours.get("warning", "yellow"), "error": colours.get("error", "red")}.get(line.level)
-        text.append(line.text, style=style.removeprefix("ansi_") if style else "")
-        return text
+        said = Text(line.text, style=style.removeprefix("ansi_") if style else "")
+        room = self._width - text.cell_len
+        if said.cell_len <= room or room < LEAST:
+            return text.append_text(said)
+        return text.append_text(Text("\n" + " " * text.cell_len).join(said.wrap(self.app.console, room)))
 
     def action_roll(self, lines: int) -> None:
         """Scroll by lines."""

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -16,10 +17,11 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.remembered import SMOOTHING
-from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, draw
+from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, Stroke, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.scale import short
 from mim4dd_tui.plots.viewing import following, panned, stepped, zoomed
+from mim4dd_tui.quantities import number
 
 Move = Literal[
     "log_y",
@@ -36,6 +38,8 @@ Move = Literal[
     "pan_right",
     "reset",
 ]
+DEVIATION, QUALIFIED = re.compile(r" ± \S+"), re.compile(r" ± \S+|, \S+")
+"""What gives way first beside a value: its deviation, then what follows a comma in its name as well."""
 STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
 
 
@@ -46,9 +50,12 @@ class PlotPane(Inked, can_focus=True):
 
     viewport: reactive[Viewport] = reactive(Viewport(), init=False)
 
-    def __init__(self, title: str, *, brief: str = "", view: Viewport | None = None, id: str | None = None) -> None:
+    def __init__(
+        self, title: str, *, brief: str = "", whole: str = "", view: Viewport | None = None, id: str | None = None
+    ) -> None:
         super().__init__(id=id)
         self.heading = title
+        self._whole = whole  # the key after which there is room for all names
         self._brief = brief  # the heading where that leaves no room for a value
         self.home = view or Viewport()
         self.set_reactive(PlotPane.viewport, self.home)
@@ -107,7 +114,14 @@ class PlotPane(Inked, can_focus=True):
             glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
             if self._bare is None:
                 width, height = self.content_size
-                self._bare = draw(self._figure, self.viewport.changed(cursor=None), width, height - 1, glyphs)
+                self._bare = draw(
+                    self._figure,
+                    self.viewport.changed(cursor=None),
+                    width,
+                    height - 1,
+                    glyphs,
+                    strokes=bool(self._samples()),
+                )
             self._drawing = self._bare.with_cursor(self.viewport.cursor, glyphs)
             self._lines = list(self._drawing.rows())
         return self._drawing
@@ -132,22 +146,44 @@ class PlotPane(Inked, can_focus=True):
     def _said(self) -> tuple[str, list[tuple[str, int]]]:
         """The heading, and as much as there is room for beside it, each with its ink.
 
-        A value without its name says nothing: what has no room is left out whole, levels and marks first, then
-        deviations, then values from the end; the cursor's place outlives all of them but the first.
+        Levels and marks are left out first, then deviations, then what qualifies a name, then values from the end,
+        whose names stay as long as they can: they are the curves' legend. What is left out even so is counted. The
+        cursor's place outlives all values but the first.
         """
-        said, more = _spelled(self._values()), _spelled([*self._levels(), *self._marks()])
+        said, more = _spelled(self._values(), self._samples()), _spelled([*self._levels(), *self._marks()])
         placed, width = self.viewport.cursor is not None, self.content_size.width
-        heading = self.heading
-        if len(heading) + _length(_plain(said[:1] + said[1:][-1:] if placed else said[:1])) > width:
-            heading = self._brief or heading
-        room = width - len(heading)
-        while more and _length(said + more) > room:
-            del more[-1]
-        if _length(said) > room:
-            said = _plain(said)
-        while said and _length(said) > room:
-            del said[-2 if placed and len(said) > 2 else -1]
-        return heading, said + more
+        curves, place = (said[:-1], said[-1:]) if placed else (said, [])
+        headings = dict.fromkeys((self.heading, self._brief or self.heading))
+        for heading, spared in ((heading, spared) for spared in (DEVIATION, QUALIFIED) for heading in headings):
+            room = width - len(heading)
+            others = more[: _fitting(said, more, room)]
+            whole = curves if _length(said + others) <= room else _without(spared, curves)
+            kept, every = next((way for way in self._ways(whole, place) if _length(way[0]) <= room), ([], False))
+            if every:
+                break
+        return heading, kept + others
+
+    def _ways(
+        self, said: list[tuple[str, int]], place: list[tuple[str, int]]
+    ) -> Iterator[tuple[list[tuple[str, int]], bool]]:
+        """Ever shorter ways of naming the curves beside the cursor's place, and whether all are named, one by value."""
+        count = len(said)
+        samples = self._samples()
+        names = [(f" {samples.get(ink, '')}{name}", ink) for name, _, ink in self._values()[:count]]
+        named = all(name.strip() for name, _ in names)
+        yield said + place, True
+        if named:
+            yield from (([*said[:whole], *_begun(names[whole:]), *place], True) for whole in range(count - 1, 0, -1))
+        if named and not place:
+            yield _begun(names), False
+        key = f" ({self._whole})" if self._whole else ""
+        for seen in range(count - 1 if count > 1 else 0, 0, -1):
+            rest = (f"  +{count - seen} more{key}", 0)
+            yield [*said[:1], *_begun(names[1:seen]), *place, rest], False
+            if not place:  # who has put a cursor somewhere wants to read a value
+                yield [*_begun(names[:seen]), rest], False
+        yield said[:1] + place, False
+        yield said[:1], False
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
@@ -161,11 +197,10 @@ class PlotPane(Inked, can_focus=True):
             at = x if at is None else at  # a curve of few points is read beside the cursor
             if series.ink >= DIM and not series.name:
                 continue
-            value = short(float(series.y[index]), percent=self._figure.percent)
-            if series.band is not None:
-                half = (series.band.high[index] - series.band.low[index]) / 2
-                if np.isfinite(half):
-                    value += f" ± {short(float(half), percent=self._figure.percent)}"
+            band, spread = series.band, math.nan
+            if band is not None:
+                spread = float(band.high[index] - band.low[index]) / 2
+            value = self._told(float(series.y[index]), spread)
             if place is not None and abs(x - at) > 0.5:
                 value += f" ({short(x)})"  # it has no point where the others are read
             out.append((series.name, value, series.ink))
@@ -173,9 +208,18 @@ class PlotPane(Inked, can_focus=True):
             out.append((f"at {short(place if at is None else at)}", "", 0))
         return out
 
+    def _samples(self) -> dict[int, str]:
+        """A sign of how each curve is drawn, by its ink, where no colour tells them apart."""
+        glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
+        inks = [series.ink for series in self._figure.series if series.ink < DIM]
+        wanted = getattr(self.app, "colourless", False) and len(inks) > 1
+        return {ink: Stroke.of(ink).sample(glyphs) for ink in inks} if wanted else {}
+
     def _levels(self) -> list[tuple[str, str, int]]:
-        percent = self._figure.percent
-        return [(level.name, short(level.value, percent=percent), level.ink) for level in self._figure.levels]
+        return [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
+
+    def _told(self, value: float, spread: float = math.nan) -> str:
+        return (self._figure.told or number)(value, spread)
 
     def _marks(self) -> list[tuple[str, str, int]]:
         view = self.viewport
@@ -283,14 +327,28 @@ def move_all(panes: Sequence[PlotPane], move: Move) -> None:
         pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
 
 
-def _spelled(values: Sequence[tuple[str, str, int]]) -> list[tuple[str, int]]:
-    """Names and values as they stand in a title, each with its ink."""
-    return [(f"  {f'{label} {value}'.strip()}", ink) for label, value, ink in values]
+def _spelled(values: Sequence[tuple[str, str, int]], samples: Mapping[int, str] | None = None) -> list[tuple[str, int]]:
+    """Names and values as they stand in a title, each with its ink, and the sample of its curve where there is one."""
+    known = samples or {}
+    return [(f"  {known.get(ink, '')}{f'{label} {value}'.strip()}", ink) for label, value, ink in values]
 
 
-def _plain(said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
-    """Without deviations."""
-    return [(re.sub(r" ± \S+", "", text), ink) for text, ink in said]
+def _fitting(said: Sequence[tuple[str, int]], more: Sequence[tuple[str, int]], room: int) -> int:
+    """How many of the other notes there is room for beside all values."""
+    count = len(more)
+    while count and _length([*said, *more[:count]]) > room:
+        count -= 1
+    return count
+
+
+def _begun(names: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Names one blank apart, and one more before the first."""
+    return [(f" {name}" if not place else name, ink) for place, (name, ink) in enumerate(names)]
+
+
+def _without(spared: re.Pattern[str], said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """Names and values without what there is no room for."""
+    return [(spared.sub("", text), ink) for text, ink in said]
 
 
 def _length(said: Sequence[tuple[str, int]]) -> int:

@@ -14,6 +14,10 @@ from textual.widgets.option_list import Option
 
 from engine.config.load import list_presets
 from engine.config.presets import PresetInfo
+from mim4dd_tui.fitting import shortened_apart
+
+PADDING = 2
+"""Columns beside a name, as home.tcss has it."""
 
 
 class PresetList(Vertical):
@@ -25,6 +29,7 @@ class PresetList(Vertical):
         self._presets: dict[str, PresetInfo] = {}
         self._words = ""
         self._chosen = ""
+        self._room = 0  # columns of a name, as they were shortened last
 
     def compose(self) -> ComposeResult:
         """Heading, search and list."""
@@ -49,10 +54,13 @@ class PresetList(Vertical):
 
     def _show(self) -> None:
         found = [name for name, info in self._presets.items() if _matches(info, self._words)]
-        options = [Option(Text(name, no_wrap=True, overflow="ellipsis"), id=name) for name in found]
         field = self.query_one(OptionList)
+        room = max(1, field.scrollable_content_region.width - PADDING)
+        brief = shortened_apart(found, room, "…" if getattr(self.app, "unicode", True) else ".")
+        options = [Option(Text(text, no_wrap=True), id=name) for text, name in zip(brief, found, strict=True)]
+        self._room = room
         with self.prevent(OptionList.OptionHighlighted):
-            field.set_options(options or [Option(Text("none matches", style="dim"), disabled=True)])
+            field.set_options(options or [Option(Text("none matches\nesc shows all", style="dim"), disabled=True)])
             field.highlighted = found.index(self._chosen) if self._chosen in found else None
         count = str(len(found)) if len(found) == len(self._presets) else f"{len(found)} of {len(self._presets)}"
         self.query_one("#presets-heading", Static).update(f"presets  {count}")
@@ -60,6 +68,15 @@ class PresetList(Vertical):
     @on(OptionList.OptionHighlighted)
     def _moved(self, event: OptionList.OptionHighlighted) -> None:
         self._chosen = event.option_id or self._chosen
+
+    def on_resize(self) -> None:
+        """Names are shortened to the width."""
+        self.call_after_refresh(self._fit)
+
+    def _fit(self) -> None:
+        room = self.query_one(OptionList).scrollable_content_region.width - PADDING if self.children else self._room
+        if self._presets and room != self._room:
+            self._show()
 
     # ---- search
 

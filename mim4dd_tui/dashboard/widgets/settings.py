@@ -238,7 +238,7 @@ class SettingsForm(Vertical):
     def _edit_nothing(self) -> None:
         """Why there is nothing to edit, and no value, which would be another setting's."""
         unchanged = self._changed_only and not self._words
-        why = "nothing differs from the preset" if unchanged else "no setting matches"
+        why = "nothing differs from the preset · c shows all" if unchanged else "no setting matches · esc shows all"
         self.query_one("#settings-help", Static).update(Text(why, style="dim"))
         with self.prevent(Input.Changed):
             self.query_one("#settings-value", Input).value = ""

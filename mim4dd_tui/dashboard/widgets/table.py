@@ -58,7 +58,8 @@ class Table(ScrollView, can_focus=True):
 
     Args:
         opens: a row can be chosen to open what it stands for.
-        tells: the first column's title says which columns have no room; else they give way silently.
+        shifts: columns that have no room can be reached: all but the first are moved, and its title says where others
+            are; else they give way silently.
     """
 
     DEFAULT_CSS = "Table { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
@@ -87,11 +88,13 @@ class Table(ScrollView, can_focus=True):
             self.table = table
             self.column = column
 
-    def __init__(self, *, id: str | None = None, opens: bool = True, tells: bool = False) -> None:
+    def __init__(self, *, id: str | None = None, opens: bool = True, shifts: bool = False) -> None:
         super().__init__(id=id)
-        self._opens, self._tells = opens, tells
+        self._opens, self._shifts = opens, shifts
+        self._first = 1  # of the columns after the fixed one, where they can be moved
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
+        self._offered = False  # whether the keys that move columns do something
         self._brief: dict[tuple[int, int], dict[str, str]] = {}
         self.nothing = ""
 
@@ -107,6 +110,7 @@ class Table(ScrollView, can_focus=True):
         if place != self.cursor:
             self.cursor = place
         self._in_sight()
+        self._shift(0)
         self.refresh()
 
     @property
@@ -127,6 +131,8 @@ class Table(ScrollView, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key that opens nothing is not offered."""
+        if action == "columns":
+            return bool(self._hidden)
         return self._opens if action == "choose" else super().check_action(action, parameters)
 
     # ---- moving
@@ -145,6 +151,30 @@ class Table(ScrollView, can_focus=True):
         if self._opens and self.chosen is not None:
             self.post_message(self.Chosen(self, self.chosen))
 
+    def action_columns(self, step: int) -> None:
+        """Move the columns after the first one."""
+        self._shift(step)
+        self.refresh()
+
+    def _shift(self, step: int) -> None:
+        """Other columns beside the fixed one, as far as the last has come into sight and no further."""
+        was, self._first = self._first, max(1, min(self._first + step, len(self._columns) - 1))
+        while self._first > 1 and (step >= 0) and self._all_after(self._first - 1):
+            self._first -= 1
+        if bool(self._hidden) != self._offered or was != self._first:
+            self._offered = bool(self._hidden)
+            self.refresh_bindings()
+
+    def _all_after(self, first: int) -> bool:
+        """Whether there is room for all columns from one on."""
+        return max(self._widths(first)) == len(self._columns) - 1
+
+    @property
+    def _hidden(self) -> list[int]:
+        """Columns that are out of sight, where they can be moved."""
+        seen = self._widths()
+        return [index for index in range(len(self._columns)) if index not in seen] if self._shifts else []
+
     def watch_cursor(self) -> None:
         """Keep it in sight."""
         self._in_sight()
@@ -161,6 +191,7 @@ class Table(ScrollView, can_focus=True):
     def on_resize(self) -> None:
         """The cursor stays in sight."""
         self._in_sight()
+        self._shift(0)
 
     def on_click(self, event: events.Click) -> None:
         """A row, or a column's title."""
@@ -178,10 +209,11 @@ class Table(ScrollView, can_focus=True):
 
     # ---- drawing
 
-    def _widths(self) -> dict[int, int]:
-        """Width of every column that has room, by its number."""
+    def _widths(self, first: int | None = None) -> dict[int, int]:
+        """Width of every column that has room, by its number; after the fixed column those from ``first`` on."""
         room = self.content_size.width
-        taken = sorted(range(len(self._columns)), key=lambda i: self._columns[i].rank)
+        places = [0, *range(first or self._first, len(self._columns))] if self._columns else []
+        taken = sorted(places, key=lambda i: self._columns[i].rank)
         while len(taken) > 1 and sum((self._columns[i].width or self._columns[i].least) + 1 for i in taken) > room + 1:
             taken.pop()
         flexible = [i for i in taken if not self._columns[i].width]
@@ -218,10 +250,12 @@ class Table(ScrollView, can_focus=True):
 
     def _titles(self) -> tuple[Cell, ...]:
         titles = [Cell(column.title, column.colour or MUTED) for column in self._columns]
-        seen = self._widths()
-        missing = [column.title for index, column in enumerate(self._columns) if index not in seen]
-        if self._tells and missing:
-            titles[0] = Cell(f"no room: {' '.join(missing)}", "warning")
+        hidden = self._hidden
+        if hidden:
+            before = [self._columns[index].title for index in hidden if index < self._first]
+            after = [self._columns[index].title for index in hidden if index >= self._first]
+            signs = (f"← {' '.join(before)}" if before else "", f"{' '.join(after)} →" if after else "")
+            titles[0] = Cell("  ".join(filter(None, signs)), "warning")
         return tuple(titles)
 
     def _apart(self, index: int, width: int, dots: str) -> dict[str, str]:

@@ -1,0 +1,37 @@
+"""Curves where there are no colours: told apart by brightness and by how they are drawn."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from mim4dd_tui.dashboard.ink import Inks
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from tests.dashboard.conftest import RICH, MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, until
+
+
+async def test_without_colours_two_curves_are_far_apart_in_brightness_and_form(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30), abilities=replace(RICH, no_color=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        pane = run_screen(app).query_one("#losses", PlotPane)
+        await until(pilot, lambda: "⠒objective" in pane.render_line(0).text and "⠶nce" in pane.render_line(0).text)
+        shades = {}
+        for segment in pane.render_line(0):
+            assert segment.style is not None
+            assert segment.style.color is not None
+            shades[segment.text.strip()[:4]] = sum(segment.style.color.get_truecolor()) / 3
+        assert abs(shades["⠒obj"] - shades["⠶nce"]) > 60
+        await until(pilot, lambda: any(Inks(pane).of(2) == s.style for y in range(1, 8) for s in pane.render_line(y)))
+
+
+async def test_with_colours_curves_are_thin_and_the_legend_has_no_samples(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        pane = run_screen(app).query_one("#losses", PlotPane)
+        await until(pilot, lambda: "  objective" in pane.render_line(0).text and "  nce" in pane.render_line(0).text)

@@ -1,0 +1,58 @@
+"""One spelling of a number wherever it stands, and live values told from final ones."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from engine.events import Evaluation, Iteration
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.comparison import Contender, results
+from mim4dd_tui.dashboard.curves import facts
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.facts import FactsPane
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.quantities import bound_of, nats, number
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, text, until
+
+
+def test_numbers_have_one_spelling() -> None:
+    assert (number(0.36789), number(0.36789, 0.0213), number(12345.0)) == ("0.368", "0.368 ± 0.0213", "12.3k")
+    assert (nats(2.2), nats(2.2, 0.1), nats(math.nan)) == ("2.20", "2.20", "-")
+    assert (bound_of(2, 2.302), bound_of(2.0, None), bound_of(None, 2.3)) == ("2.00/2.30 nats", "2.00 nats", "-")
+
+
+@pytest.mark.parametrize("size", [(80, 24), pytest.param((60, 20), marks=pytest.mark.long)])
+async def test_pane_and_facts_spell_alike_and_live_is_told_from_final(make_app: MakeApp, size: tuple[int, int]) -> None:
+    """The last live value stands beside the final ones, of another protocol: both say what they are."""
+    app = make_app(FakeEngine(iterations=60))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await until(pilot, lambda: "87.2 ± 1.2 %" in text(app))
+        screen = run_screen(app)
+        live = screen.history.live
+        assert live is not None
+        said = screen.query_one("#accuracy", PlotPane).render_line(0).text
+        assert f"live, quick-100 {live.mean * 100:.1f}" in said
+        assert ("± 1.2 %" in said) is (size[0] >= 80)
+        shown = {name: value for name, value, _ in screen.query_one(FactsPane).facts}
+        assert shown["best final"] == "87.2 ± 1.2 %"
+        bound = screen.history.series["bound"].last
+        assert f"MI bound {bound:.2f}" in screen.query_one("#information", PlotPane).render_line(0).text
+        assert shown["MI bound"].startswith(f"{bound:.2f}/")
+
+
+def test_facts_and_comparison_say_the_same_of_a_run() -> None:
+    history = RunHistory()
+    history.apply(Iteration(1, 0.36789, 2.9694, 2.0, math.log(10), None, 0.1, 0.77419, 0.040213, 0.1, 600.0))
+    history.apply(Evaluation(1, "live", "quick-100", 0.8888, 0.02, [0.8], "test", "test", 1.0, True))
+    known = {name: value for name, value, _ in facts(history)}
+    assert known["best live"] == known["last live"] == "88.9 ± 2.0 %"
+    lines = {name: values[0] for name, values, _ in results([Contender("A", "A", 1, "running", history, None)])}
+    assert lines["best accuracy"] == "88.9 ± 2.0 % live"
+    assert (lines["MI bound"], lines["objective"]) == ("2.00", "0.368")
+    assert lines["step size"] == known["step size"] == "0.0402"
