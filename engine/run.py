@@ -28,7 +28,7 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
 from engine.distill import Loop, State, initial_pixels, initial_state, root_mean_square
-from engine.errors import DataError, MimError, RunFailed
+from engine.errors import DataError, MimError, RunDiverged, RunFailed
 from engine.evaluation.baselines import full_set, random_selection
 from engine.events import Evaluation, ExpertEpoch, Observer, Phase, Progress, RunStarted
 from engine.experts.store import Trajectories, ensure
@@ -143,7 +143,7 @@ def _run(
         except StopRequested:
             return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
         except MimError as error:
-            record.failed(str(error))
+            record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise
         except torch.OutOfMemoryError as error:
             message = (

@@ -16,15 +16,26 @@ from mim4dd_tui.fitting import fitted
 
 
 def duration(seconds: float) -> str:
-    """``45 s``, ``3:07`` or ``2:05:09``: a time span as people read it; ``-`` where it is not known."""
+    """``45 s``, ``3:07`` or ``2:05:09``: a time span as clocks show it, in whole seconds that have passed.
+
+    ``-`` where it is not known.
+    """
     if not math.isfinite(seconds) or seconds < 0:
         return "-"
-    whole = round(seconds)
+    whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(seconds: float) -> str:
+    """``just now``, ``12 min ago``, ``5 h ago`` or ``3 days ago``: a time span before now, in whole units."""
+    for limit, unit, name in ((7200, 60, "min"), (172_800, 3600, "h"), (math.inf, 86_400, "days")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {name} ago" if seconds >= 60 else "just now"
+    return "-"
 
 
 def standing(state: str, message: str) -> str:

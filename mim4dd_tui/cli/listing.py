@@ -10,7 +10,7 @@ import typer
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
 from mim4dd_tui.cli.output import say, table, write_json
 from mim4dd_tui.cli.summary import print_result
-from mim4dd_tui.plain import percent, tell
+from mim4dd_tui.plain import ago, percent, tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -72,14 +72,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         percent(accuracy) if accuracy is not None else "-",
         ago(time.time() - created) if created else "-",
     )
-
-
-def ago(seconds: float) -> str:
-    """``40 s ago``, ``12 min ago``, ``5 h ago`` or ``3 days ago``."""
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{max(0, int(seconds // unit))} {name} ago"
-    return f"{int(seconds // 86_400)} days ago"
 
 
 def show(

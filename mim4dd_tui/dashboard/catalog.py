@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from engine.config.schema import CLASSES, Config
@@ -97,12 +96,3 @@ def describe_work(config: Config) -> str:
         f"{experts.count} experts x {experts.epochs} epochs; "
         f"{objective.iterations} x {objective.student_steps} student steps"
     )
-
-
-def age(moment: float, now: float | None = None) -> str:
-    """How long ago, in one unit."""
-    seconds = max(0.0, (time.time() if now is None else now) - moment)
-    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.0f} {name} ago"
-    return "just now"

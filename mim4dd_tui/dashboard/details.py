@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 
 from rich.text import Text
@@ -13,7 +14,7 @@ from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import ago, percent
 
 
 def preset_text(name: str, config: Config, cost: Sequence[str], warning: str) -> Text:
@@ -47,7 +48,7 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
     if info.seed is not None:
         rows.append(("seed", str(info.seed)))
     if info.heartbeat:
-        rows.append(("last sign", catalog.age(info.heartbeat)))
+        rows.append(("last sign", ago(time.time() - info.heartbeat)))
     for label, value in rows:
         text.append(f"{label:<12}", style="dim")
         text.append(value + "\n")

@@ -19,7 +19,7 @@ from engine.events import (
     RunStarted,
     StateChanged,
 )
-from mim4dd_tui.plain import PlainObserver, duration, percent
+from mim4dd_tui.plain import PlainObserver, ago, duration, percent
 
 STARTED = RunStarted("mine", "digits-ipc1", 3, 10, 100, "here", 1, "0", {})
 
@@ -87,10 +87,34 @@ def test_a_stream_that_is_gone_silences_but_never_raises() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0.4, "0 s"), (45, "45 s"), (187, "3:07"), (7509, "2:05:09"), (math.nan, "-"), (-1, "-")],
+    [
+        (0.4, "0 s"),
+        (45, "45 s"),
+        (59.9, "59 s"),
+        (187.9, "3:07"),
+        (7509, "2:05:09"),
+        (math.nan, "-"),
+        (-1, "-"),
+    ],
 )
 def test_duration(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "just now"),
+        (59.9, "just now"),
+        (119, "1 min ago"),
+        (7199, "119 min ago"),
+        (7200, "2 h ago"),
+        (172_799, "47 h ago"),
+        (172_800, "2 days ago"),
+    ],
+)
+def test_ago(seconds: float, expected: str) -> None:
+    assert ago(seconds) == expected
 
 
 def test_percent() -> None:

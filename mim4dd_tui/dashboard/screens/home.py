@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -19,7 +20,7 @@ from engine.config.load import changed, resolve, save_user_preset
 from engine.config.presets import names
 from engine.config.schema import Config
 from engine.errors import MimError
-from mim4dd_tui.dashboard import catalog, estimate
+from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_text, run_text, wrong_preset_name, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -30,6 +31,7 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.plain import ago
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -174,7 +176,7 @@ class HomeScreen(Screen[None]):
         if info.accuracy is not None:
             row.append(f"{info.accuracy * 100:4.1f} ", style="bold")
         row.append(info.label)
-        row.append(f"  {catalog.age(info.started)}" if info.started else "", style="dim")
+        row.append(f"  {ago(time.time() - info.started)}" if info.started else "", style="dim")
         return row
 
     # ---- what is chosen

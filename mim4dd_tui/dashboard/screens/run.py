@@ -185,12 +185,12 @@ class RunScreen(LeafingScreen):
         history = self.history
         started = history.started
         path = self.session.path
-        elapsed = None
+        worked = None
         if history.started_at is not None:
-            # the time at work, pauses in it too: while a run is stopped, or is loaded to go on, nothing is added
+            # pauses within a sitting count too: while a run is stopped, or is loaded to go on, nothing is added
             going = self.alive and not self.preparing and history.updated_at is not None
             since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
-            elapsed = float(int(history.worked + since))
+            worked = float(int(history.worked + since))  # what stays the same is not painted anew
         elsewhere = ""
         if not self.session.owned and self.alive and started is not None:
             elsewhere = f"{started.host}, process {started.pid}"
@@ -206,7 +206,7 @@ class RunScreen(LeafingScreen):
             preset=(started.preset if started is not None else None) or "",
             seed=started.seed if started is not None else None,
             state=state,
-            elapsed=elapsed,
+            worked=worked,
             elsewhere=elsewhere,
         )
         head.progress = self._progress()
@@ -224,9 +224,8 @@ class RunScreen(LeafingScreen):
     def _progress(self) -> Progress:
         history = self.history
         state = self.state
-        if state in ("done", "stopped", "failed", "crashed"):
-            done, total = history.iteration, history.iterations or None
-            return Progress(state if state != "crashed" else "failed", done, total)
+        if state in ("done", "stopped", "failed"):
+            return Progress(state, history.iteration, history.iterations or None)
         remaining = history.eta()
         seconds = history.series.get("seconds")
         rate = ""
@@ -273,8 +272,7 @@ class RunScreen(LeafingScreen):
         if newest is self._logged:
             return
         self._logged = newest
-        begun = self.history.started_at
-        lines = [Line(line.time - begun if begun else None, line.level, line.text) for line in self.history.log]
+        lines = [Line(line.worked, line.level, line.text) for line in self.history.log]
         self.query_one(LogPane).show(lines)
 
     # ---- views and curves

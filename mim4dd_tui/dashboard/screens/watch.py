@@ -149,7 +149,7 @@ class WatchScreen(Screen[None]):
             return "starting"
         if state in ("running", "paused", "queued"):
             if not self.alive:
-                return "crashed" if self.history.started is not None else state
+                return "failed" if self.history.started is not None else state  # as the lists call it
             if self.history.started is None:
                 return "starting"
             if self._asked_to_stop:
@@ -165,7 +165,7 @@ class WatchScreen(Screen[None]):
     def problem(self) -> str:
         """Why the run failed, in words; empty where it did not."""
         error = self.session.error
-        if error is None and self.state not in ("failed", "crashed"):
+        if error is None and self.state != "failed":
             return ""
         if isinstance(error, MimError):
             return str(error)
