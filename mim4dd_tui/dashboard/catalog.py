@@ -30,6 +30,7 @@ class RunInfo:
     heartbeat: float
     message: str
     elsewhere: bool  # a living process other than this one holds it
+    diverged: bool = False  # it failed, and would again from its last checkpoint
 
     @property
     def name(self) -> str:
@@ -45,8 +46,17 @@ class RunInfo:
 
     @property
     def resumable(self) -> bool:
-        """Whether it can be continued."""
+        """Whether continuing it can lead anywhere."""
+        if self.diverged:
+            return False
         return self.state in ("stopped", "failed") or (self.state == "queued" and not self.elsewhere)
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not resumed, where it is not ``resumable``, and what helps."""
+        if self.diverged:
+            return f"{self.name} would diverge again: D takes its settings into a new run"
+        return f"{self.name} is {self.state}: there is nothing to resume"
 
 
 def read_run(folder: RunFolder) -> RunInfo:
@@ -70,6 +80,7 @@ def read_run(folder: RunFolder) -> RunInfo:
         heartbeat=status.heartbeat,
         message=message,
         elsewhere=alive,
+        diverged=status.diverged and not alive,
     )
 
 

@@ -353,7 +353,7 @@ class HomeScreen(Screen[None]):
         if info is None:
             self.notify("choose a run first (r)", severity="warning")
         elif not info.resumable:
-            self.notify(f"{info.name} is {info.state}: there is nothing to resume", severity="warning")
+            self.notify(info.refusal, severity="warning")
         else:
             self.dashboard.resume_run(info.folder)
 

@@ -176,7 +176,10 @@ class RunScreen(LeafingScreen):
         if path is not None:
             where = "traceback.txt" if (path / "traceback.txt").exists() else "journal.jsonl"
             # the folder last: of a long one the end has no room, and C copies it
-            text.append(f"\nR resumes it from its last checkpoint\nlog: {where} in {path}", style="dim")
+            helps = "R resumes it from its last checkpoint"
+            if self.history.diverged:
+                helps = "D takes its settings into a new run"
+            text.append(f"\n{helps} · 4 shows the whole log\nlog: {where} in {path}", style="dim")
         self.query_one("#problem", Static).update(text)
 
     # ---- showing it

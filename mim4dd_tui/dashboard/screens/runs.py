@@ -270,7 +270,7 @@ class RunsScreen(Screen[None]):
         if run is None:
             return
         if not run.resumable:
-            self.notify(f"{run.name} is {run.state}: there is nothing to resume", severity="warning")
+            self.notify(run.refusal, severity="warning")
             return
         self.dashboard.resume_run(run.folder)
 
