@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
+from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, complete_run, locate, runs_dir_of
 from mim4dd_tui.cli.output import say, table, write_json
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.plain import ago, percent, tell
@@ -16,12 +16,19 @@ if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
 
 
-def runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
-    """List the runs, the newest last."""
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Only these runs. Default: all.", autocompletion=complete_run),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """List the runs, the newest last, or those that are named."""
     from engine.runs.folder import list_runs
 
     place = runs_dir_of(runs_dir)
-    rows = [_row(folder) for folder in list_runs(place)]
+    rows = [_row(folder) for folder in ([locate(place, name) for name in names] if names else list_runs(place))]
     if as_json:
         write_json(rows)
     elif not rows:
