@@ -12,7 +12,7 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from textual.events import Event, InputEvent, Key, Paste
+from textual.events import Event, InputEvent, Key, MouseEvent, Paste
 from textual.filter import LineFilter
 from textual.theme import Theme
 from textual.widgets import Input
@@ -150,7 +150,7 @@ class DashboardApp(PixelsApp[Leave]):
         """Keys and mouse first come here."""
         if isinstance(event, InputEvent):
             self._collector.touched()
-        if isinstance(event, Key | Paste) and not event.is_forwarded:
+        if isinstance(event, Key | MouseEvent | Paste) and not event.is_forwarded:
             await self._in_order.take(event)
         else:
             await super().on_event(event)
