@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import shlex
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import MimError, RunLocked
@@ -13,7 +14,7 @@ from mim4dd_tui.fitting import homely
 from mim4dd_tui.plain import percent
 
 
-def lines(sessions: Sequence[EngineSession], followed: Iterable[Path], usual: Path) -> list[str]:
+def lines(sessions: Sequence[EngineSession], followed: Sequence[Path], usual: Path) -> list[str]:
     """How the runs stand that were at work here, in the order they began; one that still goes on is left out.
 
     Args:
@@ -25,21 +26,25 @@ def lines(sessions: Sequence[EngineSession], followed: Iterable[Path], usual: Pa
     for session in sessions:
         key = session.path.absolute() if session.path is not None else id(session)
         told.pop(key, None)
-        told[key] = _of_session(session, usual)
+        chain = bool(followed) and session is sessions[-1]  # its error may be that of a run that followed
+        told[key] = _of_session(session, usual, None if chain else session.error)
     for path in followed:
         told.pop(path.absolute(), None)
         told[path.absolute()] = _of_folder(path, usual)
     return [line for line in told.values() if line]
 
 
-def _of_session(session: EngineSession, usual: Path) -> str:
-    """A run that never had a folder, or that another process holds, is told by its error alone."""
+def _of_session(session: EngineSession, usual: Path, error: BaseException | None) -> str:
+    """A run that never had a folder, or that was refused before its folder said so, is told by its error alone."""
     if session.running:
         return ""
-    if session.path is not None and not isinstance(session.error, RunLocked):
-        return _of_folder(session.path, usual, session.error)
+    status = RunFolder(session.path).status() if session.path is not None else None
+    untouched = status is not None and status.state in ("done", "stopped", "queued")
+    refused = isinstance(error, RunLocked) or (untouched and isinstance(error, MimError))
+    if session.path is not None and not refused:
+        return _of_folder(session.path, usual, error)
     name = session.path.name if session.path is not None else session.order.name or "the run"
-    return f"{name} was not begun: {session.error}" if session.error is not None else ""
+    return f"{name} was not begun: {error}" if error is not None else ""
 
 
 def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> str:
@@ -58,6 +63,7 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
     why = str(error) if error is not None else status.message if status is not None else "its status file is missing"
     if unforeseen:
         why = f"{type(error).__name__}: {error}"
+    first = re.split(r"\.\s", why.strip(), maxsplit=1)[0].rstrip(".")  # the log has the rest
     log = path / (TRACEBACK if unforeseen and (path / TRACEBACK).exists() else "journal.jsonl")
     hopeless = status is not None and status.diverged
-    return f"{path.name} failed: {why.strip().rstrip('.')}{'' if hopeless else again}; log: {homely(str(log))}"
+    return f"{path.name} failed: {first}{'' if hopeless else again}; log: {homely(str(log))}"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from engine.errors import DataError, RunDiverged, RunLocked
+from engine.errors import ConfigError, DataError, RunDiverged, RunLocked
 from engine.events import Observer
 from engine.files import write_json
 from engine.runs.control import Control
@@ -64,7 +64,7 @@ def test_a_failure_is_told_with_its_log_and_a_way_on_where_there_is_one(tmp_path
     status = folder.status()
     assert status is not None
     write_json(folder.status_path, asdict(replace(status, diverged=True)), durable=False)
-    (line,) = lines([sat(folder.path, RunDiverged("not a number"))], [], tmp_path)
+    (line,) = lines([sat(folder.path, RunDiverged("not a number. Begin it anew."))], [], tmp_path)
     assert line == f"ten failed: not a number; {log}"
     (line,) = lines([sat(folder.path, ZeroDivisionError("by 0"))], [], tmp_path)
     assert line == f"ten failed: ZeroDivisionError: by 0; log: {folder.path}/traceback.txt"
@@ -77,11 +77,23 @@ def test_what_was_not_begun_and_what_followed_alone_are_told_too(tmp_path: Path)
     def refuse(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
         raise DataError("no such data set")
 
+    over = make_run(tmp_path, "over").path
     nameless = ended(EngineSession(Order(runs_dir=tmp_path), refuse))
-    assert lines([sat(held, RunLocked("another process holds it")), nameless], [late], tmp_path) == [
+    refused = [sat(held, RunLocked("another process holds it")), sat(over, ConfigError("it is done")), nameless]
+    assert lines(refused, [], tmp_path) + lines([], [late], tmp_path) == [
         "held was not begun: another process holds it",
+        "over was not begun: it is done",
         "the run was not begun: no such data set",
         "late is done; `mim4dd show late`",
+    ]
+
+
+def test_a_run_is_not_told_to_have_failed_of_the_one_that_followed_it(tmp_path: Path) -> None:
+    first = make_run(tmp_path, "first", accuracy=0.5).path
+    late = make_run(tmp_path, "late", state="failed", message="no data").path
+    assert lines([sat(first, DataError("no data"))], [late], tmp_path) == [
+        "first is done, 50.0 %; `mim4dd show first`",
+        f"late failed: no data; `mim4dd resume late`; log: {late}/journal.jsonl",
     ]
 
 
