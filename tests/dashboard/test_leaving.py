@@ -33,6 +33,7 @@ RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
 """Main screen, no mouse reports, a visible cursor."""
 
 
+SEQUENCE = re.compile(rb"\x1b(\[[<>=?0-9;]*[a-zA-Z]|\][^\x07\x1b]*(\x07|\x1b\\))")
 PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9;]*\$p")
 
 
@@ -217,8 +218,8 @@ def test_where_nothing_ran_nothing_is_said(open_terminal: Any) -> None:
     os.write(terminal.master, b"q")
     out = terminal.read(until=RESTORED[2])
     assert terminal.wait() == 0
-    left = re.sub(rb"\x1b(\[[<>=?0-9;]*[a-zA-Z]|\][^\x07\x1b]*(\x07|\x1b\\\\))", b"", out.rpartition(RESTORED[2])[2])
-    assert not (left + terminal.rest()).strip()
+    left = SEQUENCE.sub(b"", out.rpartition(RESTORED[2])[2] + terminal.rest())
+    assert not left.strip(), left
 
 
 @pytest.mark.long

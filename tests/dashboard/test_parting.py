@@ -148,7 +148,7 @@ async def test_a_run_that_would_diverge_again_offers_a_copy_not_to_resume(
     async with app.run_test(size=size, notifications=True) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
-        await until(pilot, lambda: "D takes its settings into a new run · 4 shows the whole log" in words(app))
+        await until(pilot, lambda: "D makes a new run of its settings · 4 shows the whole log" in words(app))
         await until(pilot, lambda: "D copy" in text(app).splitlines()[-1])
         assert "R resume" not in text(app)
         await pilot.press("escape", "r")
@@ -169,5 +169,5 @@ async def test_a_run_that_failed_otherwise_may_be_resumed(make_app: MakeApp) -> 
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
-        await until(pilot, lambda: "R resumes it from its last checkpoint · 4 shows the whole log" in words(app))
+        await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in words(app))
         assert "R resume" in text(app).splitlines()[-1]

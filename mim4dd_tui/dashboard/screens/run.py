@@ -21,7 +21,7 @@ from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
-from mim4dd_tui.dashboard.session import Session
+from mim4dd_tui.dashboard.session import TRACEBACK, Session
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
@@ -30,6 +30,7 @@ from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
+from mim4dd_tui.fitting import homely
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.plots.figure import Figure, Viewport
 
@@ -71,6 +72,7 @@ class RunScreen(LeafingScreen):
         """Head, panes, footer; the style sheet decides which pane is seen where."""
         yield RunHead(id="head")
         yield Static(id="problem")
+        yield Static(id="problem-ways")
         titles = {name: title for name, (title, _) in curves.FIGURES.items()}
         panes = {name: PlotPane(title, brief=curves.BRIEF.get(name, ""), id=name) for name, title in titles.items()}
         with Container(id="body"):
@@ -170,17 +172,18 @@ class RunScreen(LeafingScreen):
             self._tell(self.problem)
 
     def _tell(self, message: str) -> None:
+        """Why it failed, as far as there is room; and always what helps and where the log is."""
         self.add_class("-failed")
+        self.query_one("#problem", Static).update(Text(message.strip()))
+        helps = "R resumes its last checkpoint"
+        if self.history.diverged:
+            helps = "D makes a new run of its settings"
+        ways = f"{helps} · 4 shows the whole log"
         path = self.session.path
-        text = Text(message.strip())
         if path is not None:
-            where = "traceback.txt" if (path / "traceback.txt").exists() else "journal.jsonl"
-            # the folder last: of a long one the end has no room, and C copies it
-            helps = "R resumes it from its last checkpoint"
-            if self.history.diverged:
-                helps = "D takes its settings into a new run"
-            text.append(f"\n{helps} · 4 shows the whole log\nlog: {where} in {path}", style="dim")
-        self.query_one("#problem", Static).update(text)
+            where = TRACEBACK if (path / TRACEBACK).exists() else "journal.jsonl"
+            ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
+        self.query_one("#problem-ways", Static).update(Text(ways, style="dim"))
 
     # ---- showing it
 
