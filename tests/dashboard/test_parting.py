@@ -97,6 +97,11 @@ def test_a_run_is_not_told_to_have_failed_of_the_one_that_followed_it(tmp_path: 
     ]
 
 
+def told(app: DashboardApp) -> str:
+    """The notices that stand on the screen, each as one line: there they lie over other text."""
+    return "\n".join(" ".join(notice.message.split()) for notice in app._notifications)
+
+
 class Slow:
     """An engine that takes its time to write the checkpoint it stops with."""
 
@@ -126,7 +131,7 @@ async def test_while_a_run_is_being_stopped_it_is_said_what_is_waited_for(
             if away:
                 await pilot.press("escape")
             await pilot.press("q", "s")
-            await until(pilot, lambda: "ends its step and writes a checkpoint, then this closes" in words(app))
+            await until(pilot, lambda: "ends its step and writes a checkpoint, then this closes" in told(app))
             assert away or "stopping" in text(app).splitlines()[0]
         finally:
             engine.written = True
@@ -154,10 +159,10 @@ async def test_a_run_that_would_diverge_again_offers_a_copy_not_to_resume(
         await pilot.press("escape", "r")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         await pilot.press("R")
-        await until(pilot, lambda: "would diverge again: D takes its settings" in words(app))
+        await until(pilot, lambda: "would diverge again: D takes its settings" in told(app))
         app.clear_notifications()
         await pilot.press("b", "R")
-        await until(pilot, lambda: "would diverge again: D takes its settings" in words(app))
+        await until(pilot, lambda: "would diverge again: D takes its settings" in told(app))
         assert len(app.sessions) == 1
         await pilot.press("enter", "D")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "settings" in text(app))
