@@ -18,6 +18,10 @@ class RunFailed(MimError):
     exit_code = 1
 
 
+class RunDiverged(RunFailed):
+    """Its numbers lost their meaning, and would again from its last checkpoint: other settings are needed."""
+
+
 class ConfigError(MimError):
     """A preset, file, key or value is wrong; the message names file, key and what is allowed."""
 

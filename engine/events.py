@@ -195,6 +195,7 @@ class RunEnded(Event):
     state: str  # done, stopped or failed
     message: str = ""
     result: dict[str, Any] = field(default_factory=dict)
+    diverged: bool = False  # failed, and would again from its last checkpoint
 
 
 Observer = Callable[[Event], None]

@@ -19,7 +19,7 @@ from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Best, Loop, State
-from engine.errors import DataError, RunFailed
+from engine.errors import DataError, RunDiverged
 from engine.evaluation import Score, evaluate_on
 from engine.events import Evaluation, Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
@@ -132,7 +132,7 @@ class Judge:
         """Go back to the last good checkpoint, to go on from there with smaller rates.
 
         Raises:
-            RunFailed: it cannot be cured so, or the run went back as often as it may.
+            RunDiverged: it cannot be cured so, or the run went back as often as it may.
             DataError: no checkpoint is whole.
         """
         settings = self.config.execution
@@ -142,7 +142,7 @@ class Judge:
         failed, recoveries = state.iteration + 1, state.recoveries + 1
         found = checkpoints.latest(self.folder.path, is_good)
         if found is None:
-            raise RunFailed(f"{fault}; there is no checkpoint to go back to: begin the run anew") from fault
+            raise RunDiverged(f"{fault}; there is no checkpoint to go back to: begin the run anew") from fault
         self.record.passed_over(found)
         assert self.loop is not None
         vars(state).update(vars(State.restore(found.tensors, found.state, state.pixels.device)))

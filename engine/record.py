@@ -159,24 +159,24 @@ class Recorder:
             self.warn(f"checkpoint {path.name} was not used: {why}; an older one is")
         set_aside(self.folder.path, found.skipped)
 
-    def end(self, state: str, message: str) -> dict[str, Any]:
+    def end(self, state: str, message: str, *, diverged: bool = False) -> dict[str, Any]:
         """The last events; returns the result document, which is also written to the folder."""
         self.state(state, message)
         result = document(self.folder.path) | {"state": state}
-        self(RunEnded(state, message, result))
+        self(RunEnded(state, message, result, diverged))
         self.journal.sync()
         self.folder.write_result(result)
         return result
 
-    def failed(self, message: str) -> None:
+    def failed(self, message: str, *, diverged: bool = False) -> None:
         """End as failed, as far as the disk lets it be said: the fault itself is what its finder goes on to raise.
 
         A run that could not say so is found by its process, which is gone, and is resumed like a killed one.
         """
         try:
-            self.end("failed", message)
+            self.end("failed", message, diverged=diverged)
         except MimError:
-            self.status.update(state="failed", message=message)  # a refusal is kept in its ``fault``
+            self.status.update(state="failed", message=message, diverged=diverged)  # a refusal is kept in its ``fault``
 
     def memory_of(self, device: torch.device) -> Callable[[], float | None]:
         """How to ask for the memory in use, in MiB: of the device, or of this process."""

@@ -24,7 +24,7 @@ import statistics
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from engine.errors import RunFailed
+from engine.errors import RunDiverged, RunFailed
 
 MULTIPLE = 100.0
 BEYOND = 10.0
@@ -115,12 +115,12 @@ def require_pixels(size: float, start: float, iteration: int) -> None:
         )
 
 
-def exhausted(fault: Diverged, recoveries: int, factor: float) -> RunFailed:
+def exhausted(fault: Diverged, recoveries: int, factor: float) -> RunDiverged:
     """What a run ends with when it may not go back (again)."""
     if recoveries == 0:
-        return RunFailed(f"{fault} (execution.recoveries is 0: the run does not go back by itself)")
+        return RunDiverged(f"{fault} (execution.recoveries is 0: the run does not go back by itself)")
     rates = f"{factor**recoveries:.3g}"
-    return RunFailed(
+    return RunDiverged(
         f"{fault}. The run went back to a good checkpoint {recoveries} time{'s' if recoveries > 1 else ''}, at last "
         f"with the pixel rate and the step size's rate multiplied by {rates}, and its numbers lost their meaning "
         "again. Begin it anew with other settings: lower objective.pixel_rate first, then objective.step_size_rate and "

@@ -28,9 +28,10 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
 from engine.distill import Loop, State, initial_pixels, initial_state, root_mean_square
-from engine.errors import DataError, MimError, RunFailed
+from engine.errors import DataError, MimError, RunDiverged, RunFailed
 from engine.evaluation.baselines import full_set, random_selection
 from engine.events import Evaluation, ExpertEpoch, Observer, Phase, Progress, RunStarted
+from engine.experts.epochs import Epochs
 from engine.experts.store import Trajectories, ensure
 from engine.files import default_cache_dir
 from engine.formation import decode, decode_labels
@@ -143,7 +144,7 @@ def _run(
         except StopRequested:
             return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
         except MimError as error:
-            record.failed(str(error))
+            record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise
         except torch.OutOfMemoryError as error:
             message = (
@@ -183,7 +184,7 @@ class _Session:
         self.cache_dir = cache_dir or default_cache_dir()
         self.device = torch.device(resolved.device)
         self.resuming = record.resuming
-        self._epochs: dict[int, int] = {}
+        self._epochs = Epochs()
 
     def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """All phases."""
@@ -282,8 +283,7 @@ class _Session:
     def _expert_event(self, event: Any) -> None:
         self.record(event)
         if isinstance(event, ExpertEpoch):
-            self._epochs[event.expert] = event.epoch
-            self.record.progress(Progress("experts", sum(self._epochs.values()), event.experts * event.epochs))
+            self.record.progress(self._epochs.after(event))
 
     def _baselines(self, real: RealSet, net: ConvNet, augment: Augment, trajectories: Trajectories) -> None:
         settings = self.config.evaluation

@@ -13,18 +13,30 @@ from typing import TextIO
 from engine import events
 from engine.runs.log import SUBJECTS
 from mim4dd_tui.fitting import fitted
+from mim4dd_tui.terminal import columns
 
 
 def duration(seconds: float) -> str:
-    """``45 s``, ``3:07`` or ``2:05:09``: a time span as people read it; ``-`` where it is not known."""
+    """``45 s``, ``3:07`` or ``2:05:09``: a time span as clocks show it, in whole seconds that have passed.
+
+    ``-`` where it is not known.
+    """
     if not math.isfinite(seconds) or seconds < 0:
         return "-"
-    whole = round(seconds)
+    whole = int(seconds)
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def ago(seconds: float) -> str:
+    """``just now``, ``12 min ago``, ``5 h ago`` or ``3 days ago``: a time span before now, in whole units."""
+    for limit, unit, name in ((7200, 60, "min"), (172_800, 3600, "h"), (math.inf, 86_400, "days")):
+        if seconds < limit:
+            return f"{int(seconds // unit)} {name} ago" if seconds >= 60 else "just now"
+    return "-"
 
 
 def standing(state: str, message: str) -> str:
@@ -115,7 +127,8 @@ class PlainObserver:
             if event.phase == "distill" or not self._due():
                 return ""
             if event.phase == "experts":
-                return f"  experts: {event.done} of {event.total} epochs, all experts together"
+                what = event.detail or "all experts together"
+                return f"  experts: {event.done} of {event.total} epochs, {what}"
             of = f" of {event.total}" if event.total else ""
             unit = f" {UNITS[event.phase]}" if event.phase in UNITS else ""
             return f"  {event.phase}: {event.done}{of}{unit} {event.detail}".rstrip()
@@ -124,14 +137,21 @@ class PlainObserver:
         return self._other(event)
 
     def _iteration(self, event: events.Iteration) -> str:
-        parts = [f"  iteration {event.iteration}/{self._iterations}", f"objective {event.objective:.4g}"]
-        if event.nce is not None:
-            parts.append(f"nce {event.nce:.4g}")
+        """On a terminal in one line: where its columns do not do, what is least asked for is left out first."""
+        head = f"  iteration {event.iteration}/{self._iterations}"
+        figures = [f"objective {event.objective:.4g}"]
         if event.bound is not None and event.ceiling is not None:
-            parts.append(f"MI >= {event.bound:.3g}/{event.ceiling:.3g} nats")
+            figures.append(f"MI >= {event.bound:.3g}/{event.ceiling:.3g} nats")
+        if event.nce is not None:
+            figures.insert(1, f"nce {event.nce:.4g}")
         if event.step_size is not None:
-            parts.append(f"step {event.step_size:.3g}")
-        return "  ".join(parts)
+            figures.append(f"step {event.step_size:.3g}")
+        width = columns(sys.stderr if self._stream is None else self._stream)
+        for least in ("step ", "nce ", "MI "):
+            if width is None or len("  ".join([head, *figures])) <= width:
+                break
+            figures = [figure for figure in figures if not figure.startswith(least)]
+        return "  ".join([head, *figures])
 
     def _expert(self, event: events.ExpertEpoch) -> str:
         name = f"  expert {event.expert + 1}/{event.experts}"

@@ -29,7 +29,7 @@ from engine.compilation import aside
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
-from engine.errors import DataError, RunFailed
+from engine.errors import DataError, RunDiverged, RunFailed
 from engine.events import ExpertEpoch, Notice, Observer
 from engine.experts.rows import read_row
 from engine.experts.train import Expert, train_experts
@@ -380,7 +380,7 @@ class _Work:
             now = time.perf_counter()
             self._seconds, self._began = (now - self._began) / len(self._company), now
         if not math.isfinite(expert.loss) or not bool(expert.path[expert.epoch].isfinite().all()):
-            raise RunFailed(
+            raise RunDiverged(
                 f"expert {expert.number} diverges in epoch {expert.epoch} (its loss is not a number): "
                 "lower experts.learning_rate"
             )

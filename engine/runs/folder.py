@@ -6,7 +6,7 @@ import difflib
 import os
 import re
 import time
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -173,7 +173,8 @@ class RunFolder:
         folder = RunFolder(Path(path).absolute())
         try:
             if not folder.path.is_dir():
-                raise DataError(f"there is no run folder {str(path)!r}")
+                beside = [str(Path(path).with_name(name)) for name in _near(folder.path.parent, folder.name)]
+                raise DataError(f"there is no run folder {str(path)!r}{_meant(beside)}")
             if not folder.config_path.is_file():
                 raise DataError(f"{str(path)!r} is not a run folder: it has no config.toml")
         except OSError as error:  # a name too long, a network file system that is gone
@@ -334,9 +335,21 @@ def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) ->
     folder = RunFolder((runs_dir / name).absolute())
     if folder.config_path.is_file():
         return folder
-    near = difflib.get_close_matches(name, [run.name for run in list_runs(runs_dir)], n=3, cutoff=0.5)
-    hint = f"; did you mean {' or '.join(near)}?" if near else "; `mim4dd runs` lists them"
+    hint = _meant(_near(runs_dir, name)) or "; `mim4dd runs` lists them"
     raise DataError(f"there is no run {name!r} in {runs_dir}{hint}")
+
+
+def _near(runs_dir: Path, name: str) -> list[str]:
+    """Up to three runs with a name like a wrong one, the most like first; capital letters do not count."""
+    try:
+        known = {run.name.casefold(): run.name for run in list_runs(runs_dir)}
+    except DataError:  # what is wrong is the folder, and is said by whoever reads it
+        return []
+    return [known[near] for near in difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.5)]
+
+
+def _meant(names: Sequence[str]) -> str:
+    return f"; did you mean {' or '.join(names)}?" if names else ""
 
 
 def _latest(runs_dir: Path, states: Collection[str] | None) -> RunFolder:

@@ -124,6 +124,7 @@ class RunHistory:
     Attributes:
         started: the newest RunStarted; None before the first event.
         state: queued, running, paused, stopped, failed or done, as the run last said; message beside it.
+        diverged: whether it failed, and would again from its last checkpoint: it needs other settings.
         phase, detail, done, total: what it is doing and how far (units of the phase).
         iteration: iterations completed; ``iterations`` in all.
         series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations.
@@ -150,6 +151,7 @@ class RunHistory:
         self.updated_at: float | None = None
         self.state = "queued"
         self.message = ""
+        self.diverged = False
         self.phase = ""
         self.detail = ""
         self.done = 0
@@ -292,7 +294,7 @@ class RunHistory:
         self.updated_at = moment
         line = log_line(event)
         if line is not None:
-            self.log.append(LogLine(moment, *line, sequence))
+            self.log.append(LogLine(moment, *line, sequence, self.worked))
 
     def _run_started(self, event: RunStarted, moment: float) -> None:
         first = self.started_at
@@ -305,7 +307,7 @@ class RunHistory:
         self.started = event
         self.started_at = moment if first is None or event.resumed_from is None else first
         self.iterations = event.iterations
-        self.state, self.message, self.result = "running", "", None
+        self.state, self.message, self.result, self.diverged = "running", "", None, False
         self.phase, self.detail, self.done, self.total = "", "", 0, None
         self._estimate.begin(None)
 
@@ -396,3 +398,4 @@ class RunHistory:
             self._estimate.pause()
         elif isinstance(event, RunEnded):
             self.state, self.message, self.result = event.state, event.message, event.result
+            self.diverged = event.diverged

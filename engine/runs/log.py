@@ -21,12 +21,16 @@ from engine.events import (
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line for people. ``level`` is info or warning; ``time`` in seconds since the epoch."""
+    """A line for people. ``level`` is info or warning; ``time`` in seconds since the epoch.
+
+    ``worked`` is how many seconds the run had been at work then, in all its sittings.
+    """
 
     time: float
     level: str
     text: str
     sequence: int | None = None
+    worked: float = 0.0
 
 
 SUBJECTS = {

@@ -98,6 +98,7 @@ class Status:
     message: str = ""
     preset: str | None = None
     seed: int | None = None
+    diverged: bool = False
 
     @staticmethod
     def read(folder: Path) -> Status | None:
@@ -183,13 +184,13 @@ class StatusWriter:
         """Takes over what an event says; a new phase or state is written at once, all else as a beat."""
         if isinstance(event, RunStarted):
             started = {"preset": event.preset, "seed": event.seed, "iterations": event.iterations}
-            self.update(**started, iteration=event.resumed_from or 0, message="")
+            self.update(**started, iteration=event.resumed_from or 0, message="", diverged=False)
         elif isinstance(event, Phase):
             self.update(phase=event.name, done=0, total=event.total)
         elif isinstance(event, StateChanged):
             self.update(state=event.state, message=event.reason)
         elif isinstance(event, RunEnded):
-            self.update(state=event.state, message=event.message)
+            self.update(state=event.state, message=event.message, diverged=event.diverged)
         elif isinstance(event, Progress):
             self.beat(phase=event.phase, done=event.done, total=event.total)
         elif isinstance(event, Iteration):

@@ -7,21 +7,28 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, locate, runs_dir_of
+from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, complete_run, locate, runs_dir_of
 from mim4dd_tui.cli.output import say, table, write_json
 from mim4dd_tui.cli.summary import print_result
-from mim4dd_tui.plain import percent, tell
+from mim4dd_tui.plain import ago, percent, tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
 
 
-def runs(runs_dir: RunsDir = None, as_json: Json = False) -> None:
-    """List the runs, the newest last."""
+def runs(
+    names: Annotated[
+        list[str] | None,
+        typer.Argument(metavar="RUN", help="Only these runs. Default: all.", autocompletion=complete_run),
+    ] = None,
+    runs_dir: RunsDir = None,
+    as_json: Json = False,
+) -> None:
+    """List the runs, the newest last, or those that are named."""
     from engine.runs.folder import list_runs
 
     place = runs_dir_of(runs_dir)
-    rows = [_row(folder) for folder in list_runs(place)]
+    rows = [_row(folder) for folder in ([locate(place, name) for name in names] if names else list_runs(place))]
     if as_json:
         write_json(rows)
     elif not rows:
@@ -72,14 +79,6 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         percent(accuracy) if accuracy is not None else "-",
         ago(time.time() - created) if created else "-",
     )
-
-
-def ago(seconds: float) -> str:
-    """``40 s ago``, ``12 min ago``, ``5 h ago`` or ``3 days ago``."""
-    for limit, unit, name in ((120, 1, "s"), (7200, 60, "min"), (172_800, 3600, "h")):
-        if seconds < limit:
-            return f"{max(0, int(seconds // unit))} {name} ago"
-    return f"{int(seconds // 86_400)} days ago"
 
 
 def show(

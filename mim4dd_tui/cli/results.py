@@ -172,7 +172,11 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
     if target.endswith(".safetensors"):
         path = Path(target).expanduser()
         if not path.is_file():
-            raise DataError(f"there is no file {path}")
+            from engine.config.fields import nearest
+
+            beside = sorted(str(other) for other in path.parent.glob("*.safetensors"))
+            close = nearest(str(path), beside)
+            raise DataError(f"there is no file {path}{f'; did you mean {close}?' if close else ''}")
         if which is not None:
             raise UsageError(f"--which {which} chooses a set of a run, and {path} is one set: leave --which out")
         return path.absolute()

@@ -97,6 +97,8 @@ def run(
     places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
     shown = not (headless or as_json or several or detach) and _dashboard_possible()
     pixels = graphics_of(graphics, shown=shown)
+    if several and not (headless or as_json or detach) and _dashboard_possible():
+        tell("--seeds runs in plain lines; for the dashboard's queue: `mim4dd`, then w")
     if detach:
         chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
         return _detached(["run", target], chosen, places, as_json)

@@ -12,9 +12,10 @@ from enum import Enum
 from pathlib import Path
 from types import FrameType
 
-from textual.events import Event, InputEvent, Key, Paste
+from textual.events import Event, InputEvent, Key, MouseEvent, Paste
 from textual.filter import LineFilter
 from textual.theme import Theme
+from textual.widgets import Input
 
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.ascii import PlainCharacters
@@ -46,6 +47,10 @@ from mim4dd_tui.terminal import Abilities, Colours
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
 """Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
 widgets styled again, while the key that opens the screen waits."""
+
+
+STAYS = 3600.0
+"""Seconds of a notice that stands until the dashboard closes."""
 
 
 class Leave(Enum):
@@ -87,6 +92,7 @@ class DashboardApp(PixelsApp[Leave]):
         self.slow_link = abilities.remote
         self.gauges = gauges or Machine()
         self.session: EngineSession | None = None
+        self.sessions: list[EngineSession] = []  # of this sitting, the oldest first
         self.leaving: Leave | None = None
         self.exit_status = 0
         self.received: deque[int] = deque()  # signals not yet answered
@@ -144,7 +150,7 @@ class DashboardApp(PixelsApp[Leave]):
         """Keys and mouse first come here."""
         if isinstance(event, InputEvent):
             self._collector.touched()
-        if isinstance(event, Key | Paste) and not event.is_forwarded:
+        if isinstance(event, Key | MouseEvent | Paste) and not event.is_forwarded:
             await self._in_order.take(event)
         else:
             await super().on_event(event)
@@ -251,17 +257,29 @@ class DashboardApp(PixelsApp[Leave]):
         if self.closing:
             return
         if self.session is not None and self.session.running:
-            told = "a run is going on here already (l shows it); w puts this one into the queue"
-            self.notify(told, severity="warning")
+            there = self.session.path.name if self.session.path is not None else "a run"
+            ways = [self._way("show_live", "shows it"), self._way("enqueue", "puts this one into the queue")]
+            self.notify(f"{there} is going on here already{''.join(ways)}", severity="warning")
             return
         self._kept, self._end_told = None, False
         self.session = EngineSession(order, self.turns.launch)
+        self.sessions.append(self.session)
         self.session.start()
         if watch:
             self._show(RunScreen(self.session, mode=self.picture_mode))
         else:
-            self.notify(f"{order.resume.name if order.resume else 'the next run'} begins; l shows it")
+            name = order.resume.name if order.resume else "the next run"
+            self.notify(f"{name} begins{self._way('show_live', 'shows it')}")
         self._give_up_screens()
+
+    def _way(self, action: str, does: str) -> str:
+        """``; l shows it``: what a key does, where the screen that is shown has a key for the action; else nothing."""
+        if isinstance(self.focused, Input):  # there it is a letter that is typed
+            return ""
+        for active in self.screen.active_bindings.values():
+            if active.binding.action == action and active.enabled:
+                return f"; {self.get_key_display(active.binding)} {does}"
+        return ""
 
     def watches(self, session: EngineSession) -> bool:
         """Whether the screen shows this run."""
@@ -388,7 +406,9 @@ class DashboardApp(PixelsApp[Leave]):
             # leave when the checkpoint is on disk: _watch_session sees the thread end
             self.leaving = Leave.DONE
             session.request("stop")
-            self.notify("stopping at the next step, with a checkpoint ...", timeout=30)
+            name = session.path.name if session.path is not None else "the run"
+            told = f"{name} ends its step and writes a checkpoint, then this closes; ^c closes it now"
+            self.notify(told, timeout=STAYS)
 
     def leave(self, why: Leave) -> None:
         """Close the interface now."""

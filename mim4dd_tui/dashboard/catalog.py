@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 
 from engine.config.schema import CLASSES, Config
@@ -31,6 +30,7 @@ class RunInfo:
     heartbeat: float
     message: str
     elsewhere: bool  # a living process other than this one holds it
+    diverged: bool = False  # it failed, and would again from its last checkpoint
 
     @property
     def name(self) -> str:
@@ -46,8 +46,17 @@ class RunInfo:
 
     @property
     def resumable(self) -> bool:
-        """Whether it can be continued."""
+        """Whether continuing it can lead anywhere."""
+        if self.diverged:
+            return False
         return self.state in ("stopped", "failed") or (self.state == "queued" and not self.elsewhere)
+
+    @property
+    def refusal(self) -> str:
+        """Why it is not resumed, where it is not ``resumable``, and what helps."""
+        if self.diverged:
+            return f"{self.name} would diverge again: D takes its settings into a new run"
+        return f"{self.name} is {self.state}: there is nothing to resume"
 
 
 def read_run(folder: RunFolder) -> RunInfo:
@@ -71,6 +80,7 @@ def read_run(folder: RunFolder) -> RunInfo:
         heartbeat=status.heartbeat,
         message=message,
         elsewhere=alive,
+        diverged=status.diverged and not alive,
     )
 
 
@@ -97,12 +107,3 @@ def describe_work(config: Config) -> str:
         f"{experts.count} experts x {experts.epochs} epochs; "
         f"{objective.iterations} x {objective.student_steps} student steps"
     )
-
-
-def age(moment: float, now: float | None = None) -> str:
-    """How long ago, in one unit."""
-    seconds = max(0.0, (time.time() if now is None else now) - moment)
-    for unit, name in ((86400.0, "days"), (3600.0, "h"), (60.0, "min")):
-        if seconds >= unit:
-            return f"{seconds / unit:.0f} {name} ago"
-    return "just now"

@@ -100,7 +100,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
     def reached(one: Contender) -> str:
         return f"{one.history.iteration}/{one.history.iterations}" if one.history.iterations else "-"
 
-    def took(one: Contender) -> str:
+    def worked(one: Contender) -> str:
         return "-" if one.history.started_at is None else duration(one.history.worked)
 
     return [
@@ -114,7 +114,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         line("objective", [last(one, "objective") for one in contenders]),
         line("MI bound", [last(one, "bound", nats) for one in contenders]),
         line("step size", [last(one, "step_size") for one in contenders]),
-        line("took", [took(one) for one in contenders]),
+        line("worked", [worked(one) for one in contenders]),
     ]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -17,7 +18,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.settings import value_of, written
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import ago, percent
 
 SETTINGS = 6
 """Settings of one's own preset that are named beside its base."""
@@ -89,7 +90,7 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
     if info.seed is not None:
         rows.append(("seed", str(info.seed)))
     if info.heartbeat:
-        rows.append(("last sign", catalog.age(info.heartbeat)))
+        rows.append(("last sign", ago(time.time() - info.heartbeat)))
     for label, value in rows:
         text.append(f"{label:<12}", style="dim")
         text.append(value + "\n")

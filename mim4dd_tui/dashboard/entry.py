@@ -10,7 +10,9 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from engine.events import Event
+from mim4dd_tui.cli.options import runs_dir_of
 from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.parting import lines
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
 from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.plain import PlainObserver, tell
@@ -74,9 +76,10 @@ def run_dashboard(
         session = app.session
         if app.return_code:
             _stop(session)
-            return app.return_code
-        code = _afterwards(app, why)
-    return exit_code(app, code)
+        code = app.return_code or _afterwards(app, why)
+    for line in lines(app.sessions, app.turns.launch.followed, runs_dir_of(None)):
+        tell(line)
+    return app.return_code or exit_code(app, code)
 
 
 def exit_code(app: DashboardApp, code: int) -> int:
@@ -131,7 +134,8 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
 def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
     """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0."""
     if attendant.stopped_by is not None:
-        tell("stopping with a checkpoint; Ctrl-C ends at once")
+        name = session.path.name if session.path is not None else "the run"
+        tell(f"{name} ends its step and writes a checkpoint; Ctrl-C ends at once")
     elif session.path is not None:
         tell(f"{session.path.name} goes on; Ctrl-C stops it with a checkpoint")
     try:

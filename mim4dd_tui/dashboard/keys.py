@@ -141,6 +141,7 @@ KEYS: tuple[Key, ...] = (
     Key("run", "x", "stop", "stop", "Stop with a checkpoint; the run can be resumed.", footer=True),
     Key("run", "R", "resume", "resume", "Continue a stopped or failed run from its last checkpoint.", "R",
         footer=True),
+    Key("run", "D", "duplicate", "copy", "Take the settings of a run that is over into a new one.", "D", footer=True),
     Key("run", "e", "evaluate", "evaluate", "Evaluate the synthetic set now.", footer=True),
     Key("run", "k", "checkpoint", "checkpoint", "Write a checkpoint now."),
     Key("run", "c", "copy", "copy values", "Copy the values of the curve in focus at the cursor, else all numbers."),

@@ -167,6 +167,7 @@ class Onward:
 
     def __init__(self, launch: Launch, queue: RunQueue) -> None:
         self.alone = threading.Event()
+        self.followed: list[Path] = []  # folders of the runs it began then
         self._launch = launch
         self._queue = queue
 
@@ -196,4 +197,5 @@ class Onward:
         waiting = [one for one in self._queue.read() if one.state != "going" and one.name not in tried]
         if not waiting:
             return None
+        self.followed.append(waiting[0].folder.path)
         return Order(runs_dir=first.runs_dir, data_dir=first.data_dir, resume=waiting[0].folder.path)

@@ -82,6 +82,10 @@ class Session(Protocol):
         """Whether something may still happen."""
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop, as far as this process knows."""
+
+    @property
     def owned(self) -> bool:
         """Whether it runs in this process."""
 
@@ -154,6 +158,11 @@ class EngineSession:
         return self._thread.is_alive()
 
     @property
+    def stopping(self) -> bool:
+        """Whether it was asked to stop, by whomever."""
+        return self.control.stopping
+
+    @property
     def owned(self) -> bool:
         """Always: it runs here."""
         return True
@@ -222,6 +231,11 @@ class FolderSession:
         """Whether another process works on it, by its heartbeat."""
         status = self.folder.status()
         return status is not None and status.liveness() not in ("queued", "crashed", "ended")
+
+    @property
+    def stopping(self) -> bool:
+        """Never: another process keeps that to itself."""
+        return False
 
     @property
     def owned(self) -> bool:

@@ -195,9 +195,10 @@ def test_a_run_nobody_works_on_says_what_to_do(
 
 def test_no_such_run_names_the_nearest(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     left(runs, "digits-one")
-    for command in (["attach", "digit-one"], ["stop", "digit-one"], ["request", "digit-one", "evaluate"]):
-        assert main(command) == 3
-        assert "did you mean digits-one?" in capsys.readouterr().err
+    for command in ("attach", "stop", "pause", "resume", "show", "runs", "evaluate", "export", "request"):
+        for name, meant in (("digit-one", "digits-one"), ("runs/digit-one", "runs/digits-one")):
+            assert main([command, name, *["evaluate"][: command == "request"]]) == 3
+            assert f"did you mean {meant}?" in " ".join(capsys.readouterr().err.split()), command
     assert main(["stop"]) == 2
     assert main(["attach", "../../etc"]) == 3
     capsys.readouterr()
@@ -270,3 +271,10 @@ def test_on_a_terminal_attach_opens_the_dashboard(runs: Path, monkeypatch: pytes
     assert len(opened) == 1
     assert main(["attach", "x", "--graphics", "sixel"]) == 0
     assert ways == [None, Graphics.SIXEL]
+
+
+def test_runs_may_be_named(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b", "c"):
+        left(runs, name)
+    assert main(["runs", "c", "runs/a", "--json"]) == 0
+    assert [row["run"] for row in json.loads(capsys.readouterr().out)] == ["c", "a"]

@@ -175,6 +175,26 @@ def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:
     assert document["accuracy"]["runs"] == 2
 
 
+@pytest.mark.parametrize(("option", "told"), [((), True), (("--headless",), False), (("--json",), False)])
+def test_on_a_terminal_seeds_say_why_no_dashboard_opens(
+    option: tuple[str, ...],
+    told: bool,
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    def done(work: object, runs_dir: Path, config: Config) -> tuple[dict[str, Any], int, int]:
+        return {"state": "done", "run": "r", "accuracy": None}, 0, 0
+
+    monkeypatch.setattr(running, "_headless", done)
+    monkeypatch.setattr(running, "_dashboard_possible", lambda: True)
+    monkeypatch.chdir(tmp_path)
+    assert main(["run", "digits-ipc1", "--seeds", "0,1,2", *option]) == 0
+    lines = [line for line in capsys.readouterr().err.splitlines() if "queue" in line]
+    assert len(lines) == told
+    assert all(len(line) <= 80 for line in lines)
+
+
 def test_ctrl_c_at_the_very_end_of_a_run_still_ends_the_series(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -267,6 +287,9 @@ def test_a_file_that_is_no_distilled_set_is_told_from_a_run(
     for target in ("README.md", "./README.md", str(tmp_path / "README.md")):
         assert main(["evaluate", target]) == 3
         assert f"{target} is a file, but no distilled set" in capsys.readouterr().err
+    Path("bets.safetensors").write_bytes(b"")
+    assert main(["evaluate", "best.safetensors"]) == 3
+    assert "did you mean bets.safetensors?" in capsys.readouterr().err
     Path("first").write_text("a file of a run's name")
     runs = place.folder / "runs"
     assert artifact_path(runs, "first", None) == runs / "first" / "distilled" / "best.safetensors"

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from engine.errors import MimError
+from engine.errors import MimError, RunDiverged
 from engine.events import (
     CheckpointWritten,
     Evaluation,
@@ -92,10 +92,10 @@ class _FakeRun:
         self.status.hear(event)
         self.observer(event)
 
-    def end(self, state: str, message: str) -> dict[str, Any]:
+    def end(self, state: str, message: str, *, diverged: bool = False) -> dict[str, Any]:
         self.say(StateChanged(state, message))
         result = {"run": self.folder.name, "state": state}
-        self.say(RunEnded(state, message, result))
+        self.say(RunEnded(state, message, result, diverged))
         self.folder.write_result(result)
         return result
 
@@ -115,7 +115,7 @@ class _FakeRun:
         except StopRequested:
             return self.end("stopped", "stopped on request")
         except BaseException as error:
-            self.end("failed", str(error))
+            self.end("failed", str(error), diverged=isinstance(error, RunDiverged))
             raise
         finally:
             self.control.unwatch()

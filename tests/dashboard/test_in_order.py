@@ -1,9 +1,11 @@
-"""Keys that arrive all at once: they are answered in their order."""
+"""Keys and clicks that arrive all at once: they are answered in their order."""
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
-from textual.events import Key
+from textual.events import Key, MouseDown, MouseUp
 from textual.widgets import Input, OptionList
 
 from engine.config.load import list_presets
@@ -13,7 +15,8 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import until
+from tests.dashboard.helpers import text, until
+from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
 
@@ -93,6 +96,51 @@ async def test_keys_after_the_one_that_opens_a_screen_are_that_screens(make_app:
         assert app.screen.query_one("#runs-search", Input).value == "onx"
         burst(app, "escape", "escape")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen), 10)
+
+
+def clicked(app: DashboardApp, x: int, y: int) -> None:
+    """A click of the left button, as the driver sends it."""
+    assert app._driver is not None
+    for kind in (MouseDown, MouseUp):
+        event = kind(None, x, y, 0, 0, 1, False, False, False, x, y)
+        event.set_sender(app)
+        app._driver.send_message(event)
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_a_click_is_taken_by_the_screen_that_the_keys_before_it_open(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    for number in range(4):
+        make_run(tmp_path / "runs", f"run{number}", age=100.0 * number)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "state" in text(app), 10)
+        line, heading = next((y, line) for y, line in enumerate(text(app).splitlines()) if "state" in line)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen), 10)
+        burst(app, "slash", *"bptt", "enter", "b")
+        clicked(app, heading.index("state"), line)
+        burst(app, "S")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "by state, reversed" in text(app), 10)
+
+
+async def test_what_is_typed_after_a_click_is_typed_where_it_was(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash")
+        box = app.screen.query_one("#presets-search", Input)
+        await until(pilot, lambda: box.has_focus, 10)
+        place = box.region.offset
+        await pilot.press("escape")
+        await pilot.press("slash", *"ab", "enter")
+        await until(pilot, lambda: not box.has_focus, 10)
+        clicked(app, place.x + 1, place.y)
+        burst(app, "end", *"xy")
+        await pilot.pause(0.5)
+        assert box.value.endswith("xy")
+        assert box.has_focus
 
 
 async def test_an_answer_that_never_comes_does_not_hold_the_keys(

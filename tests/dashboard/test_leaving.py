@@ -25,13 +25,15 @@ from pathlib import Path
 from mim4dd_tui.dashboard import run_dashboard
 from tests.dashboard.fake import FakeEngine
 engine = FakeEngine(iterations=int(sys.argv[2]), delay=0.02, hold=sys.argv[3] == "hold", fail_at=int(sys.argv[4]))
-sys.exit(run_dashboard(runs_dir=Path(sys.argv[1]), launch=engine, preset="digits-ipc1", autostart=True))
+runs, begins = Path(sys.argv[1]), "idle" not in sys.argv
+sys.exit(run_dashboard(runs_dir=runs, launch=engine, preset="digits-ipc1", autostart=begins))
 """
 ROOT = Path(__file__).parents[2]
 RESTORED = (b"\x1b[?1049l", b"\x1b[?1000l", b"\x1b[?25h")
 """Main screen, no mouse reports, a visible cursor."""
 
 
+SEQUENCE = re.compile(rb"\x1b(\[[<>=?0-9;]*[a-zA-Z]|\][^\x07\x1b]*(\x07|\x1b\\))")
 PRIVATE = re.compile(rb"\x1b\[[<>=][0-9;]*u|\x1b\[\?[0-9;]*\$p")
 
 
@@ -71,6 +73,16 @@ class Terminal:
         assert until in out, out[-600:]
         return out
 
+    def rest(self) -> bytes:
+        """What was written until now, or until the process ended."""
+        out = b""
+        while select.select([self.master], [], [], 0)[0]:
+            try:
+                out += os.read(self.master, 65536)
+            except OSError:
+                break
+        return out
+
     def wait(self, seconds: float = 60.0) -> int:
         """The exit code."""
         end = time.monotonic() + seconds
@@ -92,14 +104,17 @@ class Terminal:
 def open_terminal(tmp_path: Path) -> Iterator[Any]:
     opened: list[Terminal] = []
 
-    def start(iterations: int = 400, *, hold: bool = False, fail_at: int = -1, **environ: str) -> Terminal:
+    def start(
+        iterations: int = 400, *, hold: bool = False, fail_at: int = -1, idle: bool = False, **environ: str
+    ) -> Terminal:
         pid, master = pty.fork()
         if pid == 0:
             env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **environ}
             env |= {"MIM4DD_CONFIG_DIR": str(tmp_path / "config"), "LINES": "24", "COLUMNS": "80"}
+            env["MIM4DD_RUNS_DIR"] = str(tmp_path / "runs")
             os.chdir(ROOT)
             program = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), str(iterations)]
-            os.execve(sys.executable, [*program, "hold" if hold else "end", str(fail_at)], env)
+            os.execve(sys.executable, [*program, "hold" if hold else "end", str(fail_at), *["idle"][:idle]], env)
         opened.append(Terminal(pid, master, tmp_path / "runs"))
         return opened[-1]
 
@@ -170,8 +185,41 @@ def test_a_failed_run_gives_exit_code_1_when_the_dashboard_is_closed(open_termin
     terminal = open_terminal(fail_at=30)
     terminal.see("objective.pixel_rate")
     os.write(terminal.master, b"q")
-    assert_restored(terminal.read(until=RESTORED[2]))
+    out = terminal.read(until=RESTORED[2])
+    assert_restored(out)
+    out += terminal.read(until=b"journal.jsonl")
+    said = b" ".join(out.rpartition(RESTORED[2])[2].split()).decode()
+    assert " failed: the loss is not a number at iteration 30: lower objective.pixel_rate; " in said
+    assert "; log: " in said
     assert terminal.wait() == 1
+
+
+@pytest.mark.parametrize("keys", [b"s", b"\x03"], ids=["s", "^C"])
+def test_after_a_stop_it_is_said_where_the_run_stands_and_how_it_goes_on(open_terminal: Any, keys: bytes) -> None:
+    terminal = open_terminal(iterations=200, hold=True)
+    terminal.see("s/it")
+    os.write(terminal.master, b"\x03")
+    terminal.see("Let it run on")
+    os.write(terminal.master, keys)
+    out = terminal.read(until=b"mim4dd resume")
+    assert_restored(out)
+    assert terminal.wait() in (0, 130)
+    status, (folder,) = terminal.status(), terminal.runs.glob("*/status.json")
+    said = b" ".join((out + terminal.rest()).rpartition(RESTORED[2])[2].split()).decode()
+    told = (
+        f"{folder.parent.name} stopped at iteration {status['iteration']} of 200; `mim4dd resume {folder.parent.name}`"
+    )
+    assert said.endswith(told), said
+
+
+def test_where_nothing_ran_nothing_is_said(open_terminal: Any) -> None:
+    terminal = open_terminal(idle=True)
+    terminal.see("presets")
+    os.write(terminal.master, b"q")
+    out = terminal.read(until=RESTORED[2])
+    assert terminal.wait() == 0
+    left = SEQUENCE.sub(b"", out.rpartition(RESTORED[2])[2] + terminal.rest())
+    assert not left.strip(), left
 
 
 @pytest.mark.long

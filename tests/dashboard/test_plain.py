@@ -19,7 +19,7 @@ from engine.events import (
     RunStarted,
     StateChanged,
 )
-from mim4dd_tui.plain import PlainObserver, duration, percent
+from mim4dd_tui.plain import PlainObserver, ago, duration, percent
 
 STARTED = RunStarted("mine", "digits-ipc1", 3, 10, 100, "here", 1, "0", {})
 
@@ -65,6 +65,7 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
         (Progress("data", 3, 10, "mnist"), "data: 3 of 10 mnist"),
         (Progress("baselines", 3, 10), "baselines: 3 of 10 networks"),
         (Progress("experts", 4, 8), "experts: 4 of 8 epochs, all experts together"),
+        (Progress("experts", 4, 8, "found in the cache"), "experts: 4 of 8 epochs, found in the cache"),
     ],
 )
 def test_every_event_has_its_words(event: object, words: str) -> None:
@@ -87,10 +88,34 @@ def test_a_stream_that_is_gone_silences_but_never_raises() -> None:
 
 @pytest.mark.parametrize(
     ("seconds", "expected"),
-    [(0.4, "0 s"), (45, "45 s"), (187, "3:07"), (7509, "2:05:09"), (math.nan, "-"), (-1, "-")],
+    [
+        (0.4, "0 s"),
+        (45, "45 s"),
+        (59.9, "59 s"),
+        (187.9, "3:07"),
+        (7509, "2:05:09"),
+        (math.nan, "-"),
+        (-1, "-"),
+    ],
 )
 def test_duration(seconds: float, expected: str) -> None:
     assert duration(seconds) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "expected"),
+    [
+        (-3, "just now"),
+        (59.9, "just now"),
+        (119, "1 min ago"),
+        (7199, "119 min ago"),
+        (7200, "2 h ago"),
+        (172_799, "47 h ago"),
+        (172_800, "2 days ago"),
+    ],
+)
+def test_ago(seconds: float, expected: str) -> None:
+    assert ago(seconds) == expected
 
 
 def test_percent() -> None:
@@ -109,3 +134,30 @@ def test_why_a_run_failed_is_said_once() -> None:
 
     assert written(reasons=True) == "run failed: no network\n"
     assert written(reasons=False) == "run failed\n", "the error that the command ends with says it"
+
+
+FIGURES = Iteration(1234, 0.98765, 4.5678, 2.0432, 2.3026, [2.0], 0.1, 0.8, 0.012345, 0.1)
+
+
+@pytest.mark.parametrize(
+    ("width", "left"),
+    [
+        (200, "objective 0.9877  nce 4.568  MI >= 2.04/2.3 nats  step 0.0123"),
+        (80, "objective 0.9877  nce 4.568  MI >= 2.04/2.3 nats"),
+        (68, "objective 0.9877  MI >= 2.04/2.3 nats"),
+        (60, "objective 0.9877"),
+        (20, "objective 0.9877"),
+        (None, "objective 0.9877  nce 4.568  MI >= 2.04/2.3 nats  step 0.0123"),
+    ],
+)
+def test_on_a_terminal_an_iteration_is_one_line_of_what_is_asked_for_most(
+    width: int | None, left: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", str(width or 20))
+    out = io.StringIO()
+    monkeypatch.setattr(out, "isatty", lambda: width is not None)
+    PlainObserver(out, iterations=10_000)(FIGURES)
+    lines = out.getvalue().splitlines()
+    assert " ".join(" ".join(lines).split()) == " ".join(f"iteration 1234/10000 {left}".split())
+    if width != 20:
+        assert len(lines) == 1

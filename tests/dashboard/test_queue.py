@@ -325,3 +325,26 @@ async def test_a_failed_run_is_the_dashboards_exit_code_also_after_a_good_one(
         assert not app.session.failed
         assert len([s for s in app._installed_screens.values() if isinstance(s, RunScreen)]) <= 1, "kept for ever"
     assert exit_code(app, 0) == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("key", "told"), [("", "begins; l shows it"), ("b", "begins"), ("Q", "begins")])
+async def test_a_run_that_begins_by_itself_names_only_keys_that_the_screen_has(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, key: str, told: str
+) -> None:
+    engine = FakeEngine(iterations=12, hold=True)
+    app = make_app(engine)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        await pilot.press("escape", "w", "enter")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.turns.waiting() == 1)
+        name = next(one.name for one in app.turns.queue.read() if one.state == "queued")
+        if key:
+            await pilot.press(key)
+            await until(pilot, lambda: not isinstance(app.screen, HomeScreen))
+        app.clear_notifications()
+        engine.hold = False
+        await until(pilot, lambda: any(name in notice.message for notice in app._notifications))
+        (notice,) = [notice for notice in app._notifications if name in notice.message]
+        assert " ".join(notice.message.split()) == f"{name} {told}"

@@ -5,13 +5,21 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from engine.events import Event, RunEnded, RunStarted
+import pytest
+
+from engine.events import CheckpointWritten, Event, RunEnded, RunStarted
 from engine.files import write_json
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, JournalWriter
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.screens.compare import CompareScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
+from mim4dd_tui.dashboard.widgets.table import Table
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import SIZES, text, until, words
 from tests.dashboard.shelves import make_run
 
 START = RunStarted("run", "digits-ipc1", 0, 10, 300, "here", 1, "0", {"device": "cpu"})
@@ -78,3 +86,40 @@ def test_a_run_was_begun_when_it_was_made_not_when_it_was_resumed(tmp_path: Path
     values = {name: getattr(status, name) for name in status.__slots__}
     write_json(folder.status_path, {**values, "started": created + 480.0, "heartbeat": created + 495.0})
     assert [run.started for run in Shelf(tmp_path).read()] == [created]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_every_place_tells_the_same_time_at_work_also_after_a_resume(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    """Whole seconds that have passed; what lay between the sittings, a day, is in none of them."""
+    for name in ("one", "two"):
+        folder = make_run(tmp_path / "runs", name, state="stopped", journal=False)
+        write(
+            folder.journal_path,
+            (1000.0, replace(START, run=name)),
+            (1030.0, CheckpointWritten(0, "checkpoints/0.safetensors", 0.1)),
+            (90_000.0, replace(AGAIN, run=name, after_sequence=2)),
+            (90_036.7, ENDED),
+        )
+    app = make_app()
+    app.remembered.view = "log"
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "two" in text(app))
+        if size[0] > 100:
+            assert text(app).count("1:06") == 2, "as the table has it"
+            assert " worked " in text(app)
+        await pilot.press("space", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "worked" in lines_of(app, Table))
+        assert "worked 1:06 1:06" in lines_of(app, Table)
+        await pilot.press("escape", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "worked 1:06" in text(app))
+        assert "30 s checkpoint at iteration 0" in words(app)
+        assert "1:06 stopped" in words(app)
+
+
+def lines_of(app: DashboardApp, kind: type[Table]) -> str:
+    """All of a table, also the rows that are not seen."""
+    table = app.screen.query_one(kind)
+    return " ".join(" ".join(cell.text for cell in row.cells) for row in table._rows)

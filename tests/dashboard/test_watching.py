@@ -116,5 +116,31 @@ async def test_a_long_reason_of_a_failure_is_there_whole(make_app: MakeApp, tmp_
         app.open_run(shown)
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
         run_screen(app)._tell(" ".join(f"reason{number}" for number in range(40)) + " and the advice")
-        await until(pilot, lambda: "and the advice" in words(app) and "R resumes it" in words(app))
-        assert "log: " in words(app)
+        await until(pilot, lambda: "and the advice" in words(app))
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_however_long_a_reason_is_it_is_said_what_helps_and_where_the_log_is(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    shown = make_run(tmp_path / "runs", "lion", state="failed", message=" ".join(f"reason{i}" for i in range(200)))
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        app.open_run(shown)
+        await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in text(app))
+        assert "log: journal.jsonl in" in text(app)
+        assert "reason3" in text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_whose_process_is_gone_has_failed_wherever_it_is_named(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    left = make_run(tmp_path / "runs", "lion", state="running", age=86_400.0)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "✗ lion" in text(app) and "failed" in words(app))
+        app.open_run(left)
+        await until(pilot, lambda: "✗ failed" in text(app) and "the process behind it is gone" in words(app))
+        assert "crashed" not in text(app)

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine import recovery, sealed
-from engine.errors import RunFailed
+from engine.errors import RunDiverged, RunFailed
 from engine.events import Event, Iteration, Recovered
 from engine.gradient import SyntheticGradient
 from engine.objectives.trajectory import MatchedTrajectory, Trajectory
@@ -23,6 +23,7 @@ from engine.recovery import LEAST, MULTIPLE, PATIENCE, WINDOW, Diverged, Vigil
 from engine.runs import checkpoint
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, read_all
+from engine.runs.status import Status
 from tests.distill.helpers import Place, Watch, iterations_of, outcome, quickly, tiny
 
 SMALL: dict[str, Any] = {
@@ -142,7 +143,7 @@ def test_no_reader_sees_an_iteration_twice(tmp_path: Path, cache: Path, monkeypa
 def test_always_ends_in_words_and_with_a_good_set(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hit, watch = place(tmp_path, cache), Watch()
     spoil(monkeypatch, lambda now: now >= 4)
-    with pytest.raises(RunFailed, match=r"went back .* 3 times.*0\.125.*lower objective\.pixel_rate"):
+    with pytest.raises(RunDiverged, match=r"went back .* 3 times.*0\.125.*lower objective\.pixel_rate"):
         hit.start(tiny(**SMALL), watch)
     assert recovered(watch.events) == [(4, 2, 1, 0.5), (4, 2, 2, 0.25), (4, 2, 3, 0.125)]
     found = checkpoint.latest(hit.folder)
@@ -153,7 +154,10 @@ def test_always_ends_in_words_and_with_a_good_set(tmp_path: Path, cache: Path, m
     history = RunHistory.load(hit.folder / "journal.jsonl")
     assert (history.state, history.iteration) == ("failed", 3)
     assert [r.recoveries for r in history.recoveries] == [1, 2, 3]
-    with pytest.raises(RunFailed, match="went back"):
+    status = Status.read(hit.folder)
+    assert status is not None
+    assert (history.diverged, status.diverged) == (True, True), "which is why no view offers to resume it"
+    with pytest.raises(RunDiverged, match="went back"):
         hit.resume()  # no more chances than before
 
 

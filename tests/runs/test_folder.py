@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -150,6 +151,12 @@ def test_find_by_name_path_and_with_a_hint(tmp_path: Path) -> None:
     assert find(tmp_path / "elsewhere", str(run.path)).path == run.path
     with pytest.raises(DataError, match="did you mean digits-a"):
         find(tmp_path, "digits-b")
+    with pytest.raises(DataError, match="did you mean digits-a"):
+        find(tmp_path, "DIGITS-A")
+    with pytest.raises(DataError, match=rf"did you mean {re.escape(str(tmp_path))}/digits-a\?"):
+        find(tmp_path / "elsewhere", str(tmp_path / "digits-b"))
+    with pytest.raises(DataError, match=r"no run folder '/nowhere/x'$"):
+        find(tmp_path, "/nowhere/x")
     with pytest.raises(DataError, match="mim4dd runs"):
         find(tmp_path, "zzz")
     with pytest.raises(ConfigError, match="allowed"):

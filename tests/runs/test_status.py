@@ -53,10 +53,12 @@ def test_events_are_taken_over(tmp_path: Path) -> None:
     found = writer.status
     assert (found.state, found.phase, found.done, found.total) == ("running", "distill", 7, 100)
     assert (found.iteration, found.iterations, found.accuracy, found.seed) == (7, 100, 0.5, 0)
-    writer.hear(RunEnded("failed", "why"))
+    writer.hear(RunEnded("failed", "why", diverged=True))
     read = Status.read(tmp_path)
     assert read is not None
-    assert (read.state, read.message) == ("failed", "why")
+    assert (read.state, read.message, read.diverged) == ("failed", "why", True)
+    writer.hear(started())
+    assert not writer.status.diverged, "it is tried again all the same"
 
 
 def test_a_later_process_keeps_what_it_does_not_know(tmp_path: Path) -> None:

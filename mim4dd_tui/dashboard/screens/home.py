@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -19,7 +20,7 @@ from engine.config.load import changed, resolve, save_user_preset
 from engine.config.presets import names
 from engine.config.schema import Config
 from engine.errors import MimError
-from mim4dd_tui.dashboard import catalog, estimate
+from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import own_preset, preset_text, run_text, wrong_preset_name, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -31,7 +32,7 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import shortened_apart
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import ago, percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -183,7 +184,7 @@ class HomeScreen(Screen[None]):
             row.append((mark if unicode else run.state[0]) + " ", style=self._style(colour))
             row.append(f"{score:>{most}} " if most else "", style="bold")
             row.append(label)
-            age = f"  {catalog.age(run.started)}" if run.started else ""
+            age = f"  {ago(time.time() - run.started)}" if run.started else ""
             row.append(age if len(label) + len(age) <= left else "", style="dim")
             rows.append(row)
         return rows
@@ -375,7 +376,7 @@ class HomeScreen(Screen[None]):
         if info is None:
             self.notify("choose a run first (r)", severity="warning")
         elif not info.resumable:
-            self.notify(f"{info.name} is {info.state}: there is nothing to resume", severity="warning")
+            self.notify(info.refusal, severity="warning")
         else:
             self.dashboard.resume_run(info.folder)
 

@@ -21,7 +21,7 @@ from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
-from mim4dd_tui.dashboard.session import Session
+from mim4dd_tui.dashboard.session import TRACEBACK, Session
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
@@ -30,6 +30,7 @@ from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
+from mim4dd_tui.fitting import homely
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.plots.figure import Figure, Viewport
 
@@ -71,6 +72,7 @@ class RunScreen(LeafingScreen):
         """Head, panes, footer; the style sheet decides which pane is seen where."""
         yield RunHead(id="head")
         yield Static(id="problem")
+        yield Static(id="problem-ways")
         titles = {name: title for name, (title, _) in curves.FIGURES.items()}
         panes = {
             name: PlotPane(title, brief=curves.BRIEF.get(name, ""), whole="z", id=name)
@@ -173,14 +175,18 @@ class RunScreen(LeafingScreen):
             self._tell(self.problem)
 
     def _tell(self, message: str) -> None:
+        """Why it failed, as far as there is room; and always what helps and where the log is."""
         self.add_class("-failed")
+        self.query_one("#problem", Static).update(Text(message.strip()))
+        helps = "R resumes its last checkpoint"
+        if self.history.diverged:
+            helps = "D makes a new run of its settings"
+        ways = f"{helps} · 4 shows the whole log"
         path = self.session.path
-        text = Text(message.strip())
         if path is not None:
-            where = "traceback.txt" if (path / "traceback.txt").exists() else "journal.jsonl"
-            # the folder last: of a long one the end has no room, and C copies it
-            text.append(f"\nR resumes it from its last checkpoint\nlog: {where} in {path}", style="dim")
-        self.query_one("#problem", Static).update(text)
+            where = TRACEBACK if (path / TRACEBACK).exists() else "journal.jsonl"
+            ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
+        self.query_one("#problem-ways", Static).update(Text(ways, style="dim"))
 
     # ---- showing it
 
@@ -188,12 +194,12 @@ class RunScreen(LeafingScreen):
         history = self.history
         started = history.started
         path = self.session.path
-        elapsed = None
+        worked = None
         if history.started_at is not None:
-            # the time at work, pauses in it too: while a run is stopped, or is loaded to go on, nothing is added
+            # pauses within a sitting count too: while a run is stopped, or is loaded to go on, nothing is added
             going = self.alive and not self.preparing and history.updated_at is not None
             since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
-            elapsed = float(int(history.worked + since))
+            worked = float(int(history.worked + since))  # what stays the same is not painted anew
         elsewhere = ""
         if not self.session.owned and self.alive and started is not None:
             elsewhere = f"{started.host}, process {started.pid}"
@@ -209,7 +215,7 @@ class RunScreen(LeafingScreen):
             preset=(started.preset if started is not None else None) or "",
             seed=started.seed if started is not None else None,
             state=state,
-            elapsed=elapsed,
+            worked=worked,
             elsewhere=elsewhere,
         )
         head.progress = self._progress()
@@ -227,9 +233,8 @@ class RunScreen(LeafingScreen):
     def _progress(self) -> Progress:
         history = self.history
         state = self.state
-        if state in ("done", "stopped", "failed", "crashed"):
-            done, total = history.iteration, history.iterations or None
-            return Progress(state if state != "crashed" else "failed", done, total)
+        if state in ("done", "stopped", "failed"):
+            return Progress(state, history.iteration, history.iterations or None)
         remaining = history.eta()
         seconds = history.series.get("seconds")
         rate = ""
@@ -276,8 +281,7 @@ class RunScreen(LeafingScreen):
         if newest is self._logged:
             return
         self._logged = newest
-        begun = self.history.started_at
-        lines = [Line(line.time - begun if begun else None, line.level, line.text) for line in self.history.log]
+        lines = [Line(line.worked, line.level, line.text) for line in self.history.log]
         self.query_one(LogPane).show(lines)
 
     # ---- views and curves

@@ -15,7 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
-from mim4dd_tui.dashboard.catalog import RunInfo, age
+from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
-from mim4dd_tui.plain import duration, percent
+from mim4dd_tui.plain import ago, duration, percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -36,7 +36,7 @@ COLUMNS = (
     Column("accuracy", 8, right=True, rank=2),
     Column("progress", 12, right=True, rank=3),
     Column("begun", 11, right=True, rank=4),
-    Column("took", 8, right=True, rank=6),
+    Column("worked", 8, right=True, rank=6),
     Column("preset", 20, rank=5),
     Column("seed", 5, right=True, rank=7),
     Column("loss", PLACES, rank=8),
@@ -182,7 +182,7 @@ class RunsScreen(Screen[None]):
             Cell(run.state, colour),
             Cell("" if run.accuracy is None else percent(run.accuracy), bold=True),
             Cell(f"{run.iteration}/{run.iterations}" if run.iterations else "", MUTED),
-            Cell(age(run.started, now) if run.started else "", MUTED),
+            Cell(ago(now - run.started) if run.started else "", MUTED),
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
             Cell("" if run.seed is None else str(run.seed), MUTED),
@@ -290,7 +290,7 @@ class RunsScreen(Screen[None]):
         if run is None:
             return
         if not run.resumable:
-            self.notify(f"{run.name} is {run.state}: there is nothing to resume", severity="warning")
+            self.notify(run.refusal, severity="warning")
             return
         self.dashboard.resume_run(run.folder)
 

@@ -14,6 +14,7 @@ from engine.events import CheckpointWritten, Event, Notice, RunStarted
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
+from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.session import Request, Session
 
 if TYPE_CHECKING:
@@ -149,10 +150,10 @@ class WatchScreen(Screen[None]):
             return "starting"
         if state in ("running", "paused", "queued"):
             if not self.alive:
-                return "crashed" if self.history.started is not None else state
+                return "failed" if self.history.started is not None else state  # as the lists call it
             if self.history.started is None:
                 return "starting"
-            if self._asked_to_stop:
+            if self._asked_to_stop or self.session.stopping:
                 return "stopping"
         return state
 
@@ -165,7 +166,7 @@ class WatchScreen(Screen[None]):
     def problem(self) -> str:
         """Why the run failed, in words; empty where it did not."""
         error = self.session.error
-        if error is None and self.state not in ("failed", "crashed"):
+        if error is None and self.state != "failed":
             return ""
         if isinstance(error, MimError):
             return str(error)
@@ -174,8 +175,13 @@ class WatchScreen(Screen[None]):
 
     @property
     def resumable(self) -> bool:
-        """Whether nothing works on the run although it is not done."""
-        return self.heard_once and not self.alive and self.path is not None and self.state != "done"
+        """Whether nothing works on the run although it is not done, and continuing it can lead anywhere."""
+        return self.over and self.state != "done" and not self.history.diverged
+
+    @property
+    def over(self) -> bool:
+        """Whether nothing works on the run."""
+        return self.heard_once and not self.alive and self.path is not None
 
     # ---- asking
 
@@ -185,12 +191,15 @@ class WatchScreen(Screen[None]):
             return self.alive
         if action == "resume":
             return self.resumable
+        if action == "duplicate":
+            return self.over
         return super().check_action(action, parameters)
 
     def _ask(self, what: Request, told: str) -> bool:
         """Whether it could be asked for."""
         if not self.alive:
-            self.notify(f"the run is {self.state}; R resumes it", severity="warning")
+            on = "; R resumes it" if self.resumable else ""
+            self.notify(f"the run is {self.state}{on}", severity="warning")
             return False
         try:
             self.session.request(what)
@@ -230,8 +239,16 @@ class WatchScreen(Screen[None]):
             self.notify("the run is going on", severity="warning")
         elif self.state == "done":
             self.notify("the run is done: there is nothing to resume", severity="warning")
+        elif self.history.diverged:
+            self.notify("it would diverge again: D takes its settings into a new run", severity="warning")
         else:
             self.dashboard.resume_run(RunFolder(path))
+
+    def action_duplicate(self) -> None:
+        """Its settings into a new run."""
+        path = self.session.path
+        if path is not None and self.over:
+            self.dashboard.duplicate(read_run(RunFolder(path)))
 
     def action_back(self) -> None:
         """Back to where one came from; the run goes on."""

@@ -14,6 +14,7 @@ from textual.events import Key
 from textual.widgets import Input, Static
 
 from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.plain import duration
 
 MOST = 600
 """Newest matching lines shown; the journal has all."""
@@ -23,9 +24,9 @@ LEAST = 16
 
 @dataclass(frozen=True)
 class Line:
-    """One line: seconds since the run's beginning (None where not known), level and text."""
+    """One line: seconds the run had been at work then, level and text."""
 
-    moment: float | None
+    worked: float
     level: str
     text: str
 
@@ -113,9 +114,7 @@ class LogPane(Vertical):
         """A line; what has no room beside the time goes on below its beginning."""
         colours = self.app.theme_variables
         text = Text()
-        if line.moment is not None:
-            minutes, seconds = divmod(int(line.moment), 60)
-            text.append(f"{minutes:3}:{seconds:02} ", style="dim")
+        text.append(f"{duration(line.worked):>7} ", style="dim")
         style = {"warning": colours.get("warning", "yellow"), "error": colours.get("error", "red")}.get(line.level)
         said = Text(line.text, style=style.removeprefix("ansi_") if style else "")
         room = self._width - text.cell_len

@@ -19,7 +19,6 @@ STATES = {
     "stopping": ("●", "warning"),
     "stopped": ("■", "warning"),
     "failed": ("✗", "error"),
-    "crashed": ("✗", "error"),
     "done": ("✓", "success"),
     "queued": ("○", "secondary"),
     "starting": ("●", "secondary"),
@@ -50,7 +49,7 @@ class Head:
     preset: str = ""
     seed: int | None = None
     state: str = "starting"
-    elapsed: float | None = None  # seconds
+    worked: float | None = None  # seconds at work, in all sittings
     elsewhere: str = ""  # host and pid of another process
 
 
@@ -77,8 +76,8 @@ class RunHead(Inked):
         mark, colour = STATES.get(head.state, ("●", "secondary"))
         unicode = getattr(self.app, "unicode", True)
         right = [Segment(f"{mark if unicode else '*'} {head.state}", inks.colour(colour) + Style(bold=True))]
-        if head.elapsed is not None:
-            right.append(Segment(f"  {duration(head.elapsed)}", inks.base))
+        if head.worked is not None:
+            right += [Segment("  worked ", inks.muted), Segment(duration(head.worked), inks.base)]
         room = width - sum(s.cell_length for s in right) - 1
         notes = []
         if head.preset and head.name and not head.name.startswith(head.preset):

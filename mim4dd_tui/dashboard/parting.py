@@ -1,0 +1,69 @@
+"""What is said when the dashboard has closed: a line for each run of this sitting."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from engine.errors import MimError, RunLocked
+from engine.runs.folder import RunFolder
+from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession
+from mim4dd_tui.fitting import homely
+from mim4dd_tui.plain import percent
+
+
+def lines(sessions: Sequence[EngineSession], followed: Sequence[Path], usual: Path) -> list[str]:
+    """How the runs stand that were at work here, in the order they began; one that still goes on is left out.
+
+    Args:
+        sessions: runs that the dashboard began.
+        followed: folders of runs that began after it had closed.
+        usual: the folder of runs in which a command finds them by their name alone.
+    """
+    told: dict[Path | int, str] = {}  # a run that was resumed here stands where it was last
+    for session in sessions:
+        key = session.path.absolute() if session.path is not None else id(session)
+        told.pop(key, None)
+        chain = bool(followed) and session is sessions[-1]  # its error may be that of a run that followed
+        told[key] = _of_session(session, usual, None if chain else session.error)
+    for path in followed:
+        told.pop(path.absolute(), None)
+        told[path.absolute()] = _of_folder(path, usual)
+    return [line for line in told.values() if line]
+
+
+def _of_session(session: EngineSession, usual: Path, error: BaseException | None) -> str:
+    """A run that never had a folder, or that was refused before its folder said so, is told by its error alone."""
+    if session.running:
+        return ""
+    status = RunFolder(session.path).status() if session.path is not None else None
+    untouched = status is not None and status.state in ("done", "stopped", "queued")
+    refused = isinstance(error, RunLocked) or (untouched and isinstance(error, MimError))
+    if session.path is not None and not refused:
+        return _of_folder(session.path, usual, error)
+    name = session.path.name if session.path is not None else session.order.name or "the run"
+    return f"{name} was not begun: {error}" if error is not None else ""
+
+
+def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> str:
+    run = path.name if path.parent.absolute() == usual.absolute() else shlex.quote(str(path))
+    status = RunFolder(path).status()
+    state = "failed" if status is None or error is not None else status.effective_state()
+    if status is not None and state == "done":
+        reached = f", {percent(status.accuracy)}" if status.accuracy is not None else ""
+        return f"{path.name} is done{reached}; `mim4dd show {run}`"
+    again = f"; `mim4dd resume {run}`"
+    if status is not None and state == "stopped":
+        return f"{path.name} stopped at iteration {status.iteration} of {status.iterations}{again}"
+    if state != "failed":
+        return ""
+    unforeseen = error is not None and not isinstance(error, MimError)
+    why = str(error) if error is not None else status.message if status is not None else "its status file is missing"
+    if unforeseen:
+        why = f"{type(error).__name__}: {error}"
+    first = re.split(r"\.\s", why.strip(), maxsplit=1)[0].rstrip(".")  # the log has the rest
+    log = path / (TRACEBACK if unforeseen and (path / TRACEBACK).exists() else "journal.jsonl")
+    hopeless = status is not None and status.diverged
+    return f"{path.name} failed: {first}{'' if hopeless else again}; log: {homely(str(log))}"

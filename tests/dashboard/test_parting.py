@@ -1,0 +1,178 @@
+"""The lines that are left on the terminal when the dashboard has closed."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.errors import ConfigError, DataError, RunDiverged, RunLocked
+from engine.events import Observer
+from engine.files import write_json
+from engine.runs.control import Control
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.parting import lines
+from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.shelves import make_run
+
+
+def sat(folder: Path, error: BaseException | None = None) -> EngineSession:
+    """A run that was taken up here and has ended."""
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        if error is not None:
+            raise error
+        return {"state": "stopped"}
+
+    return ended(EngineSession(Order(runs_dir=folder.parent, resume=folder), launch))
+
+
+def ended(session: EngineSession) -> EngineSession:
+    session.start()
+    assert session.join(10)
+    return session
+
+
+def test_each_run_has_one_line_with_what_can_be_done_next(tmp_path: Path) -> None:
+    ten = make_run(tmp_path, "ten", state="stopped", iterations=72).path
+    good = make_run(tmp_path, "good", accuracy=0.873).path
+    assert lines([sat(ten), sat(good), sat(ten)], [], tmp_path) == [
+        "good is done, 87.3 %; `mim4dd show good`",
+        "ten stopped at iteration 36 of 72; `mim4dd resume ten`",
+    ], "where it was last, though it had two sittings"
+
+
+def test_a_run_that_no_command_finds_by_its_name_is_named_by_its_folder(tmp_path: Path) -> None:
+    ten = make_run(tmp_path / "my runs", "ten", state="stopped", iterations=72).path
+    (line,) = lines([sat(ten)], [], tmp_path)
+    assert line == f"ten stopped at iteration 36 of 72; `mim4dd resume '{ten}'`"
+
+
+def test_a_failure_is_told_with_its_log_and_a_way_on_where_there_is_one(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "ten", state="failed", message="no data.")
+    log = f"log: {folder.path}/journal.jsonl"
+    (line,) = lines([sat(folder.path, DataError("no data."))], [], tmp_path)
+    assert line == f"ten failed: no data; `mim4dd resume ten`; {log}"
+    status = folder.status()
+    assert status is not None
+    write_json(folder.status_path, asdict(replace(status, diverged=True)), durable=False)
+    (line,) = lines([sat(folder.path, RunDiverged("not a number. Begin it anew."))], [], tmp_path)
+    assert line == f"ten failed: not a number; {log}"
+    (line,) = lines([sat(folder.path, ZeroDivisionError("by 0"))], [], tmp_path)
+    assert line == f"ten failed: ZeroDivisionError: by 0; log: {folder.path}/traceback.txt"
+
+
+def test_what_was_not_begun_and_what_followed_alone_are_told_too(tmp_path: Path) -> None:
+    held = make_run(tmp_path, "held", state="running").path
+    late = make_run(tmp_path, "late", state="done", accuracy=None).path
+
+    def refuse(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        raise DataError("no such data set")
+
+    over = make_run(tmp_path, "over").path
+    nameless = ended(EngineSession(Order(runs_dir=tmp_path), refuse))
+    refused = [sat(held, RunLocked("another process holds it")), sat(over, ConfigError("it is done")), nameless]
+    assert lines(refused, [], tmp_path) + lines([], [late], tmp_path) == [
+        "held was not begun: another process holds it",
+        "over was not begun: it is done",
+        "the run was not begun: no such data set",
+        "late is done; `mim4dd show late`",
+    ]
+
+
+def test_a_run_is_not_told_to_have_failed_of_the_one_that_followed_it(tmp_path: Path) -> None:
+    first = make_run(tmp_path, "first", accuracy=0.5).path
+    late = make_run(tmp_path, "late", state="failed", message="no data").path
+    assert lines([sat(first, DataError("no data"))], [late], tmp_path) == [
+        "first is done, 50.0 %; `mim4dd show first`",
+        f"late failed: no data; `mim4dd resume late`; log: {late}/journal.jsonl",
+    ]
+
+
+def told(app: DashboardApp) -> str:
+    """The notices that stand on the screen, each as one line: there they lie over other text."""
+    return "\n".join(" ".join(notice.message.split()) for notice in app._notifications)
+
+
+class Slow:
+    """An engine that takes its time to write the checkpoint it stops with."""
+
+    def __init__(self) -> None:
+        self.written = False
+
+    def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        def slowly(event: object) -> None:
+            while control.stopping and not self.written:
+                time.sleep(0.01)
+            observer(event)  # type: ignore[arg-type]
+
+        return FakeEngine(iterations=30, hold=True)(order, slowly, control)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("away", [False, True])
+async def test_while_a_run_is_being_stopped_it_is_said_what_is_waited_for(
+    make_app: MakeApp, size: tuple[int, int], away: bool
+) -> None:
+    engine = Slow()
+    app = make_app(engine)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        try:
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 30)
+            if away:
+                await pilot.press("escape")
+            await pilot.press("q", "s")
+            await until(pilot, lambda: "ends its step and writes a checkpoint, then this closes" in told(app))
+            assert away or "stopping" in text(app).splitlines()[0]
+        finally:
+            engine.written = True
+        await until(pilot, lambda: app.return_value is not None)
+
+
+# ---- a divergence
+
+
+def diverged(make_app: MakeApp) -> DashboardApp:
+    return make_app(FakeEngine(iterations=60, fail_at=30, error=RunDiverged))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_that_would_diverge_again_offers_a_copy_not_to_resume(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = diverged(make_app)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        await until(pilot, lambda: "D makes a new run of its settings · 4 shows the whole log" in words(app))
+        await until(pilot, lambda: "D copy" in text(app).splitlines()[-1])
+        assert "R resume" not in text(app)
+        await pilot.press("escape", "r")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await pilot.press("R")
+        await until(pilot, lambda: "would diverge again: D takes its settings" in told(app))
+        app.clear_notifications()
+        await pilot.press("b", "R")
+        await until(pilot, lambda: "would diverge again: D takes its settings" in told(app))
+        assert len(app.sessions) == 1
+        await pilot.press("enter", "D")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "settings" in text(app))
+
+
+async def test_a_run_that_failed_otherwise_may_be_resumed(make_app: MakeApp) -> None:
+    engine: Launch = FakeEngine(iterations=60, fail_at=30, error=DataError)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in words(app))
+        assert "R resume" in text(app).splitlines()[-1]
