@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, ClassVar, cast
@@ -14,7 +13,6 @@ from textual.containers import Horizontal, Vertical
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
-from textual.widgets.option_list import Option
 
 from engine.config.load import changed, resolve, save_user_preset
 from engine.config.presets import names
@@ -29,10 +27,9 @@ from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
+from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.fitting import shortened_apart
-from mim4dd_tui.plain import ago, percent
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -40,8 +37,6 @@ if TYPE_CHECKING:
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
-ROW_PADDING = 2
-"""Columns beside a row of a list, as home.tcss has it."""
 
 
 class HomeScreen(Screen[None]):
@@ -73,7 +68,6 @@ class HomeScreen(Screen[None]):
         self._wanted = preset
         self._overrides = overrides
         self._start = start
-        self._runs: dict[str, RunInfo] = {}
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
         self._source: str | None = None  # the preset that a run is recorded to come from
         self._run: RunInfo | None = None
@@ -92,7 +86,7 @@ class HomeScreen(Screen[None]):
             with Vertical(id="lists"):
                 yield PresetList(id="presets-list")
                 yield Static("runs", classes="heading", id="runs-heading")
-                yield OptionList(id="runs")
+                yield RunList(id="runs")
             with Vertical(id="details"):
                 yield Static(id="summary")
                 yield SettingsForm(id="settings")
@@ -151,53 +145,10 @@ class HomeScreen(Screen[None]):
         message.stop()
         if self.dashboard.closing:
             return
-        field = self.query_one("#runs", OptionList)
-        index = field.highlighted
-        before = field.get_option_at_index(index).id if index is not None else None
-        self._runs = {info.name: info for info in message.runs}
-        with self.prevent(OptionList.OptionHighlighted):
-            if self._runs:
-                options = [Option(row, id=name) for name, row in zip(self._runs, self._run_rows(), strict=True)]
-            else:
-                options = [Option(Text(message.problem or "none yet", style="dim"), disabled=True)]
-            field.set_options(options)
-            if index is not None and self._runs:
-                names = list(self._runs)
-                field.highlighted = names.index(before) if before in self._runs else min(index, len(names) - 1)
-                self._run = self._runs[names[field.highlighted]]
-        count = f"runs  {len(self._runs)}" if self._runs else "runs"
+        self._run = self.query_one(RunList).fill(message.runs, message.problem) or self._run
+        count = f"runs  {len(message.runs)}" if message.runs else "runs"
         self.query_one("#runs-heading", Static).update(count)
         self._describe()
-
-    def _run_rows(self) -> list[Text]:
-        """State, accuracy in percent, name and age of the runs, each below its like."""
-        runs, unicode = self._runs.values(), self.dashboard.unicode
-        scores = ["" if run.accuracy is None else percent(run.accuracy).removesuffix(" %") for run in runs]
-        most = max(map(len, scores))
-        room = self.query_one("#runs", OptionList).scrollable_content_region.width - ROW_PADDING
-        left = room - 2 - (most + 1 if most else 0)
-        labels = shortened_apart([run.label for run in runs], max(1, left), "…" if unicode else ".")
-        rows = []
-        for run, score, label in zip(runs, scores, labels, strict=True):
-            mark, colour = STATES.get(run.state, ("?", "secondary"))
-            row = Text(no_wrap=True, overflow="ellipsis")
-            row.append((mark if unicode else run.state[0]) + " ", style=self._style(colour))
-            row.append(f"{score:>{most}} " if most else "", style="bold")
-            row.append(label)
-            age = f"  {ago(time.time() - run.started)}" if run.started else ""
-            row.append(age if len(label) + len(age) <= left else "", style="dim")
-            rows.append(row)
-        return rows
-
-    def on_resize(self) -> None:
-        """The rows of the runs follow the width."""
-        self.call_after_refresh(self._rewrite_runs)
-
-    def _rewrite_runs(self) -> None:
-        if self._runs and not self.dashboard.closing and self.children:
-            field = self.query_one("#runs", OptionList)
-            for place, row in enumerate(self._run_rows()):
-                field.replace_option_prompt_at_index(place, row)
 
     # ---- what is chosen
 
@@ -208,7 +159,7 @@ class HomeScreen(Screen[None]):
 
     @on(OptionList.OptionHighlighted, "#runs")
     def _run_highlighted(self, event: OptionList.OptionHighlighted) -> None:
-        self._run = self._runs.get(event.option_id or "")
+        self._run = self.query_one(RunList).run_of(event.option_id)
         self._describe()
 
     def on_descendant_focus(self) -> None:
@@ -299,7 +250,7 @@ class HomeScreen(Screen[None]):
 
     @on(OptionList.OptionSelected, "#runs")
     def _run_selected(self, event: OptionList.OptionSelected) -> None:
-        info = self._runs.get(event.option_id or "")
+        info = self.query_one(RunList).run_of(event.option_id)
         if info is not None:
             self.dashboard.open_run(info.folder)
 
@@ -315,10 +266,7 @@ class HomeScreen(Screen[None]):
 
     def action_runs(self) -> None:
         """To the runs."""
-        runs = self.query_one("#runs", OptionList)
-        runs.focus()
-        if runs.highlighted is None and self._runs:
-            runs.highlighted = 0
+        self.query_one(RunList).take()
 
     def action_edit(self) -> None:
         """To the settings."""

@@ -1,0 +1,86 @@
+"""The list of past runs on the first screen: a row each, with state, accuracy, name and age."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+
+from rich.text import Text
+from textual.widgets import OptionList
+from textual.widgets.option_list import Option
+
+from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.plain import ago, percent
+
+PADDING = 2
+"""Columns beside a row, as home.tcss has it."""
+
+
+class RunList(OptionList):
+    """Its options bear the runs' names; they say what is highlighted and selected only when somebody moves there."""
+
+    def __init__(self, *, id: str | None = None) -> None:
+        super().__init__(id=id)
+        self._runs: dict[str, RunInfo] = {}
+
+    def fill(self, runs: Sequence[RunInfo], problem: str) -> RunInfo | None:
+        """Show these runs, or why there are none.
+
+        Returns:
+            The run that is highlighted now: the one from before, or where that has gone one in its place.
+        """
+        index = self.highlighted
+        before = self.get_option_at_index(index).id if index is not None else None
+        self._runs = {info.name: info for info in runs}
+        names = list(self._runs)
+        with self.prevent(OptionList.OptionHighlighted):
+            if not self._runs:
+                self.set_options([Option(Text(problem or "none yet", style="dim"), disabled=True)])
+                return None
+            self.set_options([Option(row, id=name) for name, row in zip(names, self._rows(), strict=True)])
+            if index is None:
+                return None
+            place = names.index(before) if before in self._runs else min(index, len(names) - 1)
+            self.highlighted = place
+        return self._runs[names[place]]
+
+    def run_of(self, name: str | None) -> RunInfo | None:
+        """The run that an option stands for."""
+        return self._runs.get(name or "")
+
+    def take(self) -> None:
+        """Have the keys, and a run highlighted where there is one."""
+        self.focus()
+        if self.highlighted is None and self._runs:
+            self.highlighted = 0
+
+    def _rows(self) -> list[Text]:
+        """Each part below its like; the age gives way where there is no room."""
+        runs, unicode = self._runs.values(), bool(getattr(self.app, "unicode", True))
+        scores = ["" if run.accuracy is None else percent(run.accuracy).removesuffix(" %") for run in runs]
+        most = max(map(len, scores))
+        left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
+        labels = shortened_apart([run.label for run in runs], max(1, left), "…" if unicode else ".")
+        rows = []
+        for run, score, label in zip(runs, scores, labels, strict=True):
+            mark, colour = STATES.get(run.state, ("?", "secondary"))
+            row = Text(no_wrap=True, overflow="ellipsis")
+            style = self.app.theme_variables.get(colour, "white").removeprefix("ansi_")
+            row.append((mark if unicode else run.state[0]) + " ", style=style)
+            row.append(f"{score:>{most}} " if most else "", style="bold")
+            row.append(label)
+            age = f"  {ago(time.time() - run.started)}" if run.started else ""
+            row.append(age if len(label) + len(age) <= left else "", style="dim")
+            rows.append(row)
+        return rows
+
+    def on_resize(self) -> None:
+        """The rows follow the width."""
+        self.call_after_refresh(self._rewrite)
+
+    def _rewrite(self) -> None:
+        if self._runs and self.is_attached:
+            for place, row in enumerate(self._rows()):
+                self.replace_option_prompt_at_index(place, row)
