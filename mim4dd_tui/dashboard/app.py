@@ -23,7 +23,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.in_order import InOrder
-from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
 from mim4dd_tui.dashboard.own_themes import read_all
 from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
@@ -364,7 +364,7 @@ class DashboardApp(PixelsApp[Leave]):
         """The keys of the screen that is shown. Each page is made once and kept: it is there at once the next time."""
         if isinstance(self.screen, HelpScreen):
             return
-        scopes: tuple[Scope, ...] = getattr(self.screen, "SCOPES", ("app",))
+        scopes = scopes_at(self.screen)
         kept = (scopes, self.theme)
         if kept not in self._helps:
             self._helps[kept] = HelpScreen(scopes)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
 
@@ -103,7 +104,7 @@ def describe_method(config: Config) -> str:
 def describe_work(config: Config) -> str:
     """What there is to compute."""
     objective, experts = config.objective, config.experts
-    return (
-        f"{experts.count} experts x {experts.epochs} epochs; "
-        f"{objective.iterations} x {objective.student_steps} student steps"
-    )
+    steps = "" if objective.name in TRAIN_STUDENTS else " iterations"
+    if not steps:
+        steps = f" x {'up to ' if objective.window else ''}{objective.student_steps} student steps"
+    return f"{experts.count} experts x {experts.epochs} epochs; {objective.iterations}{steps}"

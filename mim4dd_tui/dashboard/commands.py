@@ -8,13 +8,12 @@ from textual.app import SystemCommand
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from mim4dd_tui.dashboard.keys import KEYS, Key, Scope
+from mim4dd_tui.dashboard.keys import KEYS, Key, scopes_at
 
 
 def commands(screen: Screen[object]) -> Iterator[SystemCommand]:
     """Entries for a screen: those of its own scopes first, each with the key that does the same."""
-    scopes: tuple[Scope, ...] = getattr(screen, "SCOPES", ("app",))
-    for scope in scopes:
+    for scope in scopes_at(screen):
         for key in KEYS:
             if key.scope == scope and key.action != "command_palette":
                 place = place_of(screen, key)

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from textual.binding import Binding, BindingType
+from textual.screen import Screen
 
 Scope = Literal[
     "app",
@@ -219,6 +220,27 @@ TYPING: dict[str, tuple[tuple[str, str, str], ...]] = {
 }
 """What keys do while something is typed, by the field's id: Textual's name, how it is shown, and what it does. The
 fields answer them themselves; the line of keys shows them before those that do the same everywhere."""
+
+CHOOSING: dict[str, tuple[tuple[str, str, str], ...]] = {
+    "settings-list": (
+        ("enter", "enter", "edit"), ("right", "→", "next"), ("u", "u", "undo"), ("c", "c", "changed"),
+        ("S", "S", "save"),
+    ),
+}  # fmt: skip
+"""The same of lists whose keys come first while one is in them; a way there is then left out."""
+
+
+def first_of(field: str | None) -> tuple[tuple[str, str, str], ...]:
+    """Keys that the line of keys shows first while this field has the focus."""
+    return TYPING.get(field or "", ()) or CHOOSING.get(field or "", ())
+
+
+def scopes_at(screen: Screen[object]) -> tuple[Scope, ...]:
+    """The scopes of a screen; first that of the part of it in focus, where it has one (``SCOPE``)."""
+    scopes: tuple[Scope, ...] = getattr(screen, "SCOPES", ("app",))
+    around = screen.focused.ancestors_with_self if screen.focused is not None else []
+    here: list[Scope] = [scope for node in around if (scope := getattr(node, "SCOPE", None)) in scopes][:1]
+    return (*here, *(scope for scope in scopes if scope not in here))
 
 
 def bindings(*scopes: Scope) -> list[BindingType]:

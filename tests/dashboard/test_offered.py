@@ -210,6 +210,25 @@ async def test_the_footer_says_what_keys_do_while_something_is_typed(
         assert line_of_keys(app).count("esc") == 1
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_in_the_settings_their_own_keys_come_first_in_footer_and_help(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "e settings" in line_of_keys(app))
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "Presets and runs" in text(app))
+        await pilot.press("escape", "e")
+        await until(pilot, lambda: line_of_keys(app).startswith("enter edit → next u undo c changed S save"))
+        assert "e settings" not in line_of_keys(app)
+        assert whole(app)
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "Show only settings" in text(app))
+        await pilot.press("escape", "p")
+        await until(pilot, lambda: "e settings" in line_of_keys(app))
+
+
 WAYS = {
     "presets-search": ("slash",),
     "settings-search": ("e", "slash"),

@@ -13,6 +13,7 @@ from textual.widgets import Input, OptionList
 from engine.config.load import changed, list_presets, resolve, save_user_preset
 from engine.config.presets import names, user_dir
 from engine.runs.folder import RunFolder, list_runs
+from mim4dd_tui.dashboard.catalog import describe_work
 from mim4dd_tui.dashboard.estimate import Measured, Measurements
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -76,6 +77,29 @@ async def test_words_narrow_the_list_and_escape_widens_it(make_app: MakeApp, siz
         assert field.highlighted is not None
         assert listed(field)[field.highlighted] == chosen, "what was chosen is lost with the search"
         assert not app.screen.query_one(PresetList).query_one(Input).display
+
+
+async def test_a_word_in_a_name_comes_before_one_in_a_summary(make_app: MakeApp) -> None:
+    """The summaries of MNIST's presets speak of CIFAR-10, whose settings they follow."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("slash", *"cifar")
+        await pilot.pause()
+        found = listed(app.screen.query_one("#presets", OptionList))
+        named = ["cifar" in name for name in found]
+        assert named == sorted(named, reverse=True)
+        assert any(named)
+        assert not all(named)
+
+
+def test_a_method_that_trains_no_student_promises_no_student_steps() -> None:
+    said = {
+        base: describe_work(resolve(f"cifar10-ipc1{base}").config) for base in ("", "-bptt", "-dream", "-distribution")
+    }
+    assert said[""] == "100 experts x 50 epochs; 5000 x 50 student steps"
+    assert said["-bptt"].endswith("5000 x up to 200 student steps")
+    assert said["-dream"].endswith("; 25000 iterations")
+    assert said["-distribution"].endswith("; 20000 iterations")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -294,7 +318,7 @@ async def test_at_60x20_presets_are_told_apart_and_what_they_are_is_read_whole(m
         config = resolve("cifar10-ipc10-dream-study").config
         shown = within(app, app.screen.query_one("#summary"))
         assert config.summary in shown
-        assert f"{config.objective.student_steps} student steps" in shown
+        assert f"{config.objective.iterations} iterations" in shown
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
 

@@ -10,7 +10,7 @@ from textual.screen import Screen
 from textual.widgets import Footer, Input
 from textual.widgets._footer import FooterKey
 
-from mim4dd_tui.dashboard.keys import TYPING
+from mim4dd_tui.dashboard.keys import first_of
 
 
 class KeyLine(Footer):
@@ -29,10 +29,12 @@ class KeyLine(Footer):
         """As many keys as there is room for; while something is typed, those that are not characters of it."""
         keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         field = self.screen.focused
+        own = [_of_field(*key) for key in first_of(field.id if field is not None else None)]
+        known = {key.key for key in own}
         if isinstance(field, Input):
-            own = [_of_field(*key) for key in TYPING.get(field.id or "", ())]
-            known = {key.key for key in own}
             keys = own + [key for key in keys if _beside_typing(key) and key.key not in known]
+        elif own:
+            keys = own + [key for key in keys if key.action != "edit" and key.key not in known]
         self._fit(keys)
         yield from keys
 
@@ -52,7 +54,7 @@ class KeyLine(Footer):
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Keys may have changed: those that are shown decide."""
-        field = screen.focused.id if isinstance(screen.focused, Input) else None
+        field = screen.focused.id if screen.focused is not None and first_of(screen.focused.id) else None
         shown = (
             field,
             tuple(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import warnings
 from dataclasses import dataclass
+from typing import ClassVar
 
 from rich.text import Text
 from textual import on
@@ -13,7 +14,7 @@ from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Key
 from textual.widgets import Input, Static
 
-from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.plain import duration
 
 MOST = 600
@@ -69,6 +70,7 @@ class LogPane(Vertical):
     """A scrolling log; follows the end unless scrolled back."""
 
     BINDINGS = bindings("log")
+    SCOPE: ClassVar[Scope] = "log"
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

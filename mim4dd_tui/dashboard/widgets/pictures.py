@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from rich.color import Color as RichColor
@@ -18,7 +18,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
-from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.pictures import RGB, Grid, Mode, Pixels, Row, arrange, compose, framed, render
 
 Extent = Literal["all", "class", "one"]
@@ -60,6 +60,7 @@ class PicturesPane(Inked, can_focus=True):
 
     DEFAULT_CSS = "PicturesPane { width: 1fr; height: 1fr; }"
     BINDINGS = bindings("gallery")
+    SCOPE: ClassVar[Scope] = "gallery"
 
     mode: reactive[Mode] = reactive(Mode.TRUE, init=False)
     first: reactive[int] = reactive(0, init=False)  # place (in the order shown) of the first image shown

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from rich.segment import Segment
@@ -16,6 +16,7 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
+from mim4dd_tui.dashboard.keys import Scope
 from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, Stroke, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
@@ -47,6 +48,7 @@ class PlotPane(Inked, can_focus=True):
     """Shows one figure. Keys reach it through :meth:`move`; the wheel zooms, a drag pans, a click sets the cursor."""
 
     DEFAULT_CSS = "PlotPane { width: 1fr; height: 1fr; }"
+    SCOPE: ClassVar[Scope] = "plot"
 
     viewport: reactive[Viewport] = reactive(Viewport(), init=False)
 

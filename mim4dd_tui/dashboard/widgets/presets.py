@@ -54,6 +54,7 @@ class PresetList(Vertical):
 
     def _show(self) -> None:
         found = [name for name, info in self._presets.items() if _matches(info, self._words)]
+        found.sort(key=lambda name: not _has(name, self._words))  # a word of another's summary is a lesser hit
         field = self.query_one(OptionList)
         room = max(1, field.scrollable_content_region.width - PADDING)
         brief = shortened_apart(found, room, "…" if getattr(self.app, "unicode", True) else ".")
@@ -133,5 +134,8 @@ class PresetList(Vertical):
 
 
 def _matches(info: PresetInfo, words: str) -> bool:
-    text = f"{info.name} {info.dataset} {info.objective} {info.summary}".lower()
-    return all(word in text for word in words.lower().split())
+    return _has(f"{info.name} {info.dataset} {info.objective} {info.summary}", words)
+
+
+def _has(text: str, words: str) -> bool:
+    return all(word in text.lower() for word in words.lower().split())

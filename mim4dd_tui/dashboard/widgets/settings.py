@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -18,7 +18,7 @@ from engine.config.fields import FieldInfo, fields
 from engine.config.load import change
 from engine.config.schema import Config
 from engine.errors import ConfigError
-from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.dashboard.keys import Scope, bindings
 
 EDITED = "edited"
 """Origin of a value that was changed in the form."""
@@ -52,6 +52,7 @@ class SettingsForm(Vertical):
     """Holds a base configuration and the one being made from it; the latter is valid at all times."""
 
     BINDINGS = bindings("settings")
+    SCOPE: ClassVar[Scope] = "settings"
 
     class Changed(Message):
         """A setting was changed (or undone)."""
