@@ -303,6 +303,8 @@ def list_runs(runs_dir: Path) -> list[RunFolder]:
         return []
     except OSError as error:
         raise DataError(f"cannot list the runs in {runs_dir}: {error.strerror}") from error
+    except ValueError as error:  # a character that no path has
+        raise DataError(f"cannot list the runs in {str(runs_dir)!r}: {error}") from error
     folders = [RunFolder(path.absolute()) for path in paths]
     dated = [(_created(folder), folder) for folder in folders if folder.config_path.is_file()]
     return [folder for _, folder in sorted(dated, key=lambda pair: (pair[0], pair[1].name))]
