@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from engine import events
-from engine.runs.log import SUBJECTS
+from engine.runs.log import SUBJECTS, standing
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.terminal import columns
 
@@ -37,13 +37,6 @@ def ago(seconds: float) -> str:
         if seconds < limit:
             return f"{int(seconds // unit)} {name} ago" if seconds >= 60 else "just now"
     return "-"
-
-
-def standing(state: str, message: str) -> str:
-    """``failed: not a number``; a message that begins with the state, as ``paused on request``, stands alone."""
-    if not message:
-        return state
-    return message if message.startswith(state) else f"{state}: {message}"
 
 
 def percent(fraction: float, deviation: float | None = None) -> str:

@@ -132,8 +132,8 @@ class RunHistory:
         log: lines for people, the newest LOG_LINES.
         result: the result document of RunEnded; None while the run goes on.
         sequence: of the last record applied.
-        worked: seconds the run was at work up to its last event: its sittings added up, pauses within them
-            included; the time from one sitting's end to the resume is not.
+        worked: seconds the run was at work up to its last event: its sittings added up, without pauses and without the
+            time from one sitting's end to the resume.
         rewinds: how often something shown was taken back; a view that caches draws anew when it changes.
     """
 
@@ -275,7 +275,7 @@ class RunHistory:
             event, moment, sequence = item.event, item.time, item.sequence
         else:
             event, moment, sequence = item, clock.time() if time is None else time, None
-        if self.updated_at is not None and not isinstance(event, RunStarted):
+        if self.updated_at is not None and self.state != "paused" and not isinstance(event, RunStarted):
             self.worked += max(0.0, moment - self.updated_at)  # the clock may have been set back
         if isinstance(event, RunStarted):
             self._run_started(event, moment)

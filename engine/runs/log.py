@@ -45,6 +45,13 @@ SUBJECTS = {
 }
 
 
+def standing(state: str, message: str) -> str:
+    """``failed: not a number``; a message that begins with the state, as ``paused on request``, stands alone."""
+    if not message:
+        return state
+    return message if message.startswith(state) else f"{state}: {message}"
+
+
 def log_line(event: Event) -> tuple[str, str] | None:
     """Level and text of an event for the log; None for one that belongs to curves and bars."""
     text = _text(event)
@@ -70,7 +77,7 @@ def _text(event: Event) -> str:
     if isinstance(event, Phase):
         return f"{event.name}: {event.detail}" if event.detail else event.name
     if isinstance(event, StateChanged):
-        return f"{event.state}: {event.reason}" if event.reason else event.state
+        return standing(event.state, event.reason)
     if isinstance(event, CheckpointWritten):
         return f"checkpoint at iteration {event.iteration}"
     if isinstance(event, Evaluation):

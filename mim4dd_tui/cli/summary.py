@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.runs.log import standing
 from mim4dd_tui.cli.output import pairs
-from mim4dd_tui.plain import percent, standing
+from mim4dd_tui.plain import percent
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",

@@ -1,21 +1,26 @@
 """How long a run was at work, from its journal, without parsing all of it.
 
 A run that was stopped and resumed has several sittings. Each begins with the journal's line of the run's start and
-ends with the line before the next one. The same sum as :attr:`engine.runs.history.RunHistory.worked`, which hears
-every line and so also bears a clock that is set back within a sitting: here only its two ends are read.
+ends with the line before the next one; pauses within it are left out. The same sum as
+:attr:`engine.runs.history.RunHistory.worked`, which hears every line and so also bears a clock that is set back within
+a sitting: here only its ends and its pauses are read.
 """
 
 from __future__ import annotations
 
 import mmap
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import DataError
+from engine.events import StateChanged
 from engine.runs.journal import MalformedLineError, parse_line
 
 START = b'"kind":"run_started"'
 """Nowhere else in a journal: within a text its quotation marks would be escaped."""
+STATE = b'"kind":"state"'
+"""Likewise."""
 
 
 @dataclass(frozen=True)
@@ -26,18 +31,41 @@ class Sittings:
         past: seconds of the sittings before the newest.
         begun: when the newest began; None before the first.
         last: when the newest last said something.
+        paused: seconds of the newest one's pauses that are over.
+        pausing: since when it is paused; None where it is not.
     """
 
     size: int = 0
     past: float = 0.0
     begun: float | None = None
     last: float | None = None
+    paused: float = 0.0
+    pausing: float | None = None
 
     def worked(self, heartbeat: float | None = None) -> float | None:
         """Seconds at work, up to the last sign of life of a run that is going on; None where it never began."""
         if self.begun is None or self.last is None:
             return None
-        return self.past + max(0.0, max(self.last, heartbeat or 0.0) - self.begun)
+        return self.past + self._newest(max(self.last, heartbeat or 0.0))
+
+    def after_start(self, ended: float | None, begun: float | None) -> Sittings:
+        """A sitting begins; the one before ended, if there was one."""
+        before = 0.0 if ended is None else self._newest(ended)
+        return Sittings(past=self.past + before, begun=begun)
+
+    def after_state(self, state: str, moment: float) -> Sittings:
+        """The run is paused, or goes on."""
+        if state == "paused":
+            return self if self.pausing is not None else replace(self, pausing=moment)
+        if self.pausing is None:
+            return self
+        return replace(self, paused=self.paused + max(0.0, moment - self.pausing), pausing=None)
+
+    def _newest(self, end: float) -> float:
+        """Seconds of the newest sitting, up to its pause or its end."""
+        if self.begun is None:
+            return 0.0
+        return max(0.0, (end if self.pausing is None else self.pausing) - self.begun - self.paused)
 
 
 def read_sittings(path: Path, before: Sittings | None = None) -> Sittings:
@@ -52,15 +80,24 @@ def read_sittings(path: Path, before: Sittings | None = None) -> Sittings:
 
 def _searched(data: mmap.mmap, known: Sittings) -> Sittings:
     whole = data.rfind(b"\n") + 1
-    past, begun, place = known.past, known.begun, known.size
-    while (found := data.find(START, place, whole)) >= 0:
+    place = known.size
+    while (found := _next(data, place, whole)) >= 0:
         first = data.rfind(b"\n", 0, found) + 1
         place = data.find(b"\n", found) + 1
-        ended, moment = _moment(data, first), _moment(data, place)
-        if begun is not None and ended is not None:
-            past += max(0.0, ended - begun)
-        begun = moment
-    return Sittings(whole, past, begun, _moment(data, whole))
+        if data.find(START, first, place) >= 0:
+            known = known.after_start(_moment(data, first), _moment(data, place))
+            continue
+        with suppress(MalformedLineError, DataError):
+            record = parse_line(data[first : place - 1])
+            if isinstance(record.event, StateChanged):
+                known = known.after_state(record.event.state, record.time)
+    return replace(known, size=whole, last=_moment(data, whole))
+
+
+def _next(data: mmap.mmap, place: int, end: int) -> int:
+    """Where the next line of a start or a state is; -1 where there is none."""
+    places = [data.find(mark, place, end) for mark in (START, STATE)]
+    return min((found for found in places if found >= 0), default=-1)
 
 
 def _moment(data: mmap.mmap, end: int) -> float | None:

@@ -53,6 +53,19 @@ async def test_settings_are_kept_as_a_preset_of_ones_own(make_app: MakeApp, size
     assert resolve("mine").config.network.norm == "group"
 
 
+async def test_a_setting_named_so_is_chosen_before_one_described_so(make_app: MakeApp) -> None:
+    """data.validation stands above and speaks of iterates."""
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "slash", *"iter", "enter")
+        await pilot.pause()
+        form = app.screen.query_one(SettingsForm)
+        assert form.chosen == "objective.iterations"
+        await pilot.press("slash", *"ate ", "enter")
+        await pilot.pause()
+        assert form.chosen is not None, "no name has it, but descriptions do"
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_leaving_the_name_saves_nothing(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     app = make_app()

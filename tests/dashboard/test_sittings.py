@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import CheckpointWritten, Event, RunEnded, RunStarted
+from engine.events import CheckpointWritten, Event, RunEnded, RunStarted, StateChanged
 from engine.files import write_json
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
@@ -51,6 +51,22 @@ def test_a_run_that_starts_afresh_keeps_the_time_it_worked_before(tmp_path: Path
     write(path, (1000.0, START), (1010.0, ENDED), (2000.0, START), (2005.0, ENDED))
     assert read_sittings(path).worked() == 15.0
     assert RunHistory.of(JournalReader(path).poll()).worked == 15.0
+
+
+def test_pauses_are_not_counted(tmp_path: Path) -> None:
+    """Neither while one lasts nor after, also where the run is stopped or killed in one."""
+    path = tmp_path / "journal.jsonl"
+    pause, on = StateChanged("paused", "paused on request"), StateChanged("running", "")
+    write(path, (1000.0, START), (1000.0, on), (1030.0, pause))
+    paused = read_sittings(path)
+    assert paused.worked() == paused.worked(heartbeat=1090.0) == 30.0
+    write(path, (1100.0, on))
+    assert read_sittings(path).worked(heartbeat=1105.0) == 35.0
+    write(path, (1110.0, pause), (1120.0, ENDED), (5000.0, AGAIN), (5007.0, ENDED))
+    whole = read_sittings(path)
+    assert whole.worked() == 47.0
+    assert read_sittings(path, paused) == whole, "what is added alone says the same"
+    assert RunHistory.of(JournalReader(path).poll()).worked == 47.0
 
 
 def test_a_run_that_goes_on_has_worked_up_to_its_last_sign_of_life(tmp_path: Path) -> None:

@@ -196,8 +196,9 @@ class RunScreen(LeafingScreen):
         path = self.session.path
         worked = None
         if history.started_at is not None:
-            # pauses within a sitting count too: while a run is stopped, or is loaded to go on, nothing is added
-            going = self.alive and not self.preparing and history.updated_at is not None
+            # while a run is paused, is stopped, or is loaded to go on, nothing is added
+            working = self.alive and not self.preparing and history.state != "paused"
+            going = working and history.updated_at is not None
             since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
             worked = float(int(history.worked + since))  # what stays the same is not painted anew
         elsewhere = ""

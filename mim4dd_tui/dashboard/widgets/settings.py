@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -156,13 +156,19 @@ class SettingsForm(Vertical):
             options.append(Option(self._row(key), id=key))
         with self.prevent(OptionList.OptionHighlighted):
             field_list.set_options(options)
-        keys = [option.id for option in options]
+        keys = [option.id or "" for option in options]
         if keys:
-            field_list.highlighted = (
-                keys.index(chosen) if chosen is not None and chosen in keys else min(1, len(keys) - 1)
-            )
+            field_list.highlighted = self._place(keys, chosen or "")
         self._title()
         self._edit(self.chosen)
+
+    def _place(self, keys: Sequence[str], chosen: str) -> int:
+        """Which line to highlight: a setting whose name has the words before one whose description has them, and what
+        was chosen before the first."""
+        words = self._words.lower().split()
+        named = [key for key in keys if key and all(word in key for word in words)] if words else []
+        wanted = chosen if chosen in (named or keys) else next(iter(named), "")
+        return keys.index(wanted) if wanted else min(1, len(keys) - 1)
 
     def _matches(self, field: FieldInfo) -> bool:
         if self._changed_only and value_of(self.config, field.key) == value_of(self.base, field.key):
