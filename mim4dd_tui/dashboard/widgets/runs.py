@@ -57,7 +57,7 @@ class RunList(OptionList):
             self.highlighted = 0
 
     def _rows(self) -> list[Text]:
-        """Each part below its like; the age gives way where there is no room."""
+        """Each part below its like; the age gives way where there is no room, its last word before all of it."""
         runs, unicode = self._runs.values(), bool(getattr(self.app, "unicode", True))
         scores = ["" if run.accuracy is None else percent(run.accuracy).removesuffix(" %") for run in runs]
         most = max(map(len, scores))
@@ -72,7 +72,8 @@ class RunList(OptionList):
             row.append(f"{score:>{most}} " if most else "", style="bold")
             row.append(label)
             age = f"  {ago(time.time() - run.started)}" if run.started else ""
-            row.append(age if len(label) + len(age) <= left else "", style="dim")
+            ages = (age, age.removesuffix(" ago"), "")
+            row.append(next(text for text in ages if len(label) + len(text) <= max(left, len(label))), style="dim")
             rows.append(row)
         return rows
 
