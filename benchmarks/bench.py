@@ -15,6 +15,7 @@ import torch
 
 from benchmarks import machine
 from engine.compilation import narrow_arithmetic
+from engine.execution import repeat_bits
 
 Report = dict[str, Any]
 
@@ -33,13 +34,19 @@ class Case:
 
 
 @contextmanager
-def convolving(precision: str) -> Iterator[None]:
-    """cuDNN's convolutions as a run has them (``execution.settle``): TF32 in mixed precision, never in float32."""
+def convolving(precision: str, *, as_a_run: bool = False) -> Iterator[None]:
+    """cuDNN's convolutions as a run has them (``execution.settle``): TF32 in mixed precision, never in float32.
+
+    Args:
+        as_a_run: sums on a card in their order too, which the reference does not ask for.
+    """
     before = torch.backends.cudnn.allow_tf32
     torch.backends.cudnn.allow_tf32 = precision == "mixed"
+    repeat_bits(on_card=as_a_run)
     try:
         yield
     finally:
+        repeat_bits(on_card=False)
         torch.backends.cudnn.allow_tf32 = before
 
 
@@ -88,10 +95,10 @@ class Bench:
             return float(psutil.virtual_memory().available)
         return float(torch.cuda.mem_get_info()[0])
 
-    def timed(self, work: Callable[[], object], precision: str = "float32") -> float:
-        """Seconds that a call takes, until the device is done."""
+    def timed(self, work: Callable[[], object], precision: str = "float32", *, ours: bool = False) -> float:
+        """Seconds that a call takes, until the device is done; ``ours`` are computed as in a run."""
         self._wait()
-        with convolving(precision):
+        with convolving(precision, as_a_run=ours and self.device != "cpu"):
             began = time.perf_counter()
             work()
             self._wait()

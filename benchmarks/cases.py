@@ -19,7 +19,7 @@ from engine.gradient import StepInput, meta_gradient
 from engine.kernels import Kernels, eager
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.stacked import company_sizes, gradient_function, together
+from engine.stacked import apart, company_sizes, gradient_function, together
 from engine.training import Sets, Trainee, train_epoch
 
 NET = ConvNet(Network(width=128, depth=3), (3, 32, 32), 10)
@@ -165,7 +165,7 @@ def accuracy(own: Kernels, batch: int, images: int, bench: Bench, precision: str
         for steps in (1,) if bench.quick or batch > 100 else (1, 3):
             setting = Setting.made(steps, batch, images, trained=trained, device=bench.device)
             exact = setting.ours(kernels("float64"), torch.float64)[0]
-            with convolving(precision):
+            with convolving(precision, as_a_run=bench.device != "cpu"):
                 ours = setting.ours(own)[0].double()
             with convolving("float32"):
                 theirs = setting.theirs()[0].double()
@@ -189,7 +189,7 @@ def epochs_of(images: Tensor, labels: Tensor, networks: int, epochs: int, bench:
     gradient = gradient_function(NET, settings, batch)
 
     def work() -> None:
-        for turn, count in enumerate(company_sizes(networks, most)):
+        for turn, count in enumerate(company_sizes(networks, most, twins=not apart(settings))):
             first = turn * most
             starts = torch.stack([NET.init(generator(first + number, "bench")) for number in range(count)])
             trainee = Trainee.fresh(starts.to(images.device))

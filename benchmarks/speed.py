@@ -28,14 +28,14 @@ from benchmarks.page import titled
 
 def measure(case: Case, bench: Bench) -> Report:
     """Call both sides in turn, once uncounted, then until the time is up (three times at least)."""
-    bench.timed(case.ours, case.precision)
+    bench.timed(case.ours, case.precision, ours=True)
     ours: list[float] = []
     ratios: list[float] = []
     if case.theirs is not None:
         bench.timed(case.theirs)
     end = time.perf_counter() + (3.0 if bench.quick else 20.0)
     while len(ours) < 3 or time.perf_counter() < end:
-        ours.append(bench.timed(case.ours, case.precision))
+        ours.append(bench.timed(case.ours, case.precision, ours=True))
         if case.theirs is not None:
             ratios.append(bench.timed(case.theirs) / ours[-1])
     report: Report = {"seconds": spread(ours), "turns": len(ours)}
@@ -74,7 +74,7 @@ def memory_on_card(steps: int, batch: int, side: str, bench: Bench, share: float
     torch.cuda.empty_cache()
     torch.cuda.reset_peak_memory_stats()
     before = torch.cuda.memory_reserved()
-    bench.timed(setting.theirs if own is None else partial(setting.ours, own), precision_of(side))
+    bench.timed(setting.theirs if own is None else partial(setting.ours, own), precision_of(side), ours=own is not None)
     return (torch.cuda.max_memory_reserved() - before) / 2**20
 
 
@@ -90,7 +90,9 @@ def growth(bench: Bench) -> list[Report]:
             {
                 "student_steps": steps,
                 "batch": batch,
-                "seconds": {side: min(bench.timed(work) for _ in range(3)) for side, work in sides.items()},
+                "seconds": {
+                    side: min(bench.timed(work, ours=side == "ours") for _ in range(3)) for side, work in sides.items()
+                },
                 "peak_memory_mib": {side: memory(steps, batch, kind, bench) for side, kind in kinds.items()},
                 "parameter_vectors_mib": (steps + 1) * NET.size * 4 / 2**20,
             }

@@ -128,9 +128,10 @@ def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
     CUDA graphs, where this thread can make them."""
     allow_shapes()
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
+    if device.startswith("cuda"):  # TF32 is left out on purpose: float32 is float32
+        warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
     if not device.startswith("cuda") or not makes_graphs():
         return torch.no_grad()(torch.compile(function, **options))
-    warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")  # left out on purpose: float32 is float32
     fast = torch.compile(function, mode="reduce-overhead", **options)
 
     @torch.no_grad()

@@ -75,7 +75,8 @@ class Resolved:
         decided = {"device": self.device.partition(":")[0], "precision": self.precision, "threads": self.threads}
         compiles = self.compile_experts if of == "experts" else self.compile_evaluation
         narrow = {"bfloat16": self.bfloat16} if self.bfloat16 else {}
-        return decided | ({"compile": True} if compiles else {}) | narrow
+        ordered = {"ordered": True} if decided["device"] == "cuda" else {}  # as repeat_bits has it
+        return decided | ({"compile": True} if compiles else {}) | narrow | ordered
 
 
 def resolve(config: Config) -> Resolved:
@@ -169,19 +170,31 @@ def settle(resolved: Resolved) -> None:
     default on NVIDIA cards is TF32 with ten bits of mantissa. Mixed precision takes it."""
     torch.set_num_threads(resolved.threads)
     torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
-    _repeat_bits(on_card=resolved.device.startswith("cuda"))
+    repeat_bits(on_card=resolved.device.startswith("cuda"))
     compilation.allow_shapes()
     torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
 
 
-def _repeat_bits(*, on_card: bool) -> None:
-    """Without it libraries on a card add in the order in which its threads come, and a resumed run drifts from one that
-    was left alone. A processor's sums have their order anyway."""
+_found: list[tuple[bool, bool, bool]] = []
+"""The process's own choice, while :func:`repeat_bits` has another."""
+
+
+def repeat_bits(*, on_card: bool) -> None:
+    """Sums on a card in the same order every time, for the whole process; a processor's have theirs anyway, and there
+    what the process had chosen itself is put back. Without it libraries on a card add as its threads come, and a
+    resumed run drifts from one that was left alone. A library without such a kernel warns."""
+    memory: Any = torch.utils.deterministic
     if on_card:
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # read when the first product is computed
-    torch.use_deterministic_algorithms(on_card, warn_only=True)
-    memory: Any = torch.utils.deterministic
-    memory.fill_uninitialized_memory = False  # else every fresh tensor is written twice
+        if not _found:
+            warns = torch.is_deterministic_algorithms_warn_only_enabled()
+            _found.append((torch.are_deterministic_algorithms_enabled(), warns, memory.fill_uninitialized_memory))
+        torch.use_deterministic_algorithms(True, warn_only=True)
+        memory.fill_uninitialized_memory = False  # else every fresh tensor is written twice
+    elif _found:
+        chosen, warns, filled = _found.pop()
+        torch.use_deterministic_algorithms(chosen, warn_only=warns)
+        memory.fill_uninitialized_memory = filled
 
 
 def emptiest_gpu() -> int:

@@ -51,10 +51,20 @@ def together(net: ConvNet, batch: int, device: torch.device) -> int:
     return max(1, most - most % 2)
 
 
-def company_sizes(count: int, most: int) -> list[int]:
-    """How many networks are computed at once, group by group, to train ``count`` of them: an odd group gets a twin."""
+def company_sizes(count: int, most: int, *, twins: bool = True) -> list[int]:
+    """How many networks are computed at once, group by group, to train ``count`` of them.
+
+    Args:
+        twins: an odd group gets a twin; needless where each is computed apart (:func:`apart`).
+    """
     sizes = [min(most, count - first) for first in range(0, count, most)]
-    return [size + size % 2 if most > 1 else size for size in sizes]
+    return [size + size % 2 if most > 1 and twins else size for size in sizes]
+
+
+def apart(execution: Mapping[str, Any]) -> bool:
+    """Whether a company's networks are computed one after another by one compiled graph, and not as groups of one
+    network: a graph of them all takes as many times as long to compile."""
+    return bool(execution.get("compile")) and str(execution.get("device", "cpu")) != "cpu"
 
 
 class Stack:
@@ -125,7 +135,7 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
     """How losses and gradients are computed for a run's ``execution``: its "precision", and whether to "compile".
 
     A network alone is computed in portions that fit the cache (:mod:`engine.portions`); so is each of a company where
-    it is compiled, one after another: a graph of them all takes as many times as long to compile.
+    they are computed apart.
 
     Args:
         batch: images of the batches to compile for, where execution says so; what is left of a smaller one is computed
@@ -145,13 +155,11 @@ def gradient_function(net: ConvNet, execution: Mapping[str, Any], batch: int | N
         return portions.first(portion, lambda _: size)(parameters, images, labels)
 
     each = one_by_one(one)
-    eager = one_by_one(single) if emulates(precision, device) else _eager(net, precision)
-    many = each if compiles and device != "cpu" else eager
+    grouped = one_by_one(single) if emulates(precision, device) else _eager(net, precision)
+    several = each if batch is not None and apart(execution) else grouped
 
     def gradient(parameters: Tensor, images: Tensor, labels: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        if len(images) == 1:
-            return each(parameters, images, labels)
-        return (many if images.shape[1] == batch else eager)(parameters, images, labels)
+        return (each if len(images) == 1 else several)(parameters, images, labels)
 
     return gradient
 

@@ -18,7 +18,7 @@ from engine.errors import DataError
 from engine.evaluation.protocols import PROTOCOLS, Protocol
 from engine.networks import ConvNet
 from engine.seeds import generator
-from engine.stacked import company_sizes, gradient_function, together
+from engine.stacked import apart, company_sizes, gradient_function, together
 from engine.training import Sets, Trainee, accuracy, train_epoch
 
 EAGER: Mapping[str, Any] = {"precision": "float32"}
@@ -114,7 +114,7 @@ def train_networks(
     most = together(net, batch, sets[0][0].device)
     gradient = gradient_function(net, execution, batch)
     trained: list[Tensor] = []
-    for turn, company in enumerate(company_sizes(len(purposes), most)):
+    for turn, company in enumerate(company_sizes(len(purposes), most, twins=not apart(execution))):
         first = turn * most
         count = min(most, len(purposes) - first)
         numbers = [min(first + place, len(purposes) - 1) for place in range(company)]  # the last one's twin, if any

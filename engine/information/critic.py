@@ -34,13 +34,13 @@ def pool(features: Tensor, settings: Information) -> Tensor:
 
 
 def _means(length: int, side: int, like: Tensor) -> Tensor:
-    """The matrix [side, length] of an adaptive pooling: as a product it has the same derivative's bits on every run,
-    on a card too."""
-    rows = torch.zeros(side, length)
+    """The matrix [side, length] of an adaptive pooling: of a product the derivative has the same bits on every run, on
+    a card too."""
+    rows = torch.zeros(side, length, dtype=like.dtype)
     for row in range(side):
         first, last = row * length // side, -(-(row + 1) * length // side)
         rows[row, first:last] = 1 / (last - first)
-    return rows.to(like)
+    return rows.to(like.device)
 
 
 def _fill(layer: nn.Linear, generator: torch.Generator) -> None:

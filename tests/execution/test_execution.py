@@ -20,6 +20,7 @@ from engine.config.load import resolve
 from engine.config.schema import Config, Execution
 from engine.errors import ConfigError
 from engine.runs.control import StopRequested
+from tests.execution.process import as_before
 
 
 @pytest.fixture
@@ -29,15 +30,7 @@ def resolved() -> execution.Resolved:
 
 @pytest.fixture
 def settled() -> Iterator[None]:
-    threads, allowed = torch.get_num_threads(), torch.backends.cudnn.allow_tf32
-    repeating = torch.are_deterministic_algorithms_enabled()
-    memory: Any = torch.utils.deterministic
-    filling = memory.fill_uninitialized_memory
-    yield
-    torch.set_num_threads(threads)
-    torch.backends.cudnn.allow_tf32 = allowed
-    torch.use_deterministic_algorithms(repeating)
-    memory.fill_uninitialized_memory = filling
+    yield from as_before()
 
 
 @pytest.mark.parametrize("device", ["cuda:0", "cuda:7", "mps"])
@@ -110,15 +103,36 @@ def test_float32_is_float32_on_cards_that_would_round(
 
 @pytest.mark.usefixtures("settled")
 def test_sums_on_a_card_repeat_their_bits(resolved: execution.Resolved, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG", raising=False)
-    for device, repeating in (("cuda:0", True), ("cpu", False)):
-        execution.settle(dataclasses.replace(resolved, device=device))
-        assert torch.are_deterministic_algorithms_enabled() is repeating
-        assert torch.is_deterministic_algorithms_warn_only_enabled() or not repeating
-    assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
+    monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", "any")  # so that it is put back
+    monkeypatch.delenv("CUBLAS_WORKSPACE_CONFIG")
+    memory: Any = torch.utils.deterministic
+    for _ in range(2):
+        execution.settle(dataclasses.replace(resolved, device="cuda:0"))
+        assert torch.are_deterministic_algorithms_enabled()
+        assert torch.is_deterministic_algorithms_warn_only_enabled()
+        assert not memory.fill_uninitialized_memory
+        assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":4096:8"
     monkeypatch.setenv("CUBLAS_WORKSPACE_CONFIG", ":16:8")
     execution.settle(dataclasses.replace(resolved, device="cuda:0"))
     assert os.environ["CUBLAS_WORKSPACE_CONFIG"] == ":16:8", "a person's own choice stands"
+
+
+@pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize("chosen", [False, True])
+def test_on_a_processor_the_processs_own_choice_stands(chosen: bool, resolved: execution.Resolved) -> None:
+    memory: Any = torch.utils.deterministic
+    torch.use_deterministic_algorithms(chosen)
+    memory.fill_uninitialized_memory = chosen
+    for device in ("cpu", "cuda:0", "cuda:0", "cpu", "cpu"):
+        execution.settle(dataclasses.replace(resolved, device=device))
+        assert torch.are_deterministic_algorithms_enabled() is (chosen or device != "cpu")
+    assert not torch.is_deterministic_algorithms_warn_only_enabled()
+    assert memory.fill_uninitialized_memory is chosen
+
+
+def test_what_was_cached_on_a_card_before_sums_had_an_order_is_not_taken(resolved: execution.Resolved) -> None:
+    assert dataclasses.replace(resolved, device="cuda:0").numerics("experts")["ordered"]
+    assert "ordered" not in resolved.numerics("experts")
 
 
 def test_a_torch_without_onednn_has_no_fast_bfloat16(monkeypatch: pytest.MonkeyPatch) -> None:

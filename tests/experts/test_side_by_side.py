@@ -23,7 +23,7 @@ from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
 from engine.runs.history import RunHistory
 from engine.seeds import generator
-from engine.stacked import company_sizes, gradient_function
+from engine.stacked import apart, company_sizes, gradient_function
 from engine.training import Sets, warm_batch
 from tests.experts.small import EPOCHS, STEPS, InterruptAt, Interruption, configuration, real_set, train
 
@@ -100,6 +100,12 @@ def test_a_cpu_trains_one_at_a_time() -> None:
 )
 def test_companies_are_even_but_for_one_alone(count: int, most: int, sizes: list[int]) -> None:
     assert company_sizes(count, most) == sizes
+    assert sum(company_sizes(count, most, twins=False)) == count, "who is computed apart needs no twin"
+
+
+def test_networks_are_computed_apart_where_they_are_compiled_on_a_card() -> None:
+    for device, compiles, expected in (("cuda", True, True), ("cuda", False, False), ("cpu", True, False)):
+        assert apart({"device": device, "compile": compiles}) is expected
 
 
 def test_a_compiled_company_on_a_card_is_computed_one_by_one(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -130,7 +136,9 @@ def test_a_compiled_company_on_a_card_is_computed_one_by_one(monkeypatch: pytest
             torch.testing.assert_close(ours[number], exact)
     smaller = gradient(parameters, images[:, :3], labels[:, :3])
     assert len(calls) == 6, "the last, smaller batch is not what was compiled"
-    assert smaller[1].shape == (3, 3, 10)
+    for number in range(3):
+        alone = gradient(parameters[number][None], images[number, :3][None], labels[number, :3][None])
+        assert all(torch.equal(ours[number], single[0]) for ours, single in zip(smaller, alone, strict=True))
     compilation._first.cache_clear()
 
 
