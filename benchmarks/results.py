@@ -71,7 +71,7 @@ def tasks(group: str) -> Iterator[Task]:
         for seed in range(5):
             yield from (Task(Cell(PRECISION_PRESET, v.changes, seed), v) for v in PRECISIONS)
         return
-    presets = ((preset, 3) for preset in SMALL) if group == "small" else study_presets()
+    presets = SMALL.items() if group == "small" else study_presets()
     for preset, seeds in presets:
         yield from (Task(Cell(preset, v.changes, seed)) for seed in range(seeds) for v in (WITH, WITHOUT))
 
