@@ -127,7 +127,7 @@ async def test_kitty_pictures_go_with_what_showed_them(
         await until(pilot, lambda: "step size" in text(app))
         assert named_cells(app) == {}
         await pilot.press("3", "question_mark")
-        await until(pilot, lambda: "Write a checkpoint now" in text(app))
+        await until(pilot, lambda: "The image to the left" in text(app))
         # what shines through a dialog is recoloured, and would name no picture
         await until(pilot, lambda: kitty.PLACEHOLDER not in text(app))
         await pilot.press("escape")

@@ -79,9 +79,8 @@ async def test_a_search_ends_where_enter_is(make_app: MakeApp) -> None:
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.pause()
         burst(app, "slash", *"quick", "enter", "e")
-        await pilot.pause(0.5)
+        await until(pilot, lambda: app.screen.query_one(FieldList).has_focus, 10)
         assert app.screen.query_one("#presets-search", Input).value == "quick"
-        assert app.screen.query_one(FieldList).has_focus
         found = app.screen.query_one("#presets", OptionList).option_count
         assert 0 < found < len(list_presets())
 
