@@ -95,9 +95,10 @@ def run(
     several = seeds_of(seeds) if seeds is not None else None
     resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
     places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
-    shown = not (headless or as_json or several or detach) and _dashboard_possible()
+    possible = not (headless or as_json or detach) and _dashboard_possible()
+    shown = possible and not several
     pixels = graphics_of(graphics, shown=shown)
-    if several and not (headless or as_json or detach) and _dashboard_possible():
+    if possible and several:
         tell("--seeds runs in plain lines; for the dashboard's queue: `mim4dd`, then w")
     if detach:
         chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
