@@ -19,7 +19,7 @@ class RunFailed(MimError):
 
 
 class RunDiverged(RunFailed):
-    """Its numbers lost their meaning, and would again if it were gone on with: other settings are needed."""
+    """Its numbers have no meaning, and would have none if it were gone on with: other settings are needed."""
 
 
 class ConfigError(MimError):

@@ -28,7 +28,7 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
 from engine.distill import Loop, State, initial_pixels, initial_state, root_mean_square
-from engine.errors import DataError, MimError, RunDiverged, RunFailed
+from engine.errors import DataError, MimError, RunDiverged
 from engine.evaluation.baselines import full_set, random_selection
 from engine.events import Evaluation, ExpertEpoch, Observer, Phase, Progress, RunStarted
 from engine.experts.epochs import Epochs
@@ -368,7 +368,7 @@ class _Session:
         """Refuse experts that cannot be matched: no smaller rate would help.
 
         Raises:
-            RunFailed: an expert did not move over a stretch the objective draws.
+            RunDiverged: an expert did not move over a stretch the objective draws.
         """
         settings = self.config.objective
         if settings.name not in MATCH_EXPERTS:
@@ -376,7 +376,7 @@ class _Session:
         still = trajectories.still(settings.max_start_epoch, settings.expert_epochs)
         if still is not None:
             expert, epoch = still
-            raise RunFailed(
+            raise RunDiverged(
                 f"expert {expert} did not move from epoch {epoch} to {epoch + settings.expert_epochs}, so that the "
                 "distance to be matched is zero and the objective divides by it: raise experts.learning_rate, choose "
                 "another network.norm if its training is stuck, or leave such epochs out by objective.max_start_epoch"

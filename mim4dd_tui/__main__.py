@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from collections.abc import Sequence
 
@@ -10,7 +11,11 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ``argv`` (default: this process's arguments) and return its exit code."""
     from mim4dd_tui.cli.entry import run_command
 
-    return run_command(sys.argv[1:] if argv is None else argv)
+    if argv is not None:
+        return run_command(argv)
+    code = run_command(sys.argv[1:])
+    gc.freeze()  # else the interpreter goes once more through all that torch has made: a second before the prompt comes
+    return code
 
 
 if __name__ == "__main__":

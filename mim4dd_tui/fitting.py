@@ -50,10 +50,12 @@ def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list
 
 
 def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:
-    """Beginning, the part in which they differ, and end of every text; the part begins with its word."""
+    """Beginning, the part in which they differ, and end of every text; the part is of whole words."""
     begin = _shared(texts)
     begin = texts[0].rfind("-", 0, begin) + 1
     same = min(_shared([text[::-1] for text in texts]), min(len(text) for text in texts) - begin)
+    ending = texts[0][len(texts[0]) - same :]
+    same = len(ending) - max(0, ending.find("-"))  # whole words: cifar10-ipc1 and cifar100-ipc1 share no 0
     short = []
     for text in texts:
         own = text[begin : len(text) - same]

@@ -13,6 +13,7 @@ from typing import TextIO
 from engine import events
 from engine.runs.log import SUBJECTS, standing
 from mim4dd_tui.fitting import fitted
+from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
 
 
@@ -87,6 +88,7 @@ class PlainObserver:
         self._lock = threading.Lock()
         self._iterations = iterations
         self._silent = False
+        self._found = False  # the last expert heard of, in the cache: no progress, which its own line says
 
     def __call__(self, event: events.Event) -> None:
         """Hear one event, on any thread."""
@@ -117,7 +119,8 @@ class PlainObserver:
             last = event.iteration == self._iterations
             return self._iteration(event) if self._due() or last else ""
         if isinstance(event, events.Progress):
-            if event.phase == "distill" or not self._due():
+            idle = event.phase == "distill" or (event.phase == "experts" and self._found)
+            if idle or not self._due():
                 return ""
             if event.phase == "experts":
                 what = event.detail or "all experts together"
@@ -134,7 +137,7 @@ class PlainObserver:
         head = f"  iteration {event.iteration}/{self._iterations}"
         figures = [f"objective {event.objective:.4g}"]
         if event.bound is not None and event.ceiling is not None:
-            figures.append(f"MI >= {event.bound:.3g}/{event.ceiling:.3g} nats")
+            figures.append(f"MI >= {bound_of(event.bound, event.ceiling)}")
         if event.nce is not None:
             figures.insert(1, f"nce {event.nce:.4g}")
         if event.step_size is not None:
@@ -147,6 +150,7 @@ class PlainObserver:
         return "  ".join([head, *figures])
 
     def _expert(self, event: events.ExpertEpoch) -> str:
+        self._found = event.reused
         name = f"  expert {event.expert + 1}/{event.experts}"
         if event.epoch != event.epochs:
             epoch = f"{name} epoch {event.epoch}/{event.epochs}  loss {event.loss:.4g}"

@@ -239,10 +239,11 @@ def _have(
     """
     if timeout is not None and not wait:
         raise UsageError("--timeout says how long to wait: add --wait")
+    already = what == "pause" and answered()
     status = _ask(folder, what)
     if wait:
         status = _awaited(folder, what, answered, timeout)
-    _conclude(folder, what, status, wait, as_json)
+    _conclude(folder, what, status, wait or already, as_json)
     return 0
 
 
@@ -314,7 +315,7 @@ def _awaited(folder: RunFolder, what: str, answered: Callable[[], bool], timeout
 
 ASKED = {
     "stop": "is asked to stop",
-    "pause": "is asked to pause",
+    "pause": "is asked to pause; `mim4dd resume {run}` lets it go on",
     "checkpoint": "is asked for a checkpoint",
     "evaluate": "is asked for an evaluation",
 }
@@ -341,4 +342,4 @@ def _conclude(folder: RunFolder, what: str, status: Status, answered: bool, as_j
     if as_json:
         write_json(document)
     else:
-        say_in_words(f"{folder.name} {DONE[what].format(**document) if answered else ASKED[what]}")
+        say_in_words(f"{folder.name} {(DONE if answered else ASKED)[what].format(**document)}")

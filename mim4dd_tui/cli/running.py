@@ -46,7 +46,7 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
-RESUMABLE = ("queued", "stopped", "failed")
+RESUMABLE = ("queued", "paused", "stopped", "failed")
 """States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
 
 

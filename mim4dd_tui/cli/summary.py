@@ -8,6 +8,7 @@ from typing import Any
 from engine.runs.log import standing
 from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.plain import percent
+from mim4dd_tui.quantities import nats
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",
@@ -23,7 +24,8 @@ def score(values: Any, reason: str = "") -> str:
     text = percent(values["mean"], values.get("std"))
     details = [str(values["protocol"])] if values.get("protocol") else []
     if values.get("networks"):
-        details.append(f"{values['networks']} networks")
+        count = values["networks"]
+        details.append(f"{count} network{'' if count == 1 else 's'}")
     return f"{text} ({', '.join(details)})" if details else text
 
 
@@ -49,8 +51,8 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     information = document.get("mutual_information")
     if isinstance(information, dict) and information.get("nats") is not None:
         ceiling = information.get("ceiling")
-        most = f" of at most {ceiling:.3g}" if ceiling is not None else ""
-        lines.append(("mutual information", f"at least {information['nats']:.3g}{most} nats"))
+        most = f" of at most {nats(ceiling)}" if ceiling is not None else ""
+        lines.append(("mutual information", f"at least {nats(information['nats'])}{most} nats"))
     if document.get("artifact"):
         lines.append(("distilled set", str(document["artifact"])))
     return lines

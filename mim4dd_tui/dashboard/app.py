@@ -292,7 +292,8 @@ class DashboardApp(PixelsApp[Leave]):
     def open_run(self, folder: RunFolder) -> None:
         """Show any run: the one of this process live, every other from its folder."""
         session = self.session
-        if session is not None and session.path is not None and _same(session.path, folder.path):
+        here = session is not None and session.path is not None and _same(session.path, folder.path)
+        if session is not None and here and not session.taken_up:
             self.show_live()
             return
         self._show(RunScreen(FolderSession(folder), mode=self.picture_mode))
@@ -320,6 +321,9 @@ class DashboardApp(PixelsApp[Leave]):
         """Show the run of this process."""
         if self.session is None:
             self.notify("no run was started here", severity="warning")
+            return
+        if self.session.path is not None and self.session.taken_up:
+            self.open_run(RunFolder(self.session.path))
             return
         if isinstance(self.screen, RunScreen) and self.screen.session is self.session:
             return

@@ -56,7 +56,7 @@ class RunInfo:
     def refusal(self) -> str:
         """Why it is not resumed, where it is not ``resumable``, and what helps."""
         if self.diverged:
-            return f"{self.name} would diverge again: D takes its settings into a new run"
+            return f"{self.name} would fail again as it is: D takes its settings into a new run"
         return f"{self.name} is {self.state}: there is nothing to resume"
 
 

@@ -5,10 +5,33 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator
 
 from textual.app import SystemCommand
+from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
 from mim4dd_tui.dashboard.keys import KEYS, Key, scopes_at
+
+LESSER = 1e-3
+"""Score of an entry that was found by its sentence: below every one found by its name."""
+
+
+class KeyCommands(Provider):
+    """The palette's source: names first, then the sentences under them."""
+
+    async def discover(self) -> Hits:
+        """Every entry, by name, before anything is typed."""
+        for command in sorted(self.app.get_system_commands(self.screen), key=lambda command: command.title):
+            yield DiscoveryHit(command.title, command.callback, help=command.help)
+
+    async def search(self, query: str) -> Hits:
+        """Entries whose name has the letters typed, in their order, and those whose sentence has the words."""
+        matcher, words = self.matcher(query), query.lower().split()
+        for command in self.app.get_system_commands(self.screen):
+            match = matcher.match(command.title)
+            if match > 0:
+                yield Hit(match, matcher.highlight(command.title), command.callback, help=command.help)
+            elif all(word in command.help.lower() for word in words):
+                yield Hit(LESSER, command.title, command.callback, help=command.help)
 
 
 def commands(screen: Screen[object]) -> Iterator[SystemCommand]:

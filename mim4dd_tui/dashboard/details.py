@@ -6,6 +6,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from engine.config.layers import content
@@ -18,6 +19,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.settings import value_of, written
 from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.fitting import SHORTEST, shortened
 from mim4dd_tui.plain import ago, percent
 
 SETTINGS = 6
@@ -70,6 +72,16 @@ def preset_text(name: str, config: Config, cost: Sequence[str], warning: str, ow
     for line in (catalog.describe_data(config), catalog.describe_method(config), catalog.describe_work(config)):
         text.append(line + "\n", style="dim")
     text.rstrip()
+    return text
+
+
+def preset_line(name: str, cost: str, warning: str, room: int, mark: str = "…") -> Text:
+    """A preset in one line, while its settings have the room: its name, and what it takes as they are now."""
+    beside = max(0, room - cell_len(cost) - 2)
+    text = Text(no_wrap=True, overflow="ellipsis")
+    if beside >= SHORTEST:
+        text.append(shortened(name, beside, mark) + "  ", style="bold")
+    text.append(cost, style=warning if cost.startswith("!") else "")
     return text
 
 

@@ -336,20 +336,33 @@ def waiting() -> list[str]:
 
 def in_words(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> list[str]:
     """Two short lines: time, then memory and disk (experts included); a warning where there is not enough."""
-    lines = []
-    if found.seconds is None:
-        lines.append("time not known until it has run here")
-    else:
-        rest = f", not counting {' and '.join(found.unknown)}" if found.unknown else ""
-        lines.append(f"about {duration(found.seconds)} here{rest}")
+    lines = [_time(found, "here") if found.seconds is not None else "time not known until it has run here"]
     needs = []
     if found.memory is not None:
         needs.append(f"memory {size(found.memory * MIB)}" + ("" if found.memory_measured else " (calculated)"))
-    disk = found.disk + found.cache
-    needs.append(f"disk {size(disk)}")
-    lines.append(" · ".join(needs))
+    needs.append(f"disk {size(found.disk + found.cache)}")
+    return [*lines, " · ".join(needs), *_lacking(found, memory_free, disk_free)]
+
+
+def in_a_line(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> str:
+    """The same where there is a line for it: what there is not enough of, else time and memory."""
+    lacking = _lacking(found, memory_free, disk_free)
+    if lacking:
+        return lacking[0]
+    time = _time(found) if found.seconds is not None else "time not known"
+    return time + (f" · {size(found.memory * MIB)}" if found.memory is not None else "")
+
+
+def _time(found: Estimate, where: str = "") -> str:
+    rest = f", not counting {' and '.join(found.unknown)}" if found.unknown else ""
+    return f"about {duration(found.seconds or 0.0)} {where}".rstrip() + rest
+
+
+def _lacking(found: Estimate, memory_free: float | None, disk_free: int | None) -> list[str]:
+    """Warnings, each with a mark of exclamation."""
+    lines = []
     if memory_free is not None and found.memory is not None and found.memory > memory_free:
         lines.append(f"! only {size(memory_free * MIB)} of memory are free")
-    if disk_free is not None and disk > disk_free:
+    if disk_free is not None and found.disk + found.cache > disk_free:
         lines.append(f"! only {size(disk_free)} of disk are free")
     return lines

@@ -90,6 +90,10 @@ class Session(Protocol):
         """Whether it runs in this process."""
 
     @property
+    def taken_up(self) -> bool:
+        """Whether it ran here, is over, and another process has gone on with it since."""
+
+    @property
     def error(self) -> BaseException | None:
         """What ended it, where that was an error."""
 
@@ -113,6 +117,7 @@ class EngineSession:
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
         self._iterations = 0
+        self._left_at: int | None = None  # bytes of the journal when the thread was done with it
         # not a daemon: when the interface goes away the run must be able to finish its checkpoint
         self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
 
@@ -130,12 +135,20 @@ class EngineSession:
             self._error = error
             if not isinstance(error, MimError):
                 self._keep_traceback(error)
+        finally:
+            self._left_at = self._journal_bytes()
 
     def _keep_traceback(self, error: BaseException) -> None:
         """An error nobody foresaw: its traceback goes beside the journal, where a report can take it from."""
         if self._path is not None and self._path.is_dir():
             with suppress(OSError):
                 (self._path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+
+    def _journal_bytes(self) -> int | None:
+        try:
+            return RunFolder(self._path).journal_path.stat().st_size if self._path is not None else None
+        except OSError:
+            return None
 
     def _observe(self, event: Event) -> None:
         if isinstance(event, RunStarted):
@@ -166,6 +179,11 @@ class EngineSession:
     def owned(self) -> bool:
         """Always: it runs here."""
         return True
+
+    @property
+    def taken_up(self) -> bool:
+        """Whether the journal has grown since the thread was done with it."""
+        return not self.running and self._left_at is not None and (self._journal_bytes() or 0) > self._left_at
 
     @property
     def error(self) -> BaseException | None:
@@ -240,6 +258,11 @@ class FolderSession:
     @property
     def owned(self) -> bool:
         """Never: this process only reads."""
+        return False
+
+    @property
+    def taken_up(self) -> bool:
+        """Never: whatever works on it is read."""
         return False
 
     @property

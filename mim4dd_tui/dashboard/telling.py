@@ -13,7 +13,7 @@ from textual.screen import Screen
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard.attention import Voice
-from mim4dd_tui.dashboard.commands import commands
+from mim4dd_tui.dashboard.commands import KeyCommands, commands
 from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
 from mim4dd_tui.fitting import homely, wrapped
 from mim4dd_tui.terminal import Abilities, Colours
@@ -28,6 +28,8 @@ FRAME = 5
 
 class TellingApp(App[Answer]):
     """Knows the terminal's abilities and voice, and what was remembered from last time."""
+
+    COMMANDS = {KeyCommands}  # noqa: RUF012
 
     def __init__(self, runs_dir: Path, abilities: Abilities, *, driver_class: type[Driver] | None) -> None:
         super().__init__(driver_class=driver_class)

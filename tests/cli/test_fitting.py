@@ -49,6 +49,11 @@ def test_names_keep_what_tells_them_apart(width: int) -> None:
         assert cell_len(name) <= width
 
 
+def test_names_are_told_apart_by_whole_words() -> None:
+    short = shortened_apart(["cifar10-ipc10-dream", "cifar100-ipc10-dream"], 18)
+    assert short == ["cifar10…pc10-dream", "cifar100…c10-dream"]
+
+
 @given(st.lists(st.text(alphabet="ab-é数", max_size=20), max_size=6), st.integers(1, 20))
 def test_texts_shortened_together_fit_and_stay_as_different_as_each_alone(texts: list[str], width: int) -> None:
     short = shortened_apart(texts, width)

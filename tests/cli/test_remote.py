@@ -86,7 +86,9 @@ def test_pause_resume_evaluate_checkpoint_and_stop_are_heard(runs: Path, capsys:
         assert document["answered"] is True
         assert document["state"] == "paused"
         assert document["pid"] == os.getpid()
-        assert main(["resume", "alpha"]) == 0, "a paused run of another process goes on"
+        assert main(["pause", "alpha"]) == 0
+        assert "is paused at iteration 30; `mim4dd resume alpha` lets it go on" in capsys.readouterr().out
+        assert main(["resume", "--latest"]) == 0, "a paused run of another process goes on"
         assert "goes on in process" in capsys.readouterr().out
         assert Status.read(runs / "alpha").state == "running"  # type: ignore[union-attr]
         assert main(["stop", "alpha", "--wait"]) == 0

@@ -49,6 +49,11 @@ def words(app: object) -> str:
     return " ".join(text(app).replace("▌", " ").split())
 
 
+def told(app: DashboardApp) -> str:
+    """The notices that stand on the screen, each as one line: there they lie over other text."""
+    return "\n".join(" ".join(notice.message.split()) for notice in app._notifications)
+
+
 def within(app: object, widget: Widget) -> str:
     """What of a widget is on the screen, as one line: for what may be wrapped, or have neighbours."""
     lines, place = text(app).splitlines(), widget.region

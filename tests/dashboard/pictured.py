@@ -226,6 +226,11 @@ class _Estimates:
         """Always the same."""
         return ["one-image run, about 1:30 here", "memory 612 MiB · disk 1.2 MiB"]
 
+    @staticmethod
+    def in_a_line(_found: None, **_room: object) -> str:
+        """The same in brief."""
+        return "about 1:30 · 612 MiB"
+
 
 def path_of(scene: Scene, size: tuple[int, int]) -> Path:
     """File of a scene."""

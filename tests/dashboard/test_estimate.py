@@ -16,7 +16,8 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
 from engine.runs.status import host_name
 from mim4dd_tui.dashboard import estimate
-from mim4dd_tui.dashboard.estimate import Measured, Measurements, in_words, parameters, pixels
+from mim4dd_tui.dashboard.details import preset_line
+from mim4dd_tui.dashboard.estimate import Measured, Measurements, in_a_line, in_words, parameters, pixels
 
 BASE = resolve("digits-ipc1").config
 
@@ -134,3 +135,20 @@ def test_a_journal_is_measured_again_only_when_it_grew(tmp_path: Path, monkeypat
     with JournalWriter(folder.journal_path) as writer:
         writer.append(Iteration(21, 1.0, None, None, None, None, 0.1, None, 0.05, 1.0, 1.0))
     assert kept.of([folder]) == []
+
+
+def test_a_line_says_what_there_is_not_enough_of_else_time_and_memory() -> None:
+    found = estimate.estimate(BASE, [measured()])
+    assert in_a_line(found, memory_free=1e6, disk_free=10**15).endswith(" · 700 MiB")
+    assert in_a_line(found, memory_free=1e6, disk_free=10**15).startswith("about ")
+    assert in_a_line(found, memory_free=10.0, disk_free=10**15) == "! only 10 MiB of memory are free"
+    assert in_a_line(found, memory_free=1e6, disk_free=2048) == "! only 2.0 KiB of disk are free"
+    assert in_a_line(estimate.estimate(BASE, [])).startswith("time not known · ")
+
+
+@pytest.mark.parametrize(
+    ("room", "said"),
+    [(40, "mnist-ipc10-dream  about 1:30"), (24, "mni…10-dream  about 1:30"), (16, "about 1:30")],
+)
+def test_a_preset_in_a_line_gives_up_its_name_before_what_it_takes(room: int, said: str) -> None:
+    assert preset_line("mnist-ipc10-dream", "about 1:30", "red", room).plain == said

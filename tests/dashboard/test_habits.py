@@ -133,6 +133,8 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
                 assert f"{key.label} ({key.shown()})" in titles
         await pilot.press("colon")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
+        app.screen.query_one(Input).value = "newest snapshot"
+        await until(pilot, lambda: "what follows" in text(app))  # words of the sentence alone
         app.screen.query_one(Input).value = "log y"
         await until(pilot, lambda: "Logarithmic y axis" in text(app))
         await pilot.press("enter", "enter")

@@ -112,11 +112,14 @@ class Alone(App[None]):
     [
         (80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D 28.6 %  random 61.8 %"),
         (58, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D 28.6 %"),
-        (40, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D"),
+        (45, "loss  A 28.6 %  B 28.6 %  C 28.6 %  D 28.6 %"),
+        (40, "loss A 28.6 % B 28.6 % C 28.6 % D 28.6 %"),
         (32, "loss  A 28.6 %  B 28.6 %  C D"),
         (22, "loss  A 28.6 %  B C D"),
-        (20, "loss  A B C D"),
-        (12, "loss"),
+        (20, "loss A 28.6 % B C D"),
+        (13, "loss  A B C D"),
+        (12, "loss A B C D"),
+        (8, "loss"),
     ],
 )
 async def test_no_curve_loses_its_name_before_all_values_have_gone(width: int, said: str) -> None:

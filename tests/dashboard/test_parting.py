@@ -20,7 +20,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import make_run
 
 
@@ -97,11 +97,6 @@ def test_a_run_is_not_told_to_have_failed_of_the_one_that_followed_it(tmp_path: 
     ]
 
 
-def told(app: DashboardApp) -> str:
-    """The notices that stand on the screen, each as one line: there they lie over other text."""
-    return "\n".join(" ".join(notice.message.split()) for notice in app._notifications)
-
-
 class Slow:
     """An engine that takes its time to write the checkpoint it stops with."""
 
@@ -154,15 +149,15 @@ async def test_a_run_that_would_diverge_again_offers_a_copy_not_to_resume(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
         await until(pilot, lambda: "D makes a new run of its settings · 4 shows the whole log" in words(app))
-        await until(pilot, lambda: "D copy" in text(app).splitlines()[-1])
+        await until(pilot, lambda: "D new run" in text(app).splitlines()[-1])
         assert "R resume" not in text(app)
         await pilot.press("escape", "r")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         await pilot.press("R")
-        await until(pilot, lambda: "would diverge again: D takes its settings" in told(app))
+        await until(pilot, lambda: "would fail again as it is: D takes its settings" in told(app))
         app.clear_notifications()
         await pilot.press("b", "R")
-        await until(pilot, lambda: "would diverge again: D takes its settings" in told(app))
+        await until(pilot, lambda: "would fail again as it is: D takes its settings" in told(app))
         assert len(app.sessions) == 1
         await pilot.press("enter", "D")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "settings" in text(app))

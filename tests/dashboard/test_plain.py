@@ -42,7 +42,7 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
     assert numbers[-1] == 100
     assert len(numbers) <= 4
     assert "objective 0.5" in lines[1]
-    assert "MI >= 1.25/2.3 nats" in lines[1]
+    assert "MI >= 1.25/2.30 nats" in lines[1]
     assert all(len(line) <= 80 for line in lines)
 
 
@@ -74,6 +74,18 @@ def test_every_event_has_its_words(event: object, words: str) -> None:
     assert words in out.getvalue()
     assert "paused: paused" not in out.getvalue()
     assert out.getvalue().count("\n") == 1
+
+
+def test_experts_from_the_cache_have_their_lines_and_no_progress() -> None:
+    out = io.StringIO()
+    observer = PlainObserver(out, interval=0.0)
+    for expert in range(2):
+        observer(ExpertEpoch(expert, 3, 4, 4, 0.2, 0.9, 0.95, 1.0, reused=True))
+        observer(Progress("experts", 4 * (expert + 1), 12, "found in the cache"))
+    assert "epochs" not in out.getvalue()
+    observer(ExpertEpoch(2, 3, 1, 4, 0.2, 0.9, None, 1.0))
+    observer(Progress("experts", 9, 12, "8 of them found in the cache"))
+    assert "experts: 9 of 12 epochs, 8 of them found in the cache" in out.getvalue()
 
 
 def test_a_stream_that_is_gone_silences_but_never_raises() -> None:
@@ -142,12 +154,12 @@ FIGURES = Iteration(1234, 0.98765, 4.5678, 2.0432, 2.3026, [2.0], 0.1, 0.8, 0.01
 @pytest.mark.parametrize(
     ("width", "left"),
     [
-        (200, "objective 0.9877  nce 4.568  MI >= 2.04/2.3 nats  step 0.0123"),
-        (80, "objective 0.9877  nce 4.568  MI >= 2.04/2.3 nats"),
-        (68, "objective 0.9877  MI >= 2.04/2.3 nats"),
+        (200, "objective 0.9877  nce 4.568  MI >= 2.04/2.30 nats  step 0.0123"),
+        (80, "objective 0.9877  nce 4.568  MI >= 2.04/2.30 nats"),
+        (68, "objective 0.9877  MI >= 2.04/2.30 nats"),
         (60, "objective 0.9877"),
         (20, "objective 0.9877"),
-        (None, "objective 0.9877  nce 4.568  MI >= 2.04/2.3 nats  step 0.0123"),
+        (None, "objective 0.9877  nce 4.568  MI >= 2.04/2.30 nats  step 0.0123"),
     ],
 )
 def test_on_a_terminal_an_iteration_is_one_line_of_what_is_asked_for_most(

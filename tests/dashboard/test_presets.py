@@ -332,3 +332,34 @@ async def test_names_have_their_whole_length_again_when_there_is_room(make_app: 
         await pilot.resize_terminal(160, 48)
         await until(pilot, lambda: [str(option.prompt) for option in field.options] == listed(field))
         assert field.highlighted == before
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_a_search_would_choose_is_shown_before_it_is_chosen(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        field, form = app.screen.query_one("#presets", OptionList), app.screen.query_one(SettingsForm)
+        await pilot.press("slash", *"cifar100-ipc1 dream")
+        await until(pilot, lambda: "cifar100: 100 classes" in words(app))
+        first = listed(field)[field.highlighted or 0]
+        assert first in words(app)
+        assert form.config == resolve("digits-ipc1").config, "nothing is chosen by typing"
+        assert not form.display, "the settings are those of another preset"
+        await pilot.press("escape")
+        await until(pilot, lambda: "digits: 10 classes" in words(app) and form.display)
+        await pilot.press("slash", *"cifar100-ipc1 dream", "enter")
+        await until(pilot, lambda: form.config == resolve(first).config and form.display)
+        assert first in words(app)
+
+
+async def test_a_search_left_by_another_way_leaves_what_was_chosen(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        field = app.screen.query_one("#presets", OptionList)
+        await pilot.press("slash", *"digits-ipc1 bptt")
+        await until(pilot, lambda: field.highlighted == 0 and listed(field)[0] != "digits-ipc1")
+        app.screen.set_focus(app.screen.query_one("#runs"))
+        await until(pilot, lambda: field.highlighted is None)
+        assert app.screen.query_one(SettingsForm).config == resolve("digits-ipc1").config

@@ -17,7 +17,7 @@ from mim4dd_tui.dashboard.widgets.facts import Fact, FactsPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import make_run
 
 
@@ -144,3 +144,32 @@ async def test_a_run_whose_process_is_gone_has_failed_wherever_it_is_named(
         app.open_run(left)
         await until(pilot, lambda: "✗ failed" in text(app) and "the process behind it is gone" in words(app))
         assert "crashed" not in text(app)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("watched", [True, False])
+async def test_a_run_that_another_process_has_gone_on_with_is_shown_as_it_is_there(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, watched: bool
+) -> None:
+    app = make_app(FakeEngine(iterations=30, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 30)
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopped" and app.session is not None)
+        assert app.session is not None
+        path = app.session.path
+        assert path is not None
+        await until(pilot, lambda: app.session is not None and not app.session.running)
+        if not watched:
+            await pilot.press("escape")
+        Path(path / "control").mkdir(exist_ok=True)
+        order = Order(runs_dir=path.parent, resume=path)
+        threading.Thread(target=FakeEngine(iterations=60), args=(order, lambda _event: None, Control())).start()
+        if watched:
+            await until(pilot, lambda: "another process has gone on" in told(app))
+        else:
+            await until(pilot, lambda: app.session is not None and app.session.taken_up)
+            await pilot.press("l")  # the run that went on here
+        await until(pilot, lambda: run_screen(app).state == "done" and "60/60" in text(app))
+        assert isinstance(run_screen(app).session, FolderSession)

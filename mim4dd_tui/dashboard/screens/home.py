@@ -20,7 +20,7 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import own_preset, preset_text, run_text, wrong_preset_name, wrong_seeds
+from mim4dd_tui.dashboard.details import own_preset, preset_line, preset_text, run_text, wrong_preset_name, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
@@ -43,6 +43,7 @@ class HomeScreen(Screen[None]):
     """Choose, change, start; or open what has run."""
 
     CSS_PATH = "home.tcss"
+    AUTO_FOCUS: ClassVar[str | None] = "#presets"
     BINDINGS = bindings("home")
     SCOPES: ClassVar[tuple[Scope, ...]] = ("home", "settings", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
@@ -70,6 +71,7 @@ class HomeScreen(Screen[None]):
         self._start = start
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
         self._source: str | None = None  # the preset that a run is recorded to come from
+        self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
         self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
         self._measurements = estimate.Measurements()
@@ -157,6 +159,16 @@ class HomeScreen(Screen[None]):
         if event.option_id is not None:
             self._choose(event.option_id)
 
+    @on(PresetList.Found)
+    def _preset_found(self, message: PresetList.Found) -> None:
+        """Show what the search would choose, and leave what is chosen, with its changes, as it is."""
+        message.stop()
+        self._in_view = None
+        if message.name is not None and message.name != self._preset:
+            with suppress(MimError):  # said when it is chosen
+                self._in_view = message.name, resolve(message.name).config
+        self._describe()
+
     @on(OptionList.OptionHighlighted, "#runs")
     def _run_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         self._run = self.query_one(RunList).run_of(event.option_id)
@@ -189,20 +201,27 @@ class HomeScreen(Screen[None]):
 
     def _describe(self) -> None:
         on_run = self.query_one("#runs").has_focus and self._run is not None
-        self.query_one(SettingsForm).display = not on_run
-        self.query_one("#summary").set_class(on_run, "-run")
+        summary, form = self.query_one("#summary", Static), self.query_one(SettingsForm)
+        seen = self._in_view if self.query_one("#presets-search").has_focus else None
+        form.display = not on_run and seen is None
+        summary.set_class(on_run, "-run")
         if on_run and self._run is not None:
-            self.query_one("#summary", Static).update(self._run_text(self._run))
+            summary.update(self._run_text(self._run))
+        elif seen is not None:
+            summary.update(self._preset_text(*seen))
         elif self._preset is not None:
-            self.query_one("#summary", Static).update(self._preset_text(self._preset))
+            summary.update(self._preset_text(self._preset, form.config))
 
-    def _preset_text(self, name: str) -> Text:
-        config = self.query_one(SettingsForm).config
+    def _preset_text(self, name: str, config: Config) -> Text:
+        brief = self.has_class("-editing") and not self.has_class("-tall")
         if self._measured is None:
             cost = estimate.waiting()
         else:
-            found = estimate.estimate(config, self._measured)
-            cost = estimate.in_words(found, **estimate.room(self.dashboard.runs_dir))
+            found, room = estimate.estimate(config, self._measured), estimate.room(self.dashboard.runs_dir)
+            cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, **room)
+        if brief:
+            width, mark = self.query_one("#summary").content_size.width, "…" if self.dashboard.unicode else "."
+            return preset_line(name, cost[0], self._style("warning"), width, mark)
         return preset_text(name, config, cost, self._style("warning"), own_preset(name))
 
     def _run_text(self, info: RunInfo) -> Text:

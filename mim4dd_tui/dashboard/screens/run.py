@@ -311,6 +311,13 @@ class RunScreen(LeafingScreen):
         for name in (*VIEWS, "alone"):
             self.set_class(name == view, f"-view-{name}")
         self.call_after_refresh(self._paint, force=True)
+        self.refresh_bindings()
+
+    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
+        """Keys of curves are offered where curves are seen."""
+        if action in ("plot", "zoom_pane") and (self.has_class("-view-log") or self.has_class("-view-pictures")):
+            return False
+        return super().check_action(action, parameters)
 
     def action_next_view(self) -> None:
         """The view after this one."""

@@ -75,6 +75,10 @@ class WatchScreen(Screen[None]):
         if self.session.owned:
             alive = self.session.running  # before the queue: what a thread said last must still be heard
             self._take(self.session.poll(), alive)
+            path = self.session.path
+            if not alive and path is not None and self.is_current and self.session.taken_up:
+                self.dashboard.open_run(RunFolder(path))
+                self.dashboard.notify(f"another process has gone on with {path.name}")
         elif not self._reading:
             self._reading = True
             self._read_folder()
@@ -240,7 +244,7 @@ class WatchScreen(Screen[None]):
         elif self.state == "done":
             self.notify("the run is done: there is nothing to resume", severity="warning")
         elif self.history.diverged:
-            self.notify("it would diverge again: D takes its settings into a new run", severity="warning")
+            self.notify("it would fail again as it is: D takes its settings into a new run", severity="warning")
         else:
             self.dashboard.resume_run(RunFolder(path))
 

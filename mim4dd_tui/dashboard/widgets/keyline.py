@@ -12,6 +12,9 @@ from textual.widgets._footer import FooterKey
 
 from mim4dd_tui.dashboard.keys import first_of
 
+LOOKS = ("plot(", "zoom_pane")
+"""Actions that are left out first where there is no room for all."""
+
 
 class KeyLine(Footer):
     """Textual's footer, which else is taken apart and made again whenever a screen comes or goes.
@@ -48,7 +51,8 @@ class KeyLine(Footer):
             others = [key for key in shown if key.action != "help"]
             if not others:
                 break
-            shown.remove(others[-1])
+            looks = [key for key in others if key.action.startswith(LOOKS)]  # nothing depends on them
+            shown.remove((looks or others)[-1])
         for key in keys:
             key.display = key in shown
 

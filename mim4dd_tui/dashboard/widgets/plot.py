@@ -160,7 +160,8 @@ class PlotPane(Inked, can_focus=True):
             room = width - len(heading)
             others = more[: _fitting(said, more, room)]
             whole = curves if _length(said + others) <= room else _without(spared, curves)
-            kept, every = next((way for way in self._ways(whole, place) if _length(way[0]) <= room), ([], False))
+            ways = ((way, every) for wide, every in self._ways(whole, place) for way in (wide, _close(wide)))
+            kept, every = next((way for way in ways if _length(way[0]) <= room), ([], False))
             if every:
                 break
         return heading, kept + others
@@ -205,10 +206,16 @@ class PlotPane(Inked, can_focus=True):
             value = self._told(float(series.y[index]), spread)
             if place is not None and abs(x - at) > 0.5:
                 value += f" ({short(x)})"  # it has no point where the others are read
-            out.append((series.name, value, series.ink))
+            out.append((series.name + self._side(series), value, series.ink))
         if place is not None:
             out.append((f"at {short(place if at is None else at)}", "", 0))
         return out
+
+    def _side(self, series: Series) -> str:
+        """A sign of the axis a curve is read on, where there are two."""
+        if series.side == "left" or not any(other.side == "left" for other in self._figure.series):
+            return ""
+        return "→" if getattr(self.app, "unicode", True) else ">"
 
     def _samples(self) -> dict[int, str]:
         """A sign of how each curve is drawn, by its ink, where no colour tells them apart."""
@@ -341,6 +348,11 @@ def _fitting(said: Sequence[tuple[str, int]], more: Sequence[tuple[str, int]], r
     while count and _length([*said, *more[:count]]) > room:
         count -= 1
     return count
+
+
+def _close(said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
+    """The same with one blank before each."""
+    return [(f" {text.lstrip()}", ink) for text, ink in said]
 
 
 def _begun(names: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:

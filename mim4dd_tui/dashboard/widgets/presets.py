@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import Key
+from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
@@ -23,6 +24,13 @@ PADDING = 2
 class PresetList(Vertical):
     """Its list, ``#presets``, says what is highlighted and selected by the usual messages: only when somebody moves in
     it, never because it is filled or searched."""
+
+    class Found(Message):
+        """Words were typed: ``name`` is what enter would choose now, None where nothing matches."""
+
+        def __init__(self, name: str | None) -> None:
+            super().__init__()
+            self.name = name
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -56,13 +64,16 @@ class PresetList(Vertical):
         found = [name for name, info in self._presets.items() if _matches(info, self._words)]
         found.sort(key=lambda name: not _has(name, self._words))  # a word of another's summary is a lesser hit
         field = self.query_one(OptionList)
-        room = max(1, field.scrollable_content_region.width - PADDING)
-        brief = shortened_apart(found, room, "…" if getattr(self.app, "unicode", True) else ".")
+        width = field.scrollable_content_region.width
+        room = max(1, width - PADDING)
+        mark = "…" if getattr(self.app, "unicode", True) else "."
+        brief = shortened_apart(found, room, mark) if width else found  # before the first layout there is none
         options = [Option(Text(text, no_wrap=True), id=name) for text, name in zip(brief, found, strict=True)]
         self._room = room
         with self.prevent(OptionList.OptionHighlighted):
             field.set_options(options or [Option(Text("none matches\nesc shows all", style="dim"), disabled=True)])
-            field.highlighted = found.index(self._chosen) if self._chosen in found else None
+            wanted = self._wanted(found)
+            field.highlighted = found.index(wanted) if wanted is not None else None
         count = str(len(found)) if len(found) == len(self._presets) else f"{len(found)} of {len(self._presets)}"
         self.query_one("#presets-heading", Static).update(f"presets  {count}")
 
@@ -92,6 +103,7 @@ class PresetList(Vertical):
         event.stop()
         self._words = event.value
         self._show()
+        self.post_message(self.Found(self._highlighted()))
 
     @on(Input.Submitted)
     def _found(self, event: Input.Submitted) -> None:
@@ -100,15 +112,34 @@ class PresetList(Vertical):
         self.query_one(Input).display = bool(self._words)
 
     def _into_the_list(self) -> None:
-        """From the search; a preset of exactly that name is chosen, else what was chosen before, else the first."""
+        """From the search; what it has found is chosen."""
         field = self.query_one(OptionList)
+        found, place = self._highlighted(), field.highlighted
         field.focus()
+        if found is not None and found != self._chosen:
+            self._chosen = found
+            with self.prevent(OptionList.OptionHighlighted):
+                field.highlighted = None
+            field.highlighted = place  # said now, as it is chosen now
+
+    def on_descendant_blur(self) -> None:
+        """A search that was left without choosing leaves what was chosen."""
+        field = self.query_one(OptionList)
+        if self._highlighted() != self._chosen and not field.has_focus:
+            places = [place for place, option in enumerate(field.options) if option.id == self._chosen]
+            with self.prevent(OptionList.OptionHighlighted):
+                field.highlighted = next(iter(places), None)
+
+    def _wanted(self, found: Sequence[str]) -> str | None:
+        """Of presets that match: the one of exactly that name, else what was chosen before, else the first. Without
+        words only what is chosen, which may be a file."""
         exact = self._words.strip().lower()
-        same = [place for place, option in enumerate(field.options) if (option.id or "").lower() == exact]
-        if same:
-            field.highlighted = same[0]
-        elif field.highlighted is None and any(not option.disabled for option in field.options):
-            field.highlighted = 0
+        same = [name for name in found if name.lower() == exact] or [name for name in found if name == self._chosen]
+        return next(iter(same or (found if exact else ())), None)
+
+    def _highlighted(self) -> str | None:
+        field = self.query_one(OptionList)
+        return None if field.highlighted is None else field.get_option_at_index(field.highlighted).id
 
     def _close_search(self) -> None:
         field = self.query_one(Input)

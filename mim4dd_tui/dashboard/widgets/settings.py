@@ -203,7 +203,8 @@ class SettingsForm(Vertical):
         if changed:
             title.append(f"  {changed} changed", style=_rich(self.app.theme_variables.get("accent", "yellow")))
         if self._words:
-            title.append(f"  /{self._words}", style="dim")
+            found = sum(self._matches(field) for field in self._fields.values())
+            title.append(f"  {found} of {len(self._fields)}", style="dim")
         if self._changed_only:
             title.append("  changed only", style="dim")
         self.query_one("#settings-title", Static).update(title)
