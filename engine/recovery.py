@@ -123,6 +123,6 @@ def exhausted(fault: Diverged, recoveries: int, factor: float) -> RunDiverged:
     return RunDiverged(
         f"{fault}. The run went back to a good checkpoint {recoveries} time{'s' if recoveries > 1 else ''}, at last "
         f"with the pixel rate and the step size's rate multiplied by {rates}, and its numbers lost their meaning "
-        "again. Begin it anew with other settings: lower objective.pixel_rate first, then objective.step_size_rate and "
-        "objective.step_size; with information.weight > 0 also information.critic_rate"
+        "again. Begin it anew with what is named first; if that does not do, lower objective.pixel_rate, "
+        "objective.step_size_rate and objective.step_size too; with information.weight > 0 also information.critic_rate"
     )

@@ -8,6 +8,7 @@ unless ``execution.on_hangup`` says so.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import threading
@@ -127,6 +128,16 @@ def handlers_kept() -> Iterator[None]:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def takes_output(descriptor: int) -> bool:
+    """Whether what is behind a descriptor lives and would take something now, without waiting."""
+    poll = select.poll()
+    poll.register(descriptor, select.POLLOUT)
+    try:
+        return [events for _, events in poll.poll(0)] == [select.POLLOUT]
+    except OSError:
+        return False
 
 
 def lead_nowhere(descriptors: Sequence[int]) -> None:

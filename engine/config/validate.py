@@ -135,7 +135,10 @@ def written(value: Any) -> str:
         return "a list"
     if isinstance(value, int) and value.bit_length() > 128:
         return f"an integer of {value.bit_length()} bits"
-    if isinstance(value, str | int | float):
+    if isinstance(value, float):
+        short = f"{value:g}"
+        return short if "e" in short and float(short) == value else repr(value)
+    if isinstance(value, str | int):
         return printable(repr(value))
     return printable(str(value))  # TOML's dates and times
 

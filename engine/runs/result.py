@@ -61,7 +61,10 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         "iterations": config.objective.iterations,
     }
     unfinished = f"the run is {state}" if state != "done" else "it was not measured"
-    nothing = f"no evaluation yet: {unfinished}"
+    if state == "failed":
+        unfinished = "the run failed"
+    yet = "" if state in ("done", "failed") else " yet"
+    nothing = f"no evaluation{yet}: {unfinished}"
     _put(values, "accuracy", _score(history.best), nothing)
     by_test = nothing if config.data.validation > 0 else "the test images chose: it is accuracy"
     _put(values, "accuracy_by_test", _score(history.best_on_test), by_test)
@@ -71,15 +74,15 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         values,
         "random_selection",
         _score(history.random_selection),
-        no_draws if config.evaluation.random_draws == 0 else f"not measured yet: {unfinished}",
+        no_draws if config.evaluation.random_draws == 0 else f"not measured{yet}: {unfinished}",
     )
-    _put(values, "full_set", _score(history.full_set), f"not measured yet: {unfinished}")
+    _put(values, "full_set", _score(history.full_set), f"not measured{yet}: {unfinished}")
     no_term = "the term is off (information.weight is 0)"
     _put(
         values,
         "mutual_information",
         _information(history),
-        no_term if config.information.weight == 0 else f"not read yet: {unfinished}",
+        no_term if config.information.weight == 0 else f"not read{yet}: {unfinished}",
     )
     values["recoveries"] = [
         {"failed": e.failed, "iteration": e.iteration, "rates": _finite(e.rates), "reason": e.reason}

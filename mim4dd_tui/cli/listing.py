@@ -76,7 +76,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         str(row["run"]),
         str(row["state"]),
         progress,
-        percent(accuracy) if accuracy is not None else "-",
+        ("" if row["state"] == "done" else "~") + percent(accuracy) if accuracy is not None else "-",
         ago(time.time() - created) if created else "-",
     )
 

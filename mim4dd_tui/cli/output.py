@@ -88,7 +88,12 @@ def say_in_words(text: str) -> None:
 
 
 def table(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], *, right: Sequence[int] = (), names: int | None = None
+    headers: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    *,
+    right: Sequence[int] = (),
+    names: int | None = None,
+    cut: bool = False,
 ) -> None:
     """A table on standard output: aligned columns, the last one wrapped where a terminal is narrow.
 
@@ -96,9 +101,10 @@ def table(
         right: indices of the columns that are aligned to the right (numbers).
         names: index of the column whose texts are shortened in their middle where a terminal is narrow, so that
             the others keep their width.
+        cut: the last column is shortened instead of wrapped.
     """
     if sys.stdout.isatty():
-        _terminal_table(headers, rows, right, names)
+        _terminal_table(headers, rows, right, names, cut)
         return
     lines = [headers, *rows]
     widths = [max(len(line[column]) for line in lines) for column in range(len(headers))]
@@ -111,7 +117,7 @@ def table(
 
 
 def _terminal_table(
-    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], names: int | None
+    headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], names: int | None, cut: bool
 ) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
@@ -129,7 +135,10 @@ def _terminal_table(
     drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
     for column, name in enumerate(headers):
         justify: Literal["left", "right"] = "right" if column in right else "left"
-        drawn.add_column(name, justify=justify, no_wrap=column < len(headers) - 1, overflow="fold")
+        last = column == len(headers) - 1
+        drawn.add_column(
+            name, justify=justify, no_wrap=cut or not last, overflow="ellipsis" if cut and last else "fold"
+        )
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))
     console.print(drawn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -9,6 +10,10 @@ import typer
 from mim4dd_tui.cli.listing import print_settings
 from mim4dd_tui.cli.options import Json, complete_preset
 from mim4dd_tui.cli.output import say, table, write_json
+from mim4dd_tui.terminal import columns
+
+WIDE = 110
+"""Columns of a terminal from which a preset's data, images per class and objective have columns of their own."""
 
 
 def presets(
@@ -40,10 +45,15 @@ def presets(
             ]
         )
         return
+    width = columns(sys.stdout)
+    if width is not None and width < WIDE:  # names say the same as the columns that are left out
+        table(("preset", "summary"), [(i.name, first_sentence(i.summary)) for i in found], cut=True)
+        return
     table(
         ("preset", "data", "IPC", "objective", "summary"),
         [(i.name, i.dataset, str(i.images_per_class), i.objective, first_sentence(i.summary)) for i in found],
         right=(2,),
+        cut=True,
     )
 
 

@@ -151,7 +151,11 @@ def resume(
     if shown:
         from mim4dd_tui.dashboard import run_dashboard
 
-        return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=True, graphics=pixels)
+        status = folder.status()
+        done = status is not None and status.state == "done"
+        if done:
+            tell(f"{folder.name} is done: there is nothing to resume, this shows it")
+        return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=not done, graphics=pixels)
 
     def work(observer: Callable[[Event], None], control: Control) -> Document:
         require_torch()

@@ -14,7 +14,6 @@ from types import FrameType
 
 from textual.events import Event, InputEvent, Key, MouseEvent, Paste
 from textual.filter import LineFilter
-from textual.theme import Theme
 from textual.widgets import Input
 
 from engine.runs.folder import RunFolder
@@ -24,8 +23,6 @@ from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
-from mim4dd_tui.dashboard.own_themes import read_all
-from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -35,20 +32,23 @@ from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
 from mim4dd_tui.dashboard.settled import Collector
 from mim4dd_tui.dashboard.shelf import Shelf
-from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
+from mim4dd_tui.dashboard.suspending import shell_waits
+from mim4dd_tui.dashboard.themed import ThemedApp
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import percent
-from mim4dd_tui.signals import STOPPING, lead_nowhere
-from mim4dd_tui.terminal import Abilities, Colours
+from mim4dd_tui.signals import STOPPING, lead_nowhere, takes_output
+from mim4dd_tui.terminal import Abilities
 
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
 """Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
 widgets styled again, while the key that opens the screen waits."""
 
 
+SUSPEND_SECONDS = 6.0
+"""How long a second Ctrl-Z suspends the run as well."""
 STAYS = 3600.0
 """Seconds of a notice that stands until the dashboard closes."""
 
@@ -62,7 +62,7 @@ class Leave(Enum):
     TERMINATED = "terminated"  # SIGTERM, SIGUSR1 or SIGINT from elsewhere: stop with a checkpoint
 
 
-class DashboardApp(PixelsApp[Leave]):
+class DashboardApp(ThemedApp[Leave]):
     """Owns at most one engine run; a second one would share torch's global state and spoil both."""
 
     TITLE = "mim4dd"
@@ -98,7 +98,6 @@ class DashboardApp(PixelsApp[Leave]):
         self.received: deque[int] = deque()  # signals not yet answered
         self.stopped_by: int | None = None  # the signal that asked for a stop
         self.shelf = Shelf(runs_dir)
-        self._themes: tuple[Theme, ...] = THEMES
         self._ascii = abilities.ascii_pictures if self.remembered.ascii is None else self.remembered.ascii
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
@@ -106,6 +105,7 @@ class DashboardApp(PixelsApp[Leave]):
         self._attached = attach
         self.turns = Turns(self, launch)
         self._end_told = False
+        self._told_of_suspension = False
         self._own: list[RunScreen] = []  # screens of runs of this process
         self._signals = signals
         self._collector = Collector()
@@ -121,13 +121,7 @@ class DashboardApp(PixelsApp[Leave]):
 
     def on_mount(self) -> None:
         """Themes, the first screen."""
-        own, problems = read_all()
-        self._themes = (*THEMES, *own)
-        for theme in self._themes:
-            self.register_theme(theme)
-        for problem in problems:
-            self.notify(f"no theme: {problem}", severity="error", timeout=15)
-        self.theme = self._first_theme().name
+        self.choose_theme()
         if self.abilities.remote:
             self.animation_level = "none"
         self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
@@ -172,12 +166,6 @@ class DashboardApp(PixelsApp[Leave]):
         filters = super().get_line_filters()
         return filters if self.unicode else [*filters, PlainCharacters()]
 
-    def _first_theme(self) -> Theme:
-        for theme in self._themes:
-            if theme.name == self.remembered.theme:
-                return theme
-        return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]
-
     def _listen(self) -> None:
         """Not by the loop's own handlers: it takes those away when it closes, and a shell that hangs up sends
         SIGHUP twice. A signal that comes after the interface has closed waits in ``received``."""
@@ -204,8 +192,10 @@ class DashboardApp(PixelsApp[Leave]):
                 self._terminated(number)
 
     def _hung_up(self) -> None:
-        """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now."""
-        lead_nowhere((0, 1, 2))
+        """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now. Where only the
+        signal came, the terminal is given back first."""
+        if not all(takes_output(descriptor) for descriptor in (1, 2)):
+            lead_nowhere((0, 1, 2))
         self.leave(Leave.HANGUP)
 
     def _terminated(self, number: int) -> None:
@@ -235,14 +225,6 @@ class DashboardApp(PixelsApp[Leave]):
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
                 screen.set_mode(self.picture_mode)
-
-    def action_next_theme(self) -> None:
-        """The next theme."""
-        names = [theme.name for theme in self._themes]
-        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
-        self.remember(theme=self.theme)
-        self.clear_notifications()  # of the presses before
-        self.notify(f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)
 
     # ---- runs
 
@@ -398,6 +380,25 @@ class DashboardApp(PixelsApp[Leave]):
             self.leave(Leave.DETACH)
         else:
             self.action_leave()
+
+    def action_suspend(self) -> None:
+        """Ctrl-Z: to the shell. A run of this process stands still meanwhile, so that takes the key twice."""
+        driver, session = self._driver, self.session
+        if driver is None or not driver.can_suspend or not shell_waits():
+            self.notify("there is no shell behind this that could bring it back: q leaves", severity="warning")
+        elif session is not None and session.running and not self._told_of_suspension:
+            self._told_of_suspension = True
+            self.set_timer(SUSPEND_SECONDS, self._forget_suspension)
+            self.notify(
+                "the run would stand still with it: q leaves and lets it go on; ^z again suspends both",
+                severity="warning",
+                timeout=SUSPEND_SECONDS,
+            )
+        else:
+            self.action_suspend_process()
+
+    def _forget_suspension(self) -> None:
+        self._told_of_suspension = False
 
     def _answered(self, answer: Answer | None) -> None:
         session = self.session

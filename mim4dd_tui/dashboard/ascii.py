@@ -10,7 +10,7 @@ from textual.color import Color
 from textual.filter import LineFilter
 
 EQUIVALENTS = {
-    "·": "-", "…": ".", "±": "~", "×": "x", "←": "<", "→": ">", "↑": "^", "↓": "v",
+    "·": "-", "…": "~", "±": "~", "×": "x", "←": "<", "→": ">", "↑": "^", "↓": "v",
     "●": "*", "○": "o", "■": "#", "✓": "+", "✗": "x", "‖": "=", "•": "*", "–": "-", "—": "-",
     "’": "'", "‘": "'", "“": '"', "”": '"', "\u00a0": " ",
 }  # fmt: skip
@@ -21,7 +21,7 @@ UPRIGHT = "│║┃▌▐▏▎▍▊▉▕"
 @lru_cache(maxsize=4096)
 def plain(text: str) -> str:
     """The text in ASCII alone, as wide as it was."""
-    return text if text.isascii() else "".join(_one(character) for character in text)
+    return text if text.isascii() else "".join(_one(character) for character in text.replace(" ± ", " +-"))
 
 
 def _one(character: str) -> str:

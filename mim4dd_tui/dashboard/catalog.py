@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
+from mim4dd_tui.plain import percent
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
@@ -14,7 +15,8 @@ OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TES
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One run in the list. ``accuracy`` is 0..1; ``state`` as it really is (a dead process has failed).
+    """One run in the list. ``accuracy`` is 0..1, of a run that is not done the best live one; ``state`` as it really
+    is (a dead process has failed).
 
     ``started`` is when its last sitting began as :func:`read_run` gives it, and when the run itself was made as
     the shelf does.
@@ -37,6 +39,13 @@ class RunInfo:
     def name(self) -> str:
         """The run's name."""
         return self.folder.name
+
+    @property
+    def score(self) -> str:
+        """Its accuracy in words: ``87.3 %``, ``~87.3 %`` where it is a live one, of a few networks; or nothing."""
+        if self.accuracy is None:
+            return ""
+        return f"{'' if self.state == 'done' else '~'}{percent(self.accuracy)}"
 
     @property
     def label(self) -> str:

@@ -96,7 +96,8 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
     text.append("\n")
     rows = [("iteration", f"{info.iteration} of {info.iterations}")]
     if info.accuracy is not None:
-        rows.append(("accuracy", percent(info.accuracy)))
+        live = "" if info.state == "done" else " live, of a few networks"
+        rows.append(("accuracy", percent(info.accuracy) + live))
     if info.preset:
         rows.append(("preset", info.preset))
     if info.seed is not None:

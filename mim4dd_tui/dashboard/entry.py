@@ -79,6 +79,9 @@ def run_dashboard(
         code = app.return_code or _afterwards(app, why)
     for line in lines(app.sessions, app.turns.launch.followed, runs_dir_of(None)):
         tell(line)
+    if waiting := app.turns.waiting():
+        number, they = ("1 run waits", "it") if waiting == 1 else (f"{waiting} runs wait", "them")
+        tell(f"{number} in the queue; `mim4dd` offers to go on with {they}")
     return app.return_code or exit_code(app, code)
 
 
@@ -112,6 +115,7 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
         lead_nowhere((0, 1, 2))
         why = Leave.HANGUP
     if why is Leave.HANGUP:
+        lead_nowhere((0, 1, 2))  # where it lives and only the signal came, it has been given back
         session.hand_over(_nobody)
         if session.stops_on_hangup:
             session.request("stop")

@@ -52,7 +52,7 @@ class Machine:
     """This machine. Shares of time are measured from one sample to the next: the first sample has none."""
 
     def __init__(self) -> None:
-        self._began = False
+        self._before: tuple[float, float] | None = None
         self._process: psutil.Process | None = None
         self._nvml: ModuleType | None = None
         self._looked = False
@@ -60,9 +60,10 @@ class Machine:
     def sample(self, pid: int | None) -> Sample:
         """The machine now."""
         memory = psutil.virtual_memory()
-        share = psutil.cpu_percent(None) / 100
-        cpu = share if self._began else None
-        self._began = True
+        now, before = _times(), self._before
+        passed = now[1] - before[1] if before is not None else 0.0
+        cpu = min(1.0, (now[0] - before[0]) / passed) if before is not None and passed > 0 else None
+        self._before = now
         used = memory.total - memory.available
         return Sample(cpu, used, memory.total, *self._of_process(pid), self._gpus())
 
@@ -90,6 +91,14 @@ class Machine:
             for index in range(self._nvml.nvmlDeviceGetCount()):
                 found.append(_gpu(self._nvml, self._nvml.nvmlDeviceGetHandleByIndex(index)))
         return tuple(found)
+
+
+def _times() -> tuple[float, float]:
+    """Seconds that all processors were busy, and all seconds. psutil's own share is one thread's: it counts from that
+    thread's last call, and samples are taken on many."""
+    times = psutil.cpu_times()._asdict()
+    whole = sum(seconds for name, seconds in times.items() if not name.startswith("guest"))  # user time has those
+    return whole - times["idle"] - times.get("iowait", 0.0), whole
 
 
 def _nvml() -> ModuleType | None:

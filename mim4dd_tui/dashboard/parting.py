@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
 from collections.abc import Sequence
@@ -64,6 +65,7 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
     if unforeseen:
         why = f"{type(error).__name__}: {error}"
     first = re.split(r"\.\s", why.strip(), maxsplit=1)[0].rstrip(".")  # the log has the rest
+    first = first.replace(f"{path}{os.sep}", "").replace(" (`mim4dd resume` continues a run)", "")  # both follow
     log = path / (TRACEBACK if unforeseen and (path / TRACEBACK).exists() else "journal.jsonl")
     hopeless = status is not None and status.diverged
     return f"{path.name} failed: {first}{'' if hopeless else again}; log: {homely(str(log))}"

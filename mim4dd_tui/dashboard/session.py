@@ -6,16 +6,17 @@ Both are polled by the interface's timer for what is new, take the same requests
 from __future__ import annotations
 
 import threading
+import time
 import traceback
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
 from engine.config.schema import Config
-from engine.errors import MimError
+from engine.errors import MimError, RunLocked
 from engine.events import Event, Observer, RunStarted
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
@@ -26,6 +27,14 @@ TRACEBACK = "traceback.txt"
 """File of the run folder that keeps the traceback of an unforeseen error."""
 
 Request = Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
+
+
+@dataclass(frozen=True)
+class Heard:
+    """An event of this process's engine, and when it was said (seconds since the epoch): the journal's time for it."""
+
+    event: Event
+    time: float
 
 
 @dataclass(frozen=True)
@@ -97,7 +106,7 @@ class Session(Protocol):
     def error(self) -> BaseException | None:
         """What ended it, where that was an error."""
 
-    def poll(self) -> list[Event | Record]:
+    def poll(self) -> Sequence[Heard | Record]:
         """What is new since the last call."""
 
     def request(self, what: Request) -> None:
@@ -113,7 +122,7 @@ class EngineSession:
         self.result: dict[str, Any] | None = None
         self._error: BaseException | None = None
         self._launch = launch
-        self._queue: deque[Event | Record] = deque()
+        self._queue: deque[Heard | Record] = deque()
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
         self._iterations = 0
@@ -156,7 +165,7 @@ class EngineSession:
             self._path = self._path or self.order.runs_dir / event.run
         listener = self._listener
         if listener is None:
-            self._queue.append(event)
+            self._queue.append(Heard(event, time.time()))
         else:
             listener(event)
 
@@ -182,8 +191,9 @@ class EngineSession:
 
     @property
     def taken_up(self) -> bool:
-        """Whether the journal has grown since the thread was done with it."""
-        return not self.running and self._left_at is not None and (self._journal_bytes() or 0) > self._left_at
+        """Whether another process held it, or its journal has grown since the thread was done with it."""
+        grown = self._left_at is not None and (self._journal_bytes() or 0) > self._left_at
+        return not self.running and (grown or isinstance(self._error, RunLocked))
 
     @property
     def error(self) -> BaseException | None:
@@ -200,9 +210,9 @@ class EngineSession:
         """Whether it ended badly."""
         return self._error is not None or (self.result or {}).get("state") == "failed"
 
-    def poll(self) -> list[Event | Record]:
+    def poll(self) -> list[Heard | Record]:
         """Empty the queue."""
-        out: list[Event | Record] = []
+        out: list[Heard | Record] = []
         while self._queue:
             out.append(self._queue.popleft())
         return out
@@ -270,7 +280,7 @@ class FolderSession:
         """Why the folder could not be read."""
         return self._error
 
-    def poll(self) -> list[Event | Record]:
+    def poll(self) -> list[Record]:
         """New journal lines."""
         try:
             return list(self._reader.poll())

@@ -124,7 +124,7 @@ def _matches(run: RunInfo, words: list[str]) -> bool:
 
 def _key(run: RunInfo, sort: Sort) -> tuple[float | str, ...]:
     if sort == "accuracy":
-        return (-run.accuracy if run.accuracy is not None else 1.0,)
+        return (run.state != "done", -run.accuracy if run.accuracy is not None else 1.0)  # final ones first
     if sort == "progress":
         return (-run.iteration / run.iterations if run.iterations else 1.0,)
     if sort == "state":

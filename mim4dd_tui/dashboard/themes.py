@@ -70,17 +70,17 @@ LIGHT = Theme(
     success="#3f7d20",
     warning="#a8660c",
     error="#c0303f",
-    foreground="#232838",
+    foreground="#10131c",
     background="#fbfaf7",
     surface="#f2f0eb",
     panel="#e4e1d9",
     dark=False,
     variables={
-        **_quiet("#2f5fc4", "#fbfaf7", "#232838"),
+        **_quiet("#2f5fc4", "#fbfaf7", "#10131c"),
         **_series("#2f5fc4", "#b3690a", "#3f7d20", "#8340b0", "#0d7a86", "#c0303f", "#7a6320", "#5c6480"),
     },
 )
-# Okabe and Ito (2008): told apart with any common form of colour blindness
+# Okabe and Ito (2008): told apart with any common form of colour blindness; their blue is lighter here, on black
 SAFE = Theme(
     name="mim4dd-safe",
     primary="#56b4e9",
@@ -96,7 +96,7 @@ SAFE = Theme(
     dark=True,
     variables={
         **_quiet("#56b4e9", "#101214", "#e4e6ea"),
-        **_series("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#0072b2", "#b0b0b0"),
+        **_series("#56b4e9", "#e69f00", "#009e73", "#cc79a7", "#f0e442", "#d55e00", "#2a8ad4", "#b0b0b0"),
     },
 )
 TERMINAL = Theme(

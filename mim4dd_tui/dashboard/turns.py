@@ -27,9 +27,11 @@ class Turns:
         self._tried: set[str] = set()  # what was begun from here: a run that fails at once is not begun for ever
 
     def waiting(self) -> int:
-        """How many runs of the queue nobody works on; none where it cannot be read."""
+        """How many runs of the queue nobody works on, nor begins to; none where it cannot be read."""
+        session = self._app.session
+        begun = session.path.name if session is not None and session.running and session.path is not None else ""
         try:
-            return sum(one.state != "going" for one in self.queue.read())
+            return sum(one.state != "going" and one.name != begun for one in self.queue.read())
         except MimError:
             return 0
 

@@ -15,6 +15,7 @@ WRONG_VALUES = [
     ("[data]\nname = { x = 1 }", "data.name", "one of digits", "not allowed"),
     ("[data]\nvalidation = 1.0", "data.validation", "at least 0 and below 1", "1.0"),
     ("[objective]\niterations = -5", "objective.iterations", "-5 is not allowed", "an integer at least 1"),
+    ("[information]\nweight = 1e13", "information.weight", "1e+13 is not allowed", "at most 1e+12"),
     ('[objective]\niterations = "5"', "objective.iterations", "'5' is not allowed", "an integer at least 1"),
     ("[objective]\niterations = 5.5", "objective.iterations", "5.5 is not allowed", "an integer"),
     ("[objective]\niterations = true", "objective.iterations", "true is not allowed", "an integer"),

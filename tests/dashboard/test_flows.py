@@ -29,6 +29,7 @@ from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until, within
+from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
 
@@ -325,3 +326,20 @@ async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp, size: tup
         await pilot.press("r", "D")
         await until(pilot, lambda: isinstance(app.focused, FieldList))
         assert app.screen.query_one(SettingsForm).changed() == {"network.width": 16}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_first_screen_keeps_up_with_runs_of_other_processes(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mim4dd_tui.dashboard.screens.home.RUNS_SECONDS", 0.1)
+    make_run(tmp_path / "runs", "lion")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "✓ 80.0 lion" in text(app))
+        make_run(tmp_path / "runs", "tapir", accuracy=0.7)
+        await until(pilot, lambda: "✓ 70.0 tapir" in text(app) and "runs  2" in text(app))
+        folder = make_run(tmp_path / "other", "lion", accuracy=0.6)
+        folder.status_path.replace(tmp_path / "runs" / "lion" / "status.json")
+        await pilot.press("r")
+        await until(pilot, lambda: "✓ 60.0 lion" in text(app))

@@ -7,6 +7,7 @@ import os
 import pty
 import re
 import select
+import shlex
 import signal
 import sys
 import time
@@ -105,17 +106,30 @@ def open_terminal(tmp_path: Path) -> Iterator[Any]:
     opened: list[Terminal] = []
 
     def start(
-        iterations: int = 400, *, hold: bool = False, fail_at: int = -1, idle: bool = False, **environ: str
+        iterations: int = 400,
+        *,
+        hold: bool = False,
+        fail_at: int = -1,
+        idle: bool = False,
+        shell: bool = False,
+        **environ: str,
     ) -> Terminal:
+        program = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), str(iterations)]
+        program += ["hold" if hold else "end", str(fail_at), *["idle"][:idle]]
         pid, master = pty.fork()
         if pid == 0:
             env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **environ}
             env |= {"MIM4DD_CONFIG_DIR": str(tmp_path / "config"), "LINES": "24", "COLUMNS": "80"}
             env["MIM4DD_RUNS_DIR"] = str(tmp_path / "runs")
             os.chdir(ROOT)
-            program = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), str(iterations)]
-            os.execve(sys.executable, [*program, "hold" if hold else "end", str(fail_at), *["idle"][:idle]], env)
+            if shell:
+                os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], env)
+            os.execve(sys.executable, program, env)
         opened.append(Terminal(pid, master, tmp_path / "runs"))
+        if shell:
+            script = tmp_path / "program.sh"
+            script.write_text(f"exec {shlex.join(program)}\n")
+            os.write(master, f"bash {script}\n".encode())
         return opened[-1]
 
     yield start
@@ -156,6 +170,43 @@ def test_a_hang_up_closes_the_dashboard_and_the_run_goes_on_to_its_end(open_term
     assert cpu(terminal.pid) - ticks < 0.6 * (time.monotonic() - before), "it spins on the dead terminal"
     assert terminal.wait() == 0
     assert terminal.status()["state"] == "done"
+
+
+def test_a_hang_up_that_is_only_a_signal_gives_the_terminal_back(open_terminal: Any) -> None:
+    terminal = open_terminal(iterations=100)
+    terminal.see("s/it")
+    os.kill(terminal.pid, signal.SIGHUP)
+    assert_restored(terminal.read(until=RESTORED[2]))
+    assert terminal.wait() == 0
+    assert terminal.status()["state"] == "done", "the run went on"
+
+
+def test_ctrl_z_is_refused_where_no_shell_could_bring_it_back(open_terminal: Any) -> None:
+    terminal = open_terminal(idle=True)
+    terminal.see("presets")
+    os.write(terminal.master, b"\x1a")
+    terminal.see("there is no shell behind")
+    os.write(terminal.master, b"q")
+    assert terminal.wait() == 0
+
+
+def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(open_terminal: Any) -> None:
+    terminal = open_terminal(hold=True, shell=True)
+    terminal.see("s/it")
+    os.write(terminal.master, b"\x1a")
+    terminal.see("the run would stand still with it")
+    os.write(terminal.master, b"\x1a")
+    out = terminal.read(until=b"topped")
+    assert_restored(out)
+    terminal.screen.reset()
+    os.write(terminal.master, b"fg\n")
+    terminal.see("s/it")
+    os.write(terminal.master, b"x")
+    terminal.see("stopped")
+    os.write(terminal.master, b"q")
+    terminal.read(until=RESTORED[2])
+    os.write(terminal.master, b"exit\n")
+    assert terminal.wait() == 0
 
 
 def cpu(pid: int) -> float:

@@ -29,6 +29,7 @@ from mim4dd_tui.dashboard.session import Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until, within, words
+from tests.dashboard.shelves import make_run
 
 CONFIG = resolve("digits-ipc1").config
 
@@ -348,3 +349,15 @@ async def test_a_run_that_begins_by_itself_names_only_keys_that_the_screen_has(
         await until(pilot, lambda: any(name in notice.message for notice in app._notifications))
         (notice,) = [notice for notice in app._notifications if name in notice.message]
         assert " ".join(notice.message.split()) == f"{name} {told}"
+
+
+async def test_a_queued_run_has_the_room_that_its_preset_leaves(make_app: MakeApp, tmp_path: Path) -> None:
+    name = "digits-ipc1-s1-20261127-032145"
+    make_run(tmp_path / "runs", name, state="queued")
+    (tmp_path / "runs" / FILE).write_text(json.dumps({"runs": [name]}))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("n", "Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and name in text(app))
+        assert "digits-ipc1 " in text(app).replace(name, "")

@@ -132,3 +132,48 @@ async def test_a_late_message_of_the_list_shows_no_setting_that_has_left_it(make
         form.action_only_changed()
         form._highlighted(late)
         assert form.query_one("#settings-value", Input).value == ""
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_value_taken_in_a_search_leaves_the_cursor_where_it_is(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("e", "slash", *"iterations", "enter")
+        form = app.screen.query_one(SettingsForm)
+        await until(pilot, lambda: form.chosen == "objective.iterations")
+        await pilot.press("G")
+        await until(pilot, lambda: form.chosen not in (None, "objective.iterations"))
+        other = form.chosen
+        await pilot.press("enter", "ctrl+u", *"21", "enter")
+        await until(pilot, lambda: list(form.changed()) == [other])
+        assert form.chosen == other
+        await pilot.press("u")
+        await until(pilot, lambda: not form.changed())
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_line_of_keys_names_what_does_something_in_a_setting(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        form = app.screen.query_one(SettingsForm)
+
+        def keys() -> str:
+            return text(app).splitlines()[-1].strip()
+
+        await pilot.press("e", "slash", *"network.width", "enter")
+        await until(pilot, lambda: form.chosen == "network.width" and keys().startswith("enter edit c changed"))
+        await pilot.press("slash", *["backspace"] * 5, *"norm", "enter")
+        await until(pilot, lambda: form.chosen == "network.norm" and keys().startswith("enter edit → next c changed"))
+        await pilot.press("right")
+        await until(pilot, lambda: keys().startswith("enter edit → next u undo c changed"))
+        await pilot.press("c", "u")
+        await until(pilot, lambda: "nothing differs from the preset · c shows all" in words(app))
+        assert keys().startswith("c changed")
+        await pilot.press("c", "slash", *["backspace"] * 12, *"width", "enter", "enter", "ctrl+u", *"24", "enter", "c")
+        await until(pilot, lambda: form.chosen == "network.width")
+        await pilot.press("slash", "x")
+        await until(pilot, lambda: "no changed setting matches · esc ends the search, c shows all" in words(app))

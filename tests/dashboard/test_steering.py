@@ -68,7 +68,7 @@ async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp, size: tup
         await pilot.press("s")
         # past the checkpoint that is written without being asked for
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 20)
-        await pilot.press("k", "e")
+        await pilot.press("K", "e")
         history = run_screen(app).history
         await until(pilot, lambda: history.checkpoint is not None and history.checkpoint.iteration != 20)
         await until(pilot, lambda: any(e.subject == "request" for e in history.evaluations))

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 2.0
 NAME_WIDTH = 22
-LEAST = 9
+LEAST = 11
 """Columns of a run at least: an accuracy that is called live."""
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
@@ -162,8 +162,9 @@ class CompareScreen(Screen[None]):
     def _row(line: Line, width: int, contenders: list[Contender], *, unicode: bool) -> TableRow:
         name, values, result = line
         if name == "run":
-            values = tuple(shortened_apart(values, width, "…" if unicode else "."))
-        cells = [Cell(name[-NAME_WIDTH:], "" if result else MUTED)]
+            values = tuple(shortened_apart(values, width, "…" if unicode else "~"))
+        brief = name if len(name) <= NAME_WIDTH else ("…" if unicode else "~") + name[1 - NAME_WIDTH :]
+        cells = [Cell(brief, "" if result else MUTED)]
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
             score, live, _ = value.partition(" live")

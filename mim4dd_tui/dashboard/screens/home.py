@@ -17,6 +17,7 @@ from textual.widgets import Input, OptionList, Static
 from engine.config.load import changed, resolve, save_user_preset
 from engine.config.presets import names
 from engine.config.schema import Config
+from engine.data.sources import find
 from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
+RUNS_SECONDS = 3.0
+"""How often the list of runs is read again while it is seen: other processes make and end runs too."""
 
 
 class HomeScreen(Screen[None]):
@@ -108,6 +111,7 @@ class HomeScreen(Screen[None]):
             self._as_last_time(kept.changes)
         self.query_one("#presets", OptionList).focus()
         self.refresh_runs()
+        self.set_interval(RUNS_SECONDS, self._keep_up)
         if self._start:
             self.call_after_refresh(self.action_start)
 
@@ -125,14 +129,27 @@ class HomeScreen(Screen[None]):
 
     # ---- runs
 
+    def _keep_up(self) -> None:
+        if self.is_current and not self.dashboard.closing:
+            self.read_runs()
+
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
-    def refresh_runs(self) -> None:
+    def read_runs(self) -> None:
         """Read the list of runs on a worker thread; the message brings it here."""
+        self._read()
+
+    def _read(self) -> list[RunInfo]:
         try:
             runs, problem = self.dashboard.shelf.read(), ""
         except MimError as error:
             runs, problem = [], str(error)
         self.post_message(self.RunsRead(runs, problem))
+        return runs
+
+    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
+    def refresh_runs(self) -> None:
+        """The same, and measure what runs take here."""
+        runs = self._read()
         self.post_message(self.Measured(self._measurements.of([run.folder for run in runs])))
 
     @on(Measured)
@@ -150,6 +167,12 @@ class HomeScreen(Screen[None]):
         self._run = self.query_one(RunList).fill(message.runs, message.problem) or self._run
         count = f"runs  {len(message.runs)}" if message.runs else "runs"
         self.query_one("#runs-heading", Static).update(count)
+        self._describe()
+
+    def recolour(self) -> None:
+        """The theme is another: lists, details and settings are written anew."""
+        self.query_one(RunList).recolour()
+        self.query_one(SettingsForm).recolour()
         self._describe()
 
     # ---- what is chosen
@@ -219,8 +242,10 @@ class HomeScreen(Screen[None]):
         else:
             found, room = estimate.estimate(config, self._measured), estimate.room(self.dashboard.runs_dir)
             cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, **room)
+            if not brief and find(config.data.name, self.dashboard.data_dir) is None:
+                cost.append(f"! {config.data.name} is not on this machine: it is downloaded first")
         if brief:
-            width, mark = self.query_one("#summary").content_size.width, "…" if self.dashboard.unicode else "."
+            width, mark = self.query_one("#summary").content_size.width, "…" if self.dashboard.unicode else "~"
             return preset_line(name, cost[0], self._style("warning"), width, mark)
         return preset_text(name, config, cost, self._style("warning"), own_preset(name))
 

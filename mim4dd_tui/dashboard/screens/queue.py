@@ -27,9 +27,9 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("", 3, right=True),
     Column("run", 0, least=24, middle=True),
-    Column("state", 12, rank=1),
+    Column("state", 11, rank=1),
     Column("progress", 12, right=True, rank=2),
-    Column("preset", 20, rank=3),
+    Column("preset", 20, rank=3, fits=True),
     Column("seed", 6, right=True, rank=4),
 )
 COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary"}

@@ -14,6 +14,7 @@ from textual.containers import Container
 from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
+from engine.runs.folder import RunFolder
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import export_plot, export_tables, tables_of, written
@@ -178,11 +179,12 @@ class RunScreen(LeafingScreen):
         """Why it failed, as far as there is room; and always what helps and where the log is."""
         self.add_class("-failed")
         self.query_one("#problem", Static).update(Text(message.strip()))
-        helps = "R resumes its last checkpoint"
+        path = self.session.path
+        kept = path is not None and any(RunFolder(path).checkpoints.glob("*.safetensors"))
+        helps = "R resumes its last checkpoint" if kept else "R begins it again"
         if self.history.diverged:
             helps = "D makes a new run of its settings"
-        ways = f"{helps} · 4 shows the whole log"
-        path = self.session.path
+        ways = helps if self.has_class("-view-log") else f"{helps} · 4 shows the whole log"
         if path is not None:
             where = TRACEBACK if (path / TRACEBACK).exists() else "journal.jsonl"
             ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
@@ -285,6 +287,13 @@ class RunScreen(LeafingScreen):
         lines = [Line(line.worked, line.level, line.text) for line in self.history.log]
         self.query_one(LogPane).show(lines)
 
+    def recolour(self) -> None:
+        """The theme is another: the log, head and numbers are written anew."""
+        self._logged = None
+        self._log()
+        self._head()
+        self._paint(force=True)
+
     # ---- views and curves
 
     def action_view(self, view: str) -> None:
@@ -312,6 +321,8 @@ class RunScreen(LeafingScreen):
             self.set_class(name == view, f"-view-{name}")
         self.call_after_refresh(self._paint, force=True)
         self.refresh_bindings()
+        if self.has_class("-failed") and self.problem:
+            self._tell(self.problem)
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of curves are offered where curves are seen."""
@@ -361,7 +372,8 @@ class RunScreen(LeafingScreen):
         if self.path is None:
             self.notify("the run has no folder yet", severity="warning")
             return
-        plots = [(str(pane.id), pane.heading, pane.figure, pane.viewport) for pane in self._panes()]
+        panes = self._panes() or list(self.query(PlotPane))  # where none is seen, all
+        plots = [(str(pane.id), pane.heading, pane.figure, pane.viewport) for pane in panes]
         tables = tables_of(self.history)  # here: the history changes under a thread
         self._write_exports(self.path, plots, tables)
 

@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
-from mim4dd_tui.plain import ago, duration, percent
+from mim4dd_tui.plain import ago, duration
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -37,7 +37,7 @@ COLUMNS = (
     Column("progress", 12, right=True, rank=3),
     Column("begun", 11, right=True, rank=4),
     Column("worked", 8, right=True, rank=6),
-    Column("preset", 20, rank=5),
+    Column("preset", 20, rank=5, fits=True),
     Column("seed", 5, right=True, rank=7),
     Column("loss", PLACES, rank=8),
 )
@@ -180,7 +180,7 @@ class RunsScreen(Screen[None]):
             Cell("*" if marked else mark, f"series-{self._inks[run.name]}" if marked else colour, bold=marked),
             Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
             Cell(run.state, colour),
-            Cell("" if run.accuracy is None else percent(run.accuracy), bold=True),
+            Cell(run.score, bold=run.state == "done"),
             Cell(f"{run.iteration}/{run.iterations}" if run.iterations else "", MUTED),
             Cell(ago(now - run.started) if run.started else "", MUTED),
             Cell("" if taken is None else duration(taken), MUTED),
@@ -307,7 +307,7 @@ class RunsScreen(Screen[None]):
         if run.elsewhere:
             self.notify(f"{run.name} is going on: stop it first", severity="warning")
             return
-        accuracy = f", accuracy {percent(run.accuracy)}" if run.accuracy is not None else ""
+        accuracy = f", accuracy {run.score}" if run.score else ""
         details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
 
         def answered(yes: bool | None) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -15,7 +16,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
 from mim4dd_tui.dashboard.catalog import read_run
-from mim4dd_tui.dashboard.session import Request, Session
+from mim4dd_tui.dashboard.session import Heard, Request, Session
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -34,7 +35,7 @@ class WatchScreen(Screen[None]):
     class Arrived(Message):
         """Records of another process's journal."""
 
-        def __init__(self, items: list[Event | Record], alive: bool) -> None:
+        def __init__(self, items: Sequence[Heard | Record], alive: bool) -> None:
             super().__init__()
             self.items = items
             self.alive = alive
@@ -50,7 +51,7 @@ class WatchScreen(Screen[None]):
         self._asked_to_stop = False
         self._ended_told = False
         self._told_checkpoint = False
-        self._offered = (self.alive, self.resumable)
+        self._offered = self._standing
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -96,20 +97,23 @@ class WatchScreen(Screen[None]):
         if not self.gone:
             self._take(message.items, message.alive)
 
-    def _take(self, items: list[Event | Record], alive: bool) -> None:
+    def _take(self, items: Sequence[Heard | Record], alive: bool) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
         self.alive = alive
         looked, self.heard_once = self.heard_once, True
         events, warned = [], False
         for item in items:
-            event = item.event if isinstance(item, Record) else item
-            self._begun = self._begun or (event is item and isinstance(event, RunStarted))
+            event, said_here = item.event, isinstance(item, Heard)
+            self._begun = self._begun or (said_here and isinstance(event, RunStarted))
             if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
                 self._asked_to_stop = self._ended_told = False
                 self.remove_class("-failed")
-            self.history.apply(item)
+            if isinstance(item, Heard):
+                self.history.apply(event, time=item.time)
+            else:
+                self.history.apply(item)
             events.append(event)
-            fresh = event is item or (looked and not self.session.owned)  # else it is read back from the journal
+            fresh = said_here or (looked and not self.session.owned)  # else it is read back from the journal
             warned |= fresh and isinstance(event, Notice) and event.level == "warning"
             if isinstance(event, CheckpointWritten) and self._told_checkpoint:
                 self._told_checkpoint = False
@@ -117,7 +121,7 @@ class WatchScreen(Screen[None]):
         self.heard(events)
         if warned:
             self.warned()
-        if self._offered != (offered := (self.alive, self.resumable)):
+        if self._offered != (offered := self._standing):
             self._offered = offered
             self.refresh_bindings()
         if not alive:
@@ -189,15 +193,24 @@ class WatchScreen(Screen[None]):
 
     # ---- asking
 
-    def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
-        """Keys that do nothing as the run stands are not offered."""
-        if action in AT_WORK:
-            return self.alive
-        if action == "resume":
-            return self.resumable
-        if action == "duplicate":
-            return self.over
-        return super().check_action(action, parameters)
+    @property
+    def _standing(self) -> tuple[object, ...]:
+        return self.idle, self.labels
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Actions that the line of keys does not offer as the run stands; their keys say why."""
+        actions = [] if self.alive else [*AT_WORK]
+        if not self.resumable:
+            actions.append("resume")
+        if not self.over:
+            actions.append("duplicate")
+        return frozenset(actions)
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What the line of keys calls an action as the run stands, where that is not its usual name."""
+        return {"pause": "go on"} if self.history.state == "paused" else {}
 
     def _ask(self, what: Request, told: str) -> bool:
         """Whether it could be asked for."""
@@ -229,12 +242,17 @@ class WatchScreen(Screen[None]):
     def action_checkpoint(self) -> None:
         """A checkpoint now."""
         self._told_checkpoint = self.alive
-        self._ask("checkpoint", "a checkpoint follows")
+        self._ask("checkpoint", f"a checkpoint follows{self._when()}")
 
     def action_evaluate(self) -> None:
         """An evaluation now."""
-        paused = self.history.state == "paused"
-        self._ask("evaluate", f"an evaluation follows{' when the run goes on' if paused else ''}")
+        self._ask("evaluate", f"an evaluation follows{self._when()}")
+
+    def _when(self) -> str:
+        """What a request waits for."""
+        if self.history.state == "paused":
+            return " when the run goes on"
+        return "" if self.history.phase == "distill" else " once distillation has begun"
 
     def action_resume(self) -> None:
         """Continue a run that is over before its end."""
@@ -253,6 +271,8 @@ class WatchScreen(Screen[None]):
         path = self.session.path
         if path is not None and self.over:
             self.dashboard.duplicate(read_run(RunFolder(path)))
+        else:
+            self.notify("the run is going on: D takes the settings of one that is over", severity="warning")
 
     def action_back(self) -> None:
         """Back to where one came from; the run goes on."""

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from rich.cells import cell_len
 from textual.app import ComposeResult
 from textual.screen import Screen
+from textual.widget import Widget
 from textual.widgets import Footer, Input
 from textual.widgets._footer import FooterKey
 
 from mim4dd_tui.dashboard.keys import first_of
 
+Own = tuple[tuple[str, str, str], ...]
+"""Keys as :data:`mim4dd_tui.dashboard.keys.TYPING` has them."""
 LOOKS = ("plot(", "zoom_pane")
 """Actions that are left out first where there is no room for all."""
 
@@ -23,16 +26,20 @@ class KeyLine(Footer):
     Keys that have no room are left out whole, from the end; the one that lists them all stays.
     """
 
-    _shown: tuple[str | None, tuple[tuple[str, str, str, bool], ...]] | None = None
+    _shown: tuple[object, ...] | None = None
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
 
     def compose(self) -> ComposeResult:
         """As many keys as there is room for; while something is typed, those that are not characters of it."""
-        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
+        idle = _idle(self.screen)
+        keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in idle]
+        labels = _labels(self.screen)
+        for key in keys:
+            key.description = labels.get(key.action, key.description)
         field = self.screen.focused
-        own = [_of_field(*key) for key in first_of(field.id if field is not None else None)]
+        own = [_of_field(*key) for key in _first(field)]
         known = {key.key for key in own}
         if isinstance(field, Input):
             keys = own + [key for key in keys if _beside_typing(key) and key.key not in known]
@@ -58,9 +65,10 @@ class KeyLine(Footer):
 
     def bindings_changed(self, screen: Screen[object]) -> None:
         """Keys may have changed: those that are shown decide."""
-        field = screen.focused.id if screen.focused is not None and first_of(screen.focused.id) else None
         shown = (
-            field,
+            _first(screen.focused),
+            _idle(screen),
+            tuple(_labels(screen).items()),
             tuple(
                 (active.binding.key, active.binding.description, active.binding.action, active.enabled)
                 for active in screen.active_bindings.values()
@@ -72,6 +80,23 @@ class KeyLine(Footer):
         if screen.app.app_focus and screen is self.screen:  # else nothing is made anew
             self._shown = shown
         super().bindings_changed(screen)
+
+
+def _idle(place: object) -> Collection[str]:
+    """What a screen says of its actions, or a field of its keys: that they do nothing as things stand."""
+    idle: Collection[str] = getattr(place, "idle", ())
+    return idle
+
+
+def _labels(screen: object) -> Mapping[str, str]:
+    """What a screen calls some of its actions as things stand."""
+    labels: Mapping[str, str] = getattr(screen, "labels", {})
+    return labels
+
+
+def _first(field: Widget | None) -> Own:
+    """The keys of the field in focus that do something there (it says which do not: ``idle``)."""
+    return tuple(key for key in first_of(field.id if field is not None else None) if key[0] not in _idle(field))
 
 
 def _of_field(key: str, face: str, does: str) -> FooterKey:

@@ -82,6 +82,7 @@ class LogPane(Vertical):
         """The lines, and the filter's box where one is typed."""
         with VerticalScroll(id="log-lines"):
             yield Static(id="log-text")
+        yield Static(id="log-below")
         with Horizontal(id="log-search"):
             yield Input(placeholder="filter the log", id="log-filter", compact=True)
             yield Static(id="log-verdict")
@@ -89,7 +90,10 @@ class LogPane(Vertical):
     def on_mount(self) -> None:
         """No filter yet; stay at the end."""
         self.query_one("#log-search").display = False
-        self.query_one("#log-lines", VerticalScroll).anchor()
+        lines = self.query_one("#log-lines", VerticalScroll)
+        lines.anchor()
+        self.watch(lines, "scroll_y", self._tell_below, init=False)
+        self.watch(lines, "virtual_size", self._tell_below, init=False)
 
     def show(self, lines: list[Line]) -> None:
         """Show these lines from now on."""
@@ -143,6 +147,17 @@ class LogPane(Vertical):
         self._filter.change(text, regex=regex)
         self._say()
         self._write()
+
+    @property
+    def below(self) -> int:
+        """Rows of newer lines that are out of sight."""
+        lines = self.query_one("#log-lines", VerticalScroll)
+        return max(0, round(lines.max_scroll_y - lines.scroll_y))
+
+    def _tell_below(self) -> None:
+        note = self.query_one("#log-below", Static)
+        note.set_class(self.below > 0, "-some")
+        note.update(Text(f"{self.below} more below · G", style="dim"))
 
     def _say(self) -> None:
         """What the filter is, or what is wrong with it, beside its field."""

@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import shortened_apart
-from mim4dd_tui.plain import ago, percent
+from mim4dd_tui.plain import ago
 
 PADDING = 2
 """Columns beside a row, as home.tcss has it."""
@@ -39,7 +39,10 @@ class RunList(OptionList):
             if not self._runs:
                 self.set_options([Option(Text(problem or "none yet", style="dim"), disabled=True)])
                 return None
-            self.set_options([Option(row, id=name) for name, row in zip(names, self._rows(), strict=True)])
+            if names == [option.id for option in self.options]:
+                self._rewrite()
+            else:
+                self.set_options([Option(row, id=name) for name, row in zip(names, self._rows(), strict=True)])
             if index is None:
                 return None
             place = names.index(before) if before in self._runs else min(index, len(names) - 1)
@@ -59,10 +62,10 @@ class RunList(OptionList):
     def _rows(self) -> list[Text]:
         """Each part below its like; the age gives way where there is no room, its last word before all of it."""
         runs, unicode = self._runs.values(), bool(getattr(self.app, "unicode", True))
-        scores = ["" if run.accuracy is None else percent(run.accuracy).removesuffix(" %") for run in runs]
+        scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        labels = shortened_apart([run.label for run in runs], max(1, left), "…" if unicode else ".")
+        labels = shortened_apart([run.label for run in runs], max(1, left), "…" if unicode else "~")
         rows = []
         for run, score, label in zip(runs, scores, labels, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))
@@ -81,7 +84,12 @@ class RunList(OptionList):
         """The rows follow the width."""
         self.call_after_refresh(self._rewrite)
 
+    def recolour(self) -> None:
+        """The theme is another."""
+        self._rewrite()
+
     def _rewrite(self) -> None:
         if self._runs and self.is_attached:
             for place, row in enumerate(self._rows()):
-                self.replace_option_prompt_at_index(place, row)
+                if row != self.get_option_at_index(place).prompt:
+                    self.replace_option_prompt_at_index(place, row)

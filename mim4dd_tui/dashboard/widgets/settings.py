@@ -45,7 +45,13 @@ def brief(origin: str) -> str:
 
 
 class FieldList(OptionList):
-    """The list of settings; a type of its own, so that style sheets and queries can name it."""
+    """The list of settings; a type of its own, so that style sheets and queries can name it.
+
+    Attributes:
+        idle: keys of the form that do nothing where one is.
+    """
+
+    idle: frozenset[str] = frozenset()
 
 
 class SettingsForm(Vertical):
@@ -142,7 +148,12 @@ class SettingsForm(Vertical):
         """The columns follow the width."""
         self._fill()
 
-    def _fill(self) -> None:
+    def recolour(self) -> None:
+        """The theme is another."""
+        self._fill()
+
+    def _fill(self, *, typed: bool = False) -> None:
+        """List what matches; ``typed`` where the words are new, so that the first of the best hits is chosen."""
         field_list = self.query_one(FieldList)
         chosen = self.chosen
         options: list[Option] = []
@@ -158,13 +169,15 @@ class SettingsForm(Vertical):
             field_list.set_options(options)
         keys = [option.id or "" for option in options]
         if keys:
-            field_list.highlighted = self._place(keys, chosen or "")
+            field_list.highlighted = self._place(keys, chosen or "", typed)
         self._title()
         self._edit(self.chosen)
 
-    def _place(self, keys: Sequence[str], chosen: str) -> int:
-        """Which line to highlight: a setting whose name has the words before one whose description has them, and what
-        was chosen before the first."""
+    def _place(self, keys: Sequence[str], chosen: str, typed: bool) -> int:
+        """Which line to highlight: what was chosen; after words were typed a setting whose name has them before one
+        whose description has them."""
+        if chosen and chosen in keys and not typed:
+            return keys.index(chosen)
         words = self._words.lower().split()
         named = [key for key in keys if key and all(word in key for word in words)] if words else []
         wanted = chosen if chosen in (named or keys) else next(iter(named), "")
@@ -233,6 +246,7 @@ class SettingsForm(Vertical):
         box = self.query_one("#settings-value", Input)
         field = self._fields.get(key or "")
         box.disabled = field is None
+        self._say_idle(field)
         if field is None:
             self._edit_nothing()
             return
@@ -243,10 +257,26 @@ class SettingsForm(Vertical):
             box.value = written(value_of(self.config, field.key))
         self._verdict(field, None)
 
+    def _say_idle(self, field: FieldInfo | None) -> None:
+        """Which keys do nothing for a setting, so that the line of keys leaves them out."""
+        idle = {"enter", "right", "u"} if field is None else set() if field.choices else {"right"}
+        if field is not None and value_of(self.config, field.key) == value_of(self.base, field.key):
+            idle.add("u")
+        field_list = self.query_one(FieldList)
+        if field_list.idle != idle:
+            field_list.idle = frozenset(idle)
+            self.screen.refresh_bindings()
+
     def _edit_nothing(self) -> None:
         """Why there is nothing to edit, and no value, which would be another setting's."""
-        unchanged = self._changed_only and not self._words
-        why = "nothing differs from the preset · c shows all" if unchanged else "no setting matches · esc shows all"
+        why = "no setting matches · esc shows all"
+        if self._changed_only:
+            why = (
+                "no changed setting matches · esc ends the search"
+                if self.changed()
+                else "nothing differs from the preset"
+            )
+            why += ", c shows all" if self.changed() else " · c shows all"
         self.query_one("#settings-help", Static).update(Text(why, style="dim"))
         with self.prevent(Input.Changed):
             self.query_one("#settings-value", Input).value = ""
@@ -325,7 +355,7 @@ class SettingsForm(Vertical):
     def _searched(self, event: Input.Changed) -> None:
         event.stop()
         self._words = event.value
-        self._fill()
+        self._fill(typed=True)
 
     @on(Input.Submitted, "#settings-search")
     def _found(self, event: Input.Submitted) -> None:

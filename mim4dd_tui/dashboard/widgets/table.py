@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
 from rich.segment import Segment
@@ -43,6 +43,7 @@ class Column:
     least: int = 8
     colour: str = ""
     middle: bool = False  # text that is too long loses its middle
+    fits: bool = False  # no wider than its widest text
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ class TableRow:
 
     id: str
     cells: tuple[Cell, ...]
+
+
+def _fitted(column: Column, number: int, rows: Sequence[TableRow]) -> Column:
+    if not column.fits:
+        return column
+    widest = max(cell_len(text) for text in (column.title, *(row.cells[number].text for row in rows)))
+    return replace(column, width=min(column.width, widest))
 
 
 class Table(ScrollView, can_focus=True):
@@ -103,7 +111,8 @@ class Table(ScrollView, can_focus=True):
     def show(self, columns: tuple[Column, ...], rows: Sequence[TableRow], *, nothing: str = "") -> None:
         """Show these from now on; ``nothing`` is said where there is no row."""
         chosen = self.chosen
-        self._columns, self._rows, self.nothing = columns, rows, nothing
+        self._rows, self.nothing = rows, nothing
+        self._columns = tuple(_fitted(column, number, rows) for number, column in enumerate(columns))
         self._brief.clear()
         self.virtual_size = Size(0, len(rows) + 1)
         place = next((i for i, row in enumerate(rows) if row.id == chosen), min(self.cursor, max(0, len(rows) - 1)))
@@ -132,7 +141,8 @@ class Table(ScrollView, can_focus=True):
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key that opens nothing is not offered."""
         if action == "columns":
-            return bool(self._hidden)
+            before = [index < self._first for index in self._hidden]
+            return (True in before) if parameters == (-1,) else (False in before)
         return self._opens if action == "choose" else super().check_action(action, parameters)
 
     # ---- moving
@@ -270,7 +280,7 @@ class Table(ScrollView, can_focus=True):
         for index, width in self._widths().items():
             cell, column = cells[index], self._columns[index]
             style = inks.muted if cell.colour == MUTED else inks.colour(cell.colour) if cell.colour else inks.base
-            dots = "…" if getattr(self.app, "unicode", True) else "."
+            dots = "…" if getattr(self.app, "unicode", True) else "~"
             text = shortened(cell.text, width, dots, middle=False)
             if column.middle:
                 text = self._apart(index, width, dots).get(cell.text, text)

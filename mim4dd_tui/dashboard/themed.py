@@ -1,0 +1,55 @@
+"""The part of the app that knows the themes: the program's own ones and the user's."""
+
+from __future__ import annotations
+
+from typing import Protocol, TypeVar, runtime_checkable
+
+from textual.theme import Theme
+
+from mim4dd_tui.dashboard.own_themes import read_all
+from mim4dd_tui.dashboard.pixels import PixelsApp
+from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
+from mim4dd_tui.terminal import Colours
+
+Answer = TypeVar("Answer")
+
+
+@runtime_checkable
+class Coloured(Protocol):
+    """A screen with texts whose colours are the theme's as it was when they were written."""
+
+    def recolour(self) -> None:
+        """Write them anew."""
+
+
+class ThemedApp(PixelsApp[Answer]):
+    """Has a theme at the start, and goes through them."""
+
+    _themes: tuple[Theme, ...] = THEMES
+
+    def choose_theme(self) -> None:
+        """At the start: as last time, else by the terminal's colours."""
+        own, problems = read_all()
+        self._themes = (*THEMES, *own)
+        for theme in self._themes:
+            self.register_theme(theme)
+        for problem in problems:
+            self.notify(f"no theme: {problem}", severity="error", timeout=15)
+        self.theme = self._first().name
+
+    def _first(self) -> Theme:
+        for theme in self._themes:
+            if theme.name == self.remembered.theme:
+                return theme
+        return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]
+
+    def action_next_theme(self) -> None:
+        """The next theme."""
+        names = [theme.name for theme in self._themes]
+        self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
+        for screen in self.screen_stack:
+            if isinstance(screen, Coloured) and screen.is_mounted:
+                screen.recolour()
+        self.remember(theme=self.theme)
+        self.clear_notifications()  # of the presses before
+        self.notify(f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)
