@@ -19,7 +19,8 @@ from pathlib import Path
 from textual.pilot import Pilot
 
 from engine.config.load import resolve
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.terminal import Abilities, Colours
 

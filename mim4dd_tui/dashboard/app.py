@@ -2,15 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import signal
-import threading
-from collections import deque
 from collections.abc import Sequence
-from contextlib import suppress
-from enum import Enum
 from pathlib import Path
-from types import FrameType
 
 from textual.events import Event, InputEvent, Key, MouseEvent, Paste
 from textual.filter import LineFilter
@@ -23,6 +16,7 @@ from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -32,6 +26,7 @@ from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
 from mim4dd_tui.dashboard.settled import Collector
 from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.signalled import Signalled
 from mim4dd_tui.dashboard.suspending import shell_waits
 from mim4dd_tui.dashboard.themed import ThemedApp
 from mim4dd_tui.dashboard.turns import Turns
@@ -39,7 +34,6 @@ from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import percent
-from mim4dd_tui.signals import STOPPING, lead_nowhere, takes_output
 from mim4dd_tui.terminal import Abilities
 
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
@@ -51,15 +45,6 @@ SUSPEND_SECONDS = 6.0
 """How long a second Ctrl-Z suspends the run as well."""
 STAYS = 3600.0
 """Seconds of a notice that stands until the dashboard closes."""
-
-
-class Leave(Enum):
-    """Why the interface closed."""
-
-    DONE = "done"
-    DETACH = "detach"  # let the run go on, with plain lines
-    HANGUP = "hangup"  # the terminal is gone; the run goes on in silence
-    TERMINATED = "terminated"  # SIGTERM, SIGUSR1 or SIGINT from elsewhere: stop with a checkpoint
 
 
 class DashboardApp(ThemedApp[Leave]):
@@ -95,8 +80,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.sessions: list[EngineSession] = []  # of this sitting, the oldest first
         self.leaving: Leave | None = None
         self.exit_status = 0
-        self.received: deque[int] = deque()  # signals not yet answered
-        self.stopped_by: int | None = None  # the signal that asked for a stop
+        self.signalled = Signalled(self)
         self.shelf = Shelf(runs_dir)
         self._ascii = abilities.ascii_pictures if self.remembered.ascii is None else self.remembered.ascii
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
@@ -117,7 +101,7 @@ class DashboardApp(ThemedApp[Leave]):
     def on_load(self) -> None:
         """Signals, before the terminal is changed."""
         if self._signals:
-            self._listen()
+            self.signalled.listen()
 
     def on_mount(self) -> None:
         """Themes, the first screen."""
@@ -165,44 +149,6 @@ class DashboardApp(ThemedApp[Leave]):
         """Also plain characters, where the locale has no others."""
         filters = super().get_line_filters()
         return filters if self.unicode else [*filters, PlainCharacters()]
-
-    def _listen(self) -> None:
-        """Not by the loop's own handlers: it takes those away when it closes, and a shell that hangs up sends
-        SIGHUP twice. A signal that comes after the interface has closed waits in ``received``."""
-        loop = asyncio.get_running_loop()
-
-        def note(number: int, _frame: FrameType | None) -> None:
-            self.received.append(number)
-            if number != signal.SIGHUP and self.session is not None:
-                # Now, from a thread of its own (a handler must take no lock): the loop may stand still for as long
-                # as a frozen connection takes no output, and a scheduler does not wait.
-                threading.Thread(target=self.session.request, args=("stop",), daemon=True).start()
-            with suppress(RuntimeError):  # the loop is closed
-                loop.call_soon_threadsafe(self._signalled)
-
-        for number in (*STOPPING, signal.SIGHUP):
-            signal.signal(number, note)
-
-    def _signalled(self) -> None:
-        while self.received and not self.closing:
-            number = self.received.popleft()
-            if number == signal.SIGHUP:
-                self._hung_up()
-            else:
-                self._terminated(number)
-
-    def _hung_up(self) -> None:
-        """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now. Where only the
-        signal came, the terminal is given back first."""
-        if not all(takes_output(descriptor) for descriptor in (1, 2)):
-            lead_nowhere((0, 1, 2))
-        self.leave(Leave.HANGUP)
-
-    def _terminated(self, number: int) -> None:
-        self.stopped_by = number
-        if self.session is not None and self.session.running:
-            self.session.request("stop")
-        self.leave(Leave.TERMINATED)
 
     # ---- pictures and colours
 

@@ -16,7 +16,7 @@ from engine.config.schema import Config
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.curves import rate
-from mim4dd_tui.dashboard.widgets.settings import value_of, written
+from mim4dd_tui.dashboard.spelling import value_of, written
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
 from mim4dd_tui.quantities import nats, number

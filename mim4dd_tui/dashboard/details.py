@@ -17,7 +17,7 @@ from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
-from mim4dd_tui.dashboard.widgets.settings import value_of, written
+from mim4dd_tui.dashboard.spelling import value_of, written
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import SHORTEST, shortened
 from mim4dd_tui.plain import ago, percent

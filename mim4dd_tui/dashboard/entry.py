@@ -11,7 +11,8 @@ from pathlib import Path
 
 from engine.events import Event
 from mim4dd_tui.cli.options import runs_dir_of
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
 from mim4dd_tui.graphics.choice import Graphics
@@ -106,12 +107,12 @@ def _stop(session: EngineSession | None) -> None:
 
 def _afterwards(app: DashboardApp, why: Leave) -> int:
     """The run after the interface: in plain lines, in silence, or to its stop."""
-    session, stopped_by = app.session, app.stopped_by
+    session, stopped_by = app.session, app.signalled.stopped_by
     if session is None or not session.running:
         if stopped_by is not None:
             return 128 + stopped_by
         return HANGUP if why is Leave.HANGUP else 0
-    if signal.SIGHUP in app.received:  # the terminal went while the interface closed
+    if signal.SIGHUP in app.signalled.received:  # the terminal went while the interface closed
         lead_nowhere((0, 1, 2))
         why = Leave.HANGUP
     if why is Leave.HANGUP:
@@ -130,7 +131,7 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
         outputs=(0, 1, 2),
         stop_on_hangup=session.stops_on_hangup,
         stopped_by=stopped_by,
-        received=app.received,
+        received=app.signalled.received,
     )
     return _to_its_end(session, attendant)
 

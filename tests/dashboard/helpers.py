@@ -10,7 +10,8 @@ import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
 
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.run import RunScreen
 
 _SMALL, _USUAL, _LARGER, _WIDE = (60, 20), (80, 24), (100, 30), (160, 48)

@@ -25,7 +25,8 @@ from engine.events import CheckpointWritten, Evaluation, ExpertEpoch, Iteration,
 from engine.events import Snapshot as Picture
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.fake import FakeEngine, digits
 from tests.dashboard.helpers import text, until, words

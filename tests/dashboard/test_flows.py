@@ -10,19 +10,21 @@ from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
 from engine.runs.folder import list_runs
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.keys import KEYS
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.spelling import value_of
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.log import LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
-from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm, value_of
+from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.terminal import Abilities, Colours
@@ -332,7 +334,7 @@ async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp, size: tup
 async def test_the_first_screen_keeps_up_with_runs_of_other_processes(
     make_app: MakeApp, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("mim4dd_tui.dashboard.screens.home.RUNS_SECONDS", 0.1)
+    monkeypatch.setattr("mim4dd_tui.dashboard.screens.keeping_up.RUNS_SECONDS", 0.1)
     make_run(tmp_path / "runs", "lion")
     app = make_app()
     async with app.run_test(size=size) as pilot:

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.remembered import Remembered
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.graphics import GraphicsPane

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from textual.pilot import Pilot
 
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens import leafing
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane

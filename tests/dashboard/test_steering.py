@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from mim4dd_tui.dashboard.app import Leave
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen

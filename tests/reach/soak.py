@@ -32,7 +32,8 @@ from engine.events import Iteration
 from engine.runs.control import post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader
-from mim4dd_tui.dashboard.app import DashboardApp, Leave
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from tests.cli.command import ROOT
 from tests.dashboard.conftest import RICH

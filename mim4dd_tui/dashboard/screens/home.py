@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
-from textual.message import Message
-from textual.screen import Screen
 from textual.widgets import Input, OptionList, Static
 
 from engine.config.load import changed, resolve, save_user_preset
@@ -25,6 +23,7 @@ from mim4dd_tui.dashboard.details import own_preset, preset_line, preset_text, r
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
@@ -33,16 +32,14 @@ from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
 
 if TYPE_CHECKING:
-    from mim4dd_tui.dashboard.app import DashboardApp
+    pass
 
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
-RUNS_SECONDS = 3.0
-"""How often the list of runs is read again while it is seen: other processes make and end runs too."""
 
 
-class HomeScreen(Screen[None]):
+class HomeScreen(KeepingUpScreen):
     """Choose, change, start; or open what has run."""
 
     CSS_PATH = "home.tcss"
@@ -51,21 +48,6 @@ class HomeScreen(Screen[None]):
     SCOPES: ClassVar[tuple[Scope, ...]] = ("home", "settings", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
-
-    class RunsRead(Message):
-        """The list of runs was read."""
-
-        def __init__(self, runs: list[RunInfo], problem: str) -> None:
-            super().__init__()
-            self.runs = runs
-            self.problem = problem
-
-    class Measured(Message):
-        """Earlier runs were measured."""
-
-        def __init__(self, measured: list[estimate.Measured]) -> None:
-            super().__init__()
-            self.measured = measured
 
     def __init__(self, *, preset: str | None = None, overrides: tuple[str, ...] = (), start: bool = False) -> None:
         super().__init__()
@@ -77,12 +59,6 @@ class HomeScreen(Screen[None]):
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
         self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
-        self._measurements = estimate.Measurements()
-
-    @property
-    def dashboard(self) -> DashboardApp:
-        """The app, with its type."""
-        return cast("DashboardApp", self.app)
 
     def compose(self) -> ComposeResult:
         """Lists on the left, details and settings on the right."""
@@ -110,8 +86,7 @@ class HomeScreen(Screen[None]):
         if self._wanted is None and chosen == kept.preset and self._preset == chosen:
             self._as_last_time(kept.changes)
         self.query_one("#presets", OptionList).focus()
-        self.refresh_runs()
-        self.set_interval(RUNS_SECONDS, self._keep_up)
+        self.keep_up()
         if self._start:
             self.call_after_refresh(self.action_start)
 
@@ -129,45 +104,23 @@ class HomeScreen(Screen[None]):
 
     # ---- runs
 
-    def _keep_up(self) -> None:
-        if self.is_current and not self.dashboard.closing:
-            self.read_runs()
-
-    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
-    def read_runs(self) -> None:
-        """Read the list of runs on a worker thread; the message brings it here."""
-        self._read()
-
-    def _read(self) -> list[RunInfo]:
-        try:
-            runs, problem = self.dashboard.shelf.read(), ""
-        except MimError as error:
-            runs, problem = [], str(error)
-        self.post_message(self.RunsRead(runs, problem))
-        return runs
-
-    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
-    def refresh_runs(self) -> None:
-        """The same, and measure what runs take here."""
-        runs = self._read()
-        self.post_message(self.Measured(self._measurements.of([run.folder for run in runs])))
-
-    @on(Measured)
-    def _were_measured(self, message: Measured) -> None:
+    @on(KeepingUpScreen.Measured)
+    def _were_measured(self, message: KeepingUpScreen.Measured) -> None:
         message.stop()
         self._measured = message.measured
         if not self.dashboard.closing:
             self._describe()
 
-    @on(RunsRead)
-    def _runs_read(self, message: RunsRead) -> None:
+    @on(KeepingUpScreen.RunsRead)
+    def _runs_read(self, message: KeepingUpScreen.RunsRead) -> None:
         message.stop()
         if self.dashboard.closing:
             return
         self._run = self.query_one(RunList).fill(message.runs, message.problem) or self._run
         count = f"runs  {len(message.runs)}" if message.runs else "runs"
         self.query_one("#runs-heading", Static).update(count)
-        self._describe()
+        if self.query_one("#runs").has_focus:
+            self._describe()
 
     def recolour(self) -> None:
         """The theme is another: lists, details and settings are written anew."""

@@ -19,29 +19,10 @@ from engine.config.load import change
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.spelling import brief, reason, value_of, written
 
 EDITED = "edited"
 """Origin of a value that was changed in the form."""
-
-
-def value_of(config: Config, key: str) -> Any:
-    """The value of ``section.field`` (or of a field of the run itself)."""
-    section, _, name = key.rpartition(".")
-    return getattr(getattr(config, section) if section else config, name)
-
-
-def written(value: object) -> str:
-    """A value as a person types it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
-
-
-def brief(origin: str) -> str:
-    """An origin in a word: preset names lose their prefix, paths all but the file."""
-    if origin.startswith("preset "):
-        return "preset"
-    return origin.rsplit("/", 1)[-1]
 
 
 class FieldList(OptionList):
@@ -304,7 +285,7 @@ class SettingsForm(Vertical):
         try:
             config = change(self.config, key, text)
         except ConfigError as error:
-            self._verdict(self._fields[key], _reason(str(error), key))
+            self._verdict(self._fields[key], reason(str(error), key))
             return None
         self._verdict(self._fields[key], None)
         return config
@@ -401,8 +382,3 @@ class SettingsForm(Vertical):
 def _rich(colour: str) -> str:
     """A theme colour in Rich's spelling."""
     return colour.removeprefix("ansi_")
-
-
-def _reason(message: str, key: str) -> str:
-    """The error without the key's name, which stands beside it anyway."""
-    return message.partition(f"{key}: ")[2].strip() or message.strip()
