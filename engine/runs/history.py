@@ -206,13 +206,13 @@ class RunHistory:
 
     @property
     def last(self) -> Evaluation | None:
-        """The final evaluation of the last iterate; before it, the newest live one."""
-        return self._subject("last") or self._subject("live")
+        """The final evaluation of the last iterate; before it, the newest live one, or one asked for since."""
+        return self._subject("last") or self._subject("live", "request")
 
     @property
     def live(self) -> Evaluation | None:
-        """The newest live evaluation, whatever came after it."""
-        return self._subject("live")
+        """The newest live evaluation, or one asked for since, whatever came after it."""
+        return self._subject("live", "request")
 
     @property
     def recoveries(self) -> list[Recovered]:
@@ -242,9 +242,9 @@ class RunHistory:
     def _newest(self, kind: type[_S]) -> _S | None:
         return next((e.event for e in reversed(self._entries) if isinstance(e.event, kind)), None)
 
-    def _subject(self, subject: str) -> Evaluation | None:
+    def _subject(self, *subjects: str) -> Evaluation | None:
         found = (e.event for e in reversed(self._entries) if isinstance(e.event, Evaluation))
-        return next((e for e in found if e.subject == subject), None)
+        return next((e for e in found if e.subject in subjects), None)
 
     # -- building -----------------------------------------------------------------------------------
 
@@ -384,8 +384,10 @@ class RunHistory:
             self._draw(event)
 
     def _draw(self, event: Evaluation) -> None:
-        """Adds a live evaluation to the accuracy curve."""
-        if event.subject == "live":
+        """Adds a live evaluation to the accuracy curve, or one that was asked for, which is of the same kind."""
+        drawn = self.series.get("accuracy")
+        newer = drawn is None or not drawn.iterations or event.iteration > drawn.iterations[-1]
+        if event.subject == "live" or (event.subject == "request" and newer):
             self._point("accuracy", event.iteration, event.mean)
             self._point("accuracy_std", event.iteration, event.std)
 

@@ -15,7 +15,7 @@ from rich.cells import cell_len
 from mim4dd_tui.fitting import SHORTEST, fitted, shortened_apart, wrapped
 from mim4dd_tui.terminal import columns
 
-GAP = 3
+GAP = 2
 """Columns of a terminal between two columns of a table."""
 _reserved: TextIO | None = None
 """Where the JSON document goes while standard output is kept free of anything else."""
@@ -132,7 +132,7 @@ def _terminal_table(
         kept = max(room, len(headers[names]), SHORTEST)
         short = shortened_apart([row[names] for row in rows], kept, mark)
         rows = [[*row[:names], name, *row[names + 1 :]] for name, row in zip(short, rows, strict=True)]
-    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False)
+    drawn = Table(box=SIMPLE_HEAD, show_edge=False, pad_edge=False, padding=(0, 1, 0, 0))
     for column, name in enumerate(headers):
         justify: Literal["left", "right"] = "right" if column in right else "left"
         last = column == len(headers) - 1

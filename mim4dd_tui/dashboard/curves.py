@@ -151,12 +151,17 @@ def _last(history: RunHistory, name: str) -> float | None:
     return None if series is None else series.last
 
 
+def _values(history: RunHistory, name: str) -> list[float]:
+    series = history.series.get(name)
+    return [] if series is None else series.values
+
+
 def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
     """The numbers that matter, most important first. ``memory`` in MiB, where it is measured here."""
     best, last = history.best, history.last
     bound, ceiling = _last(history, "bound"), _last(history, "ceiling")
     execution = history.started.execution if history.started is not None else {}
-    used = _last(history, "memory") or memory
+    used = max(filter(math.isfinite, _values(history, "memory")), default=memory)
     device = str(execution.get("device", "-"))
     if execution.get("threads") and device == "cpu":
         threads = execution["threads"]

@@ -41,7 +41,9 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
         return ""
     status = RunFolder(session.path).status() if session.path is not None else None
     untouched = status is not None and status.state in ("done", "stopped", "queued")
-    refused = isinstance(error, RunLocked) or (untouched and isinstance(error, MimError))
+    if isinstance(error, RunLocked) and session.path is not None:
+        return _of_folder(session.path, usual) or f"{session.path.name} goes on in another process; `mim4dd attach`"
+    refused = untouched and isinstance(error, MimError)
     if session.path is not None and not refused:
         return _of_folder(session.path, usual, error)
     name = session.path.name if session.path is not None else session.order.name or "the run"

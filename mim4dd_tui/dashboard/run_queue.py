@@ -86,11 +86,14 @@ class RunQueue:
         return made
 
     def move(self, name: str, step: int) -> None:
-        """Move a run towards the front (negative) or the end. Raises as :meth:`add`."""
+        """Move a run that waits towards the front (negative) or the end of those that wait. Raises as :meth:`add`."""
         with self._changing() as names:
-            if name in names:
-                place = names.index(name)
-                names.insert(max(0, min(place + step, len(names) - 1)), names.pop(place))
+            waiting = [one.name for one in self._standing(names) if one.state != "going"]
+            if name in waiting:
+                there = waiting.index(name)
+                before = names.index(waiting[max(0, min(there + step, len(waiting) - 1))])
+                names.remove(name)
+                names.insert(before, name)
 
     def drop(self, name: str) -> None:
         """Take a run out; its folder stays. Raises as :meth:`add`."""

@@ -207,7 +207,9 @@ class EngineSession:
 
     @property
     def failed(self) -> bool:
-        """Whether it ended badly."""
+        """Whether it ended badly. One that another process held never began, and goes on there."""
+        if isinstance(self._error, RunLocked):
+            return False
         return self._error is not None or (self.result or {}).get("state") == "failed"
 
     def poll(self) -> list[Heard | Record]:

@@ -104,6 +104,12 @@ class QueueScreen(Screen[None]):
         count = sum(one.state != "going" for one in message.waiting)
         text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
         self.query_one("#runs-title", Static).update(text)
+        self.refresh_bindings()
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Actions that change nothing as the queue stands."""
+        return frozenset({"go"} if self.dashboard.turns.going else {"hold"})
 
     def _here(self, one: Waiting) -> bool:
         """Whether a run is the one of this process."""
@@ -134,9 +140,11 @@ class QueueScreen(Screen[None]):
 
     def action_shift(self, step: int) -> None:
         """Move the run towards the front or the end."""
-        name = self.query_one(Table).chosen
-        if name is not None:
-            self._change(lambda: self.dashboard.turns.queue.move(name, step))
+        one = self._waiting.get(self.query_one(Table).chosen or "")
+        if one is not None and one.state == "going":
+            self.notify(f"{one.name} is going on: only runs that wait change their places", severity="warning")
+        elif one is not None:
+            self._change(lambda: self.dashboard.turns.queue.move(one.name, step))
 
     def action_take_out(self) -> None:
         """Out of the queue; a run that never began goes altogether."""
