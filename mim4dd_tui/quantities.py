@@ -1,14 +1,33 @@
 """How a person reads a number of a run: one spelling of every kind, wherever it stands.
 
-Accuracies are :func:`mim4dd_tui.plain.percent`; axes, which have less room, are labelled by
-:func:`mim4dd_tui.plots.scale.short`. Where the spread of a value is asked for, nan stands for none.
+Accuracies are :func:`mim4dd_tui.plain.percent`; axes, which have less room, are labelled by :func:`short`. Where the
+spread of a value is asked for, nan stands for none.
 """
 
 from __future__ import annotations
 
 import math
 
-from mim4dd_tui.plots.scale import short
+_BIG = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+
+
+def short(value: float, *, percent: bool = False) -> str:
+    """A number in at most about six characters: 0.013, 12.5, 1.2k, 3e-07; a fraction as 87 or 87.5 %."""
+    if not math.isfinite(value):
+        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
+    if percent:
+        text = f"{value * 100:.1f}"
+        return (text[:-2] if text.endswith(".0") else text) + "%"
+    size = abs(value)
+    if size == 0:
+        return "0"
+    if size >= 9999.5:
+        for unit, letter in _BIG:
+            if size >= unit * 0.99995:
+                return f"{value / unit:.3g}{letter}"
+    if size < 1e-3:
+        return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
+    return f"{value:.4g}" if size >= 1000 else f"{value:.3g}"
 
 
 def number(value: float, spread: float = math.nan) -> str:

@@ -91,7 +91,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         if event is None:
             return "-"
         # until the final evaluation there is a live one; the plot has nothing else
-        return percent(event.mean, event.std) + (" live" if event.subject == "live" else "")
+        return ("~" if event.subject in ("live", "request") else "") + percent(event.mean, event.std)
 
     def last(one: Contender, name: str, told: Callable[[float], str] = number) -> str:
         series = one.history.series.get(name)

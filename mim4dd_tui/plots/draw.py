@@ -16,9 +16,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Series, Side, Viewport
-from mim4dd_tui.plots.scale import Scale, short, spread
+from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.plots.smooth import smoothed
 from mim4dd_tui.plots.viewing import window
+from mim4dd_tui.quantities import short
 
 Glyphs = Literal["braille", "ascii"]
 SIDES: tuple[Side, Side] = ("left", "right")

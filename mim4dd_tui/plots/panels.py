@@ -9,7 +9,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
-from mim4dd_tui.plots.scale import Scale, short, spread
+from mim4dd_tui.plots.scale import Scale, spread
+from mim4dd_tui.quantities import short
 
 GUTTER, HEAD, FOOT = 52, 46, 40
 CAP = 4.0

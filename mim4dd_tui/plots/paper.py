@@ -15,9 +15,10 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mim4dd_tui.plots.figure import Figure, Floats, Series, Side, Viewport
-from mim4dd_tui.plots.scale import Scale, short, spread
+from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.plots.smooth import ema
 from mim4dd_tui.plots.viewing import window
+from mim4dd_tui.quantities import short
 
 Point = tuple[float, float]
 Anchor = Literal["start", "middle", "end"]

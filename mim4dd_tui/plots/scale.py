@@ -75,25 +75,3 @@ def spread(low: float, high: float, *, log: bool, margin: float = 0.04) -> tuple
         return low - air, high + air
     air = abs(high) * 0.1 or 0.5
     return low - air, high + air
-
-
-_BIG = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def short(value: float, *, percent: bool = False) -> str:
-    """A number in at most about six characters: 0.013, 12.5, 1.2k, 3e-07; a fraction as 87 or 87.5 %."""
-    if not math.isfinite(value):
-        return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
-    if percent:
-        text = f"{value * 100:.1f}"
-        return (text[:-2] if text.endswith(".0") else text) + "%"
-    size = abs(value)
-    if size == 0:
-        return "0"
-    if size >= 9999.5:
-        for unit, letter in _BIG:
-            if size >= unit * 0.99995:
-                return f"{value / unit:.3g}{letter}"
-    if size < 1e-3:
-        return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
-    return f"{value:.4g}" if size >= 1000 else f"{value:.3g}"

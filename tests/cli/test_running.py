@@ -315,9 +315,13 @@ def test_on_a_terminal_run_and_resume_open_the_dashboard(
     assert main(["resume", "first", "--graphics", "kitty"]) == 7
     assert (opened[0]["graphics"], opened[1]["graphics"]) == (None, Graphics.KITTY)
     assert opened[1]["attach"] == place.folder / "runs" / "first"
-    assert opened[1]["autostart"] is True
+    assert opened[1]["autostart"] is False, "it is done"
+    status = place.folder / "runs" / "first" / "status.json"
+    status.write_text(status.read_text().replace('"done"', '"stopped"'))
+    assert main(["resume", "first"]) == 7
+    assert opened[2]["autostart"] is True
     assert main(["run", "digits-ipc1", "--set", "network.width=-4"]) == 2  # refused before anything opens
-    assert len(opened) == 2
+    assert len(opened) == 3
 
 
 def test_a_torch_that_does_not_load_is_told_in_a_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

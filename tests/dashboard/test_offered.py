@@ -223,7 +223,7 @@ async def test_in_the_settings_their_own_keys_come_first_in_footer_and_help(
         await pilot.press("question_mark")
         await until(pilot, lambda: isinstance(app.screen, HelpScreen) and "Presets and runs" in text(app))
         await pilot.press("escape", "e")
-        await until(pilot, lambda: line_of_keys(app).startswith("enter edit → next u undo c changed S save"))
+        await until(pilot, lambda: line_of_keys(app).startswith("enter edit c changed S save"))
         assert "e settings" not in line_of_keys(app)
         assert whole(app)
         await pilot.press("question_mark")

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 2.0
 NAME_WIDTH = 22
-LEAST = 11
-"""Columns of a run at least: an accuracy that is called live."""
+LEAST = 9
+"""Columns of a run at least: an accuracy, with the mark of a live one."""
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
@@ -167,11 +167,9 @@ class CompareScreen(Screen[None]):
         cells = [Cell(brief, "" if result else MUTED)]
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
-            score, live, _ = value.partition(" live")
             brief = value
             if " ±" in value and len(value) > width:
-                brief = score.partition(" ±")[0] + " %" + live
-                brief = brief if len(brief) <= width else brief.replace(" %", "")
+                brief = value.partition(" ±")[0] + " %"
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
         return TableRow(name, tuple(cells))
 

@@ -196,7 +196,7 @@ class HomeScreen(KeepingUpScreen):
             found, room = estimate.estimate(config, self._measured), estimate.room(self.dashboard.runs_dir)
             cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, **room)
             if not brief and find(config.data.name, self.dashboard.data_dir) is None:
-                cost.append(f"! {config.data.name} is not on this machine: it is downloaded first")
+                cost.append(f"! {config.data.name} has to be downloaded")
         if brief:
             width, mark = self.query_one("#summary").content_size.width, "…" if self.dashboard.unicode else "~"
             return preset_line(name, cost[0], self._style("warning"), width, mark)

@@ -110,6 +110,8 @@ class LogPane(Vertical):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
+        if not self.children:  # its screen was taken away meanwhile
+            return
         shown = self.query_one("#log-text")
         width = shown.content_size.width if shown.styles.text_wrap == "wrap" else 0
         if width != self._width:
@@ -155,6 +157,8 @@ class LogPane(Vertical):
         return max(0, round(lines.max_scroll_y - lines.scroll_y))
 
     def _tell_below(self) -> None:
+        if not self.children:
+            return
         note = self.query_one("#log-below", Static)
         note.set_class(self.below > 0, "-some")
         note.update(Text(f"{self.below} more below · G", style="dim"))

@@ -20,9 +20,8 @@ from mim4dd_tui.dashboard.keys import Scope
 from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots.draw import DIM, Drawing, Glyphs, Stroke, draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
-from mim4dd_tui.plots.scale import short
 from mim4dd_tui.plots.viewing import following, panned, stepped, zoomed
-from mim4dd_tui.quantities import number
+from mim4dd_tui.quantities import number, short
 
 Move = Literal[
     "log_y",

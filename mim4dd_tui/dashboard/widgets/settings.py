@@ -205,7 +205,8 @@ class SettingsForm(Vertical):
 
     def show_chosen(self) -> None:
         """Keep the chosen setting in sight when the list's height changes."""
-        self.call_after_refresh(self.query_one(FieldList).scroll_to_highlight)
+        if self.children:
+            self.call_after_refresh(self.query_one(FieldList).scroll_to_highlight)
 
     # ---- editor
 
