@@ -207,12 +207,13 @@ class RunHistory:
     @property
     def last(self) -> Evaluation | None:
         """The final evaluation of the last iterate; before it, the newest live one, or one asked for since."""
-        return self._subject("last") or self._subject("live", "request")
+        return self._subject("last") or self.live
 
     @property
     def live(self) -> Evaluation | None:
         """The newest live evaluation, or one asked for since, whatever came after it."""
-        return self._subject("live", "request")
+        found = (e for e in self.evaluations if e.subject in ("live", "request"))
+        return max(found, key=lambda e: (e.iteration, e.subject == "live"), default=None)
 
     @property
     def recoveries(self) -> list[Recovered]:
@@ -242,9 +243,9 @@ class RunHistory:
     def _newest(self, kind: type[_S]) -> _S | None:
         return next((e.event for e in reversed(self._entries) if isinstance(e.event, kind)), None)
 
-    def _subject(self, *subjects: str) -> Evaluation | None:
+    def _subject(self, subject: str) -> Evaluation | None:
         found = (e.event for e in reversed(self._entries) if isinstance(e.event, Evaluation))
-        return next((e for e in found if e.subject in subjects), None)
+        return next((e for e in found if e.subject == subject), None)
 
     # -- building -----------------------------------------------------------------------------------
 

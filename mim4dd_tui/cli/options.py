@@ -78,7 +78,7 @@ Pixels = Annotated[
         help="How the dashboard sends pictures. Default: $MIM4DD_GRAPHICS, else as last time on this terminal.",
     ),
 ]
-Latest = Annotated[bool, typer.Option("--latest", help="The run that was started last.")]
+Latest = Annotated[bool, typer.Option("--latest", help="The run that was active last.")]
 RunName = Annotated[
     str | None,
     typer.Argument(metavar="RUN", help="A run's name, or its folder's path.", autocompletion=complete_run),

@@ -38,13 +38,18 @@ def _of(kept: Growing, label: str, ink: int, side: Side = "left") -> Series:
 
 def losses(history: RunHistory) -> Figure:
     """Objective on the left axis, contrastive loss on the right; before the first iteration the experts' loss."""
-    if not history.iteration and history.experts:
+    if training(history):
         return experts_loss(history)
     series = _curve(history, "objective", "objective", OBJECTIVE)
     # first, so that the objective is drawn over it
     return Figure(
         (*_curve(history, "nce", "nce", NCE, side="right" if series else "left"), *series), empty="no iteration yet"
     )
+
+
+def training(history: RunHistory) -> bool:
+    """Whether experts are being trained: of those from the cache there is one reading each, and no curve."""
+    return not history.iteration and any(not expert.last.reused for expert in history.experts.values())
 
 
 def experts_loss(history: RunHistory) -> Figure:

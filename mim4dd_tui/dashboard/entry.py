@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from engine.events import Event
 from mim4dd_tui.cli.options import runs_dir_of
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
@@ -115,16 +114,12 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
     if signal.SIGHUP in app.signalled.received:  # the terminal went while the interface closed
         lead_nowhere((0, 1, 2))
         why = Leave.HANGUP
-    if why is Leave.HANGUP:
-        lead_nowhere((0, 1, 2))  # where it lives and only the signal came, it has been given back
-        session.hand_over(_nobody)
-        if session.stops_on_hangup:
-            session.request("stop")
-            stopped_by = signal.SIGHUP
-    else:
-        session.hand_over(PlainObserver(iterations=session.iterations))
-        if session.control.stopping and stopped_by is None:
-            stopped_by = signal.SIGINT  # asked for in the dashboard, which was left before it was done
+    session.hand_over(PlainObserver(iterations=session.iterations))  # after a hang-up it leads nowhere, or still here
+    if why is Leave.HANGUP and session.stops_on_hangup:
+        session.request("stop")
+        stopped_by = signal.SIGHUP
+    elif session.control.stopping and stopped_by is None:
+        stopped_by = signal.SIGINT  # asked for in the dashboard, which was left before it was done
     attendant = Attendant(
         session.control.request,
         tell,
@@ -150,7 +145,3 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
         tell(str(error))
         os._exit(error.exit_code)
     return attendant.exit_code
-
-
-def _nobody(_event: Event) -> None:
-    """Hears in silence: there is no terminal any more."""

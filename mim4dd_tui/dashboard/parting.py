@@ -42,7 +42,8 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
     status = RunFolder(session.path).status() if session.path is not None else None
     untouched = status is not None and status.state in ("done", "stopped", "queued")
     if isinstance(error, RunLocked) and session.path is not None:
-        return _of_folder(session.path, usual) or f"{session.path.name} goes on in another process; `mim4dd attach`"
+        going = f"{session.path.name} goes on in another process; `mim4dd attach {_called(session.path, usual)}`"
+        return _of_folder(session.path, usual) or going
     refused = untouched and isinstance(error, MimError)
     if session.path is not None and not refused:
         return _of_folder(session.path, usual, error)
@@ -50,8 +51,13 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
     return f"{name} was not begun: {error}" if error is not None else ""
 
 
+def _called(path: Path, usual: Path) -> str:
+    """What a command calls the run: its name, or its path where that would not be found."""
+    return path.name if path.parent.absolute() == usual.absolute() else shlex.quote(str(path))
+
+
 def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> str:
-    run = path.name if path.parent.absolute() == usual.absolute() else shlex.quote(str(path))
+    run = _called(path, usual)
     status = RunFolder(path).status()
     state = "failed" if status is None or error is not None else status.effective_state()
     if status is not None and state == "done":

@@ -176,7 +176,8 @@ def test_a_hang_up_that_is_only_a_signal_gives_the_terminal_back(open_terminal: 
     terminal = open_terminal(iterations=100)
     terminal.see("s/it")
     os.kill(terminal.pid, signal.SIGHUP)
-    assert_restored(terminal.read(until=RESTORED[2]))
+    assert_restored(terminal.read(until=b"goes on; Ctrl-C stops it"))
+    terminal.read(until=b"is done, 87.2 %")
     assert terminal.wait() == 0
     assert terminal.status()["state"] == "done", "the run went on"
 
@@ -195,7 +196,7 @@ def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(open_terminal: Any) -> None:
     terminal.see("s/it")
     os.write(terminal.master, b"\x1a")
     terminal.see("the run would stand still with it")
-    os.write(terminal.master, b"\x1a")
+    os.write(terminal.master, b"\x1a\x1a")  # a slow machine may have forgotten the first
     out = terminal.read(until=b"topped")
     assert_restored(out)
     terminal.screen.reset()

@@ -81,7 +81,7 @@ def test_what_was_not_begun_and_what_followed_alone_are_told_too(tmp_path: Path)
     nameless = ended(EngineSession(Order(runs_dir=tmp_path), refuse))
     refused = [sat(held, RunLocked("another process holds it")), sat(over, ConfigError("it is done")), nameless]
     assert lines(refused, [], tmp_path) + lines([], [late], tmp_path) == [
-        "held was not begun: another process holds it",
+        "held goes on in another process; `mim4dd attach held`",
         "over was not begun: it is done",
         "the run was not begun: no such data set",
         "late is done; `mim4dd show late`",

@@ -130,6 +130,10 @@ async def test_however_long_a_reason_is_it_is_said_what_helps_and_where_the_log_
         await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in text(app))
         assert "log: journal.jsonl in" in text(app)
         assert "reason3" in text(app)
+        last = [line for line in text(app).splitlines() if "reason" in line and line.startswith("▌")][-1]
+        assert last.endswith("…"), "cut without a mark"
+        await pilot.resize_terminal(100, 30)
+        await until(pilot, lambda: [row for row in text(app).splitlines() if "reason" in row][0].count("reason") > 10)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -31,7 +31,7 @@ from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
-from mim4dd_tui.fitting import homely
+from mim4dd_tui.fitting import homely, shortened, wrapped
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.plots.figure import Figure, Viewport
 
@@ -178,7 +178,7 @@ class RunScreen(LeafingScreen):
     def _tell(self, message: str) -> None:
         """Why it failed, as far as there is room; and always what helps and where the log is."""
         self.add_class("-failed")
-        self.query_one("#problem", Static).update(Text(message.strip()))
+        self._tell_reason(message.strip())
         path = self.session.path
         kept = path is not None and any(RunFolder(path).checkpoints.glob("*.safetensors"))
         helps = "R resumes its last checkpoint" if kept else "R begins it again"
@@ -189,6 +189,25 @@ class RunScreen(LeafingScreen):
             where = TRACEBACK if (path / TRACEBACK).exists() else "journal.jsonl"
             ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
         self.query_one("#problem-ways", Static).update(Text(ways, style="dim"))
+
+    def _tell_reason(self, reason: str) -> None:
+        """As many whole lines as there is room for, and a mark where some are left out."""
+        box = self.query_one("#problem", Static)
+        room = max(1, self.size.width - box.gutter.width)
+        most = box.styles.max_height
+        lines = wrapped(reason, room, within_paths=True)
+        if most is not None and len(lines) > (count := max(1, int(most.value))):
+            mark = "…" if self.dashboard.unicode else "~"
+            lines = [*lines[: count - 1], shortened(f"{lines[count - 1]} {mark}", room, mark, middle=False)]
+        box.update(Text("\n".join(lines)))
+
+    def on_resize(self) -> None:
+        """Why it failed is broken to the width."""
+        self.call_after_refresh(self._tell_again)
+
+    def _tell_again(self) -> None:
+        if not self.gone and self.has_class("-failed") and self.problem:
+            self._tell(self.problem)
 
     # ---- showing it
 
@@ -268,7 +287,7 @@ class RunScreen(LeafingScreen):
             return
         self._news = False
         self._pace.begin()
-        training = not self.history.iteration and bool(self.history.experts)
+        training = curves.training(self.history)
         for name in sorted(self._dirty):
             pane = self.query_one(f"#{name}", PlotPane)
             if not pane.display:
@@ -321,8 +340,7 @@ class RunScreen(LeafingScreen):
             self.set_class(name == view, f"-view-{name}")
         self.call_after_refresh(self._paint, force=True)
         self.refresh_bindings()
-        if self.has_class("-failed") and self.problem:
-            self._tell(self.problem)
+        self._tell_again()
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of curves are offered where curves are seen."""

@@ -31,11 +31,11 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("", 1),
-    Column("run", 0, least=18, middle=True),
-    Column("state", 9, rank=1),
+    Column("run", 0, least=18, most=31, middle=True),
+    Column("state", 9, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
-    Column("progress", 12, right=True, rank=3),
-    Column("begun", 11, right=True, rank=4),
+    Column("progress", 12, right=True, rank=3, fits=True),
+    Column("begun", 11, right=True, rank=4, fits=True),
     Column("worked", 8, right=True, rank=6),
     Column("preset", 20, rank=5, fits=True),
     Column("seed", 5, right=True, rank=7),

@@ -33,7 +33,7 @@ class KeyLine(Footer):
 
     def compose(self) -> ComposeResult:
         """As many keys as there is room for; while something is typed, those that are not characters of it."""
-        idle = _idle(self.screen)
+        idle = _idle_actions(self.screen)
         keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in idle]
         labels = _labels(self.screen)
         for key in keys:
@@ -67,7 +67,7 @@ class KeyLine(Footer):
         """Keys may have changed: those that are shown decide."""
         shown = (
             _first(screen.focused),
-            _idle(screen),
+            _idle_actions(screen),
             tuple(_labels(screen).items()),
             tuple(
                 (active.binding.key, active.binding.description, active.binding.action, active.enabled)
@@ -80,6 +80,12 @@ class KeyLine(Footer):
         if screen.app.app_focus and screen is self.screen:  # else nothing is made anew
             self._shown = shown
         super().bindings_changed(screen)
+
+
+def _idle_actions(screen: Screen[object]) -> frozenset[str]:
+    """Actions of a screen, and of what has the focus, that do nothing as things stand."""
+    own: Collection[str] = getattr(screen.focused, "idle_actions", ())
+    return frozenset({*_idle(screen), *own})
 
 
 def _idle(place: object) -> Collection[str]:

@@ -44,6 +44,7 @@ class Column:
     colour: str = ""
     middle: bool = False  # text that is too long loses its middle
     fits: bool = False  # no wider than its widest text
+    most: int = 0  # of a column that takes what is left: as much as it needs up to this, before others have room
 
 
 @dataclass(frozen=True)
@@ -55,10 +56,10 @@ class TableRow:
 
 
 def _fitted(column: Column, number: int, rows: Sequence[TableRow]) -> Column:
-    if not column.fits:
-        return column
     widest = max(cell_len(text) for text in (column.title, *(row.cells[number].text for row in rows)))
-    return replace(column, width=min(column.width, widest))
+    if column.most:
+        return replace(column, least=max(column.least, min(column.most, widest)))
+    return replace(column, width=min(column.width, widest)) if column.fits else column
 
 
 class Table(ScrollView, can_focus=True):
@@ -140,10 +141,17 @@ class Table(ScrollView, can_focus=True):
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """A key that opens nothing is not offered."""
-        if action == "columns":
-            before = [index < self._first for index in self._hidden]
-            return (True in before) if parameters == (-1,) else (False in before)
+        if action == "columns":  # also at an end: nobody else is to have the key then
+            return bool(self._hidden)
         return self._opens if action == "choose" else super().check_action(action, parameters)
+
+    @property
+    def idle_actions(self) -> frozenset[str]:
+        """Actions that change nothing as the table stands."""
+        before = {index < self._first for index in self._hidden}
+        return frozenset(
+            action for action, some in (("columns(-1)", True), ("columns(1)", False)) if some not in before
+        )
 
     # ---- moving
 
