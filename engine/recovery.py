@@ -111,7 +111,8 @@ def require_pixels(size: float, start: float, iteration: int) -> None:
     if start > 0 and size > GROWTH * start:
         raise Diverged(
             f"the pixels diverge: after iteration {iteration} their root mean square is {size:.3g}, "
-            f"{size / start:,.0f} times the starting set's: lower objective.pixel_rate or information.weight; the last checkpoint is intact"
+            f"{size / start:,.0f} times the starting set's: lower objective.pixel_rate or information.weight; the last "
+            "checkpoint is intact"
         )
 
 
