@@ -136,8 +136,8 @@ KEYS: tuple[Key, ...] = (
     Key("settings", "U", "undo_all", "undo all", "Back to the preset in every setting.", "U"),
     Key("settings", "c", "only_changed", "changed", "Show only what differs from the preset."),
     Key("settings", "S", "save", "save as preset", "Keep the settings as a preset of your own.", "S"),
-    Key("settings", "left", "previous_choice", "before", "The choice before, where there are choices.", "←"),
-    Key("settings", "right", "next_choice", "next", "The next choice, where there are choices.", "→"),
+    Key("settings", "left", "previous_choice", "previous choice", "The choice before, where there are choices.", "←"),
+    Key("settings", "right", "next_choice", "next choice", "The next choice, where there are choices.", "→"),
     # run
     Key("run", "space", "pause", "pause", "Pause the run, or let it go on.", "space", footer=True),
     Key("run", "x", "stop", "stop", "Stop with a checkpoint; the run can be resumed.", footer=True),

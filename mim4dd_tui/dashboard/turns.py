@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from engine.errors import MimError
+from engine.errors import MimError, RunLocked
 from mim4dd_tui.dashboard.run_queue import Onward, RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
@@ -82,6 +82,8 @@ class Turns:
         """A run of this process ended: the next one's turn, unless it was stopped."""
         if not self.going:
             return
+        if isinstance(session.error, RunLocked) and session.path is not None:
+            self._app.notify(f"{session.path.name} is passed over: another process works on it", severity="warning")
         if session.control.stopping:
             self.going = False
             if self.queue.next() is not None:

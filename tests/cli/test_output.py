@@ -119,3 +119,11 @@ def test_a_path_beside_a_name_is_never_broken_where_a_terminal_is_narrow() -> No
         path,
     ]
     assert drawn(f"pairs({items})", COLUMNS="160")[-1] == f"distilled set  {path}"
+
+
+def test_the_last_column_is_cut_where_that_is_asked_for() -> None:
+    rows = [("digits-ipc1", "many words " * 20), ("mnist-ipc1", "few")]
+    lines = drawn(f"table(('preset', 'summary'), {rows!r}, cut=True)", COLUMNS="80", PYTHONIOENCODING="utf-8")
+    assert len(lines) == 4, "a row takes one line"
+    assert all(len(line) <= 80 for line in lines)
+    assert lines[2].endswith("…")

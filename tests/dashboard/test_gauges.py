@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import re
 import sys
+import threading
+import time
 from dataclasses import dataclass, field
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -49,6 +51,21 @@ def test_this_machine_is_sampled() -> None:
     assert found.process_cpu > 0
     assert found.process_memory is not None
     assert found.process_memory > 10**7
+
+
+def test_samples_taken_on_different_threads_are_of_one_time() -> None:
+    machine, taken = Machine(), []
+    for _ in range(2):
+        thread = threading.Thread(target=lambda: taken.append(machine.sample(None)))
+        thread.start()
+        thread.join()
+        end = time.monotonic() + 0.3
+        while time.monotonic() < end:
+            sum(range(10_000))
+    last = machine.sample(None)
+    assert taken[1].cpu is not None
+    assert last.cpu is not None
+    assert min(taken[1].cpu, last.cpu) > 0.5 / (os.cpu_count() or 1), "one processor was busy all the time"
 
 
 def test_a_process_that_is_gone_has_no_numbers() -> None:

@@ -112,3 +112,17 @@ async def test_words_then_an_expression_then_a_wrong_one(make_app: MakeApp, size
         assert isinstance(app.screen, RunScreen)
         await pilot.press("end")
         await until(pilot, lambda: "done" in text(app).splitlines()[-2] or size[1] > 30)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_lines_out_of_sight_below_are_counted(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=900, experts=40))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s", "4")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await until(pilot, lambda: app.screen.query_one(LogPane).below == 0)
+        assert "more below" not in text(app)
+        await pilot.press("k", "k", "k")
+        await until(pilot, lambda: "more below · G" in text(app))
+        await pilot.press("G")
+        await until(pilot, lambda: "more below" not in text(app))

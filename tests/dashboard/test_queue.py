@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine.config.load import resolve
-from engine.errors import ConfigError, MimError
-from engine.events import Event
+from engine.errors import ConfigError, MimError, RunLocked
+from engine.events import Event, Observer
 from engine.files import write_json
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder, list_runs
@@ -28,7 +28,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, within, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 
 CONFIG = resolve("digits-ipc1").config
@@ -361,3 +361,39 @@ async def test_a_queued_run_has_the_room_that_its_preset_leaves(make_app: MakeAp
         await pilot.press("n", "Q")
         await until(pilot, lambda: isinstance(app.screen, QueueScreen) and name in text(app))
         assert "digits-ipc1 " in text(app).replace(name, "")
+
+
+def test_only_runs_that_wait_change_their_places(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, second, third = queue.add(CONFIG, [0, 1, 2])
+    stands(first, state="running", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
+    queue.move(first.name, 1)
+    queue.move(second.name, -1)
+    assert [name for name, _ in names(queue)] == [first.name, second.name, third.name]
+    queue.move(third.name, -1)
+    assert [name for name, _ in names(queue)] == [first.name, third.name, second.name]
+    queue.move(third.name, 5)
+    assert [name for name, _ in names(queue)] == [first.name, second.name, third.name]
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_that_another_process_has_taken_is_passed_over(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    queue, engine = RunQueue(tmp_path / "runs"), FakeEngine(iterations=12)
+    first, second = queue.add(CONFIG, [0, 1])
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        if order.resume == first.path:
+            raise RunLocked("another process holds it")
+        return engine(order, observer, control)
+
+    app = make_app(launch)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: f"{first.name} is passed over" in told(app))
+        await until(pilot, lambda: states(tmp_path / "runs").count("done") == 1)
+        assert second.status() is not None
+        await until(pilot, lambda: app.session is not None and not app.session.running)
+    assert app.exit_status == 0, "nothing failed here"

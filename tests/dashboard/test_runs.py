@@ -44,6 +44,14 @@ def names(runs: list[RunInfo]) -> str:
     return "".join(run.name for run in runs)
 
 
+def test_a_live_accuracy_is_marked_and_comes_after_the_final_ones(tmp_path: Path) -> None:
+    best = read_run(make_run(tmp_path, "best", state="stopped", accuracy=0.9))
+    final = read_run(make_run(tmp_path, "final", accuracy=0.8))
+    none = read_run(make_run(tmp_path, "none", state="stopped", accuracy=None))
+    assert [run.score for run in (best, final, none)] == ["~90.0 %", "80.0 %", ""]
+    assert [run.name for run in chosen([none, best, final], sort="accuracy")] == ["final", "best", "none"]
+
+
 def test_runs_are_sorted_filtered_and_searched() -> None:
     assert names(chosen(RUNS)) == "bac"
     assert names(chosen(RUNS, reverse=True)) == "cab"

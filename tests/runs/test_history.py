@@ -103,6 +103,14 @@ def test_a_whole_run() -> None:
     assert any("expert 1 of 3 trained, test 90.0 %" in line.text for line in history.log)
 
 
+def test_a_reading_that_was_asked_for_counts_as_a_live_one_where_it_is_newer() -> None:
+    history = live([started(), *(iteration(n) for n in range(1, 13)), evaluation(10, mean=0.6, best_so_far=True)])
+    history.apply(evaluation(12, "request", 0.9), time=50.0)
+    assert history.series["accuracy"].points() == [(10, 0.6), (12, 0.9)]
+    assert history.last == history.live == evaluation(12, "request", 0.9)
+    assert history.best == evaluation(10, mean=0.6, best_so_far=True), "it chooses nothing"
+
+
 def test_a_continued_run_takes_back_what_is_replaced() -> None:
     before: list[Event] = [
         started(),

@@ -99,7 +99,9 @@ class QueueScreen(Screen[None]):
         table.show(COLUMNS, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
         told = "the runs are started one after another" if self.dashboard.turns.going else "held: s starts them"
-        if any(one.state == "going" and not self._here(one) for one in message.waiting):
+        if not self.dashboard.turns.going and any(
+            one.state == "going" and not self._here(one) for one in message.waiting
+        ):
             told = "another process works on this queue"
         count = sum(one.state != "going" for one in message.waiting)
         text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")

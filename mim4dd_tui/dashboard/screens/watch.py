@@ -216,7 +216,8 @@ class WatchScreen(Screen[None]):
         """Whether it could be asked for."""
         if not self.alive:
             on = "; R resumes it" if self.resumable else ""
-            self.notify(f"the run is {self.state}{on}", severity="warning")
+            stands = "has failed" if self.state == "failed" else f"is {self.state}"
+            self.notify(f"the run {stands}{on}", severity="warning")
             return False
         try:
             self.session.request(what)
