@@ -20,7 +20,8 @@ CELLS = ROOT / "docs" / "results"
 SMALL = {
     **dict.fromkeys(("digits-ipc1", "mnist-ipc1-small", "cifar10-ipc1-small"), 3),
     "mnist-ipc1-bptt-small": 5,
-    **dict.fromkeys(("mnist-ipc1-dream-small", "digits-ipc1-bptt", "digits-ipc1-dream"), 3),
+    "mnist-ipc1-dream-small": 3,
+    **dict.fromkeys(("digits-ipc1-bptt", "digits-ipc1-dream"), 5),
     **dict.fromkeys(("cifar10-ipc1-bptt-small", "cifar10-ipc1-dream-small"), 3),
 }
 """Presets of minutes a cell on a CPU, each with its number of seeds."""
