@@ -131,11 +131,11 @@ def handlers_kept() -> Iterator[None]:
 
 
 def takes_output(descriptor: int) -> bool:
-    """Whether what is behind a descriptor lives and would take something now, without waiting."""
+    """Whether what is behind a descriptor lives, and takes something within a twentieth of a second."""
     poll = select.poll()
     poll.register(descriptor, select.POLLOUT)
     try:
-        return [events for _, events in poll.poll(0)] == [select.POLLOUT]
+        return [events for _, events in poll.poll(50)] == [select.POLLOUT]
     except OSError:
         return False
 

@@ -9,6 +9,7 @@ from textual.events import Event, InputEvent, Key, MouseEvent, Paste
 from textual.filter import LineFilter
 from textual.widgets import Input
 
+from engine.errors import RunLocked
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
@@ -139,6 +140,8 @@ class DashboardApp(ThemedApp[Leave]):
         return self._collector.untouched
 
     def _announce_end(self, session: EngineSession) -> None:
+        if isinstance(session.error, RunLocked):  # it goes on elsewhere
+            return
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
         status = RunFolder(session.path).status() if session.path is not None else None
         reached = f", {percent(status.accuracy)}" if status is not None and status.accuracy is not None else ""

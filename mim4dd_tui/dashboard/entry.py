@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 import threading
 from collections.abc import Sequence
@@ -79,9 +80,11 @@ def run_dashboard(
         code = app.return_code or _afterwards(app, why)
     for line in lines(app.sessions, app.turns.launch.followed, runs_dir_of(None)):
         tell(line)
-    if waiting := app.turns.waiting():
+    if waiting := app.turns.left():
         number, they = ("1 run waits", "it") if waiting == 1 else (f"{waiting} runs wait", "them")
-        tell(f"{number} in the queue; `mim4dd` offers to go on with {they}")
+        here = runs_dir.absolute() == runs_dir_of(None).absolute()
+        command = "mim4dd" if here else f"mim4dd --runs-dir {shlex.quote(str(runs_dir))}"
+        tell(f"{number} in the queue; `{command}` offers to go on with {they}")
     return app.return_code or exit_code(app, code)
 
 

@@ -36,6 +36,12 @@ class ThemedApp(PixelsApp[Answer]):
         for problem in problems:
             self.notify(f"no theme: {problem}", severity="error", timeout=15)
         self.theme = self._first().name
+        self.theme_changed_signal.subscribe(self, self._recolour)  # when its colours are there
+
+    def _recolour(self, _theme: Theme) -> None:
+        for screen in self.screen_stack:
+            if isinstance(screen, Coloured) and screen.is_mounted:
+                screen.recolour()
 
     def _first(self) -> Theme:
         for theme in self._themes:
@@ -47,9 +53,6 @@ class ThemedApp(PixelsApp[Answer]):
         """The next theme."""
         names = [theme.name for theme in self._themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
-        for screen in self.screen_stack:
-            if isinstance(screen, Coloured) and screen.is_mounted:
-                screen.recolour()
         self.remember(theme=self.theme)
         self.clear_notifications()  # of the presses before
         self.notify(f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)

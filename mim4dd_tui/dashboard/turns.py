@@ -35,6 +35,13 @@ class Turns:
         except MimError:
             return 0
 
+    def left(self) -> int:
+        """How many will wait when this process ends: none where another one works on the queue."""
+        try:
+            return 0 if any(one.state == "going" for one in self.queue.read()) else self.waiting()
+        except MimError:
+            return 0
+
     def offer(self) -> None:
         """At the beginning: say what waits from another time, and ask whether to go on."""
         waiting = [one for one in self.queue.read() if one.state != "going"]

@@ -16,6 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 from rich.cells import cell_len
+from rich.text import Text
 from textual.command import CommandPalette
 from textual.widgets import Input, OptionList
 
@@ -30,7 +31,7 @@ from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
-from mim4dd_tui.dashboard.widgets.settings import SettingsForm
+from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
 from mim4dd_tui.terminal import Abilities, Colours
@@ -140,6 +141,30 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
         await pilot.press("enter", "enter")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         await until(pilot, lambda: app.screen.query_one("#losses", PlotPane).viewport.log_y)
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_texts_have_the_colours_of_the_theme_that_was_chosen(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "lion")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("e", "slash", *"network.norm", "enter", "right")
+
+        def colours() -> set[str]:
+            rows = [app.screen.query_one(FieldList), app.screen.query_one("#runs", OptionList)]
+            prompts = [option.prompt for row in rows for option in row.options]
+            return {str(span.style) for prompt in prompts if isinstance(prompt, Text) for span in prompt.spans}
+
+        await until(pilot, lambda: "lion" in text(app))
+        before = app.theme_variables["accent"]
+        assert f"bold {before}" in colours()
+        await pilot.press("t")
+        await until(pilot, lambda: app.theme_variables["accent"] != before)
+        await until(pilot, lambda: f"bold {app.theme_variables['accent']}" in colours())
+        await until(pilot, lambda: app.theme_variables["success"] in colours())
+        assert f"bold {before}" not in colours()
 
 
 @pytest.mark.parametrize("size", SIZES)

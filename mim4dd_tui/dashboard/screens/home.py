@@ -167,6 +167,7 @@ class HomeScreen(KeepingUpScreen):
             self._preset = self._source = None
             self.query_one("#summary", Static).update(self._problem(str(error)))
             return
+        self._in_view = None
         if preset != self._preset:
             self._preset, self._source = preset, resolved.preset
             self.query_one(SettingsForm).load(resolved.config, resolved.origins)

@@ -40,6 +40,7 @@ class KeepingUpScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._measurements = estimate.Measurements()
+        self._reading = False
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -52,12 +53,16 @@ class KeepingUpScreen(Screen[None]):
         self.set_interval(RUNS_SECONDS, self._keep_up)
 
     def _keep_up(self) -> None:
-        if self.is_current and not self.dashboard.closing:
+        if self.is_current and not self.dashboard.closing and not self._reading:
+            self._reading = True  # a slow disk would have one thread after another wait for it
             self._read_runs()
 
-    @work(thread=True, exclusive=True, group="reading", exit_on_error=False)
+    @work(thread=True, group="reading", exit_on_error=False)
     def _read_runs(self) -> None:
-        self._read()
+        try:
+            self._read()
+        finally:
+            self._reading = False
 
     @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
     def refresh_runs(self) -> None:

@@ -64,6 +64,7 @@ class RunScreen(LeafingScreen):
         self._headed = 0.0
         self._pace = Pace()
         self._logged: LogLine | None = None
+        self._coloured = ""  # the theme its log was written in
         self._rewinds = 0
         self._process = psutil.Process()
         self._view = VIEWS[0]
@@ -149,6 +150,8 @@ class RunScreen(LeafingScreen):
 
     def _catch_up(self) -> None:
         if not self.gone:
+            if self._coloured != self.app.theme:
+                self._coloured, self._logged = self.app.theme, None
             self.heard([])
             self._paint(force=True)
 
@@ -308,7 +311,7 @@ class RunScreen(LeafingScreen):
 
     def recolour(self) -> None:
         """The theme is another: the log, head and numbers are written anew."""
-        self._logged = None
+        self._coloured, self._logged = self.app.theme, None
         self._log()
         self._head()
         self._paint(force=True)

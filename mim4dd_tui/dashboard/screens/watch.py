@@ -10,7 +10,7 @@ from textual import on, work
 from textual.message import Message
 from textual.screen import Screen
 
-from engine.errors import MimError
+from engine.errors import MimError, RunLocked
 from engine.events import CheckpointWritten, Event, Notice, RunStarted
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
@@ -79,7 +79,9 @@ class WatchScreen(Screen[None]):
             path = self.session.path
             if not alive and path is not None and self.is_current and self.session.taken_up:
                 self.dashboard.open_run(RunFolder(path))
-                self.dashboard.notify(f"another process has gone on with {path.name}")
+                held = self.session.error  # in its own words: who holds it, and what to do
+                told = str(held) if isinstance(held, RunLocked) else f"another process has gone on with {path.name}"
+                self.dashboard.notify(told, severity="warning", timeout=8)
         elif not self._reading:
             self._reading = True
             self._read_folder()

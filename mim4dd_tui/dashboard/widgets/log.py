@@ -117,6 +117,7 @@ class LogPane(Vertical):
         if width != self._width:
             self._width = width
             self._write()
+        self._tell_below()
 
     def _text(self, line: Line) -> Text:
         """A line; what has no room beside the time goes on below its beginning."""

@@ -97,13 +97,14 @@ class PresetList(Vertical):
         field = self.query_one(Input)
         field.display = True
         field.focus()
+        self.post_message(self.Found(self._would_choose()))
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         event.stop()
         self._words = event.value
         self._show()
-        self.post_message(self.Found(self._highlighted()))
+        self.post_message(self.Found(self._would_choose()))
 
     @on(Input.Submitted)
     def _found(self, event: Input.Submitted) -> None:
@@ -114,18 +115,21 @@ class PresetList(Vertical):
     def _into_the_list(self) -> None:
         """From the search; what it has found is chosen."""
         field = self.query_one(OptionList)
-        found, place = self._highlighted(), field.highlighted
+        found = self._would_choose()
         field.focus()
         if found is not None and found != self._chosen:
             self._chosen = found
             with self.prevent(OptionList.OptionHighlighted):
                 field.highlighted = None
-            field.highlighted = place  # said now, as it is chosen now
+            field.highlighted = [option.id for option in field.options].index(found)  # said now, as it is chosen now
+
+    def _would_choose(self) -> str | None:
+        return self._wanted([option.id for option in self.query_one(OptionList).options if option.id])
 
     def on_descendant_blur(self) -> None:
         """A search that was left without choosing leaves what was chosen."""
         field = self.query_one(OptionList)
-        if self._highlighted() != self._chosen and not field.has_focus:
+        if self.app.app_focus and not field.has_focus:  # else the window alone has lost it
             places = [place for place, option in enumerate(field.options) if option.id == self._chosen]
             with self.prevent(OptionList.OptionHighlighted):
                 field.highlighted = next(iter(places), None)
@@ -136,10 +140,6 @@ class PresetList(Vertical):
         exact = self._words.strip().lower()
         same = [name for name in found if name.lower() == exact] or [name for name in found if name == self._chosen]
         return next(iter(same or (found if exact else ())), None)
-
-    def _highlighted(self) -> str | None:
-        field = self.query_one(OptionList)
-        return None if field.highlighted is None else field.get_option_at_index(field.highlighted).id
 
     def _close_search(self) -> None:
         field = self.query_one(Input)
