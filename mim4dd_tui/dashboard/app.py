@@ -344,6 +344,7 @@ class DashboardApp(ThemedApp[Leave]):
                 timeout=SUSPEND_SECONDS,
             )
         else:
+            self._told_of_suspension = False  # a key too many would suspend it again right after it came back
             self.action_suspend_process()
 
     def _forget_suspension(self) -> None:

@@ -70,7 +70,8 @@ KEYS: tuple[Key, ...] = (
     Key("app", "q", "leave", "quit", "Quit; asks first while a run goes on.", footer=True),
     Key("app", "ctrl+c", "interrupt", "quit", "As q; pressed again it stops the run with a checkpoint.", "^c",
         priority=True),
-    Key("app", "ctrl+z", "suspend", "suspend", "Back to the shell, whose fg comes back here; holds a run too.", "^z"),
+    Key("app", "ctrl+z", "suspend", "suspend", "Back to the shell, whose fg comes back here; holds a run too.", "^z",
+        priority=True),
     Key("app", "ctrl+q", "leave", "quit", "As q, also while typing.", "^q", priority=True),
     # home
     Key("home", "s", "start", "start", "Start a run with the settings shown.", footer=True),

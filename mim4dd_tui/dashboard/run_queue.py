@@ -186,7 +186,7 @@ class Onward:
             try:
                 result = self._launch(following, observer, control)
             except MimError as error:
-                failure = failure or error
+                failure = error if failure is None or isinstance(failure, RunLocked) else failure
                 result = {"state": "failed"}
             following = None
             if self.alone.is_set() and result.get("state") != "stopped" and not control.stopping:

@@ -64,6 +64,7 @@ async def test_what_is_wrapped_goes_on_below_the_message(make_app: MakeApp, size
         await pilot.press("4")
         long = " ".join(f"word{number:02}" for number in range(30)) + " /a/path" + "/of/many/folders" * 6
         pane = app.screen.query_one(LogPane)
+        await pilot.pause(0.2)  # until the run's own log has been written
         pane.show([Line(61.0, "warning", long), Line(62.0, "info", "short")])
         await until(pilot, lambda: "1:02 short" in text(app))
 
@@ -80,9 +81,12 @@ async def test_what_is_wrapped_goes_on_below_the_message(make_app: MakeApp, size
         await until(pilot, lambda: lines()[0].endswith("word12") or lines()[0].endswith("word11"))
         assert all(len(line) - len(line.lstrip()) == message for line in lines()[1:])
         pane.show([Line(60.0 + n, "info", long) for n in range(20)])  # with a bar that takes a column
-        await pilot.pause()
-        goes_on = [line for line in text(app).splitlines() if "word" in line and " word00" not in line]
-        assert {len(line) - len(line.lstrip()) for line in goes_on} == {message}
+
+        def indents() -> set[int]:
+            goes_on = [line for line in text(app).splitlines() if "word" in line and " word00" not in line]
+            return {len(line) - len(line.lstrip()) for line in goes_on}
+
+        await until(pilot, lambda: indents() == {message})
         await pilot.press("1")
         pane.show([Line(61.0, "warning", long)])
         await until(pilot, lambda: "1:01 word00" in text(app))

@@ -363,6 +363,23 @@ async def test_a_queued_run_has_the_room_that_its_preset_leaves(make_app: MakeAp
         assert "digits-ipc1 " in text(app).replace(name, "")
 
 
+def test_a_run_that_fails_after_one_that_was_held_is_not_forgotten(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    first, second, third = queue.add(CONFIG, [0, 1, 2])
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        if order.resume == second.path:
+            raise RunLocked("another process holds it")
+        if order.resume == third.path:
+            raise MimError("it fails")
+        return {"state": "done"}
+
+    onward = Onward(launch, queue)
+    onward.alone.set()
+    with pytest.raises(MimError, match="it fails"):
+        onward(Order(runs_dir=tmp_path, resume=first.path), lambda _event: None, Control())
+
+
 def test_only_runs_that_wait_change_their_places(tmp_path: Path) -> None:
     queue = RunQueue(tmp_path)
     first, second, third = queue.add(CONFIG, [0, 1, 2])

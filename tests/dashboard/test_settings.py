@@ -177,3 +177,21 @@ async def test_the_line_of_keys_names_what_does_something_in_a_setting(
         await until(pilot, lambda: form.chosen == "network.width")
         await pilot.press("slash", "x")
         await until(pilot, lambda: "no changed setting matches · esc ends the search, c shows all" in words(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_what_is_typed_stays_when_the_theme_or_the_size_changes(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("e", "enter", "ctrl+u", *"77")
+        box = app.screen.query_one("#settings-value", Input)
+        await until(pilot, lambda: box.value == "77")
+        before = app.theme_variables["accent"]
+        app.action_next_theme()
+        await until(pilot, lambda: app.theme_variables["accent"] != before)
+        await pilot.pause(0.2)
+        await pilot.resize_terminal(size[0] + 3, size[1])
+        await pilot.pause(0.2)
+        assert (box.has_focus, box.value) == (True, "77")
+        await pilot.press("enter")
+        await until(pilot, lambda: app.screen.query_one(SettingsForm).config.seed == 77)

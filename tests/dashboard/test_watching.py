@@ -171,7 +171,7 @@ async def test_a_run_that_another_process_has_gone_on_with_is_shown_as_it_is_the
         order = Order(runs_dir=path.parent, resume=path)
         threading.Thread(target=FakeEngine(iterations=60), args=(order, lambda _event: None, Control())).start()
         if watched:
-            await until(pilot, lambda: "another process has gone on" in told(app))
+            await until(pilot, lambda: "another process has been at work" in told(app))
         else:
             await until(pilot, lambda: app.session is not None and app.session.taken_up)
             await pilot.press("l")  # the run that went on here

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 from rich.text import Text
 from textual import on
@@ -30,10 +30,6 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
-
-if TYPE_CHECKING:
-    pass
-
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
@@ -116,7 +112,9 @@ class HomeScreen(KeepingUpScreen):
         message.stop()
         if self.dashboard.closing:
             return
-        self._run = self.query_one(RunList).fill(message.runs, message.problem) or self._run
+        names = {run.name for run in message.runs}
+        before = self._run if self._run is not None and self._run.name in names else None
+        self._run = self.query_one(RunList).fill(message.runs, message.problem) or before
         count = f"runs  {len(message.runs)}" if message.runs else "runs"
         self.query_one("#runs-heading", Static).update(count)
         if self.query_one("#runs").has_focus:

@@ -80,7 +80,7 @@ class WatchScreen(Screen[None]):
             if not alive and path is not None and self.is_current and self.session.taken_up:
                 self.dashboard.open_run(RunFolder(path))
                 held = self.session.error  # in its own words: who holds it, and what to do
-                told = str(held) if isinstance(held, RunLocked) else f"another process has gone on with {path.name}"
+                told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
                 self.dashboard.notify(told, severity="warning", timeout=8)
         elif not self._reading:
             self._reading = True

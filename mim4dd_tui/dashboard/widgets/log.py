@@ -92,8 +92,8 @@ class LogPane(Vertical):
         self.query_one("#log-search").display = False
         lines = self.query_one("#log-lines", VerticalScroll)
         lines.anchor()
-        self.watch(lines, "scroll_y", self._tell_below, init=False)
-        self.watch(lines, "virtual_size", self._tell_below, init=False)
+        self.watch(lines, "scroll_y", self._moved, init=False)
+        self.watch(lines, "virtual_size", self._moved, init=False)
 
     def show(self, lines: list[Line]) -> None:
         """Show these lines from now on."""
@@ -156,6 +156,9 @@ class LogPane(Vertical):
         """Rows of newer lines that are out of sight."""
         lines = self.query_one("#log-lines", VerticalScroll)
         return max(0, round(lines.max_scroll_y - lines.scroll_y))
+
+    def _moved(self) -> None:
+        self.call_after_refresh(self._tell_below)  # the end is followed a little later than it moves
 
     def _tell_below(self) -> None:
         if not self.children:

@@ -14,6 +14,8 @@ from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import shortened_apart
 from mim4dd_tui.plain import ago
 
+AGES_SECONDS = 20.0
+"""How old ages may be where nothing else has changed: a thousand rows take 40 ms."""
 PADDING = 2
 """Columns beside a row, as home.tcss has it."""
 
@@ -24,6 +26,7 @@ class RunList(OptionList):
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
         self._runs: dict[str, RunInfo] = {}
+        self._written = 0.0
 
     def fill(self, runs: Sequence[RunInfo], problem: str) -> RunInfo | None:
         """Show these runs, or why there are none.
@@ -33,14 +36,16 @@ class RunList(OptionList):
         """
         index = self.highlighted
         before = self.get_option_at_index(index).id if index is not None else None
-        self._runs = {info.name: info for info in runs}
-        names = list(self._runs)
+        new = {info.name: info for info in runs}
+        fresh = new == self._runs and time.monotonic() - self._written < AGES_SECONDS
+        self._runs, names = new, list(new)
         with self.prevent(OptionList.OptionHighlighted):
             if not self._runs:
                 self.set_options([Option(Text(problem or "none yet", style="dim"), disabled=True)])
                 return None
             if names == [option.id for option in self.options]:
-                self._rewrite()
+                if not fresh:
+                    self._rewrite()
             else:
                 self.set_options([Option(row, id=name) for name, row in zip(names, self._rows(), strict=True)])
             if index is None:
@@ -90,6 +95,7 @@ class RunList(OptionList):
 
     def _rewrite(self) -> None:
         if self._runs and self.is_attached:
+            self._written = time.monotonic()
             for place, row in enumerate(self._rows()):
                 if row != self.get_option_at_index(place).prompt:
                     self.replace_option_prompt_at_index(place, row)

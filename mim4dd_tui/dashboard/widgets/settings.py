@@ -127,11 +127,19 @@ class SettingsForm(Vertical):
 
     def on_resize(self) -> None:
         """The columns follow the width."""
-        self._fill()
+        self._write_anew()
 
     def recolour(self) -> None:
         """The theme is another."""
+        self._write_anew()
+
+    def _write_anew(self) -> None:
+        """The same rows; what is typed stays."""
+        box = self.query_one("#settings-value", Input)
+        typed = box.value if box.has_focus else None
         self._fill()
+        if typed is not None:
+            box.value = typed  # and is checked again
 
     def _fill(self, *, typed: bool = False) -> None:
         """List what matches; ``typed`` where the words are new, so that the first of the best hits is chosen."""
@@ -213,6 +221,8 @@ class SettingsForm(Vertical):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
+        if self.query_one("#settings-value").has_focus:  # rows were written anew under what is typed
+            return
         self._edit(self.chosen)  # the list may have changed since the message was sent
         self.show_chosen()  # meanings are one to seven lines, and the list has what they leave
 
