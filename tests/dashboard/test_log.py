@@ -130,3 +130,18 @@ async def test_lines_out_of_sight_below_are_counted(make_app: MakeApp, size: tup
         await until(pilot, lambda: "more below · G" in text(app))
         await pilot.press("G")
         await until(pilot, lambda: "more below" not in text(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_of_a_log_that_fits_nothing_is_below(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=5, experts=1, epochs=1, hold=True))
+    app.remembered.view = "log"
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 5)
+        await until(pilot, lambda: "distill" in text(app))
+        pane = app.screen.query_one(LogPane)
+        pane.show([Line(1.0, "info", "the first"), Line(2.0, "info", "the last")])
+        await until(pilot, lambda: "the last" in text(app))
+        await pilot.pause(0.3)
+        assert "more below" not in text(app)

@@ -155,6 +155,8 @@ class LogPane(Vertical):
     def below(self) -> int:
         """Rows of newer lines that are out of sight."""
         lines = self.query_one("#log-lines", VerticalScroll)
+        if lines.max_scroll_y <= 0:  # all of them are seen, at the pane's lower edge
+            return 0
         return max(0, round(lines.max_scroll_y - lines.scroll_y))
 
     def _moved(self) -> None:
