@@ -17,6 +17,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 import pyte
 import pytest
 
@@ -134,6 +135,9 @@ def open_terminal(tmp_path: Path) -> Iterator[Any]:
 
     yield start
     for terminal in opened:
+        with suppress(psutil.Error):
+            for child in psutil.Process(terminal.pid).children(recursive=True):  # of a shell
+                child.kill()
         with suppress(OSError):
             os.close(terminal.master)
         with suppress(ChildProcessError, ProcessLookupError):
