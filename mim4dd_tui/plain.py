@@ -49,6 +49,11 @@ def percent(fraction: float, deviation: float | None = None) -> str:
     return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
 
 
+def score(fraction: float, deviation: float | None = None, *, live: bool) -> str:
+    """An accuracy as :func:`percent` writes it, with ``~`` before a live one: it is of a few networks."""
+    return ("~" if live else "") + percent(fraction, deviation)
+
+
 def tell(text: str) -> None:
     """A line of diagnostics, on standard error; a stream that is gone is no reason to stop."""
     with suppress(OSError, ValueError):

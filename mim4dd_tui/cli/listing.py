@@ -10,7 +10,7 @@ import typer
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, complete_run, locate, runs_dir_of
 from mim4dd_tui.cli.output import say, table, write_json
 from mim4dd_tui.cli.summary import print_result
-from mim4dd_tui.plain import ago, percent, tell
+from mim4dd_tui.plain import ago, score, tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -76,7 +76,7 @@ def _cells(row: dict[str, Any]) -> tuple[str, ...]:
         str(row["run"]),
         str(row["state"]),
         progress,
-        ("" if row["state"] == "done" else "~") + percent(accuracy) if accuracy is not None else "-",
+        score(accuracy, live=row["state"] != "done") if accuracy is not None else "-",
         ago(time.time() - created) if created else "-",
     )
 

@@ -134,7 +134,7 @@ def export(
 ) -> None:
     """Write a distilled set as npz, as a PNG grid, as a folder of PNGs, or as .pt."""
     path = artifact_path(runs_dir_of(runs_dir), chosen_run(target, latest, "export"), which)
-    chosen = kind or _format_of(place)
+    chosen = _format_of(place, kind)
     if place is None:
         stem = path.stem if path.stem not in ("best", "last") else f"{path.parent.parent.name}-{path.stem}"
         place = Path(stem if chosen == "folder" else f"{stem}.{chosen}")
@@ -192,14 +192,17 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
     return path
 
 
-def _format_of(place: Path | None) -> Format:
+def _format_of(place: Path | None, kind: Format | None) -> Format:
+    """The format asked for, else the one that the ending of the place says; they must not contradict each other."""
     if place is None:
-        return "npz"
-    by_ending: dict[str, Format] = {".npz": "npz", ".png": "png", ".pt": "pt", "": "folder"}
-    ending = place.suffix.lower()
-    if ending not in by_ending:
+        return kind or "npz"
+    by_ending: dict[str, Format] = {".npz": "npz", ".png": "png", ".pt": "pt"}
+    said = by_ending.get(place.suffix.lower())
+    if kind is None and said is None and place.suffix:
         raise UsageError(f"--output {place}: say which --format it is to be: npz, png, folder or pt")
-    return by_ending[ending]
+    if kind is not None and said is not None and kind != said:
+        raise UsageError(f"--output {place} ends as {said} does, and --format is {kind}: leave one of them out")
+    return kind or said or "folder"
 
 
 def _load(path: Path) -> DistilledSet:

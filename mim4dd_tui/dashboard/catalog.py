@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import score
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
@@ -43,15 +43,13 @@ class RunInfo:
     @property
     def score(self) -> str:
         """Its accuracy in words: ``87.3 %``, ``~87.3 %`` where it is a live one, of a few networks; or nothing."""
-        if self.accuracy is None:
-            return ""
-        return f"{'' if self.state == 'done' else '~'}{percent(self.accuracy)}"
+        return "" if self.accuracy is None else score(self.accuracy, live=self.state != "done")
 
     @property
     def label(self) -> str:
         """A short name: preset and seed where the folder's name says no more, else that name."""
         if self.preset and self.name.startswith(f"{self.preset}-s{self.seed}-"):
-            return self.preset if not self.seed else f"{self.preset} s{self.seed}"
+            return f"{self.preset} s{self.seed}"
         return self.name
 
     @property

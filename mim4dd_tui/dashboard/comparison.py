@@ -18,6 +18,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.dashboard.spelling import value_of, written
 from mim4dd_tui.plain import duration, percent
+from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
 from mim4dd_tui.quantities import nats, number
 
@@ -91,7 +92,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         if event is None:
             return "-"
         # until the final evaluation there is a live one; the plot has nothing else
-        return ("~" if event.subject in ("live", "request") else "") + percent(event.mean, event.std)
+        return told_score(event.mean, event.std, live=event.subject in ("live", "request"))
 
     def last(one: Contender, name: str, told: Callable[[float], str] = number) -> str:
         series = one.history.series.get(name)

@@ -75,12 +75,12 @@ def preset_text(name: str, config: Config, cost: Sequence[str], warning: str, ow
     return text
 
 
-def preset_line(name: str, cost: str, warning: str, room: int, mark: str = "…") -> Text:
+def preset_line(name: str, cost: str, warning: str, room: int) -> Text:
     """A preset in one line, while its settings have the room: its name, and what it takes as they are now."""
     beside = max(0, room - cell_len(cost) - 2)
     text = Text(no_wrap=True, overflow="ellipsis")
     if beside >= SHORTEST:
-        text.append(shortened(name, beside, mark) + "  ", style="bold")
+        text.append(shortened(name, beside) + "  ", style="bold")
     text.append(cost, style=warning if cost.startswith("!") else "")
     return text
 

@@ -1,15 +1,23 @@
-"""What a person takes out of the dashboard: plots as SVG and PNG, metrics as CSV, into the run folder's exports/."""
+"""What a person takes out of the dashboard: plots as SVG and PNG, numbers as CSV.
+
+Of one run into its folder's ``exports/``; of compared runs into a new folder of the runs folder's ``exports/``.
+"""
 
 from __future__ import annotations
 
 import csv
 import io
 import math
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from engine.config.fields import fields
+from engine.events import Evaluation
 from engine.files import private_folder, write_bytes
 from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.comparison import Contender
+from mim4dd_tui.dashboard.spelling import value_of
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
@@ -23,7 +31,7 @@ def export_plot(folder: Path, name: str, title: str, figure: Figure, view: Viewp
     """Write a plot as it is looked at.
 
     Args:
-        folder: of the run; the files go into its ``exports``.
+        folder: where the files go.
         name: stem of the files, e.g. "losses".
         title: heading on the page.
         figure: what is shown.
@@ -47,6 +55,51 @@ def tables_of(history: RunHistory) -> dict[str, str]:
     return {"metrics.csv": metrics_csv(history), "evaluations.csv": evaluations_csv(history)}
 
 
+def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) -> dict[str, str]:
+    """By file name: a row a run of what came out and of every setting; and every series, one row a run's iteration.
+
+    Args:
+        names: the runs' names, in the order of ``contenders``.
+    """
+    rows = [_outcome(name, one) for name, one in zip(names, contenders, strict=True)]
+    histories = {name: one.history for name, one in zip(names, contenders, strict=True)}
+    curves = _series_rows(histories, named=True)
+    return {"runs.csv": _csv([list(rows[0]), *(list(row.values()) for row in rows)]), "curves.csv": _csv(curves)}
+
+
+def _outcome(name: str, one: Contender) -> dict[str, str]:
+    history = one.history
+
+    def score(which: str, event: Evaluation | None) -> dict[str, str]:
+        if event is None:
+            return {f"{which}_{part}": "" for part in ("mean", "std", "subject", "protocol")}
+        return {
+            f"{which}_mean": _number(event.mean),
+            f"{which}_std": _number(event.std),
+            f"{which}_subject": event.subject,
+            f"{which}_protocol": event.protocol,
+        }
+
+    row = {"mark": one.mark, "run": name, "state": one.state, "iteration": str(history.iteration)}
+    row |= score("best", history.best) | score("newest", history.last)
+    row |= score("random_selection", history.random_selection) | score("full_set", history.full_set)
+    row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
+    for field in fields():
+        if field.key != "summary":
+            row[field.key] = "" if one.config is None else str(value_of(one.config, field.key))
+    return row
+
+
+def of_run(folder: Path) -> Path:
+    """Where the exports of a run go."""
+    return folder / FOLDER
+
+
+def of_comparison(runs_dir: Path) -> Path:
+    """Where a comparison's go: a folder of its own, named by the time, so that none replaces another."""
+    return runs_dir / FOLDER / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
+
+
 def export_tables(folder: Path, tables: Mapping[str, str]) -> list[Path]:
     """Write tables. Raises RunFailed where the disk refuses."""
     return [_write(folder, name, text.encode()) for name, text in tables.items()]
@@ -55,7 +108,7 @@ def export_tables(folder: Path, tables: Mapping[str, str]) -> list[Path]:
 def written(folder: Path, plots: int, tables: int = 0) -> str:
     """How much was written, and where: a path that holds in whatever folder it is pasted."""
     parts = [f"{plots} plot{'s' if plots != 1 else ''} (SVG, PNG)"] + ([f"{tables} tables"] if tables else [])
-    return f"{' and '.join(parts)} in {folder.absolute() / FOLDER}"
+    return f"{' and '.join(parts)} in {folder.absolute()}"
 
 
 def metrics_csv(history: RunHistory) -> str:
@@ -63,11 +116,20 @@ def metrics_csv(history: RunHistory) -> str:
 
     A value that is not a number is written nan; where none was read the cell is empty.
     """
-    names = sorted(history.series)
-    columns = {name: dict(history.series[name].points()) for name in names}
-    iterations = sorted({i for column in columns.values() for i in column})
-    rows = [[str(i), *(_number(columns[name].get(i)) for name in names)] for i in iterations]
-    return _csv([["iteration", *names], *rows])
+    return _csv(_series_rows({"": history}, named=False))
+
+
+def _series_rows(histories: Mapping[str, RunHistory], *, named: bool) -> list[list[str]]:
+    """The heading, then a row an iteration of every run; ``named``: the run's name is the first column."""
+    names = sorted({name for history in histories.values() for name in history.series})
+    rows = [[*(["run"] if named else []), "iteration", *names]]
+    for run, history in histories.items():
+        columns = {name: dict(series.points()) for name, series in history.series.items()}
+        head = [run] if named else []
+        for iteration in sorted({i for column in columns.values() for i in column}):
+            values = (_number(columns.get(name, {}).get(iteration)) for name in names)
+            rows.append([*head, str(iteration), *values])
+    return rows
 
 
 def evaluations_csv(history: RunHistory) -> str:
@@ -103,6 +165,6 @@ def _csv(rows: list[list[str]]) -> str:
 
 
 def _write(folder: Path, name: str, data: bytes) -> Path:
-    path = private_folder(folder / FOLDER) / name
+    path = private_folder(folder) / name
     write_bytes(path, data, durable=False)
     return path

@@ -111,7 +111,8 @@ KEYS: tuple[Key, ...] = (
         footer=True),
     Key("compare", "d", "only_different", "differing", "All settings, or only those that differ.", footer=True),
     Key("compare", "c", "copy", "copy table", "Copy the table, with tabs between its columns."),
-    Key("compare", "E", "export", "export", "Write the plots seen (SVG, PNG) to the first run's exports/.", "E"),
+    Key("compare", "E", "export", "export",
+        "Plots seen (SVG, PNG), results and curves (CSV) to exports/ of the runs folder.", "E"),
     Key("compare", "escape", "close", "back", "Back to the runs.", "esc", footer=True),
     # queue
     Key("queue", "s", "go", "start", "Start what waits, one run after another.", footer=True),
@@ -134,7 +135,7 @@ KEYS: tuple[Key, ...] = (
     # settings
     Key("settings", "slash", "search", "search", "Show only settings with the words typed.", "/", footer=True),
     Key("settings", "u", "undo", "undo", "Back to the preset's value."),
-    Key("settings", "U", "undo_all", "undo all", "Back to the preset in every setting.", "U"),
+    Key("settings", "U", "undo_all", "undo all", "Back to the preset in every setting; again: what that dropped.", "U"),
     Key("settings", "c", "only_changed", "changed", "Show only what differs from the preset."),
     Key("settings", "S", "save", "save as preset", "Keep the settings as a preset of your own.", "S"),
     Key("settings", "left", "previous_choice", "previous choice", "The choice before, where there are choices.", "←"),

@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from textual.app import App, SystemCommand
 from textual.driver import Driver
-from textual.notifications import SeverityLevel
+from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 
 from engine.errors import MimError
@@ -63,9 +63,19 @@ class TellingApp(App[Answer]):
         timeout: float | None = None,
         markup: bool = False,  # noqa: ARG002 - widgets always ask for it
     ) -> None:
-        """A notice as it is written: nothing in it is markup, and paths are broken after slashes only."""
+        """A notice as it is written: nothing in it is markup, and paths are broken after slashes only.
+
+        One that stands already is not said twice: it begins anew.
+        """
         lines = wrapped(homely(message), min(NOTICE, max(1, self.size.width - FRAME)), within_paths=True)
         super().notify("\n".join(lines), title=title, severity=severity, timeout=timeout, markup=False)
+
+    def on_notify(self, event: Notify) -> None:
+        """Take away the notice that says the same; Textual's own handler adds the new one."""
+        new = event.notification
+        for old in list(self._notifications):
+            if (old.message, old.title, old.severity) == (new.message, new.title, new.severity):
+                self._unnotify(old, refresh=False)
 
     def report(self, work: Callable[[], str], *, timeout: float | None = None) -> None:
         """On a thread of its own: do something, and tell what came of it or why it could not be done."""

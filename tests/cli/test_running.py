@@ -162,6 +162,11 @@ def test_export_replaces_nothing_unasked(place: Place) -> None:
     assert place.command("export", "first", "-o", "taken.npz", "--force").code == 0
     assert taken.read_bytes()[:2] == b"PK"
     assert place.command("export", "first", "-o", "odd.gif").code == 2
+    contradicted = place.command("export", "first", "--format", "pt", "-o", "x.npz")
+    assert contradicted.code == 2
+    assert "--output x.npz ends as npz does" in contradicted.err
+    assert not Path("x.npz").exists()
+    assert place.command("export", "first", "--format", "pt", "-o", "own.ending").code == 0
 
 
 def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:

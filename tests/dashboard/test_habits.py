@@ -375,7 +375,7 @@ def test_metrics_are_written_in_full_precision() -> None:
 
 
 def test_what_was_exported_is_named_by_a_path_that_holds_everywhere() -> None:
-    assert written(Path("runs/one"), 1) == f"1 plot (SVG, PNG) in {Path.cwd() / 'runs/one/exports'}"
+    assert written(Path("runs/one"), 1) == f"1 plot (SVG, PNG) in {Path.cwd() / 'runs/one'}"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -412,5 +412,18 @@ async def test_a_comparison_is_exported_and_copied(
         await pilot.press("space", "space", "c")
         await until(pilot, lambda: "A 80.0" in text(app))
         await pilot.press("c", "E")
-        await until(pilot, (tmp_path / "runs" / "two" / "exports" / "compare-accuracy.png").exists)
+        exports = tmp_path / "runs" / "exports"
+        await until(pilot, lambda: len(list(exports.glob("compare-*/*.csv"))) == 2)
+        (folder,) = exports.iterdir()
+        assert {path.name for path in folder.iterdir()} == {"accuracy.png", "accuracy.svg", "curves.csv", "runs.csv"}
+        rows = list(csv.DictReader(io.StringIO((folder / "runs.csv").read_text())))
+        assert [(row["mark"], row["run"], row["seed"], row["state"]) for row in rows] == [
+            ("A", "two", "1", "done"),
+            ("B", "one", "0", "done"),
+        ]
+        assert float(rows[0]["best_mean"]) == pytest.approx(0.8)
+        curves = list(csv.DictReader(io.StringIO((folder / "curves.csv").read_text())))
+        assert {row["run"] for row in curves} == {"one", "two"}
+        assert all(math.isfinite(float(row["objective"])) for row in curves if row["objective"])
+        assert not list(tmp_path.glob("runs/*/exports")), "nothing in the folders of the runs"
         assert "seed\t1\t0" in app.clipboard

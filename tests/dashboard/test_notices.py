@@ -35,3 +35,13 @@ async def test_what_looks_like_markup_is_shown(make_app: MakeApp) -> None:
         app.clear_notifications()
         app.screen.notify(told, timeout=60)
         await until(pilot, lambda: told in text(app))
+
+
+async def test_a_key_pressed_again_does_not_stack_its_notice(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        for _ in range(5):
+            app.notify("the run is done", severity="warning", timeout=60)
+        app.notify("the run is done", timeout=60)  # another kind of notice
+        await until(pilot, lambda: text(app).count("the run is done") == 2)
+        assert [notice.severity for notice in app._notifications] == ["warning", "information"]

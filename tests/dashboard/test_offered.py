@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -10,6 +12,8 @@ from textual.app import App, ComposeResult
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
+from engine.events import Observer
+from engine.runs.control import Control
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, results
@@ -18,6 +22,7 @@ from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Figure, Level, Series
@@ -50,6 +55,34 @@ async def test_a_run_that_is_done_offers_neither_to_stop_nor_to_resume(tmp_path:
         assert not {"pause", "stop", "evaluate", "resume"} & offered(app)
 
 
+async def test_keys_of_curves_are_offered_once_there_is_one(make_app: MakeApp) -> None:
+    begun = threading.Event()
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        assert begun.wait(60)
+        return FakeEngine(iterations=50, hold=True)(order, observer, control)
+
+    app = make_app(launch)
+    async with app.run_test(size=(160, 40)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and {"pause", "view"} <= offered(app))
+        assert not {"cursor left", "zoom in", "log y"} & offered(app)
+        begun.set()
+        await until(pilot, lambda: {"cursor left", "zoom in", "log y"} <= offered(app))
+
+
+async def test_an_empty_queue_and_an_empty_list_offer_what_does_something(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: "nothing waits" in text(app) and offered(app) == {"back", "help", "quit"})
+        await pilot.press("escape", "b")
+        await until(pilot, lambda: "no runs yet" in text(app) and "search" in offered(app))
+        assert not {"mark", "compare", "open"} & offered(app)
+        make_run(tmp_path / "runs", "first")
+        await until(pilot, lambda: {"mark", "compare", "open"} <= offered(app))
+
+
 def line_of_keys(app: DashboardApp) -> str:
     return text(app).splitlines()[-1].strip() if text(app) else ""
 
@@ -70,7 +103,7 @@ async def test_the_line_of_keys_is_cut_between_keys_and_keeps_the_help(
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "start" in line_of_keys(app) and whole(app))
         await pilot.press("Q")
-        await until(pilot, lambda: "earlier" in line_of_keys(app) and whole(app))
+        await until(pilot, lambda: "back" in line_of_keys(app) and whole(app))
         await pilot.press("escape", "b")
         await until(pilot, lambda: "mark" in line_of_keys(app) and whole(app))
         await pilot.press("space", "space", "c")

@@ -274,8 +274,8 @@ async def test_four_metrics_at_once(make_app: MakeApp, size: tuple[int, int], tm
         await pilot.press("y")
         await until(pilot, lambda: all(pane.viewport.log_y for pane in app.screen.query(PlotPane) if pane.display))
         await pilot.press("E")
-        exports = tmp_path / "runs" / "third" / "exports"
-        await until(pilot, lambda: len(list(exports.glob("compare-*.svg"))) == 4)
+        exports = tmp_path / "runs" / "exports"
+        await until(pilot, lambda: len(list(exports.glob("compare-*/*.svg"))) == 4)
         await pilot.press("tab", "y")
         assert [pane.viewport.log_y for pane in app.screen.query(PlotPane) if pane.display].count(False) == 1
         await pilot.press("m")

@@ -195,3 +195,22 @@ async def test_what_is_typed_stays_when_the_theme_or_the_size_changes(make_app: 
         assert (box.has_focus, box.value) == (True, "77")
         await pilot.press("enter")
         await until(pilot, lambda: app.screen.query_one(SettingsForm).config.seed == 77)
+
+
+async def test_undoing_all_can_be_undone(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        form = app.screen.query_one(SettingsForm)
+        await pilot.press("e", "U")
+        await until(pilot, lambda: "nothing differs from the preset" in text(app))
+        await pilot.press("slash", *"network.norm", "enter", "right", "escape", "slash", *"seed", "enter", "enter")
+        await pilot.press("backspace", "7", "enter", "escape")
+        changes = form.changed()
+        assert len(changes) == 2
+        await pilot.press("U")
+        assert form.changed() == {}
+        await until(pilot, lambda: "2 changes undone; U brings them back" in text(app))
+        await pilot.press("U")
+        assert form.changed() == changes
+        await pilot.press("U", "slash", *"network.norm", "enter", "right", "U", "U")
+        assert list(form.changed()) == ["network.norm"], "what was dropped before another change came back"

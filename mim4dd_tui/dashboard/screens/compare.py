@@ -17,7 +17,7 @@ from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
-from mim4dd_tui.dashboard.exports import export_plot, written
+from mim4dd_tui.dashboard.exports import export_plot, export_tables, of_comparison, tables_of_compared, written
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
@@ -143,8 +143,7 @@ class CompareScreen(Screen[None]):
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         names = Column("settings that differ" if self._only_different else "all settings", NAME_WIDTH)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
-        unicode = self.dashboard.unicode
-        rows = [self._row(line, width, contenders, unicode=unicode) for line in lines]
+        rows = [self._row(line, width, contenders) for line in lines]
         self.query_one(Table).show(columns, rows)
 
     def _panes(self) -> list[tuple[PlotPane, str]]:
@@ -159,11 +158,11 @@ class CompareScreen(Screen[None]):
         return [self.focused] if isinstance(self.focused, PlotPane) and self.focused in panes else panes
 
     @staticmethod
-    def _row(line: Line, width: int, contenders: list[Contender], *, unicode: bool) -> TableRow:
+    def _row(line: Line, width: int, contenders: list[Contender]) -> TableRow:
         name, values, result = line
         if name == "run":
-            values = tuple(shortened_apart(values, width, "…" if unicode else "~"))
-        brief = name if len(name) <= NAME_WIDTH else ("…" if unicode else "~") + name[1 - NAME_WIDTH :]
+            values = tuple(shortened_apart(values, width))
+        brief = name if len(name) <= NAME_WIDTH else "…" + name[1 - NAME_WIDTH :]
         cells = [Cell(brief, "" if result else MUTED)]
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
@@ -217,18 +216,22 @@ class CompareScreen(Screen[None]):
         return self._infos[0].folder.path
 
     def action_export(self) -> None:
-        """The plots that are seen into the first run's folder."""
-        seen = [(f"compare-{metric}", pane.heading, pane.figure, pane.viewport) for pane, metric in self._panes()]
-        self._write_plots(seen)
+        """The plots that are seen and the numbers of all runs, into a folder of the runs folder."""
+        seen = [(metric, pane.heading, pane.figure, pane.viewport) for pane, metric in self._panes()]
+        tables = tables_of_compared([info.name for info in self._infos], self._contenders())
+        self._write_exports(of_comparison(self.dashboard.runs_dir), seen, tables)
 
     @work(thread=True, group="export", exit_on_error=False)
-    def _write_plots(self, plots: list[tuple[str, str, Figure, Viewport]]) -> None:
+    def _write_exports(
+        self, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
+    ) -> None:
         legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
 
         def write() -> str:
             for stem, title, shown, view in plots:
-                export_plot(self.path, stem, f"{title}: {legend}", shown, view)
-            return written(self.path, len(plots))
+                export_plot(folder, stem, f"{title}: {legend}", shown, view)
+            export_tables(folder, tables)
+            return written(folder, len(plots), len(tables))
 
         self.dashboard.report(write, timeout=8)
 

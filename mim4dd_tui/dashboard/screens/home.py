@@ -197,8 +197,7 @@ class HomeScreen(KeepingUpScreen):
             if not brief and find(config.data.name, self.dashboard.data_dir) is None:
                 cost.append(f"! {config.data.name} has to be downloaded")
         if brief:
-            width, mark = self.query_one("#summary").content_size.width, "…" if self.dashboard.unicode else "~"
-            return preset_line(name, cost[0], self._style("warning"), width, mark)
+            return preset_line(name, cost[0], self._style("warning"), self.query_one("#summary").content_size.width)
         return preset_text(name, config, cost, self._style("warning"), own_preset(name))
 
     def _run_text(self, info: RunInfo) -> Text:

@@ -76,7 +76,13 @@ class QueueScreen(Screen[None]):
         """Read now and again."""
         self.read_queue()
         self.set_interval(REFRESH_SECONDS, self._refresh)
-        self.query_one(Table).focus()
+        table = self.query_one(Table)
+        self.watch(table, "cursor", self._moved, init=False)
+        table.focus()
+
+    def _moved(self) -> None:
+        """What its keys do depends on the run under the cursor."""
+        self.refresh_bindings()
 
     def _refresh(self) -> None:
         if self.is_current and not self.dashboard.closing:
@@ -111,7 +117,14 @@ class QueueScreen(Screen[None]):
     @property
     def idle(self) -> frozenset[str]:
         """Actions that change nothing as the queue stands."""
-        return frozenset({"go"} if self.dashboard.turns.going else {"hold"})
+        if not self._waiting:
+            return frozenset({"go", "hold", "shift(-1)", "shift(1)", "take_out"})
+        one = self._waiting.get(self.query_one(Table).chosen or "")
+        order = [waiting.name for waiting in self._waiting.values() if waiting.state != "going"]
+        idle = {"go" if self.dashboard.turns.going else "hold"}
+        if one is None or one.name not in order:
+            return frozenset({*idle, "shift(-1)", "shift(1)", "take_out"})
+        return frozenset(idle | {f"shift({step})" for step, end in ((-1, order[0]), (1, order[-1])) if one.name == end})
 
     def _here(self, one: Waiting) -> bool:
         """Whether a run is the one of this process."""

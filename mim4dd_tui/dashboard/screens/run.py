@@ -17,8 +17,8 @@ from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
 from engine.runs.folder import RunFolder
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.exports import export_plot, export_tables, tables_of, written
-from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.exports import export_plot, export_tables, of_run, tables_of, written
+from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
@@ -41,6 +41,8 @@ HEAD_SECONDS = {False: 1.0, True: 2.0}
 """Least time between two paintings of the two lines on top."""
 FACTS_SECONDS = {False: 3.0, True: 5.0}
 """Likewise of the numbers, unless one of them is a new accuracy."""
+CURVES = frozenset(key.action for key in KEYS if key.scope == "plot")
+"""Actions that something has to be drawn for."""
 
 
 class RunScreen(LeafingScreen):
@@ -200,8 +202,7 @@ class RunScreen(LeafingScreen):
         most = box.styles.max_height
         lines = wrapped(reason, room, within_paths=True)
         if most is not None and len(lines) > (count := max(1, int(most.value))):
-            mark = "…" if self.dashboard.unicode else "~"
-            lines = [*lines[: count - 1], shortened(f"{lines[count - 1]} {mark}", room, mark, middle=False)]
+            lines = [*lines[: count - 1], shortened(f"{lines[count - 1]} …", room, middle=False)]
         box.update(Text("\n".join(lines)))
 
     def on_resize(self) -> None:
@@ -345,6 +346,12 @@ class RunScreen(LeafingScreen):
         self.refresh_bindings()
         self._tell_again()
 
+    @property
+    def idle(self) -> frozenset[str]:
+        """Also the keys of curves while there is none."""
+        drawn = self.history.series or curves.training(self.history)
+        return super().idle if drawn else super().idle | CURVES
+
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of curves are offered where curves are seen."""
         if action in ("plot", "zoom_pane") and (self.has_class("-view-log") or self.has_class("-view-pictures")):
@@ -396,15 +403,15 @@ class RunScreen(LeafingScreen):
         panes = self._panes() or list(self.query(PlotPane))  # where none is seen, all
         plots = [(str(pane.id), pane.heading, pane.figure, pane.viewport) for pane in panes]
         tables = tables_of(self.history)  # here: the history changes under a thread
-        self._write_exports(self.path, plots, tables)
+        self._write_exports(self.path.name, of_run(self.path), plots, tables)
 
     @work(thread=True, group="export", exit_on_error=False)
     def _write_exports(
-        self, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
+        self, run: str, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
     ) -> None:
         def write() -> str:
             for stem, title, figure, view in plots:
-                export_plot(folder, stem, f"{folder.name}: {title}", figure, view)
+                export_plot(folder, stem, f"{run}: {title}", figure, view)
             export_tables(folder, tables)
             return written(folder, len(plots), len(tables))
 

@@ -156,6 +156,7 @@ class RunsScreen(Screen[None]):
         rows = [TableRow(run.name, self._cells(run, now)) for run in shown]
         self.query_one(Table).show(COLUMNS, rows, nothing=self._nothing())
         self._title(len(shown))
+        self.refresh_bindings()
 
     def _nothing(self) -> str:
         """Why there is no row, and the key that brings them back."""
@@ -210,6 +211,11 @@ class RunsScreen(Screen[None]):
     @property
     def _run(self) -> RunInfo | None:
         return self._shown.get(self.query_one(Table).chosen or "")
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Actions that change nothing as the list stands."""
+        return frozenset(() if self._shown else ("mark", "compare"))
 
     # ---- keys
 

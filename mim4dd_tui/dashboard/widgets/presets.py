@@ -66,8 +66,7 @@ class PresetList(Vertical):
         field = self.query_one(OptionList)
         width = field.scrollable_content_region.width
         room = max(1, width - PADDING)
-        mark = "…" if getattr(self.app, "unicode", True) else "~"
-        brief = shortened_apart(found, room, mark) if width else found  # before the first layout there is none
+        brief = shortened_apart(found, room) if width else found  # before the first layout there is none
         options = [Option(Text(text, no_wrap=True), id=name) for text, name in zip(brief, found, strict=True)]
         self._room = room
         with self.prevent(OptionList.OptionHighlighted):

@@ -70,7 +70,7 @@ class RunList(OptionList):
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        labels = shortened_apart([run.label for run in runs], max(1, left), "…" if unicode else "~")
+        labels = shortened_apart([run.label for run in runs], max(1, left))
         rows = []
         for run, score, label in zip(runs, scores, labels, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))

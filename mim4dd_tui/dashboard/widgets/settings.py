@@ -63,6 +63,7 @@ class SettingsForm(Vertical):
         self.config = self.base
         self._words = ""
         self._changed_only = False
+        self._dropped: Config | None = None  # by U
 
     def compose(self) -> ComposeResult:
         """Title, search, list, and the editor of the chosen setting."""
@@ -85,7 +86,7 @@ class SettingsForm(Vertical):
         self.config = config
         self.base = base or config
         self._origins = origins
-        self._words, self._changed_only = "", False
+        self._words, self._changed_only, self._dropped = "", False, None
         search = self.query_one("#settings-search", Input)
         with self.prevent(Input.Changed):
             search.value = ""
@@ -315,7 +316,7 @@ class SettingsForm(Vertical):
             self.screen.set_focus(self.query_one(FieldList))
 
     def _accept(self, config: Config) -> None:
-        self.config = config
+        self.config, self._dropped = config, None
         self._fill()
         self.post_message(self.Changed(self))
 
@@ -362,8 +363,17 @@ class SettingsForm(Vertical):
                 self._accept(config)
 
     def action_undo_all(self) -> None:
-        """The base in every setting."""
-        self._accept(self.base)
+        """The base in every setting; again: what that dropped, as long as nothing else was changed."""
+        dropped, count = self._dropped, len(self.changed())
+        if count:
+            dropped = self.config
+            self._accept(self.base)
+            self._dropped = dropped
+            self.app.notify(f"{count} change{'s' if count != 1 else ''} undone; U brings them back", timeout=5)
+        elif dropped is not None:
+            self._accept(dropped)
+        else:
+            self.app.notify("nothing differs from the preset", severity="warning")
 
     def action_only_changed(self) -> None:
         """Show all settings, or only those that differ from the base."""

@@ -86,7 +86,7 @@ class RunHead(Inked):
             notes.append(f"seed {head.seed}")
         if head.elsewhere:
             notes.append(head.elsewhere)
-        name = shortened(head.name or head.preset or "run", room, "…" if unicode else "~")
+        name = shortened(head.name or head.preset or "run", room)
         while notes and len(name) + 2 + len(" · ".join(notes)) > room:
             del notes[0]
         left = [Segment(name, inks.base + Style(bold=True))]

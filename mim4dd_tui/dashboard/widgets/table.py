@@ -151,7 +151,7 @@ class Table(ScrollView, can_focus=True):
         before = {index < self._first for index in self._hidden}
         return frozenset(
             action for action, some in (("columns(-1)", True), ("columns(1)", False)) if some not in before
-        )
+        ) | frozenset(() if self._rows else ("choose",))
 
     # ---- moving
 
@@ -276,11 +276,11 @@ class Table(ScrollView, can_focus=True):
             titles[0] = Cell("  ".join(filter(None, signs)), "warning")
         return tuple(titles)
 
-    def _apart(self, index: int, width: int, dots: str) -> dict[str, str]:
+    def _apart(self, index: int, width: int) -> dict[str, str]:
         """The texts of a column, shortened so that they stay different; kept until other rows are shown."""
         if (index, width) not in self._brief:
             texts = [row.cells[index].text for row in self._rows]
-            self._brief[index, width] = dict(zip(texts, shortened_apart(texts, width, dots), strict=True))
+            self._brief[index, width] = dict(zip(texts, shortened_apart(texts, width), strict=True))
         return self._brief[index, width]
 
     def _line(self, cells: tuple[Cell, ...], inks: Inks, back: Style) -> Strip:
@@ -288,10 +288,9 @@ class Table(ScrollView, can_focus=True):
         for index, width in self._widths().items():
             cell, column = cells[index], self._columns[index]
             style = inks.muted if cell.colour == MUTED else inks.colour(cell.colour) if cell.colour else inks.base
-            dots = "…" if getattr(self.app, "unicode", True) else "~"
-            text = shortened(cell.text, width, dots, middle=False)
+            text = shortened(cell.text, width, middle=False)
             if column.middle:
-                text = self._apart(index, width, dots).get(cell.text, text)
+                text = self._apart(index, width).get(cell.text, text)
             pad = " " * (width - cell_len(text))
             text = pad + text if column.right else text + pad
             if segments:
