@@ -9,7 +9,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from engine.events import Snapshot
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet, _pairs
 from mim4dd_tui.pictures import Grid, arrange, compose, framed
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine, digits
@@ -136,3 +136,21 @@ async def test_the_mouse_selects_and_the_wheel_scrubs(make_app: MakeApp, size: t
         await until(pilot, lambda: "iteration 20" in text(app))
         await pilot._post_mouse_events([MouseScrollDown], PicturesPane, offset=centre)
         await until(pilot, lambda: "iteration 30" in text(app))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_an_image_and_its_origin_do_not_touch(channels: int) -> None:
+    """Two bright images on a sheet of another colour, at the sizes that a terminal leaves them."""
+    bright = np.full((2, 28, 28, channels), 255, dtype=np.uint8)
+    pairs = _pairs(bright, bright, (10, 20, 30))
+    assert pairs.shape == (2, 28, 59, 3)
+    for scale in (8, 14, 28):
+        grid = Grid(1, 1, 59 * scale // 28, scale, 1)
+        row = compose(pairs[:1], grid, (0, 0, 0))[0, :, 0]
+        assert row[0] == row[-1] == 255
+        assert row.min() < 200, "the two run into one another"
+
+
+def test_an_origin_of_another_shape_is_not_set_beside() -> None:
+    images = np.zeros((2, 8, 8, 1), dtype=np.uint8)
+    assert _pairs(np.zeros((1, 8, 8, 1), dtype=np.uint8), images, (0, 0, 0)) is images

@@ -145,7 +145,7 @@ class GraphicsPane(PicturesPane):
         self._order = _order(sheet, self.extent, self.selected)
         images = sheet.images
         if self.beside and sheet.start is not None:
-            images = _pairs(sheet.start, images)
+            images = _pairs(sheet.start, images, self._colour("background"))
         width, height = min(width, kitty.LARGEST), min(height, kitty.LARGEST)
         layout = lay(len(self._order), (images.shape[1], images.shape[2]), width, height, self.cell)
         self._grid = layout.grid
