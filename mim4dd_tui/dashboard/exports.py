@@ -10,6 +10,7 @@ import io
 import math
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from engine.config.fields import fields
@@ -27,27 +28,33 @@ COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in r
 """Curves on paper have the light theme's colours."""
 
 
-def export_plot(folder: Path, name: str, title: str, figure: Figure, view: Viewport) -> list[Path]:
-    """Write a plot as it is looked at.
+@dataclass(frozen=True, eq=False)
+class Plot:
+    """A plot as it is looked at. ``name`` is the stem of its files, ``title`` the heading on the page."""
 
-    Args:
-        folder: where the files go.
-        name: stem of the files, e.g. "losses".
-        title: heading on the page.
-        figure: what is shown.
-        view: how.
+    name: str
+    title: str
+    figure: Figure
+    view: Viewport
+
+
+def export(folder: Path, plots: Sequence[Plot], tables: Mapping[str, str]) -> str:
+    """Write plots (each as SVG and PNG) and tables (text by file name) into a folder.
 
     Returns:
-        The SVG's and the PNG's path.
+        How much was written, and where: a path that holds in whatever folder it is pasted.
 
     Raises:
         RunFailed: the disk refuses.
     """
-    page = lay_out(figure, view, COLOURS, title)
-    return [
-        _write(folder, f"{name}.svg", to_svg(page).encode()),
-        _write(folder, f"{name}.png", to_png(page)),
-    ]
+    for plot in plots:
+        page = lay_out(plot.figure, plot.view, COLOURS, plot.title)
+        _write(folder, f"{plot.name}.svg", to_svg(page).encode())
+        _write(folder, f"{plot.name}.png", to_png(page))
+    for name, text in tables.items():
+        _write(folder, name, text.encode())
+    told = f"{len(plots)} plot{'s' if len(plots) != 1 else ''} (SVG, PNG)"
+    return f"{told} and {len(tables)} tables in {folder.absolute()}"
 
 
 def tables_of(history: RunHistory) -> dict[str, str]:
@@ -98,17 +105,6 @@ def of_run(folder: Path) -> Path:
 def of_comparison(runs_dir: Path) -> Path:
     """Where a comparison's go: a folder of its own, named by the time, so that none replaces another."""
     return runs_dir / FOLDER / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
-
-
-def export_tables(folder: Path, tables: Mapping[str, str]) -> list[Path]:
-    """Write tables. Raises RunFailed where the disk refuses."""
-    return [_write(folder, name, text.encode()) for name, text in tables.items()]
-
-
-def written(folder: Path, plots: int, tables: int = 0) -> str:
-    """How much was written, and where: a path that holds in whatever folder it is pasted."""
-    parts = [f"{plots} plot{'s' if plots != 1 else ''} (SVG, PNG)"] + ([f"{tables} tables"] if tables else [])
-    return f"{' and '.join(parts)} in {folder.absolute()}"
 
 
 def metrics_csv(history: RunHistory) -> str:
@@ -164,7 +160,5 @@ def _csv(rows: list[list[str]]) -> str:
     return out.getvalue()
 
 
-def _write(folder: Path, name: str, data: bytes) -> Path:
-    path = private_folder(folder) / name
-    write_bytes(path, data, durable=False)
-    return path
+def _write(folder: Path, name: str, data: bytes) -> None:
+    write_bytes(private_folder(folder) / name, data, durable=False)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from textual import work
 from textual.app import App, SystemCommand
 from textual.driver import Driver
 from textual.notifications import Notify, SeverityLevel
@@ -77,11 +78,16 @@ class TellingApp(App[Answer]):
             if (old.message, old.title, old.severity) == (new.message, new.title, new.severity):
                 self._unnotify(old, refresh=False)
 
-    def report(self, work: Callable[[], str], *, timeout: float | None = None) -> None:
-        """On a thread of its own: do something, and tell what came of it or why it could not be done."""
+    @work(thread=True, group="report", exit_on_error=False)
+    def report_later(self, deed: Callable[[], str], *, timeout: float | None = None) -> None:
+        """:meth:`report` on a thread of its own."""
+        self.report(deed, timeout=timeout)
+
+    def report(self, deed: Callable[[], str], *, timeout: float | None = None) -> None:
+        """Do something and tell what came of it, or why it could not be done; call it on another thread."""
         severity: SeverityLevel = "information"
         try:
-            told = work()
+            told = deed()
         except MimError as error:
             told, severity = str(error), "error"
         self.call_from_thread(self.notify, told, severity=severity, timeout=timeout)

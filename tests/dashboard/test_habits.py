@@ -26,7 +26,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.ascii import plain
 from mim4dd_tui.dashboard.attention import Voice, one_line
 from mim4dd_tui.dashboard.commands import commands, place_of
-from mim4dd_tui.dashboard.exports import metrics_csv, written
+from mim4dd_tui.dashboard.exports import Plot, export, metrics_csv
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -374,8 +374,13 @@ def test_metrics_are_written_in_full_precision() -> None:
     assert rows[1]["objective"] == "nan"
 
 
-def test_what_was_exported_is_named_by_a_path_that_holds_everywhere() -> None:
-    assert written(Path("runs/one"), 1) == f"1 plot (SVG, PNG) in {Path.cwd() / 'runs/one'}"
+def test_what_was_exported_is_named_by_a_path_that_holds_everywhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    told = export(Path("runs/one"), [Plot("a", "A", Figure(), Viewport())], {"m.csv": "x\n", "e.csv": "y\n"})
+    assert told == f"1 plot (SVG, PNG) and 2 tables in {tmp_path / 'runs/one'}"
+    assert {path.name for path in (tmp_path / "runs/one").iterdir()} == {"a.svg", "a.png", "m.csv", "e.csv"}
 
 
 @pytest.mark.parametrize("size", SIZES)

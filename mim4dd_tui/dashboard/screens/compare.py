@@ -17,13 +17,12 @@ from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
-from mim4dd_tui.dashboard.exports import export_plot, export_tables, of_comparison, tables_of_compared, written
+from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
-from mim4dd_tui.plots.figure import Figure, Viewport
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -217,23 +216,13 @@ class CompareScreen(Screen[None]):
 
     def action_export(self) -> None:
         """The plots that are seen and the numbers of all runs, into a folder of the runs folder."""
-        seen = [(metric, pane.heading, pane.figure, pane.viewport) for pane, metric in self._panes()]
-        tables = tables_of_compared([info.name for info in self._infos], self._contenders())
-        self._write_exports(of_comparison(self.dashboard.runs_dir), seen, tables)
-
-    @work(thread=True, group="export", exit_on_error=False)
-    def _write_exports(
-        self, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
-    ) -> None:
         legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
-
-        def write() -> str:
-            for stem, title, shown, view in plots:
-                export_plot(folder, stem, f"{title}: {legend}", shown, view)
-            export_tables(folder, tables)
-            return written(folder, len(plots), len(tables))
-
-        self.dashboard.report(write, timeout=8)
+        plots = [
+            Plot(metric, f"{pane.heading}: {legend}", pane.figure, pane.viewport) for pane, metric in self._panes()
+        ]
+        folder = of_comparison(self.dashboard.runs_dir)
+        tables = tables_of_compared([info.name for info in self._infos], self._contenders())
+        self.dashboard.report_later(lambda: export(folder, plots, tables), timeout=8)
 
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""

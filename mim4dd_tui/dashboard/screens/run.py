@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import time
-from pathlib import Path
 from typing import ClassVar
 
 import psutil
 from rich.text import Text
-from textual import work
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widgets import Static
@@ -17,7 +15,7 @@ from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
 from engine.runs.folder import RunFolder
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.exports import export_plot, export_tables, of_run, tables_of, written
+from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
@@ -33,7 +31,6 @@ from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.fitting import homely, shortened, wrapped
 from mim4dd_tui.pictures import Mode
-from mim4dd_tui.plots.figure import Figure, Viewport
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
@@ -401,18 +398,7 @@ class RunScreen(LeafingScreen):
             self.notify("the run has no folder yet", severity="warning")
             return
         panes = self._panes() or list(self.query(PlotPane))  # where none is seen, all
-        plots = [(str(pane.id), pane.heading, pane.figure, pane.viewport) for pane in panes]
+        run, folder = self.path.name, of_run(self.path)
+        plots = [Plot(str(pane.id), f"{run}: {pane.heading}", pane.figure, pane.viewport) for pane in panes]
         tables = tables_of(self.history)  # here: the history changes under a thread
-        self._write_exports(self.path.name, of_run(self.path), plots, tables)
-
-    @work(thread=True, group="export", exit_on_error=False)
-    def _write_exports(
-        self, run: str, folder: Path, plots: list[tuple[str, str, Figure, Viewport]], tables: dict[str, str]
-    ) -> None:
-        def write() -> str:
-            for stem, title, figure, view in plots:
-                export_plot(folder, stem, f"{run}: {title}", figure, view)
-            export_tables(folder, tables)
-            return written(folder, len(plots), len(tables))
-
-        self.dashboard.report(write, timeout=8)
+        self.dashboard.report_later(lambda: export(folder, plots, tables), timeout=8)

@@ -326,7 +326,7 @@ def _order(sheet: Sheet, extent: Extent, selected: int) -> list[int]:
 
 
 def _pairs(start: Pixels, images: Pixels, background: RGB) -> Pixels:
-    """Each image to the right of what it started from, an eighth of its width between them: uint8 [n, h, 2 1/8 w, 3]."""
+    """Each image to the right of what it started from, w // 8 columns between them: uint8 [n, h, 2 w + w // 8, 3]."""
     if start.shape != images.shape:
         return images
     count, height, width, _ = images.shape
