@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from rich.text import Text
+
 from engine.config.schema import Config
+from mim4dd_tui.fitting import shortened
 
 
 def value_of(config: Config, key: str) -> Any:
@@ -30,3 +33,24 @@ def brief(origin: str) -> str:
 def reason(message: str, key: str) -> str:
     """An error without the key's name, which stands beside it anyway."""
     return message.partition(f"{key}: ")[2].strip() or message.strip()
+
+
+def setting_row(name: str, value: str, before: str | None, origin: str, width: int, accent: str) -> Text:
+    """A line of the settings: name, value and, from 44 columns up, origin.
+
+    Args:
+        before: the base's value, where this one differs from it; it stands before the new one where both have room.
+        width: columns of the line.
+        accent: colour of what was changed.
+    """
+    name_width, wide, edited = min(26, max(18, width // 2)), width >= 44, before is not None
+    value_width = min(width - name_width - (10 if wide else 0), 34)
+    beside = f"{before} > {value}"
+    if edited and wide and len(beside) < value_width:
+        value = beside
+    row = Text("  " + name[: name_width - 1].ljust(name_width), no_wrap=True)
+    value = shortened(value, value_width - 1, middle=False)
+    row.append(value.ljust(value_width) if wide else value, style=f"bold {accent}" if edited else "")
+    if wide:
+        row.append(origin[:9], style=accent if edited else "dim")
+    return row

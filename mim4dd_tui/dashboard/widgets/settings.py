@@ -19,7 +19,7 @@ from engine.config.load import change
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.spelling import brief, reason, value_of, written
+from mim4dd_tui.dashboard.spelling import brief, reason, setting_row, value_of, written
 
 EDITED = "edited"
 """Origin of a value that was changed in the form."""
@@ -180,25 +180,10 @@ class SettingsForm(Vertical):
         return all(word in text for word in self._words.lower().split())
 
     def _row(self, key: str) -> Text:
-        width = max(20, self.size.width - 4)
-        name_width = min(26, max(18, width // 2))
-        wide = width >= 44
-        name = key.rpartition(".")[2]
-        origin = self.origin(key)
-        edited = origin == EDITED
-        value_width = min(width - name_width - (10 if wide else 0), 34)
-        value = written(value_of(self.config, key))
-        beside = f"{written(value_of(self.base, key))} > {value}"
-        if edited and wide and len(beside) < value_width:  # else the new value alone, which matters more
-            value = beside
-        if len(value) > value_width - 1:
-            value = value[: value_width - 2] + "…"
-        accent = self.app.theme_variables.get("accent", "yellow")
-        row = Text("  " + name[: name_width - 1].ljust(name_width), no_wrap=True)
-        row.append(value.ljust(value_width) if wide else value, style=f"bold {_rich(accent)}" if edited else "")
-        if wide:
-            row.append(brief(origin)[:9], style=_rich(accent) if edited else "dim")
-        return row
+        origin, value = self.origin(key), written(value_of(self.config, key))
+        before = written(value_of(self.base, key)) if origin == EDITED else None
+        accent = _rich(self.app.theme_variables.get("accent", "yellow"))
+        return setting_row(key.rpartition(".")[2], value, before, brief(origin), max(20, self.size.width - 4), accent)
 
     def _title(self) -> None:
         changed = len(self.changed())
