@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.config.consistency import TRAIN_STUDENTS
@@ -46,11 +47,9 @@ class RunInfo:
         return "" if self.accuracy is None else score(self.accuracy, live=self.state != "done")
 
     @property
-    def label(self) -> str:
-        """A short name: preset and seed where the folder's name says no more, else that name."""
-        if self.preset and self.name.startswith(f"{self.preset}-s{self.seed}-"):
-            return f"{self.preset} s{self.seed}"
-        return self.name
+    def named_by_preset(self) -> bool:
+        """Whether the folder's name says no more than preset, seed and time."""
+        return bool(self.preset) and self.name.startswith(f"{self.preset}-s{self.seed}-")
 
     @property
     def resumable(self) -> bool:
@@ -65,6 +64,18 @@ class RunInfo:
         if self.diverged:
             return f"{self.name} would fail again as it is: D takes its settings into a new run"
         return f"{self.name} is {self.state}: there is nothing to resume"
+
+
+def labels(runs: Sequence[RunInfo]) -> list[str]:
+    """Short names: preset and seed where the folder's name says no more, else that name.
+
+    Seed 0 is said where a run of the same preset has another.
+    """
+    seeded = {run.preset for run in runs if run.named_by_preset and run.seed}
+    return [
+        run.name if not run.named_by_preset else f"{run.preset} s{run.seed}" if run.preset in seeded else run.preset
+        for run in runs
+    ]
 
 
 def read_run(folder: RunFolder) -> RunInfo:

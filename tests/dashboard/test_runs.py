@@ -17,7 +17,7 @@ from engine.files import write_json
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.status import host_name, process_identity
-from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -423,3 +423,10 @@ async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp
         names = {row.id: [cell.text for cell in row.cells[1:]] for row in table._rows}["run"]
         assert sorted(names) == ["digits-ipc1 s1", "digits-ipc1 s2"]
         assert "enter" not in text(app).splitlines()[-1], "a key that opens nothing is offered"
+
+
+def test_seed_0_is_said_where_a_run_of_its_preset_has_another(tmp_path: Path) -> None:
+    named = ("digits-ipc1-s0-20260101-000000", 0), ("digits-ipc1-s3-20260101-000001", 3), ("my-own", 0)
+    runs = [read_run(make_run(tmp_path, name, seed=seed)) for name, seed in named]
+    assert labels(runs) == ["digits-ipc1 s0", "digits-ipc1 s3", "my-own"]
+    assert labels([runs[0], runs[2]]) == ["digits-ipc1", "my-own"]

@@ -15,7 +15,7 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
-from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -124,10 +124,10 @@ class CompareScreen(Screen[None]):
     # ---- showing
 
     def _contenders(self) -> list[Contender]:
-        labels = [info.label for info in self._infos]
-        if len(set(labels)) < len(labels):  # of one preset and seed: the names tell them apart, by their time
-            labels = [info.name for info in self._infos]
-        parts = zip(LETTERS, labels, self._infos, self._inks, self._histories, self._configs, strict=False)
+        names = labels(self._infos)
+        if len(set(names)) < len(names):  # of one preset and seed: the folders' names tell them apart, by their time
+            names = [info.name for info in self._infos]
+        parts = zip(LETTERS, names, self._infos, self._inks, self._histories, self._configs, strict=False)
         return [
             Contender(letter, label, ink, info.state, history, config)
             for letter, label, info, ink, history, config in parts

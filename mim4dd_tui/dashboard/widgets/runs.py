@@ -9,7 +9,7 @@ from rich.text import Text
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.catalog import RunInfo, labels
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import shortened_apart
 from mim4dd_tui.plain import ago
@@ -70,9 +70,9 @@ class RunList(OptionList):
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        labels = shortened_apart([run.label for run in runs], max(1, left))
+        names = shortened_apart(labels(list(runs)), max(1, left))
         rows = []
-        for run, score, label in zip(runs, scores, labels, strict=True):
+        for run, score, label in zip(runs, scores, names, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))
             row = Text(no_wrap=True, overflow="ellipsis")
             style = self.app.theme_variables.get(colour, "white").removeprefix("ansi_")
