@@ -23,7 +23,7 @@ from torch import Tensor
 
 from engine.artifact import PREFIX, DistilledSet, as_bytes
 from engine.errors import ConfigError
-from engine.files import creating_folder, private_folder, replacing, write_bytes
+from engine.files import as_any_new_file, creating_folder, explained, private_folder, replacing, write_bytes
 from engine.formation import decode_labels
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -112,15 +112,19 @@ FORMATS: dict[str, Callable[[DistilledSet, Path], Path]] = {
 def export(item: DistilledSet, path: Path, kind: str) -> Path:
     """Writes a set as "npz", "png" (a grid), "folder" (of PNGs) or "pt"; returns the path.
 
+    It is made to be passed on, so its permissions are those of any new file of the user.
+
     Raises:
         ConfigError: the format is unknown, or the folder exists.
         RunFailed: the disk is full, read-only or failing.
     """
     if kind not in FORMATS:
         raise ConfigError(f"unknown export format {kind!r}: allowed are {', '.join(FORMATS)}")
-    if not path.parent.exists():
-        private_folder(path.parent)
-    return FORMATS[kind](item, path)
+    with explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+    written = FORMATS[kind](item, path)
+    as_any_new_file(written)
+    return written
 
 
 def _tensors(item: DistilledSet) -> dict[str, Tensor]:

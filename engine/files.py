@@ -81,6 +81,21 @@ def private_folder(path: Path) -> Path:
     return path
 
 
+def as_any_new_file(path: Path) -> None:
+    """Give a file, or a folder with all in it, the permissions that the user's other new files have (the umask's).
+
+    For what is made to be passed on: everything else here is private.
+
+    Raises:
+        RunFailed: the system refuses.
+    """
+    mask = os.umask(0o077)
+    os.umask(mask)
+    with explained(path):
+        for each in (path, *path.rglob("*")):
+            each.chmod((0o777 if each.is_dir() else 0o666) & ~mask)
+
+
 def sync_folder(path: Path) -> None:
     """Makes renames in a folder durable. File systems that cannot sync a folder are left alone."""
     descriptor = os.open(path, os.O_RDONLY)

@@ -77,7 +77,7 @@ def nearest(word: str, known: typing.Iterable[str]) -> str | None:
     """The known word most like a wrong one, if one is like it or is abbreviated by it (lr, ipc)."""
     words = list(known)
     short = [name for name in words if len(word) > 1 and word.lower() == "".join(p[:1] for p in name.split("_"))]
-    found = short or difflib.get_close_matches(word[:LONGEST], words, n=1, cutoff=0.55)
+    found = short or difflib.get_close_matches(word[:LONGEST], words, n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -394,7 +394,8 @@ class RunHistory:
 
     def _changed(self, event: Event) -> None:
         if isinstance(event, Phase):
-            self.phase, self.detail, self.done, self.total = event.name, event.detail, 0, event.total
+            done = self.iteration if event.name == "distill" else 0  # of a run that is resumed
+            self.phase, self.detail, self.done, self.total = event.name, event.detail, done, event.total
             self._estimate.begin(event.total)
         elif isinstance(event, StateChanged):
             self.state, self.message = event.state, event.reason

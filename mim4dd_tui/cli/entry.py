@@ -42,6 +42,8 @@ def _run(arguments: list[str], as_json: bool) -> int:
         code = app(args=arguments, prog_name="mim4dd", standalone_mode=False)
         sys.stdout.flush()
     except typer.TyperException as error:  # the arguments could not be read
+        if isinstance(message := getattr(error, "message", None), str):
+            error.message = message.removeprefix("Value error, ")  # the validator's own word
         _show_usage(error)
         return _fail({"error": error.format_message(), "kind": "UsageError", "exit_code": 2}, as_json, 2)
     except (typer.Abort, KeyboardInterrupt):

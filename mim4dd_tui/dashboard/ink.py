@@ -45,6 +45,11 @@ class Inks:
         """For labels and everything that is not a value."""
         return self.colour("foreground", faded=0.45)
 
+    def heading(self, *, focused: bool) -> Style:
+        """For the name of a pane: the one that has the keys is told apart without colours too."""
+        bold = Style(bold=True)
+        return self.colour("primary") + bold + Style(reverse=True) if focused else self.base + bold
+
     def of(self, ink: int) -> Style:
         """The style of an ink."""
         if ink not in self._styles:

@@ -231,6 +231,7 @@ CHOOSING: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("enter", "enter", "edit"), ("right", "→", "next"), ("u", "u", "undo"), ("c", "c", "changed"),
         ("S", "S", "save"),
     ),
+    "runs": (("enter", "enter", "open"), ("R", "R", "resume"), ("D", "D", "new run"), ("p", "p", "presets")),
 }  # fmt: skip
 """The same of lists whose keys come first while one is in them; a way there is then left out."""
 

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Series, Side, Viewport
 from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.plots.smooth import smoothed
-from mim4dd_tui.plots.viewing import window
+from mim4dd_tui.plots.viewing import nothing, window
 from mim4dd_tui.quantities import short
 
 Glyphs = Literal["braille", "ascii"]
@@ -124,7 +124,7 @@ def draw(
     page = _Page(chars, np.zeros(chars.shape, dtype=np.int16))
     x_scale = _x_scale(figure, view)
     if x_scale is None or width < 12 or height < 3:
-        page.centre(figure.empty if x_scale is None else "too small")
+        page.centre(nothing(figure) if x_scale is None else "too small")
         return Drawing(page.chars, page.inks, 0, width, None)
     drawn = [_Curve.of(series, view, x_scale) for series in figure.series]
     scales = {side: _y_scale(figure, drawn, view, side) for side in SIDES}

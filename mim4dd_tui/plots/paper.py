@@ -17,7 +17,7 @@ from PIL import Image, ImageDraw, ImageFont
 from mim4dd_tui.plots.figure import Figure, Floats, Series, Side, Viewport
 from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.plots.smooth import ema
-from mim4dd_tui.plots.viewing import window
+from mim4dd_tui.plots.viewing import nothing, window
 from mim4dd_tui.quantities import short
 
 Point = tuple[float, float]
@@ -91,7 +91,7 @@ def lay_out(
     page.shapes.append(Words((MARGIN, 22), title, size=15, bold=True))
     bounds = window(figure, view)
     if bounds is None:
-        page.shapes.append(Words((width / 2, height / 2), figure.empty, anchor="middle"))
+        page.shapes.append(Words((width / 2, height / 2), nothing(figure), anchor="middle"))
         return page
     plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
     page.shapes.extend(plot.shapes())

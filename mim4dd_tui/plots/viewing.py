@@ -28,6 +28,12 @@ def whole(figure: Figure, view: Viewport) -> Window | None:
     return (low, high) if high > low else (low, low + 1.0)
 
 
+def nothing(figure: Figure) -> str:
+    """What is said where there is nothing to draw: that there is nothing yet, or that a logarithmic axis has no place
+    for it."""
+    return figure.empty if figure.bounds_x() is None else "nothing right of 0 yet, for a logarithmic axis"
+
+
 def window(figure: Figure, view: Viewport) -> Window | None:
     """The part in view."""
     full = whole(figure, view)

@@ -131,3 +131,18 @@ def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.Mo
             export.export(distilled(), path, kind)
     assert path.read_text() == "old"
     assert list(tmp_path.iterdir()) == [path]
+
+
+@pytest.mark.parametrize(("mask", "file", "folder"), [(0o022, 0o644, 0o755), (0o077, 0o600, 0o700)])
+@pytest.mark.parametrize("kind", list(export.FORMATS))
+def test_what_is_exported_has_the_permissions_of_any_new_file(
+    tmp_path: Path, kind: str, mask: int, file: int, folder: int
+) -> None:
+    before = os.umask(mask)
+    try:
+        path = export.export(distilled(), tmp_path / "new" / "out", kind)
+    finally:
+        os.umask(before)
+    assert (tmp_path / "new").stat().st_mode & 0o777 == folder
+    for each in (path, *path.rglob("*")):
+        assert each.stat().st_mode & 0o777 == (folder if each.is_dir() else file), each

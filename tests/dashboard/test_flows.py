@@ -345,3 +345,26 @@ async def test_the_first_screen_keeps_up_with_runs_of_other_processes(
         folder.status_path.replace(tmp_path / "runs" / "lion" / "status.json")
         await pilot.press("r")
         await until(pilot, lambda: "✓ 60.0 lion" in text(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_click_looks_and_a_second_one_there_acts(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "a-run")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "a-run" in text(app))
+        presets, runs = app.screen.query_one("#presets"), app.screen.query_one("#runs")
+        await pilot.click("#presets", offset=(4, 2))
+        await until(pilot, lambda: app.focused is presets and "digits-ipc1-bptt-soft" in summary(app))
+        await pilot.click("#presets", offset=(4, 2))
+        await until(pilot, lambda: app.focused is not None and app.focused.id == "settings-list")
+        await pilot.click("#runs", offset=(4, 0))
+        await until(pilot, lambda: app.focused is runs and "a-run" in summary(app))
+        await pilot.click("#runs", offset=(4, 0))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+
+
+def summary(app: DashboardApp) -> str:
+    return within(app, app.screen.query_one("#summary"))

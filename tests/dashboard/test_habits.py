@@ -26,7 +26,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.ascii import plain
 from mim4dd_tui.dashboard.attention import Voice, one_line
 from mim4dd_tui.dashboard.commands import commands, place_of
-from mim4dd_tui.dashboard.exports import Plot, export, metrics_csv
+from mim4dd_tui.dashboard.exports import COLOURS, Plot, export, metrics_csv
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -432,3 +432,20 @@ async def test_a_comparison_is_exported_and_copied(
         assert all(math.isfinite(float(row["objective"])) for row in curves if row["objective"])
         assert not list(tmp_path.glob("runs/*/exports")), "nothing in the folders of the runs"
         assert "seed\t1\t0" in app.clipboard
+
+
+@pytest.mark.parametrize("view", ["3", "4"])
+async def test_curves_that_were_never_seen_are_exported_whole(make_app: MakeApp, view: str, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", "old")
+    make_app().remember(view={"3": "pictures", "4": "log"}[view])
+    app = make_app(attach=run.path)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("E")
+        exports = run.path / "exports"
+        await until(pilot, (exports / "evaluations.csv").exists)
+    drawn = {path.stem: path.read_text() for path in exports.glob("*.svg")}
+    assert {"losses", "step_size", "speed"} <= drawn.keys()
+    for name in ("losses", "step_size", "speed", "accuracy"):
+        assert "no data yet" not in drawn[name]
+        assert any(colour in drawn[name] for colour in COLOURS.values()), name

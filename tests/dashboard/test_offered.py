@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from textual.app import App, ComposeResult
+from textual.containers import VerticalScroll
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
@@ -287,3 +288,37 @@ async def test_keys_of_a_field_leave_it_as_they_say(make_app: MakeApp, field: st
         await until(pilot, lambda: app.focused is not None and app.focused.id == field)
         await pilot.press(key)
         await until(pilot, lambda: not isinstance(app.focused, Input))
+
+
+async def test_with_a_run_chosen_the_first_screen_offers_what_is_done_to_runs(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "stopped", state="stopped")
+    make_run(tmp_path / "runs", "done", age=10)
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: "stopped" in text(app) and {"start", "settings"} <= offered(app))
+        await pilot.press("r")
+        await until(pilot, lambda: {"open", "resume", "new run", "presets"} <= offered(app))
+        assert not {"start", "settings", "runs"} & offered(app)
+        await pilot.press("j")
+        await until(pilot, lambda: "open" in offered(app) and "resume" not in offered(app))
+        await pilot.press("p")
+        await until(pilot, lambda: {"start", "settings", "runs"} <= offered(app) and "open" not in offered(app))
+
+
+async def test_the_help_scrolls_by_the_keys_that_it_lists(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("question_mark")
+        await until(pilot, lambda: isinstance(app.screen, HelpScreen))
+        assert "j k or arrows scroll, esc closes" in text(app)
+        page = app.screen.query_one(VerticalScroll)
+        await pilot.press("j", "j")
+        await until(pilot, lambda: page.scroll_offset.y == 2)
+        await pilot.press("G")
+        await until(pilot, lambda: page.scroll_offset.y == page.max_scroll_y > 2)
+        await pilot.press("k")
+        await until(pilot, lambda: page.scroll_offset.y == page.max_scroll_y - 1)
+        await pilot.press("ctrl+b", "g")
+        await until(pilot, lambda: page.scroll_offset.y == 0)

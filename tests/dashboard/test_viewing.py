@@ -16,6 +16,7 @@ from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plots import Figure, Series, Viewport, draw
+from mim4dd_tui.plots.paper import lay_out, to_svg
 from mim4dd_tui.plots.viewing import following, panned, stepped, whole, window, zoomed
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -181,3 +182,36 @@ async def test_the_mouse_zooms_pans_and_sets_the_cursor(make_app: MakeApp, size:
         await pilot.press("left_parenthesis")
         await pilot.pause()
         assert pane.viewport.x[0] < before[0] + width
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_all_curves_have_their_cursor_at_one_place(make_app: MakeApp, size: tuple[int, int]) -> None:
+    """Whether it was set by a click on one, or moved by keys on the one in focus."""
+    app = make_app(FakeEngine(iterations=50))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("2")
+        await until(pilot, lambda: "step size" in text(app))
+        panes = list(app.screen.query(PlotPane))
+
+        def places() -> set[float | None]:
+            return {pane.viewport.cursor for pane in panes}
+
+        for name in ("#losses", "#step_size"):
+            pane = app.screen.query_one(name, PlotPane)
+            await pilot.click(name, offset=(pane.size.width * 3 // 4, pane.size.height // 2))
+            await until(pilot, lambda pane=pane: places() == {pane.viewport.cursor} != {None})  # type: ignore[misc]
+        assert app.focused is app.screen.query_one("#step_size"), "other keys act on the one clicked"
+        await pilot.press("H")
+        assert len(places()) == 1
+        await pilot.press("y", "0")
+        assert places() == {None}
+
+
+def test_a_logarithmic_axis_says_that_it_has_no_place_for_what_is_there() -> None:
+    start = Figure((Series("a", np.zeros(1), np.ones(1)),), empty="no evaluation yet")
+    assert "nothing right of 0 yet" in draw(start, Viewport(log_x=True), 60, 10).text()
+    assert "nothing right of 0 yet" in to_svg(lay_out(start, Viewport(log_x=True), {}, "a"))
+    assert "nothing right of 0" not in draw(start, Viewport(), 60, 10).text()
+    assert "no evaluation yet" in draw(Figure(empty="no evaluation yet"), Viewport(log_x=True), 60, 10).text()

@@ -346,3 +346,12 @@ def test_pauses_and_found_units_do_not_count() -> None:
     cached.apply(expert(1, 1), time=11.0)
     cached.apply(expert(1, 2), time=21.0)
     assert cached.eta(21.0) == pytest.approx(80.0)
+
+
+def test_a_resumed_run_is_not_shown_at_its_beginning() -> None:
+    """Between the phase's begin and its first iteration."""
+    history = live([started(), Phase("distill", 100), iteration(40)])
+    for event in (started(40, 10_000), StateChanged("running"), Phase("data"), Phase("distill", 100)):
+        history.apply(event, time=50.0)
+    assert (history.iteration, history.done, history.total) == (40, 40, 100)
+    assert live([started(), Phase("distill", 100)]).done == 0

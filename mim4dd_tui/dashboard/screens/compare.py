@@ -20,7 +20,7 @@ from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, re
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
-from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
+from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
 
@@ -226,7 +226,15 @@ class CompareScreen(Screen[None]):
 
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""
-        move_all(self._asked(), move)
+        panes = self._asked()
+        move_all(panes, move)
+        if move in STEPS or move == "reset":
+            place_all([pane for pane, _ in self._panes()], panes[0])
+
+    @on(PlotPane.Placed)
+    def _placed(self, message: PlotPane.Placed) -> None:
+        message.stop()
+        place_all([pane for pane, _ in self._panes()], message.pane)
 
     def action_zoom_pane(self) -> None:
         """The plots alone, or with their table."""

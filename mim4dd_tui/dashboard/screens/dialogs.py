@@ -141,7 +141,15 @@ class HelpScreen(ModalScreen[None]):
     """The table of keys, those of the place it was called from first."""
 
     CSS_PATH = "dialogs.tcss"
-    BINDINGS = [("escape,q,question_mark,f1", "dismiss", "close")]  # noqa: RUF012
+    BINDINGS = [  # noqa: RUF012
+        ("escape,q,question_mark,f1", "dismiss", "close"),
+        ("j", "roll('down')", "down"),
+        ("k", "roll('up')", "up"),
+        ("g", "roll('home')", "top"),
+        ("G", "roll('end')", "bottom"),
+        ("ctrl+f,space", "roll('page_down')", "page down"),
+        ("ctrl+b", "roll('page_up')", "page up"),
+    ]
 
     def __init__(self, scopes: tuple[Scope, ...]) -> None:
         super().__init__()
@@ -149,8 +157,13 @@ class HelpScreen(ModalScreen[None]):
 
     def compose(self) -> ComposeResult:
         """A scrolling page."""
-        with VerticalScroll(classes="dialog help"):
+        with VerticalScroll(classes="dialog help") as page:
+            page.border_subtitle = "j k or arrows scroll, esc closes"
             yield KeyPage(self._scopes)
+
+    def action_roll(self, where: str) -> None:
+        """Scroll as the arrow keys, home, end and the page keys do."""
+        getattr(self.query_one(VerticalScroll), f"scroll_{where}")(animate=False)
 
     def on_mount(self) -> None:
         """Arrow keys scroll."""
@@ -187,5 +200,5 @@ class KeyPage(Widget):
                 lines = wrap(key.help, max(1, width - KEY_WIDTH))
                 text.append(("\n" + " " * KEY_WIDTH).join(lines) + "\n")
             text.append("\n")
-        text.append("esc closes this", style="dim")
+        text.right_crop(2)
         return text

@@ -186,6 +186,13 @@ class HomeScreen(KeepingUpScreen):
             summary.update(self._preset_text(*seen))
         elif self._preset is not None:
             summary.update(self._preset_text(self._preset, form.config))
+        self.refresh_bindings()
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Actions that do nothing while a run is chosen."""
+        hidden = any(not form.display for form in self.query(SettingsForm))  # none before the first mount
+        return frozenset(("start", "edit", "runs") if hidden else ())
 
     def _preset_text(self, name: str, config: Config) -> Text:
         brief = self.has_class("-editing") and not self.has_class("-tall")

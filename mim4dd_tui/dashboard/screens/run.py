@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from typing import ClassVar
 
 import psutil
 from rich.text import Text
+from textual import on
 from textual.app import ComposeResult
 from textual.containers import Container
 from textual.widgets import Static
@@ -27,7 +29,7 @@ from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
-from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all
+from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.fitting import homely, shortened, wrapped
 from mim4dd_tui.pictures import Mode
@@ -288,16 +290,19 @@ class RunScreen(LeafingScreen):
             return
         self._news = False
         self._pace.begin()
+        self._fill([pane for pane in self.query(PlotPane) if pane.display])  # others wait until they are seen
+
+    def _fill(self, panes: Sequence[PlotPane]) -> None:
+        """Give these panes the curves as they are now."""
         training = curves.training(self.history)
-        for name in sorted(self._dirty):
-            pane = self.query_one(f"#{name}", PlotPane)
-            if not pane.display:
-                continue  # stays to be drawn until it is seen
-            title, figure = curves.FIGURES[name]
-            if name == "losses" and training:
-                title = "experts' loss"
-            pane.show(figure(self.history), title=title)
-            self._dirty.discard(name)
+        for pane in panes:
+            name = str(pane.id)
+            if name in self._dirty:
+                title, figure = curves.FIGURES[name]
+                if name == "losses" and training:
+                    title = "experts' loss"
+                pane.show(figure(self.history), title=title)
+                self._dirty.discard(name)
 
     def _log(self) -> None:
         newest = self.history.log[-1] if self.history.log else None
@@ -371,8 +376,16 @@ class RunScreen(LeafingScreen):
 
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""
-        move_all(self._panes(), move)
+        panes = self._panes()
+        move_all(panes, move)
+        if panes and (move in STEPS or move == "reset"):
+            place_all(list(self.query(PlotPane)), panes[0])
         self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
+
+    @on(PlotPane.Placed)
+    def _placed(self, message: PlotPane.Placed) -> None:
+        message.stop()
+        place_all(list(self.query(PlotPane)), message.pane)
 
     def _panes(self) -> list[PlotPane]:
         """The curve in focus, or all that are seen."""
@@ -398,6 +411,7 @@ class RunScreen(LeafingScreen):
             self.notify("the run has no folder yet", severity="warning")
             return
         panes = self._panes() or list(self.query(PlotPane))  # where none is seen, all
+        self._fill(panes)
         run, folder = self.path.name, of_run(self.path)
         plots = [Plot(str(pane.id), f"{run}: {pane.heading}", pane.figure, pane.viewport) for pane in panes]
         tables = tables_of(self.history)  # here: the history changes under a thread

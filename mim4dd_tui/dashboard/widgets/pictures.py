@@ -274,8 +274,7 @@ class PicturesPane(Inked, can_focus=True):
         return Strip([Segment(text, inks.muted)]).adjust_cell_length(width, inks.base)
 
     def _caption(self, inks: Inks) -> list[Segment]:
-        bold = Style(bold=True)
-        segments = [Segment("images", inks.colour("primary") + bold if self.has_focus else inks.base + bold)]
+        segments = [Segment("images", inks.heading(focused=self.has_focus))]
         sheet = self._sheet
         if sheet is None:
             return segments

@@ -9,9 +9,9 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from rich.segment import Segment
-from rich.style import Style
 from textual import events
 from textual.geometry import Region
+from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
@@ -50,6 +50,13 @@ class PlotPane(Inked, can_focus=True):
     SCOPE: ClassVar[Scope] = "plot"
 
     viewport: reactive[Viewport] = reactive(Viewport(), init=False)
+
+    class Placed(Message):
+        """A click set the cursor."""
+
+        def __init__(self, pane: PlotPane) -> None:
+            super().__init__()
+            self.pane = pane
 
     def __init__(
         self, title: str, *, brief: str = "", whole: str = "", view: Viewport | None = None, id: str | None = None
@@ -139,10 +146,10 @@ class PlotPane(Inked, can_focus=True):
         return Strip([Segment(text, inks.of(ink)) for text, ink in self._lines[y - 1]], width)
 
     def _title(self, inks: Inks) -> list[Segment]:
-        bold = Style(bold=True)
-        name = inks.colour("primary") + bold if self.has_focus else inks.base + bold
         heading, said = self._said()
-        return [Segment(heading, name)] + [Segment(text, inks.of(ink)) for text, ink in said]
+        return [Segment(heading, inks.heading(focused=self.has_focus))] + [
+            Segment(text, inks.of(ink)) for text, ink in said
+        ]
 
     def _said(self) -> tuple[str, list[tuple[str, int]]]:
         """The heading, and as much as there is room for beside it, each with its ink.
@@ -313,6 +320,7 @@ class PlotPane(Inked, can_focus=True):
         value = self._value_under(event)
         if value is not None and not self._dragged:
             self.viewport = self.viewport.changed(cursor=value)
+            self.post_message(self.Placed(self))
 
     @property
     def _columns(self) -> int:
@@ -333,6 +341,13 @@ def move_all(panes: Sequence[PlotPane], move: Move) -> None:
     leader.move(move)
     for pane in panes:
         pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
+
+
+def place_all(panes: Sequence[PlotPane], leader: PlotPane) -> None:
+    """Every pane's cursor where one's is, and none where it has none."""
+    for pane in panes:
+        if pane is not leader:
+            pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
 
 
 def _spelled(values: Sequence[tuple[str, str, int]], samples: Mapping[int, str] | None = None) -> list[tuple[str, int]]:

@@ -15,6 +15,7 @@ from textual.widgets.option_list import Option
 
 from engine.config.load import list_presets
 from engine.config.presets import PresetInfo
+from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.fitting import shortened_apart
 
 PADDING = 2
@@ -43,7 +44,7 @@ class PresetList(Vertical):
         """Heading, search and list."""
         yield Static("presets", classes="heading", id="presets-heading")
         yield Input(placeholder="search the presets", id="presets-search", compact=True)
-        yield OptionList(id="presets")
+        yield CalmList(id="presets")
 
     def on_mount(self) -> None:
         """The search is shown when asked for."""

@@ -10,6 +10,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.catalog import RunInfo, labels
+from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import shortened_apart
 from mim4dd_tui.plain import ago
@@ -20,8 +21,16 @@ PADDING = 2
 """Columns beside a row, as home.tcss has it."""
 
 
-class RunList(OptionList):
+class RunList(CalmList):
     """Its options bear the runs' names; they say what is highlighted and selected only when somebody moves there."""
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Keys that do nothing for the run under the cursor."""
+        run = self.run_of(self.get_option_at_index(self.highlighted).id) if self.highlighted is not None else None
+        if run is None:
+            return frozenset({"enter", "R", "D"})
+        return frozenset() if run.resumable else frozenset({"R"})
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

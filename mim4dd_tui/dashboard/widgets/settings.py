@@ -20,12 +20,13 @@ from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.spelling import brief, reason, setting_row, value_of, written
+from mim4dd_tui.dashboard.widgets.calm import CalmList
 
 EDITED = "edited"
 """Origin of a value that was changed in the form."""
 
 
-class FieldList(OptionList):
+class FieldList(CalmList):
     """The list of settings; a type of its own, so that style sheets and queries can name it.
 
     Attributes:
@@ -350,13 +351,15 @@ class SettingsForm(Vertical):
     def action_undo_all(self) -> None:
         """The base in every setting; again: what that dropped, as long as nothing else was changed."""
         dropped, count = self._dropped, len(self.changed())
+        self.app.clear_notifications()  # what the key said before is no longer so
         if count:
             dropped = self.config
             self._accept(self.base)
             self._dropped = dropped
-            self.app.notify(f"{count} change{'s' if count != 1 else ''} undone; U brings them back", timeout=5)
+            self.app.notify(f"{_changes(count)} undone; U brings back", timeout=5)
         elif dropped is not None:
             self._accept(dropped)
+            self.app.notify(f"{_changes(len(self.changed()))} brought back", timeout=3)
         else:
             self.app.notify("nothing differs from the preset", severity="warning")
 
@@ -383,6 +386,10 @@ class SettingsForm(Vertical):
         config = self._try(choices[(index + step) % len(choices)])
         if config is not None:
             self._accept(config)
+
+
+def _changes(count: int) -> str:
+    return f"{count} change{'' if count == 1 else 's'}"
 
 
 def _rich(colour: str) -> str:
