@@ -1,4 +1,4 @@
-"""The command palette's entries: every line of the table of keys that does something where it was called."""
+"""The command palette's entries: every line of the table of keys that does something where and when it was called."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from textual.dom import DOMNode
 from textual.screen import Screen
 
 from mim4dd_tui.dashboard.keys import KEYS, Key, scopes_at
+from mim4dd_tui.dashboard.widgets.keyline import idle_actions
 
 LESSER = 1e-3
 """Score of an entry that was found by its sentence: below every one found by its name."""
@@ -36,19 +37,21 @@ class KeyCommands(Provider):
 
 def commands(screen: Screen[object]) -> Iterator[SystemCommand]:
     """Entries for a screen: those of its own scopes first, each with the key that does the same."""
+    idle = idle_actions(screen)
     for scope in scopes_at(screen):
         for key in KEYS:
-            if key.scope == scope and key.action != "command_palette":
+            if key.scope == scope and key.action != "command_palette" and key.action not in idle:
                 place = place_of(screen, key)
                 if place is not None:
                     yield SystemCommand(f"{key.label} ({key.shown()})", key.help, _deed(screen, key))
 
 
 def place_of(screen: Screen[object], key: Key) -> DOMNode | None:
-    """What the action belongs to: the widget in focus or one around it, the screen, the app, else any widget."""
+    """What the action belongs to: the widget in focus or one around it, the screen, the app, else any widget seen."""
     name = "action_" + key.action.partition("(")[0]
     around = list(screen.focused.ancestors_with_self) if screen.focused is not None else []
-    places = [*around, screen, screen.app, *screen.query("*")]
+    seen = (node for node in screen.query("*") if all(each.display for each in node.ancestors_with_self))
+    places: list[DOMNode] = [*around, screen, screen.app, *seen]
     return next((place for place in places if hasattr(place, name) and _declares(place, key)), None)
 
 

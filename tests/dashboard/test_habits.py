@@ -127,11 +127,19 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
     async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        titles = [command.title for command in commands(app.screen)]
-        for key in KEYS:
-            if key.scope in ("run", "plot", "pictures", "gallery", "log", "app") and key.action != "command_palette":
-                assert place_of(app.screen, key) is not None, key
-                assert f"{key.label} ({key.shown()})" in titles
+        idle = run_screen(app).idle
+        assert {"pause", "stop", "checkpoint", "resume"} <= idle
+        for view, scopes in (("2", ("run", "plot", "pictures", "app")), ("3", ("gallery",)), ("4", ("log",))):
+            await pilot.press(view)
+            await pilot.pause()
+            titles = [command.title for command in commands(app.screen)]
+            assert len(titles) == len(set(titles)), "two commands of one name"
+            for key in KEYS:
+                if key.scope in scopes and key.action != "command_palette":
+                    assert place_of(app.screen, key) is not None, key
+                    assert (f"{key.label} ({key.shown()})" in titles) is (key.action not in idle), key
+        assert not any("larger image" in title for title in titles), "of pictures, which this view does not show"
+        await pilot.press("1")
         await pilot.press("colon")
         await until(pilot, lambda: isinstance(app.screen, CommandPalette))
         app.screen.query_one(Input).value = "newest snapshot"

@@ -60,7 +60,7 @@ class RunScreen(LeafingScreen):
         self._dirty: set[str] = set(curves.FIGURES)
         self._newest: Evaluation | None = None
         self._told = 0.0
-        self._met: set[type[Event]] = set()
+        self._met: set[str] = set()
         self._news = False
         self._headed = 0.0
         self._pace = Pace()
@@ -157,9 +157,11 @@ class RunScreen(LeafingScreen):
             self._paint(force=True)
 
     def _mark(self, event: Event) -> None:
-        if isinstance(event, Iteration | Evaluation | ExpertEpoch) and type(event) not in self._met:
-            self._met.add(type(event))
-            self._news = True  # the first of its kind: a curve that was empty does not wait its turn
+        kind = "bound" if isinstance(event, Iteration) and event.bound is not None else type(event).__name__
+        if isinstance(event, Iteration | Evaluation | ExpertEpoch) and kind not in self._met:
+            self._met.add(kind)
+            self._news = True  # the first of its kind: a curve that was empty does not wait its turn,
+            self._told = self._headed = 0.0  # nor does a number
         if isinstance(event, Iteration):
             self._dirty |= {"losses", "ratio", "step_size", "speed", "accuracy"}
             if event.bound is not None:

@@ -33,7 +33,7 @@ class KeyLine(Footer):
 
     def compose(self) -> ComposeResult:
         """As many keys as there is room for; while something is typed, those that are not characters of it."""
-        idle = _idle_actions(self.screen)
+        idle = idle_actions(self.screen)
         keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in idle]
         labels = _labels(self.screen)
         for key in keys:
@@ -67,7 +67,7 @@ class KeyLine(Footer):
         """Keys may have changed: those that are shown decide."""
         shown = (
             _first(screen.focused),
-            _idle_actions(screen),
+            idle_actions(screen),
             tuple(_labels(screen).items()),
             tuple(
                 (active.binding.key, active.binding.description, active.binding.action, active.enabled)
@@ -82,7 +82,7 @@ class KeyLine(Footer):
         super().bindings_changed(screen)
 
 
-def _idle_actions(screen: Screen[object]) -> frozenset[str]:
+def idle_actions(screen: Screen[object]) -> frozenset[str]:
     """Actions of a screen, and of what has the focus, that do nothing as things stand."""
     own: Collection[str] = getattr(screen.focused, "idle_actions", ())
     return frozenset({*_idle(screen), *own})
