@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import threading
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,9 @@ import pytest
 
 from engine.events import Observer
 from engine.runs.control import Control
+from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.pace import Pace
+from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import FolderSession, Order
 from mim4dd_tui.dashboard.widgets.facts import Fact, FactsPane
@@ -177,3 +180,40 @@ async def test_a_run_that_another_process_has_gone_on_with_is_shown_as_it_is_the
             await pilot.press("l")  # the run that went on here
         await until(pilot, lambda: run_screen(app).state == "done" and "60/60" in text(app))
         assert isinstance(run_screen(app).session, FolderSession)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("own", [False, True])
+async def test_a_run_that_was_deleted_elsewhere_is_left_with_a_word(
+    make_app: MakeApp, own: bool, size: tuple[int, int], tmp_path: Path
+) -> None:
+    app = make_app(FakeEngine(iterations=20))
+    if not own:
+        make_run(tmp_path / "runs", "lion")
+    async with app.run_test(size=size, notifications=True) as pilot:
+        if own:
+            await pilot.press("s")
+        else:
+            app.open_run(RunFolder(tmp_path / "runs" / "lion"))
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        path = run_screen(app).path
+        assert path is not None
+        await pilot.press("question_mark")  # it is left when the screen is in front again
+        shutil.rmtree(path)
+        await pilot.pause(0.7)
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        await until(pilot, lambda: "was deleted by another process" in " ".join(words(app).split()))
+        assert not path.exists()
+
+
+async def test_nothing_is_exported_in_the_place_of_a_deleted_run(make_app: MakeApp, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", "lion")
+    app = make_app(attach=run.path)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        shutil.rmtree(run.path)
+        run_screen(app).action_export()
+        await until(pilot, lambda: "folder is gone" in text(app) or isinstance(app.screen, HomeScreen))
+        await pilot.pause(0.3)
+        assert not run.path.exists()

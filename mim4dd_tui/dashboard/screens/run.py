@@ -412,6 +412,9 @@ class RunScreen(LeafingScreen):
         if self.path is None:
             self.notify("the run has no folder yet", severity="warning")
             return
+        if not self.there:  # nothing is made in the place of a run that was deleted
+            self.notify("the run's folder is gone", severity="error")
+            return
         panes = self._panes() or list(self.query(PlotPane))  # where none is seen, all
         self._fill(panes)
         run, folder = self.path.name, of_run(self.path)

@@ -35,10 +35,11 @@ class WatchScreen(Screen[None]):
     class Arrived(Message):
         """Records of another process's journal."""
 
-        def __init__(self, items: Sequence[Heard | Record], alive: bool) -> None:
+        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool) -> None:
             super().__init__()
             self.items = items
             self.alive = alive
+            self.there = there  # whether the run still has a folder
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -77,7 +78,11 @@ class WatchScreen(Screen[None]):
             alive = self.session.running  # before the queue: what a thread said last must still be heard
             self._take(self.session.poll(), alive)
             path = self.session.path
-            if not alive and path is not None and self.is_current and self.session.taken_up:
+            if alive or path is None or not self.is_current:
+                return
+            if not self.there:
+                self._leave_deleted()
+            elif self.session.taken_up:
                 self.dashboard.open_run(RunFolder(path))
                 held = self.session.error  # in its own words: who holds it, and what to do
                 told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
@@ -89,15 +94,29 @@ class WatchScreen(Screen[None]):
     @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
     def _read_folder(self) -> None:
         try:
-            self.post_message(self.Arrived(self.session.poll(), self.session.running))
+            self.post_message(self.Arrived(self.session.poll(), self.session.running, self.there))
         finally:
             self._reading = False
 
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
         message.stop()
-        if not self.gone:
-            self._take(message.items, message.alive)
+        if self.gone:
+            return
+        self._take(message.items, message.alive)
+        if not message.there and self.is_current:
+            self._leave_deleted()
+
+    @property
+    def there(self) -> bool:
+        """Whether the run's folder is still what it was: another process may delete it."""
+        return self.session.path is None or RunFolder(self.session.path).config_path.is_file()
+
+    def _leave_deleted(self) -> None:
+        """Back from a run that is no more."""
+        if self.path is not None:
+            self.dashboard.notify(f"{self.path.name} was deleted by another process", severity="warning", timeout=8)
+        self.dashboard.back()
 
     def _take(self, items: Sequence[Heard | Record], alive: bool) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
