@@ -11,7 +11,8 @@ made from these alone and put into docs/results.md and docs/performance.md. A ce
 run again.
 
 Groups: ``small`` (minutes a cell on a CPU), ``study`` (the paper's claim on three bases and two data sets; hours a cell
-on a CPU, minutes on a GPU), ``precision`` (the same run at every precision; cells under ``precision/``).
+on a CPU, minutes on a GPU), ``rates`` (both sides of a pair over pixel rates), ``precision`` (the same run at every
+precision; cells under ``precision/``).
 """
 
 from __future__ import annotations
@@ -26,16 +27,29 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from itertools import product
 from pathlib import Path
 
 from benchmarks import tables
-from benchmarks.tables import CELLS, PRECISION_PRESET, PRECISIONS, SMALL, arithmetic_folder, study_presets
+from benchmarks.tables import (
+    CELLS,
+    PRECISION_PRESET,
+    PRECISIONS,
+    RATE_SEEDS,
+    RATES,
+    SMALL,
+    arithmetic_folder,
+    at_rate,
+    study_presets,
+)
 from engine.analysis.cells import Cell, Places, settings_of
 from engine.analysis.plan import WITH, WITHOUT, Variant
 from engine.files import default_cache_dir
 from engine.runs.control import Control, StopRequested
 
 ROOT = Path(__file__).resolve().parent.parent
+GROUPS = ("small", "study", "rates", "precision")
+PAIR = (WITH, WITHOUT)
 
 
 @dataclass(frozen=True)
@@ -71,9 +85,14 @@ def tasks(group: str) -> Iterator[Task]:
         for seed in range(5):
             yield from (Task(Cell(PRECISION_PRESET, v.changes, seed), v) for v in PRECISIONS)
         return
+    if group == "rates":
+        for preset, rates in RATES.items():
+            for rate, seed, side in product(rates, range(RATE_SEEDS), PAIR):
+                yield Task(Cell(preset, at_rate(side, rate).changes, seed))
+        return
     presets = SMALL.items() if group == "small" else study_presets()
     for preset, seeds in presets:
-        yield from (Task(Cell(preset, v.changes, seed)) for seed in range(seeds) for v in (WITH, WITHOUT))
+        yield from (Task(Cell(preset, v.changes, seed)) for seed in range(seeds) for v in PAIR)
 
 
 def execution(options: argparse.Namespace) -> tuple[tuple[str, str], ...]:
@@ -150,7 +169,7 @@ def main() -> int:
     """The command."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("what", choices=("run", "cell", "table"))
-    parser.add_argument("group", nargs="?", choices=("small", "study", "precision"))
+    parser.add_argument("group", nargs="?", choices=GROUPS)
     parser.add_argument("--only", default="", help="only cells whose name contains this, e.g. mnist-ipc1-study-seed")
     parser.add_argument("--seed", type=int, default=None, help="only cells of this seed")
     parser.add_argument("--jobs", type=int, default=1, help="cells side by side")
@@ -164,7 +183,7 @@ def main() -> int:
         tables.write()
         return 0
     if options.group is None:
-        parser.error("which group: small, study or precision?")
+        parser.error(f"which group: {', '.join(GROUPS)}?")
     options.cells = options.cells.resolve()
     if options.what == "cell":
         task = next(task for task in tasks(options.group) if task.name == options.only)

@@ -25,6 +25,9 @@ SMALL = {
     **dict.fromkeys(("cifar10-ipc1-bptt-small", "cifar10-ipc1-dream-small"), 3),
 }
 """Presets of minutes a cell on a CPU, each with its number of seeds."""
+RATES = {"mnist-ipc1-bptt-small": (12, 20, 30, 40, 60), "cifar10-ipc1-bptt-small": (12, 20)}
+"""Pixel rates that a preset is run at beside its own, so that both sides of a pair can be at their best."""
+RATE_SEEDS = 3
 BASES = ("", "-bptt", "-dream")
 PRECISION_PRESET = "mnist-ipc1-small"
 EAGER = Variant("float32-eager", (("execution.compile", "off"),))
@@ -135,6 +138,30 @@ def accuracy_table() -> str:
     return "\n".join([*HEAD, *(row for preset, seeds in presets for row in rows(preset, seeds))])
 
 
+def at_rate(variant: Variant, rate: float) -> Variant:
+    """A side of a pair at another pixel rate than its preset's."""
+    return Variant(f"{variant.label} at {rate:g}", (*variant.changes, ("objective.pixel_rate", f"{rate:g}")))
+
+
+def rate_table() -> str:
+    """The last iterate with and without the term over pixel rates, the preset's own among them."""
+    lines = [
+        "| preset | pixel rate | with the term | without | pairs | term − none | best iterate, term − none |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for preset, rates in RATES.items():
+        own = resolve(preset).config.objective.pixel_rate
+        for rate in sorted({own, *rates}):
+            sides = [side if rate == own else at_rate(side, rate) for side in (WITH, WITHOUT)]
+            ours, theirs = (kept(preset, side, RATE_SEEDS, CELLS) for side in sides)
+            pairs = sum(a is not None and b is not None for a, b in zip(ours, theirs, strict=True))
+            scores = [over_seeds([each for each in side if each is not None], "last") for side in (ours, theirs)]
+            gains = [apart(ours, theirs, key) if pairs else DASH for key in ("last", "accuracy")]
+            if scores != [DASH, DASH]:
+                lines.append(f"| {preset} | {rate:g} | {' | '.join(scores)} | {pairs} | {' | '.join(gains)} |")
+    return "\n".join(lines)
+
+
 def precision_table() -> str:
     """The same run at every precision."""
     lines = [
@@ -162,4 +189,5 @@ def put(page: Path, mark: str, table: str) -> None:
 def write() -> None:
     """Put all tables into their pages."""
     put(ROOT / "docs" / "results.md", "tables", accuracy_table())
+    put(ROOT / "docs" / "results.md", "rates", rate_table())
     put(ROOT / "docs" / "performance.md", "precision", precision_table())

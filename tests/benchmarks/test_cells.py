@@ -163,6 +163,22 @@ def test_a_row_names_both_selections_and_the_pairs_difference(tmp_path: Path, mo
     assert not list(tables.rows("cifar10-ipc1-study", 5)), "nothing is said of cells that are not there"
 
 
+def test_pairs_are_compared_at_every_rate_and_one_side_alone_is_shown(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "CELLS", tmp_path)
+    monkeypatch.setattr(tables, "RATES", {"mnist-ipc1-bptt-small": (12, 20)})
+    monkeypatch.setattr(results, "RATES", tables.RATES)
+    for task in results.tasks("rates"):
+        changes, with_term = dict(task.cell.changes), "information.weight" not in dict(task.cell.changes)
+        if task.cell.seed < 2 and not (with_term and changes["objective.pixel_rate"] == "12"):
+            mean = 0.7 + 0.1 * task.cell.seed + 0.02 * with_term
+            put(task, tmp_path, {"accuracy": score(mean + 0.01), "last": score(mean)})
+    first, second = tables.rate_table().splitlines()[2:]
+    assert first == "| mnist-ipc1-bptt-small | 12 | – | 75.0 ± 7.1 | 0 | – | – |"
+    assert second == "| mnist-ipc1-bptt-small | 20 | 77.0 ± 7.1 | 75.0 ± 7.1 | 2 | +2.0 ± 0.0 | +2.0 ± 0.0 |"
+
+
 def test_precisions_are_compared_with_the_eager_run_of_their_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -182,10 +198,11 @@ def test_precisions_are_compared_with_the_eager_run_of_their_seed(
 def test_the_pages_are_made_of_the_cells_that_are_there() -> None:
     page = (tables.ROOT / "docs" / "results.md").read_text()
     assert tables.accuracy_table() in page
+    assert tables.rate_table() in page
     assert tables.precision_table() in (tables.ROOT / "docs" / "performance.md").read_text()
 
 
-@pytest.mark.parametrize(("group", "count"), [("small", 66), ("study", 96), ("precision", 15)])
+@pytest.mark.parametrize(("group", "count"), [("small", 66), ("study", 96), ("rates", 42), ("precision", 15)])
 def test_groups_are_whole(group: str, count: int) -> None:
     found = list(results.tasks(group))
     assert len({task.name for task in found}) == len(found) == count
