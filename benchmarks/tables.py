@@ -25,7 +25,7 @@ SMALL = {
     **dict.fromkeys(("cifar10-ipc1-bptt-small", "cifar10-ipc1-dream-small"), 3),
 }
 """Presets of minutes a cell on a CPU, each with its number of seeds."""
-RATES = {"mnist-ipc1-bptt-small": (12, 20, 30, 40, 60), "cifar10-ipc1-bptt-small": (12, 20)}
+RATES = {"mnist-ipc1-bptt-small": (12, 20, 30, 40), "cifar10-ipc1-bptt-small": (12, 20)}
 """Pixel rates that a preset is run at beside its own, so that both sides of a pair can be at their best."""
 RATE_SEEDS = 3
 BASES = ("", "-bptt", "-dream")

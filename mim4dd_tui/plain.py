@@ -34,10 +34,22 @@ def duration(seconds: float) -> str:
 
 def ago(seconds: float) -> str:
     """``just now``, ``12 min ago``, ``5 h ago`` or ``3 days ago``: a time span before now, in whole units."""
-    for limit, unit, name in ((7200, 60, "min"), (172_800, 3600, "h"), (math.inf, 86_400, "days")):
+    count, name = _span(seconds)
+    return f"{count} {name} ago" if count else "just now"
+
+
+def age(seconds: float) -> str:
+    """The same in three columns: ``now``, ``12m``, ``5h`` or ``3d``."""
+    count, name = _span(seconds)
+    return f"{count}{name[0]}" if count else "now"
+
+
+def _span(seconds: float) -> tuple[int, str]:
+    """Whole units, and the unit's name; 0 below a minute."""
+    for limit, unit, name in ((7200, 60, "min"), (172_800, 3600, "h")):
         if seconds < limit:
-            return f"{int(seconds // unit)} {name} ago" if seconds >= 60 else "just now"
-    return "-"
+            return max(0, int(seconds // unit)), name
+    return int(seconds // 86_400), "days"
 
 
 def percent(fraction: float, deviation: float | None = None) -> str:

@@ -118,6 +118,8 @@ def _refusal(term: str, stdin: Stream | None, stderr: Stream | None) -> str:
     return ""
 
 
+MONOCHROME = ("vt100", "vt102", "vt220")
+"""Kinds of terminals that have no colours; Textual's console sends them some, which they leave out."""
 _FORCED = {
     "standard": Colours.BASIC,
     "256": Colours.PALETTE,
@@ -131,7 +133,7 @@ def _colours(env: Mapping[str, str], term: str) -> Colours:
     forced = _FORCED.get(env.get("TEXTUAL_COLOR_SYSTEM", ""))
     if forced is not None:
         return forced
-    if term in ("dumb", "unknown", ""):
+    if term in ("dumb", "unknown", "", *MONOCHROME):
         return Colours.NONE
     if env.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return Colours.TRUE

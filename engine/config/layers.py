@@ -102,13 +102,20 @@ class Layers:
             circle = " -> ".join(p.name for p in (*chain[chain.index(real) :], real))
             raise ConfigError(f"{shown}: extends: the files extend each other in a circle: {printable(circle, 400)}")
         self.paths.append(real)
-        for parent in _parents(tree, shown):
-            if len(chain) + 1 >= DEEPEST or len(self.paths) >= MOST_FILES:
-                raise ConfigError(f"{shown}: extends: at most {DEEPEST} files in a chain and {MOST_FILES} in all")
-            target, name = _parent(path, parent, shown)
-            self.read(target, name, (*chain, real))
+        self._read_parents(path, tree, shown, (*chain, real))
         tree.pop("extends", None)
         self.lay(tree, origin, shown)
+
+    def read_beneath(self, path: Path) -> None:
+        """Lay what a file extends, without the file. Raises ConfigError as :meth:`read`."""
+        self._read_parents(path, read_toml(path, path.name), path.name, (path.resolve(),))
+
+    def _read_parents(self, path: Path, tree: Mapping[str, Any], shown: str, chain: tuple[Path, ...]) -> None:
+        for parent in _parents(tree, shown):
+            if len(chain) >= DEEPEST or len(self.paths) >= MOST_FILES:
+                raise ConfigError(f"{shown}: extends: at most {DEEPEST} files in a chain and {MOST_FILES} in all")
+            target, name = _parent(path, parent, shown)
+            self.read(target, name, chain)
 
 
 def content(path: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -16,7 +16,7 @@ import tomli_w
 
 from engine.config import presets
 from engine.config.fields import fields
-from engine.config.layers import Layers
+from engine.config.layers import Layers, content
 from engine.config.presets import PresetInfo
 from engine.config.schema import CLASSES, Config
 from engine.config.typed import parse_override, parse_value
@@ -134,8 +134,7 @@ def save_user_preset(name: str, config: Config, base: str | None = None) -> Path
     Args:
         name: of the preset; one of the user's own of this name is replaced.
         config: what it holds.
-        base: a preset that it extends: then only what differs is written. Where the base builds on the preset
-            that is saved, all is written.
+        base: a preset that it extends (see :func:`beneath`): then only what differs is written.
 
     Raises:
         ConfigError: a name is no good, or the name belongs to a preset that comes with the program.
@@ -145,15 +144,33 @@ def save_user_preset(name: str, config: Config, base: str | None = None) -> Path
     if (presets.builtin_dir() / f"{name}.toml").exists():
         raise ConfigError(f"{name} is a preset that comes with the program; choose another name")
     path = presets.user_dir() / f"{name}.toml"
+    extends, below = beneath(name, base)
     text = dump(config)
-    if base is not None:
-        below = Layers()
-        below.read(presets.find(base), base)
-        if path.resolve() not in below.paths:
-            text = tomli_w.dumps({"extends": base}) + dump(config, base=below.config())
+    if extends:
+        listed = list(extends) if len(extends) > 1 else extends[0]
+        text = tomli_w.dumps({"extends": listed}) + dump(config, base=below)
     private_folder(path.parent)
     write_bytes(path, text.encode())
     return path
+
+
+def beneath(name: str, base: str | None) -> tuple[tuple[str, ...], Config]:
+    """What a preset of the user's own extends where it is saved on ``base``, and the configuration of all of that.
+
+    It is the base; where that builds on the preset that is replaced (or is it), what that one extends; () for nothing.
+
+    Raises:
+        ConfigError: a preset is missing or cannot be read.
+    """
+    if base is None:
+        return (), Config()
+    path, below = presets.user_dir() / f"{name}.toml", Layers()
+    below.read(presets.find(base), base)
+    if path.resolve() not in below.paths:
+        return (base,), below.config()
+    below = Layers()
+    below.read_beneath(path)
+    return content(path)[0], below.config()
 
 
 def _lay_named(layers: Layers, preset_or_file: str) -> str | None:

@@ -24,6 +24,10 @@ LATEST = "--latest"
 FORMAT = 1
 
 
+EXPORTS = "exports"
+"""Where what is taken out of a run is put, in its folder; of several runs, beside their folders."""
+
+
 def check_name(name: str) -> str:
     """A run's name as it is, if it is safe as the name of a folder.
 
@@ -35,6 +39,8 @@ def check_name(name: str) -> str:
             f"run name {name!r}: allowed are letters, digits, '.', '_' and '-', at most 100, "
             "starting with a letter or digit and not ending with '.'"
         )
+    if name == EXPORTS:
+        raise ConfigError(f"run name {name!r}: a folder of this name beside the runs holds what is taken out of them")
     return name
 
 

@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
-from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine
+from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine, there
 from mim4dd_tui.dashboard.settled import Collector
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.signalled import Signalled
@@ -32,7 +32,7 @@ from mim4dd_tui.dashboard.suspending import shell_waits
 from mim4dd_tui.dashboard.themed import ThemedApp
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.graphics.choice import Graphics
+from mim4dd_tui.graphics.choice import Graphics, here
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import percent
 from mim4dd_tui.terminal import Abilities
@@ -83,7 +83,8 @@ class DashboardApp(ThemedApp[Leave]):
         self.exit_status = 0
         self.signalled = Signalled(self)
         self.shelf = Shelf(runs_dir)
-        self._ascii = abilities.ascii_pictures if self.remembered.ascii is None else self.remembered.ascii
+        chosen = self.remembered.ascii if self.remembered.ascii_here == here() else None
+        self._ascii = abilities.ascii_pictures if chosen is None else chosen
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
         self._autostart = autostart
@@ -163,7 +164,7 @@ class DashboardApp(ThemedApp[Leave]):
     def action_toggle_ascii(self) -> None:
         """Half-blocks or ASCII."""
         self._ascii = not self._ascii
-        self.remember(ascii=self._ascii)
+        self.remember(ascii=self._ascii, ascii_here=here())
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
                 screen.set_mode(self.picture_mode)
@@ -252,6 +253,9 @@ class DashboardApp(ThemedApp[Leave]):
         """Show the run of this process."""
         if self.session is None:
             self.notify("no run was started here", severity="warning")
+            return
+        if self.session.path is not None and not there(self.session.path):
+            self.notify(f"the folder of {self.session.path.name} is gone", severity="warning")
             return
         if self.session.path is not None and self.session.taken_up:
             self.open_run(RunFolder(self.session.path))

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 
+from textual.actions import parse
 from textual.app import SystemCommand
 from textual.command import DiscoveryHit, Hit, Hits, Provider
 from textual.dom import DOMNode
 from textual.screen import Screen
 
-from mim4dd_tui.dashboard.keys import KEYS, Key, scopes_at
+from mim4dd_tui.dashboard.keys import KEYS, TITLES, Key, scopes_at
 from mim4dd_tui.dashboard.widgets.keyline import idle_actions
 
 LESSER = 1e-3
@@ -37,22 +39,45 @@ class KeyCommands(Provider):
 
 def commands(screen: Screen[object]) -> Iterator[SystemCommand]:
     """Entries for a screen: those of its own scopes first, each with the key that does the same."""
-    idle = idle_actions(screen)
+    idle, found = idle_actions(screen), []
     for scope in scopes_at(screen):
-        for key in KEYS:
-            if key.scope == scope and key.action != "command_palette" and key.action not in idle:
-                place = place_of(screen, key)
-                if place is not None:
-                    yield SystemCommand(f"{key.label} ({key.shown()})", key.help, _deed(screen, key))
+        keys = [key for key in KEYS if key.scope == scope and key.action not in idle]
+        found += [key for key in keys if key.action != "command_palette" and _works(screen, key)]
+    names = Counter(_name(key) for key in found)
+    for key in found:
+        where = f", {TITLES[key.scope].partition(' (')[0].lower()}" if names[_name(key)] > 1 else ""
+        yield SystemCommand(_name(key) + where, key.help, _deed(screen, key))
+
+
+def _name(key: Key) -> str:
+    return f"{key.label} ({key.shown()})"
+
+
+def _works(screen: Screen[object], key: Key) -> bool:
+    """Whether there is something that the action belongs to, and that takes it now."""
+    place, (_, name, parameters) = place_of(screen, key), parse(key.action)
+    return place is not None and bool(place.check_action(name, parameters))
 
 
 def place_of(screen: Screen[object], key: Key) -> DOMNode | None:
-    """What the action belongs to: the widget in focus or one around it, the screen, the app, else any widget seen."""
+    """What the action belongs to: the part seen that the key's scope is of, else the widget in focus or one around it,
+    the screen, the app, else any widget seen."""
     name = "action_" + key.action.partition("(")[0]
     around = list(screen.focused.ancestors_with_self) if screen.focused is not None else []
-    seen = (node for node in screen.query("*") if all(each.display for each in node.ancestors_with_self))
-    places: list[DOMNode] = [*around, screen, screen.app, *seen]
-    return next((place for place in places if hasattr(place, name) and _declares(place, key)), None)
+
+    def fits(place: DOMNode) -> bool:
+        return hasattr(place, name) and _declares(place, key)
+
+    first = [place for place in (*around, screen, screen.app) if fits(place)]
+    if first and getattr(first[0], "SCOPE", key.scope) == key.scope and first[0] is not screen:
+        return first[0]
+    others = (node for node in screen.query("*") if fits(node) and _seen(node))
+    own = next((node for node in others if getattr(node, "SCOPE", None) == key.scope or not first), None)
+    return own or next(iter(first), None)
+
+
+def _seen(node: DOMNode) -> bool:
+    return all(each.display for each in node.ancestors_with_self)
 
 
 def _declares(place: DOMNode, key: Key) -> bool:

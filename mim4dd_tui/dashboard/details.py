@@ -9,8 +9,9 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
+from engine.config.fields import fields
 from engine.config.layers import content
-from engine.config.load import resolve
+from engine.config.load import beneath, resolve
 from engine.config.presets import builtin_dir, checked_name, is_builtin, names
 from engine.config.schema import Config
 from engine.errors import MimError
@@ -54,6 +55,19 @@ def own_preset(name: str) -> Own | None:
         return None
     values = tuple(f"{key} {written(value_of(config, key))}" for key in keys if key != "summary")
     return Own(bases, values, "summary" in keys)
+
+
+def kept_as(name: str, config: Config, base: str | None) -> str:
+    """What a preset of a person's own will hold: ``extends digits-ipc1 by 2 settings``."""
+    try:
+        bases, below = beneath(name, base)
+    except MimError:  # said when it is saved
+        bases, below = (), config
+    if not bases:
+        return "holds all settings"
+    keys = [field.key for field in fields() if field.key != "summary"]
+    count = sum(value_of(config, key) != value_of(below, key) for key in keys)
+    return f"extends {' and '.join(bases)} by {count} setting{'' if count == 1 else 's'}"
 
 
 def preset_text(name: str, config: Config, cost: Sequence[str], warning: str, own: Own | None = None) -> Text:

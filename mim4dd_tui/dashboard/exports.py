@@ -9,23 +9,31 @@ import csv
 import io
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 
 from engine.config.fields import fields
 from engine.events import Evaluation
-from engine.files import private_folder, write_bytes
+from engine.files import explained, private_folder, write_bytes
+from engine.runs.folder import EXPORTS
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.comparison import Contender
-from mim4dd_tui.dashboard.spelling import value_of
+from mim4dd_tui.dashboard.spelling import value_of, written
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
 
-FOLDER = "exports"
 COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in range(1, SERIES + 1)}
 """Curves on paper have the light theme's colours."""
+
+
+Columns = Mapping[str, tuple[list[int], list[float]]]
+"""Iterations and values by the name of the series."""
+Tables = Callable[[], Mapping[str, str]]
+"""Makes the text of tables, by file name."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -38,8 +46,8 @@ class Plot:
     view: Viewport
 
 
-def export(folder: Path, plots: Sequence[Plot], tables: Mapping[str, str]) -> str:
-    """Write plots (each as SVG and PNG) and tables (text by file name) into a folder.
+def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
+    """Write plots (each as SVG and PNG) and tables into a folder.
 
     Returns:
         How much was written, and where: a path that holds in whatever folder it is pasted.
@@ -51,27 +59,37 @@ def export(folder: Path, plots: Sequence[Plot], tables: Mapping[str, str]) -> st
         page = lay_out(plot.figure, plot.view, COLOURS, plot.title)
         _write(folder, f"{plot.name}.svg", to_svg(page).encode())
         _write(folder, f"{plot.name}.png", to_png(page))
-    for name, text in tables.items():
+    texts = tables()
+    for name, text in texts.items():
         _write(folder, name, text.encode())
     told = f"{len(plots)} plot{'s' if len(plots) != 1 else ''} (SVG, PNG)"
-    return f"{told} and {len(tables)} tables in {folder.absolute()}"
+    return f"{told} and {len(texts)} tables in {folder.absolute()}"
 
 
-def tables_of(history: RunHistory) -> dict[str, str]:
-    """By file name: every series, one row an iteration, and every evaluation."""
-    return {"metrics.csv": metrics_csv(history), "evaluations.csv": evaluations_csv(history)}
+def tables_of(history: RunHistory) -> Tables:
+    """Every series, one row an iteration, and every evaluation, as they are now; the text is made when it is called."""
+    columns, evaluations = _columns(history), list(history.evaluations)
+    return lambda: {"metrics.csv": metrics_csv(columns), "evaluations.csv": evaluations_csv(evaluations)}
 
 
-def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) -> dict[str, str]:
-    """By file name: a row a run of what came out and of every setting; and every series, one row a run's iteration.
+def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) -> Tables:
+    """A row a run of what came out and of every setting; and every series, one row a run's iteration. As they are now.
 
     Args:
         names: the runs' names, in the order of ``contenders``.
     """
-    rows = [_outcome(name, one) for name, one in zip(names, contenders, strict=True)]
-    histories = {name: one.history for name, one in zip(names, contenders, strict=True)}
-    curves = _series_rows(histories, named=True)
-    return {"runs.csv": _csv([list(rows[0]), *(list(row.values()) for row in rows)]), "curves.csv": _csv(curves)}
+    pairs = list(zip(names, contenders, strict=True))
+    rows = [_outcome(name, one) for name, one in pairs]
+    columns = {name: _columns(one.history) for name, one in pairs}
+    return lambda: {
+        "runs.csv": _csv([list(rows[0]), *(list(row.values()) for row in rows)]),
+        "curves.csv": _csv(_series_rows(columns, named=True)),
+    }
+
+
+def _columns(history: RunHistory) -> Columns:
+    """A copy of its series, whose text may be made on another thread."""
+    return {name: (list(series.iterations), list(series.values)) for name, series in history.series.items()}
 
 
 def _outcome(name: str, one: Contender) -> dict[str, str]:
@@ -93,42 +111,53 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
     row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     for field in fields():
         if field.key != "summary":
-            row[field.key] = "" if one.config is None else str(value_of(one.config, field.key))
+            row[field.key] = "" if one.config is None else written(value_of(one.config, field.key))
     return row
 
 
 def of_run(folder: Path) -> Path:
     """Where the exports of a run go."""
-    return folder / FOLDER
+    return folder / EXPORTS
 
 
 def of_comparison(runs_dir: Path) -> Path:
-    """Where a comparison's go: a folder of its own, named by the time, so that none replaces another."""
-    return runs_dir / FOLDER / f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
+    """Makes the folder of a comparison's exports, which is named by the time.
+
+    Raises:
+        RunFailed: the disk refuses.
+    """
+    stem = f"compare-{time.strftime('%Y%m%d-%H%M%S')}"
+    parent = private_folder(runs_dir / EXPORTS)
+    for number in count(1):
+        folder = parent / (stem if number == 1 else f"{stem}-{number}")
+        with explained(folder), suppress(FileExistsError):
+            folder.mkdir(mode=0o700)
+            return folder
+    raise AssertionError("unreachable")
 
 
-def metrics_csv(history: RunHistory) -> str:
+def metrics_csv(columns: Columns) -> str:
     """The series as a table: ``iteration`` and one column a metric, in full precision.
 
     A value that is not a number is written nan; where none was read the cell is empty.
     """
-    return _csv(_series_rows({"": history}, named=False))
+    return _csv(_series_rows({"": columns}, named=False))
 
 
-def _series_rows(histories: Mapping[str, RunHistory], *, named: bool) -> list[list[str]]:
+def _series_rows(runs: Mapping[str, Columns], *, named: bool) -> list[list[str]]:
     """The heading, then a row an iteration of every run; ``named``: the run's name is the first column."""
-    names = sorted({name for history in histories.values() for name in history.series})
+    names = sorted({name for columns in runs.values() for name in columns})
     rows = [[*(["run"] if named else []), "iteration", *names]]
-    for run, history in histories.items():
-        columns = {name: dict(series.points()) for name, series in history.series.items()}
+    for run, columns in runs.items():
+        known = {name: dict(zip(*columns[name], strict=True)) for name in columns}
         head = [run] if named else []
-        for iteration in sorted({i for column in columns.values() for i in column}):
-            values = (_number(columns.get(name, {}).get(iteration)) for name in names)
+        for iteration in sorted({i for column in known.values() for i in column}):
+            values = (_number(known.get(name, {}).get(iteration)) for name in names)
             rows.append([*head, str(iteration), *values])
     return rows
 
 
-def evaluations_csv(history: RunHistory) -> str:
+def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
     """The evaluations as a table; accuracies in 0..1."""
     head = ["iteration", "subject", "protocol", "mean", "std", "networks", "selected_on", "measured_on", "seconds"]
     rows = [
@@ -143,7 +172,7 @@ def evaluations_csv(history: RunHistory) -> str:
             e.measured_on,
             _number(e.seconds),
         ]
-        for e in history.evaluations
+        for e in evaluations
     ]
     return _csv([head, *rows])
 

@@ -6,7 +6,6 @@ it that makes no sense, counts as not there: remembering is a comfort, and no re
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -40,7 +39,7 @@ class Remembered:
 
     Attributes:
         theme: name of a theme; empty for the one that fits the terminal.
-        ascii: pictures as ASCII; None where the terminal decides.
+        ascii, ascii_here: pictures as ASCII, and the kind of terminal that was chosen on; None where that decides.
         graphics, graphics_here: how pictures are sent, and the kind of terminal that was chosen on.
         view: the run screen's view.
         sort, reverse, which: order and filter of the browser.
@@ -54,6 +53,7 @@ class Remembered:
     ascii: bool | None = None
     graphics: str = "off"
     graphics_here: str = ""
+    ascii_here: str = ""
     view: str = "overview"
     sort: Sort = "newest"
     reverse: bool = False
@@ -75,14 +75,15 @@ class Remembered:
                 setattr(kept, each.name, values[each.name])
         return kept
 
-    def save(self, path: Path | None = None) -> bool:
-        """Write it; False where the disk refuses."""
+    def save(self, path: Path | None = None) -> str:
+        """Write it; what stands against that, where something does."""
         target = path or state_file()
-        with suppress(MimError, ValueError, TypeError):
+        try:
             private_folder(target.parent)
             write_json(target, asdict(self), durable=False)
-            return True
-        return False
+        except (MimError, ValueError, TypeError) as error:
+            return str(error)
+        return ""
 
 
 def looks(view: Viewport) -> dict[str, Any]:
@@ -96,7 +97,7 @@ def seen_as(view: Viewport, remembered: dict[str, Any]) -> Viewport:
 
 
 def _plausible(name: str, value: Any) -> bool:
-    if name in ("theme", "preset", "metric", "graphics", "graphics_here"):
+    if name in ("theme", "preset", "metric", "graphics", "graphics_here", "ascii_here"):
         return isinstance(value, str) and len(value) <= 200
     if name == "ascii":
         return value is None or isinstance(value, bool)

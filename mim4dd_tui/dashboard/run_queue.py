@@ -28,6 +28,7 @@ from mim4dd_tui.dashboard.session import Launch, Order
 FILE = ".queue.json"
 LOCK = ".queue.lock"
 WAIT_SECONDS = 5.0
+LARGEST_SEED = 2**31 - 1
 MOST = 1000
 """Runs put into the queue at once."""
 
@@ -152,8 +153,10 @@ def seeds_of(text: str) -> list[int]:
         if not (first.isascii() and first.isdecimal()) or (dash and not (last.isascii() and last.isdecimal())):
             raise ConfigError("write seeds as 0-4, or as 0,2,5")
         begin, end = int(first), int(last or first)
-        if end < begin or end >= 2**31:
-            raise ConfigError(f"{part.strip()} is no range of seeds")
+        if max(begin, end) > LARGEST_SEED:
+            raise ConfigError(f"{max(begin, end)} is too large: a seed is at most {LARGEST_SEED}")
+        if end < begin:
+            raise ConfigError(f"{part.strip()} begins after its end")
         if end - begin >= MOST:
             raise ConfigError(f"at most {MOST} runs at once")
         seeds.update(dict.fromkeys(range(begin, end + 1)))

@@ -113,6 +113,14 @@ class Session(Protocol):
         """Ask the run for something; it answers with events."""
 
 
+def there(path: Path) -> bool:
+    """Whether a run still has its folder: another process may delete it. One that cannot be read just now has."""
+    try:
+        return RunFolder(path).config_path.is_file()
+    except OSError:
+        return True
+
+
 class EngineSession:
     """A run in a thread of this process. The observer only appends to a queue and never waits."""
 

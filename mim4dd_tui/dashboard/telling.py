@@ -40,6 +40,8 @@ class TellingApp(App[Answer]):
         self.colourless = abilities.no_color or abilities.colours is Colours.NONE
         self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.remembered = Remembered.load()
+        self._told_of_memory = False
+        self._latest: dict[str, str] = {}  # by its kind, the notice that the next of the kind replaces
         self.voice = Voice.of()
 
     def remember(self, **values: object) -> None:
@@ -47,8 +49,10 @@ class TellingApp(App[Answer]):
         changed = {name: value for name, value in values.items() if getattr(self.remembered, name) != value}
         for name, value in changed.items():
             setattr(self.remembered, name, value)
-        if changed:
-            self.remembered.save()
+        problem = self.remembered.save() if changed else ""
+        if problem and not self._told_of_memory:
+            self._told_of_memory = True
+            self.notify(f"nothing is kept for the next time: {problem}", severity="warning", timeout=10)
 
     def emit(self, sequence: str) -> None:
         """Send a sequence to the terminal as it is, if there is one."""
@@ -68,8 +72,22 @@ class TellingApp(App[Answer]):
 
         One that stands already is not said twice: it begins anew.
         """
-        lines = wrapped(homely(message), min(NOTICE, max(1, self.size.width - FRAME)), within_paths=True)
-        super().notify("\n".join(lines), title=title, severity=severity, timeout=timeout, markup=False)
+        super().notify(self._broken(message), title=title, severity=severity, timeout=timeout, markup=False)
+
+    def notify_anew(
+        self, kind: str, message: str, *, severity: SeverityLevel = "information", timeout: float | None = None
+    ) -> None:
+        """A notice in the place of the last of its kind, of which it says otherwise; others stay."""
+        before = self._latest.get(kind)
+        for old in [old for old in self._notifications if before is not None and old.message == before]:
+            self._unnotify(old)
+        self._latest[kind] = self._broken(message)
+        self.notify(message, severity=severity, timeout=timeout)
+
+    def _broken(self, message: str) -> str:
+        """A notice in lines as they fit."""
+        room = min(NOTICE, max(1, self.size.width - FRAME))
+        return "\n".join(wrapped(homely(message), room, within_paths=True))
 
     def on_notify(self, event: Notify) -> None:
         """Take away the notice that says the same; Textual's own handler adds the new one."""

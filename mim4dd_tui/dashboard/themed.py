@@ -44,15 +44,20 @@ class ThemedApp(PixelsApp[Answer]):
                 screen.recolour()
 
     def _first(self) -> Theme:
-        for theme in self._themes:
-            if theme.name == self.remembered.theme:
-                return theme
-        return TERMINAL if self.abilities.colours <= Colours.BASIC else THEMES[0]
+        """As last time; but of few colours the terminal's own, as others become the same there."""
+        if self.abilities.colours <= Colours.BASIC:
+            return TERMINAL
+        return next((theme for theme in self._themes if theme.name == self.remembered.theme), THEMES[0])
+
+    @property
+    def indistinct(self) -> bool:
+        """Whether colours do not tell curves apart: there are none, or few and the theme is made for many."""
+        few = self.abilities.colours <= Colours.BASIC and self.theme != TERMINAL.name
+        return self.colourless or few
 
     def action_next_theme(self) -> None:
         """The next theme."""
         names = [theme.name for theme in self._themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
         self.remember(theme=self.theme)
-        self.clear_notifications()  # of the presses before
-        self.notify(f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)
+        self.notify_anew("theme", f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)

@@ -31,7 +31,7 @@ def whole(figure: Figure, view: Viewport) -> Window | None:
 def nothing(figure: Figure) -> str:
     """What is said where there is nothing to draw: that there is nothing yet, or that a logarithmic axis has no place
     for it."""
-    return figure.empty if figure.bounds_x() is None else "nothing right of 0 yet, for a logarithmic axis"
+    return figure.empty if figure.bounds_x() is None else "nothing right of 0 yet"
 
 
 def window(figure: Figure, view: Viewport) -> Window | None:

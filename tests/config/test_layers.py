@@ -5,8 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import tomli
 
 from engine.config import dump, list_presets, load_config, resolve, save_user_preset
+from engine.config.load import beneath
 from engine.config.presets import user_dir
 from tests.config.helpers import message, written
 
@@ -149,8 +151,10 @@ def test_saving_on_itself_or_on_a_descendant_makes_no_circle(mine: Path) -> None
     other = resolve("digits-ipc1", ["seed=4"]).config
     save_user_preset("mine", other, "child")
     assert resolve("mine").config == other
+    assert "extends" in (mine / "mine.toml").read_text(), "what it extended before"
     assert save_user_preset("mine", config, "mine")
     assert resolve("mine").config == config
+    assert (mine / "mine.toml").read_text() == 'extends = "digits-ipc1"\nseed = 3\n'
     save_user_preset("alone", other)
     assert load_config(mine / "alone.toml") == other
 
@@ -195,3 +199,22 @@ def test_dump_writes_every_setting_in_order() -> None:
     text = dump(resolve("digits-ipc1").config)
     assert text.index("summary") < text.index("[data]") < text.index("[network]") < text.index("[execution]")
     assert "extends" not in text
+
+
+def test_what_is_saved_again_goes_on_extending_what_it_did(mine: Path) -> None:
+    save_user_preset("low", resolve("digits-ipc1", ["seed=3"]).config, "digits-ipc1")
+    mine.joinpath("both.toml").write_text('extends = ["low", "mnist-ipc1-small"]\nseed = 4\n')
+    config = resolve("both", ["network.width=16"]).config
+    assert beneath("both", "both") == (("low", "mnist-ipc1-small"), resolve("both", ["seed=3"]).config)
+    save_user_preset("both", config, "both")
+    assert resolve("both").config == config
+    assert load_keys(mine / "both.toml") == {"extends", "seed", "network"}
+    save_user_preset("alone", config)
+    save_user_preset("alone", resolve("alone", ["seed=5"]).config, "alone")
+    assert resolve("alone").config.seed == 5
+    assert beneath("alone", "alone")[0] == beneath("new", None)[0] == ()
+    assert beneath("new", "both")[0] == ("both",)
+
+
+def load_keys(path: Path) -> set[str]:
+    return set(tomli.loads(path.read_text()))

@@ -26,7 +26,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.ascii import plain
 from mim4dd_tui.dashboard.attention import Voice, one_line
 from mim4dd_tui.dashboard.commands import commands, place_of
-from mim4dd_tui.dashboard.exports import COLOURS, Plot, export, metrics_csv
+from mim4dd_tui.dashboard.exports import COLOURS, Plot, export, tables_of
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -37,7 +37,7 @@ from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 from tests.dashboard.shelves import make_run
 
 # ---- remembered
@@ -47,7 +47,7 @@ def test_what_is_remembered_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "state" / "dashboard.json"
     kept = Remembered(theme="mim4dd-light", ascii=True, view="log", sort="name", changes={"seed": 3, "data.zca": True})
     kept.plots = {"losses": {"log_x": False, "log_y": True, "smoothing": 0.9}}
-    assert kept.save(path)
+    assert not kept.save(path)
     assert Remembered.load(path) == kept
     assert path.stat().st_mode & 0o077 == 0
 
@@ -86,7 +86,7 @@ def test_no_content_of_the_file_is_taken_that_the_dashboard_could_fall_over(valu
 
 def test_a_state_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert not Remembered().save(tmp_path / "file" / "dashboard.json")
+    assert "cannot write" in Remembered().save(tmp_path / "file" / "dashboard.json")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -376,7 +376,7 @@ def test_metrics_are_written_in_full_precision() -> None:
     value = 0.1 + 0.2
     history.apply(Iteration(1, value, None, None, None, None, 0.1, None, 0.05, 0.1), time=1.0)
     history.apply(Iteration(2, math.nan, 3.0, None, None, None, 0.1, None, 0.05, 0.1), time=2.0)
-    rows = list(csv.DictReader(io.StringIO(metrics_csv(history))))
+    rows = list(csv.DictReader(io.StringIO(tables_of(history)()["metrics.csv"])))
     assert float(rows[0]["objective"]) == value
     assert rows[0]["nce"] == ""
     assert rows[1]["objective"] == "nan"
@@ -386,7 +386,7 @@ def test_what_was_exported_is_named_by_a_path_that_holds_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = export(Path("runs/one"), [Plot("a", "A", Figure(), Viewport())], {"m.csv": "x\n", "e.csv": "y\n"})
+    told = export(Path("runs/one"), [Plot("a", "A", Figure(), Viewport())], lambda: {"m.csv": "x\n", "e.csv": "y\n"})
     assert told == f"1 plot (SVG, PNG) and 2 tables in {tmp_path / 'runs/one'}"
     assert {path.name for path in (tmp_path / "runs/one").iterdir()} == {"a.svg", "a.png", "m.csv", "e.csv"}
 
@@ -457,3 +457,18 @@ async def test_curves_that_were_never_seen_are_exported_whole(make_app: MakeApp,
     for name in ("losses", "step_size", "speed", "accuracy"):
         assert "no data yet" not in drawn[name]
         assert any(colour in drawn[name] for colour in COLOURS.values()), name
+
+
+async def test_what_cannot_be_remembered_is_said_once(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("MIM4DD_STATE_DIR", str(tmp_path / "file" / "state"))
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: "nothing is kept for the next time" in words(app))
+        app.clear_notifications()
+        await pilot.press("t")
+        await pilot.pause(0.2)
+        assert "nothing is kept" not in words(app)

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import time
 import warnings
 
 import pytest
 from textual.widgets import Input
 
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.widgets.log import Filter, Line, LogPane
+from mim4dd_tui.dashboard.widgets.log import SEARCH_SECONDS, Filter, Line, LogPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until
+
+
+def matches(one: Filter, text: str) -> bool:
+    return bool(one.matching([Line(0.0, "info", text)]))
 
 
 @pytest.mark.parametrize(
@@ -28,31 +33,43 @@ from tests.dashboard.helpers import SIZES, run_screen, text, until
 )
 def test_what_is_shown(wanted: str, regex: bool, line: str, shown: bool) -> None:
     one = Filter()
-    one.change(wanted, regex=regex)
-    assert one.matches(line) is shown
+    one.change(wanted, expression=regex)
+    assert matches(one, line) is shown
     assert not one.problem
 
 
 def test_an_expression_too_large_for_the_library_is_named_too() -> None:
     one = Filter()
-    one.change("a{4294967296}", regex=True)
+    one.change("a{4294967296}", expression=True)
     assert one.problem
-    assert one.matches("anything"), "the last right one is nothing yet"
+    assert matches(one, "anything"), "the last right one is nothing yet"
 
 
 def test_a_wrong_expression_is_named_and_changes_nothing() -> None:
     one = Filter()
-    one.change("expert", regex=True)
-    one.change("expert (", regex=True)
-    assert "unterminated" in one.problem
-    assert "8" in one.problem
-    assert one.matches("expert 1")
-    assert not one.matches("accuracy")
+    one.change("expert", expression=True)
+    one.change("expert (", expression=True)
+    assert one.problem == "missing ) at 9"
+    assert matches(one, "expert 1")
+    assert not matches(one, "accuracy")
     with warnings.catch_warnings(action="error"):
-        one.change("[[a]", regex=True)  # Python warns of it, and a warning has no place on the screen
-    assert one.matches("an a")
-    one.change("expert (", regex=False)
+        one.change("[[a]", expression=True)  # Python warns of it, and a warning has no place on the screen
+    assert matches(one, "an a")
+    one.change("expert (", expression=False)
     assert not one.problem
+
+
+def test_an_expression_that_would_take_for_ever_is_given_up() -> None:
+    one, lines = Filter(), [Line(0.0, "info", "a" * 60 + "b")] * 600
+    one.change("(?:a|aa)+$", expression=True)
+    begun = time.perf_counter()
+    assert one.matching(lines) == lines, "all, as nothing can be said of them"
+    assert one.problem == "too slow"
+    assert one.matching(lines) == lines
+    assert time.perf_counter() - begun < 20 * SEARCH_SECONDS
+    one.change("a+b", expression=True)
+    assert not one.problem
+    assert one.matching(lines) == lines
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])
@@ -109,7 +126,7 @@ async def test_words_then_an_expression_then_a_wrong_one(make_app: MakeApp, size
         await until(pilot, lambda: "expert 2 of 2 trained" in text(app))
         assert "regex (^r)" in text(app)
         box.value = "expert [12"
-        await until(pilot, lambda: "unterminated character set at 8" in text(app))
+        await until(pilot, lambda: "unterminated character set" in text(app))
         assert "expert 2 of 2 trained" in text(app)
         await pilot.press("escape")
         await until(pilot, lambda: "unterminated" not in text(app))

@@ -35,7 +35,7 @@ from tests.runs.helpers import evaluation
 
 
 def offered(app: DashboardApp) -> set[str]:
-    return {key.description for key in app.screen.query(FooterKey)}
+    return {str(key.description) for key in app.screen.query(FooterKey) if key.display}
 
 
 async def test_the_footer_of_a_run_offers_what_works_as_it_stands(make_app: MakeApp) -> None:

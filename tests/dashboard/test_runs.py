@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
+from mim4dd_tui.dashboard.exports import of_comparison
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -430,3 +432,64 @@ def test_seed_0_is_said_where_a_run_of_its_preset_has_another(tmp_path: Path) ->
     runs = [read_run(make_run(tmp_path, name, seed=seed)) for name, seed in named]
     assert labels(runs) == ["digits-ipc1 s0", "digits-ipc1 s3", "my-own"]
     assert labels([runs[0], runs[2]]) == ["digits-ipc1", "my-own"]
+
+
+@pytest.mark.parametrize(("seconds", "age"), [(10, "now"), (600, "10m"), (7300, "2 h"), (86_400 * 3, "3d")])
+async def test_runs_of_one_seed_are_told_apart_by_their_age_also_beside_a_live_accuracy(
+    make_app: MakeApp, tmp_path: Path, seconds: float, age: str
+) -> None:
+    name = "digits-ipc1-s0-20260101-000000"
+    make_run(tmp_path / "runs", name, age=seconds)
+    make_run(tmp_path / "runs", name.replace("-s0-", "-s1-"), state="stopped", seed=1, age=20)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "~" in text(app))
+        line = next(line for line in text(app).splitlines() if "digits-ipc1 s0" in line)
+        assert age in line
+
+
+async def test_compared_curves_have_their_cursor_at_one_place_also_when_the_others_are_shown(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("space", "space", "c")
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
+        await pilot.press("h", "h")
+
+        def places() -> set[float | None]:
+            return {pane.viewport.cursor for pane in app.screen.query(PlotPane)}
+
+        assert len(places()) == 1
+        assert None not in places()
+        await pilot.press("M")
+        await until(pilot, lambda: app.screen.query_one("#compare-objective").size.height > 2)
+        pane = app.screen.query_one("#compare-objective", PlotPane)
+        before = places()
+        await pilot.click("#compare-objective", offset=(pane.size.width // 3, pane.size.height // 2))
+        await until(pilot, lambda: len(places()) == 1 and places() != before)
+
+
+async def test_nothing_is_exported_before_the_runs_are_read(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path / "runs")
+    held = threading.Event()
+    monkeypatch.setattr("mim4dd_tui.dashboard.screens.compare._poll", lambda _reader: held.wait(60) and [])
+    app = make_app()
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("space", "space", "c", "E")
+        await until(pilot, lambda: "still being read" in text(app))
+        held.set()
+    assert not (tmp_path / "runs" / "exports").exists()
+
+
+def test_every_comparison_is_exported_into_a_folder_of_its_own(tmp_path: Path) -> None:
+    folders = [of_comparison(tmp_path) for _ in range(3)]
+    assert len(set(folders)) == 3
+    assert all(folder.is_dir() and folder.parent == tmp_path / "exports" for folder in folders)

@@ -213,5 +213,24 @@ async def test_undoing_all_can_be_undone(make_app: MakeApp) -> None:
         await pilot.press("U")
         assert form.changed() == changes
         await until(pilot, lambda: "2 changes brought back" in text(app) and "undone" not in text(app))
-        await pilot.press("U", "slash", *"network.norm", "enter", "right", "U", "U")
-        assert list(form.changed()) == ["network.norm"], "what was dropped before another change came back"
+        await pilot.press("U", "slash", *"network.norm", "enter", "right", "u", "U")
+        assert form.changed() == {}, "what was dropped before another change came back"
+
+
+async def test_a_preset_saved_again_says_what_it_extends(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("e", "slash", *"network.norm", "enter", "right", "S")
+        await until(pilot, lambda: "extends digits-ipc1 by 1 setting" in text(app))
+        await pilot.press(*"mine", "enter")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "mine" in text(app))
+        await pilot.press("e", "slash", *"seed", "enter", "enter", "backspace", "7", "enter", "S")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen) and "extends mine by 1 setting" in words(app))
+        await pilot.press(*"mine")
+        await until(pilot, lambda: "extends digits-ipc1 by 2 settings" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: "then it extends digits-ipc1 by 2 settings" in words(app))
+        await pilot.press("y")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and resolve("mine").config.seed == 7)
+        await pilot.press("escape")
+        await until(pilot, lambda: "yours: digits-ipc1 with" in words(app))

@@ -89,6 +89,13 @@ def test_no_color_turns_pictures_to_ascii() -> None:
     assert "NO_COLOR" in able.describe()["colours"]
 
 
+@pytest.mark.parametrize("term", ["vt100", "vt220"])
+def test_terminals_without_colours_are_known(term: str) -> None:
+    able = abilities({"TERM": term, **UTF8}, stdin=TTY, stderr=TTY)
+    assert able.colours is Colours.NONE
+    assert not able.refusal
+
+
 def test_ssh_is_noticed() -> None:
     assert abilities({"TERM": "xterm", "SSH_CONNECTION": "a b c d"}, stdin=TTY, stderr=TTY).remote
 

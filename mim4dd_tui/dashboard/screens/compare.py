@@ -20,7 +20,7 @@ from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, re
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
-from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
 
@@ -216,25 +216,25 @@ class CompareScreen(Screen[None]):
 
     def action_export(self) -> None:
         """The plots that are seen and the numbers of all runs, into a folder of the runs folder."""
+        if not self._begun:
+            self.notify("the runs are still being read", severity="warning")
+            return
         legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
         plots = [
             Plot(metric, f"{pane.heading}: {legend}", pane.figure, pane.viewport) for pane, metric in self._panes()
         ]
-        folder = of_comparison(self.dashboard.runs_dir)
         tables = tables_of_compared([info.name for info in self._infos], self._contenders())
-        self.dashboard.report_later(lambda: export(folder, plots, tables), timeout=8)
+        runs_dir = self.dashboard.runs_dir
+        self.dashboard.report_later(lambda: export(of_comparison(runs_dir), plots, tables), timeout=8)
 
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""
-        panes = self._asked()
-        move_all(panes, move)
-        if move in STEPS or move == "reset":
-            place_all([pane for pane, _ in self._panes()], panes[0])
+        move_all(self._asked(), move, self.query(PlotPane))
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:
         message.stop()
-        place_all([pane for pane, _ in self._panes()], message.pane)
+        place_all(self.query(PlotPane), message.pane)
 
     def action_zoom_pane(self) -> None:
         """The plots alone, or with their table."""

@@ -110,22 +110,23 @@ class NameScreen(ModalScreen[str]):
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [("escape", "leave", "cancel"), ("ctrl+c", "leave", "cancel")]  # noqa: RUF012
 
-    def __init__(self, title: str, text: str, explanation: str, check: Callable[[str], str] = lambda _text: "") -> None:
+    def __init__(self, title: str, text: str, explain: Callable[[str], str], check: Callable[[str], str]) -> None:
         super().__init__()
-        self._title, self._text, self._explanation, self._check = title, text, explanation, check
+        self._title, self._text, self._explain, self._check = title, text, explain, check
 
     def compose(self) -> ComposeResult:
         """A line to type, and under it what is wrong with it."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             yield Input(self._text, id="name", compact=True)
-            yield Static(Text(self._explanation, style="dim"), id="name-verdict")
+            yield Static(Text(self._explain(self._text), style="dim"), id="name-verdict")
             yield Static(Text("enter takes it · esc leaves", style="dim"), id="name-keys")
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
         wrong = self._check(event.value)
-        self.query_one("#name-verdict", Static).update(Text(wrong or self._explanation, style="" if wrong else "dim"))
+        told = Text(wrong) if wrong else Text(self._explain(event.value), style="dim")
+        self.query_one("#name-verdict", Static).update(told)
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

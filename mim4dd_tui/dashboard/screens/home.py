@@ -19,7 +19,15 @@ from engine.data.sources import find
 from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import own_preset, preset_line, preset_text, run_text, wrong_preset_name, wrong_seeds
+from mim4dd_tui.dashboard.details import (
+    kept_as,
+    own_preset,
+    preset_line,
+    preset_text,
+    run_text,
+    wrong_preset_name,
+    wrong_seeds,
+)
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
@@ -190,9 +198,19 @@ class HomeScreen(KeepingUpScreen):
 
     @property
     def idle(self) -> frozenset[str]:
-        """Actions that do nothing while a run is chosen."""
-        hidden = any(not form.display for form in self.query(SettingsForm))  # none before the first mount
-        return frozenset(("start", "edit", "runs") if hidden else ())
+        """Actions that do nothing as things stand: of settings that are not shown, of no run."""
+        idle = set[str]()
+        if any(not form.display for form in self.query(SettingsForm)):  # none before the first mount
+            idle |= {"start", "edit", "enqueue"}
+        if any(runs.has_focus for runs in self.query(RunList)):
+            idle.add("runs")
+        if self._run is None:
+            idle.add("duplicate")
+        if self._run is None or not self._run.resumable:
+            idle.add("resume")
+        if self.dashboard.session is None:
+            idle.add("show_live")
+        return frozenset(idle)
 
     def _preset_text(self, name: str, config: Config) -> Text:
         brief = self.has_class("-editing") and not self.has_class("-tall")
@@ -225,14 +243,14 @@ class HomeScreen(KeepingUpScreen):
 
         def named(name: str | None) -> None:
             if name and name in self.query_one(PresetList).names:
-                question = f"Replace your preset {name}?"
-                sure = ConfirmScreen(question, "what it holds now is lost", "Replace it")
+                sure = ConfirmScreen(f"Replace your preset {name}?", f"then it {told(name)}", "Replace it")
                 self.app.push_screen(sure, lambda yes: self._save(name, form.config, base) if yes else None)
             elif name:
                 self._save(name, form.config, base)
 
-        count = len(form.changed())
-        told = f"extends {base} by {count} setting{'' if count == 1 else 's'}" if base else "holds all settings"
+        def told(name: str) -> str:
+            return kept_as(name, form.config, base)
+
         self.app.push_screen(NameScreen("Save as a preset of your own", "", told, wrong_preset_name), named)
 
     def _save(self, name: str, config: Config, base: str | None) -> None:
@@ -318,7 +336,7 @@ class HomeScreen(KeepingUpScreen):
             self.refresh_runs()
 
         told = "one run for each seed, as 0-4 or 0,2,5; they run one after another"
-        self.app.push_screen(NameScreen("Seeds to queue", str(config.seed), told, wrong_seeds), answered)
+        self.app.push_screen(NameScreen("Seeds to queue", str(config.seed), lambda _: told, wrong_seeds), answered)
 
     def action_resume(self) -> None:
         """Continue the chosen run."""

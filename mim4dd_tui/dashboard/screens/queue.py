@@ -105,9 +105,7 @@ class QueueScreen(Screen[None]):
         table.show(COLUMNS, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
         told = "the runs are started one after another" if self.dashboard.turns.going else "held: s starts them"
-        if not self.dashboard.turns.going and any(
-            one.state == "going" and not self._here(one) for one in message.waiting
-        ):
+        if self._elsewhere:
             told = "another process works on this queue"
         count = sum(one.state != "going" for one in message.waiting)
         text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
@@ -121,10 +119,16 @@ class QueueScreen(Screen[None]):
             return frozenset({"go", "hold", "shift(-1)", "shift(1)", "take_out"})
         one = self._waiting.get(self.query_one(Table).chosen or "")
         order = [waiting.name for waiting in self._waiting.values() if waiting.state != "going"]
-        idle = {"go" if self.dashboard.turns.going else "hold"}
+        idle = {"go", "hold"} if self._elsewhere else {"go" if self.dashboard.turns.going else "hold"}
         if one is None or one.name not in order:
             return frozenset({*idle, "shift(-1)", "shift(1)", "take_out"})
         return frozenset(idle | {f"shift({step})" for step, end in ((-1, order[0]), (1, order[-1])) if one.name == end})
+
+    @property
+    def _elsewhere(self) -> bool:
+        """Whether another process starts its runs."""
+        going = any(one.state == "going" and not self._here(one) for one in self._waiting.values())
+        return going and not self.dashboard.turns.going
 
     def _here(self, one: Waiting) -> bool:
         """Whether a run is the one of this process."""
@@ -198,6 +202,9 @@ class QueueScreen(Screen[None]):
 
     def action_hold(self) -> None:
         """Start nothing more after the run that is going."""
+        if self._elsewhere:
+            self.notify("another process works on this queue: it is held there", severity="warning")
+            return
         self.dashboard.turns.hold()
         self.read_queue()
 

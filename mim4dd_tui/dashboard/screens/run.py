@@ -29,7 +29,7 @@ from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
-from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.fitting import homely, shortened, wrapped
 from mim4dd_tui.pictures import Mode
@@ -40,6 +40,8 @@ HEAD_SECONDS = {False: 1.0, True: 2.0}
 """Least time between two paintings of the two lines on top."""
 FACTS_SECONDS = {False: 3.0, True: 5.0}
 """Likewise of the numbers, unless one of them is a new accuracy."""
+SLOW_FIRST = 5
+"""Iterations at the beginning that are slow, and say nothing of the others."""
 CURVES = frozenset(key.action for key in KEYS if key.scope == "plot")
 """Actions that something has to be drawn for."""
 
@@ -265,8 +267,8 @@ class RunScreen(LeafingScreen):
         remaining = history.eta()
         seconds = history.series.get("seconds")
         rate = ""
-        if history.phase == "distill" and seconds is not None and len(seconds):
-            recent = seconds.values[-20:]
+        if history.phase == "distill" and seconds is not None and len(seconds) >= 2 * SLOW_FIRST:
+            recent = seconds.values[SLOW_FIRST:][-20:]
             mean = sum(recent) / len(recent)
             rate = f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"
         return Progress(
@@ -378,16 +380,13 @@ class RunScreen(LeafingScreen):
 
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""
-        panes = self._panes()
-        move_all(panes, move)
-        if panes and (move in STEPS or move == "reset"):
-            place_all(list(self.query(PlotPane)), panes[0])
+        move_all(self._panes(), move, self.query(PlotPane))
         self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:
         message.stop()
-        place_all(list(self.query(PlotPane)), message.pane)
+        place_all(self.query(PlotPane), message.pane)
 
     def _panes(self) -> list[PlotPane]:
         """The curve in focus, or all that are seen."""

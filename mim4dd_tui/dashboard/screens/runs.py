@@ -215,7 +215,10 @@ class RunsScreen(Screen[None]):
     @property
     def idle(self) -> frozenset[str]:
         """Actions that change nothing as the list stands."""
-        return frozenset(() if self._shown else ("mark", "compare"))
+        idle = set() if self._marked else {"unmark"}
+        if not self._shown:
+            return frozenset({*idle, "mark", "compare", "resume", "duplicate", "delete"})
+        return frozenset(idle if self._run is None or self._run.resumable else {*idle, "resume"})
 
     # ---- keys
 

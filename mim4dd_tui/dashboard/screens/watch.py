@@ -16,7 +16,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
 from mim4dd_tui.dashboard.catalog import read_run
-from mim4dd_tui.dashboard.session import Heard, Request, Session
+from mim4dd_tui.dashboard.session import Heard, Request, Session, there
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -110,12 +110,12 @@ class WatchScreen(Screen[None]):
     @property
     def there(self) -> bool:
         """Whether the run's folder is still what it was: another process may delete it."""
-        return self.session.path is None or RunFolder(self.session.path).config_path.is_file()
+        return self.session.path is None or there(self.session.path)
 
     def _leave_deleted(self) -> None:
         """Back from a run that is no more."""
-        if self.path is not None:
-            self.dashboard.notify(f"{self.path.name} was deleted by another process", severity="warning", timeout=8)
+        name = self.path.name if self.path is not None else "the run"
+        self.dashboard.notify(f"the folder of {name} is gone", severity="warning", timeout=8)
         self.dashboard.back()
 
     def _take(self, items: Sequence[Heard | Record], alive: bool) -> None:

@@ -27,17 +27,15 @@ class KeyLine(Footer):
     """
 
     _shown: tuple[object, ...] | None = None
+    _state: tuple[object, ...] = ()
 
     def __init__(self) -> None:
         super().__init__(compact=True, show_command_palette=False)
+        self._names: dict[FooterKey, str] = {}  # what they are called usually
 
     def compose(self) -> ComposeResult:
-        """As many keys as there is room for; while something is typed, those that are not characters of it."""
-        idle = idle_actions(self.screen)
-        keys = [key for key in super().compose() if isinstance(key, FooterKey) and key.action not in idle]
-        labels = _labels(self.screen)
-        for key in keys:
-            key.description = labels.get(key.action, key.description)
+        """All keys; while something is typed, those that are not characters of it. Which are seen follows."""
+        keys = [key for key in super().compose() if isinstance(key, FooterKey)]
         field = self.screen.focused
         own = [_of_field(*key) for key in _first(field)]
         known = {key.key for key in own}
@@ -45,6 +43,7 @@ class KeyLine(Footer):
             keys = own + [key for key in keys if _beside_typing(key) and key.key not in known]
         elif own:
             keys = own + [key for key in keys if key.action != "edit" and key.key not in known]
+        self._names = {key: key.description for key in keys}
         self._fit(keys)
         yield from keys
 
@@ -53,7 +52,11 @@ class KeyLine(Footer):
         self._fit(list(self.query(FooterKey)))
 
     def _fit(self, keys: Sequence[FooterKey]) -> None:
-        shown = list(keys)
+        """Show the keys that do something as things stand, and of these as many as there is room for."""
+        idle, labels, idle_here = idle_actions(self.screen), _labels(self.screen), _idle(self.screen.focused)
+        for key in keys:
+            key.description = labels.get(key.action, self._names.get(key, key.description))
+        shown = [key for key in keys if (key.action not in idle if key.action else key.key not in idle_here)]
         while sum(map(_width, shown)) > self.content_size.width + 1:  # nothing follows the last
             others = [key for key in shown if key.action != "help"]
             if not others:
@@ -64,21 +67,23 @@ class KeyLine(Footer):
             key.display = key in shown
 
     def bindings_changed(self, screen: Screen[object]) -> None:
-        """Keys may have changed: those that are shown decide."""
-        shown = (
+        """Keys may have changed: those that there are decide whether they are made anew, else some come or go."""
+        there = (
             _first(screen.focused),
-            idle_actions(screen),
-            tuple(_labels(screen).items()),
             tuple(
                 (active.binding.key, active.binding.description, active.binding.action, active.enabled)
                 for active in screen.active_bindings.values()
                 if active.binding.show
             ),
         )
-        if shown == self._shown:
+        state = (idle_actions(screen), frozenset(_idle(screen.focused)), tuple(_labels(screen).items()))
+        if there == self._shown:
+            if state != self._state and screen.app.app_focus and screen is self.screen:
+                self._state = state
+                self._fit(list(self.query(FooterKey)))
             return
         if screen.app.app_focus and screen is self.screen:  # else nothing is made anew
-            self._shown = shown
+            self._shown, self._state = there, state
         super().bindings_changed(screen)
 
 
@@ -101,8 +106,8 @@ def _labels(screen: object) -> Mapping[str, str]:
 
 
 def _first(field: Widget | None) -> Own:
-    """The keys of the field in focus that do something there (it says which do not: ``idle``)."""
-    return tuple(key for key in first_of(field.id if field is not None else None) if key[0] not in _idle(field))
+    """The keys of the field in focus; it says which do nothing there (``idle``)."""
+    return first_of(field.id if field is not None else None)
 
 
 def _of_field(key: str, face: str, does: str) -> FooterKey:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-import re
+import time
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
+import regex
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -19,6 +21,8 @@ from mim4dd_tui.plain import duration
 
 MOST = 600
 """Newest matching lines shown; the journal has all."""
+SEARCH_SECONDS = 0.1
+"""How long an expression may search all lines. One that goes back and forth in them could take for ever."""
 LEAST = 16
 """Columns of a message beside its time, below which it is broken by the terminal's edge."""
 
@@ -36,34 +40,47 @@ class Filter:
     """Which lines are shown: those with all words typed, or those where an expression matches.
 
     Capital letters count only where some are typed. ``problem`` says what is wrong with an expression; the lines
-    are then those of the last right one.
+    are then those of the last right one, or all where an expression takes too long: the run's own thread waits as well
+    while one is tried.
     """
 
     def __init__(self) -> None:
         self.text = ""
-        self.regex = False
+        self.expression = False
         self.problem = ""
-        self._pattern = re.compile("")
+        self._pattern: regex.Pattern[str] = regex.compile("")
 
-    def change(self, text: str, *, regex: bool) -> None:
+    def change(self, text: str, *, expression: bool) -> None:
         """Filter by this from now on."""
-        self.text, self.regex, self.problem = text, regex, ""
-        if regex:
+        self.text, self.expression, self.problem = text, expression, ""
+        if expression:
             try:
-                with warnings.catch_warnings(action="ignore"):  # of what a later Python will read otherwise
-                    self._pattern = re.compile(text, 0 if text != text.lower() else re.IGNORECASE)
-            except re.error as error:
-                place = "" if error.pos is None else f" at {error.pos + 1}"
-                self.problem = f"{error.msg}{place}"
+                with warnings.catch_warnings(action="ignore"):  # of what a later version will read otherwise
+                    self._pattern = regex.compile(text, 0 if text != text.lower() else regex.IGNORECASE)
+            except regex.error as error:
+                what, at, place = str(error).partition(" at position ")
+                self.problem = f"{what} at {int(place) + 1}" if at and place.isdecimal() else str(error)
             except (OverflowError, RecursionError) as error:
                 self.problem = str(error) or "too large"
 
-    def matches(self, text: str) -> bool:
-        """Whether a line is shown."""
-        if self.regex:
-            return self._pattern.search(text) is not None
-        low = text if self.text != self.text.lower() else text.lower()
-        return all(word in low for word in self.text.split())
+    def matching(self, lines: Sequence[Line]) -> list[Line]:
+        """The lines that are shown."""
+        if self.expression:
+            return self._searched(lines)
+        words, capitals = self.text.split(), self.text != self.text.lower()
+        return [line for line in lines if all(word in (line.text if capitals else line.text.lower()) for word in words)]
+
+    def _searched(self, lines: Sequence[Line]) -> list[Line]:
+        end, found = time.monotonic() + SEARCH_SECONDS, []
+        try:
+            for line in lines:
+                if self._pattern.search(line.text, timeout=max(1e-3, end - time.monotonic())):
+                    found.append(line)
+        except TimeoutError:
+            self.problem = "too slow"
+            self._pattern = regex.compile("")
+            return list(lines)
+        return found
 
 
 class LogPane(Vertical):
@@ -101,9 +118,11 @@ class LogPane(Vertical):
         self._write()
 
     def _write(self) -> None:
-        lines = [self._text(line) for line in self._all if self._filter.matches(line.text)][-MOST:]
+        lines = [self._text(line) for line in self._filter.matching(self._all)[-MOST:]]
         nothing = Text("no line matches · esc shows all" if self._filter.text else "", style="dim")
         self.query_one("#log-text", Static).update(Text("\n").join(lines) if lines else nothing)
+        if self.query_one("#log-search").display:
+            self._say()
 
     def on_resize(self) -> None:
         """Where lines are broken follows the width, which the lines themselves have a little later."""
@@ -143,12 +162,11 @@ class LogPane(Vertical):
 
     def action_filter_kind(self) -> None:
         """Words, or an expression."""
-        self._change(self.query_one("#log-filter", Input).value, regex=not self._filter.regex)
+        self._change(self.query_one("#log-filter", Input).value, expression=not self._filter.expression)
         self.action_filter_log()
 
-    def _change(self, text: str, *, regex: bool) -> None:
-        self._filter.change(text, regex=regex)
-        self._say()
+    def _change(self, text: str, *, expression: bool) -> None:
+        self._filter.change(text, expression=expression)
         self._write()
 
     @property
@@ -173,13 +191,13 @@ class LogPane(Vertical):
         """What the filter is, or what is wrong with it, beside its field."""
         verdict = self.query_one("#log-verdict", Static)
         verdict.set_class(bool(self._filter.problem), "-wrong")
-        kind = "regex" if self._filter.regex else "words"
+        kind = "regex" if self._filter.expression else "words"
         verdict.update(Text(self._filter.problem or f"{kind} (^r)"))
 
     @on(Input.Changed, "#log-filter")
     def _filtered(self, event: Input.Changed) -> None:
         event.stop()
-        self._change(event.value, regex=self._filter.regex)
+        self._change(event.value, expression=self._filter.expression)
 
     @on(Input.Submitted, "#log-filter")
     def _chosen(self, event: Input.Submitted) -> None:
@@ -192,6 +210,6 @@ class LogPane(Vertical):
         if line.display:
             event.stop()
             self.query_one("#log-filter", Input).value = ""
-            self._change("", regex=self._filter.regex)
+            self._change("", expression=self._filter.expression)
             line.display = False
             self.screen.set_focus(self.query_one("#log-lines"))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import ClassVar, Literal
 
 import numpy as np
@@ -227,8 +227,9 @@ class PlotPane(Inked, can_focus=True):
         """A sign of how each curve is drawn, by its ink, where no colour tells them apart."""
         glyphs: Glyphs = "braille" if getattr(self.app, "braille", True) else "ascii"
         inks = [series.ink for series in self._figure.series if series.ink < DIM]
-        wanted = getattr(self.app, "colourless", False) and len(inks) > 1
-        return {ink: Stroke.of(ink).sample(glyphs) for ink in inks} if wanted else {}
+        wanted = getattr(self.app, "indistinct", False) and len(inks) > 1
+        apart = " " if glyphs == "ascii" else ""  # a letter would be read as one of the name
+        return {ink: Stroke.of(ink).sample(glyphs) + apart for ink in inks} if wanted else {}
 
     def _levels(self) -> list[tuple[str, str, int]]:
         return [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
@@ -331,19 +332,20 @@ class PlotPane(Inked, can_focus=True):
         return self._draw().value_at(event.x - self.gutter.left)
 
 
-def move_all(panes: Sequence[PlotPane], move: Move) -> None:
-    """One key for several panes: they all have their cursor at one place."""
-    if move not in STEPS or not panes:
-        for pane in panes:
+def move_all(asked: Sequence[PlotPane], move: Move, everywhere: Iterable[PlotPane]) -> None:
+    """One key for the panes that it is asked of. A cursor goes along in all there are: it has one place."""
+    if move not in STEPS:
+        for pane in asked:
             pane.move(move)
-        return
-    leader = max(panes, key=lambda pane: sum(len(series.x) for series in pane.figure.series))
-    leader.move(move)
-    for pane in panes:
-        pane.viewport = following(pane.figure, pane.viewport.changed(cursor=leader.viewport.cursor))
+        if move == "reset" and asked:
+            place_all(everywhere, asked[0])
+    elif asked:
+        leader = max(asked, key=lambda pane: sum(len(series.x) for series in pane.figure.series))
+        leader.move(move)
+        place_all(everywhere, leader)
 
 
-def place_all(panes: Sequence[PlotPane], leader: PlotPane) -> None:
+def place_all(panes: Iterable[PlotPane], leader: PlotPane) -> None:
     """Every pane's cursor where one's is, and none where it has none."""
     for pane in panes:
         if pane is not leader:

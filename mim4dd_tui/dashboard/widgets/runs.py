@@ -13,7 +13,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo, labels
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import shortened_apart
-from mim4dd_tui.plain import ago
+from mim4dd_tui.plain import age, ago
 
 AGES_SECONDS = 20.0
 """How old ages may be where nothing else has changed: a thousand rows take 40 ms."""
@@ -88,8 +88,7 @@ class RunList(CalmList):
             row.append((mark if unicode else run.state[0]) + " ", style=style)
             row.append(f"{score:>{most}} " if most else "", style="bold")
             row.append(label)
-            age = f"  {ago(time.time() - run.started)}" if run.started else ""
-            ages = (age, age.removesuffix(" ago"), "")
+            ages = _ages(time.time() - run.started) if run.started else [""]
             row.append(next(text for text in ages if len(label) + len(text) <= max(left, len(label))), style="dim")
             rows.append(row)
         return rows
@@ -108,3 +107,9 @@ class RunList(CalmList):
             for place, row in enumerate(self._rows()):
                 if row != self.get_option_at_index(place).prompt:
                     self.replace_option_prompt_at_index(place, row)
+
+
+def _ages(seconds: float) -> list[str]:
+    """Ever shorter ways of saying how old a run is; the last says nothing."""
+    whole, brief = ago(seconds), age(seconds)
+    return [f"  {whole}", f"  {whole.removesuffix(' ago')}", f"  {brief}", f" {brief}", ""]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
 from textual import on
@@ -21,6 +21,9 @@ from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.spelling import brief, reason, setting_row, value_of, written
 from mim4dd_tui.dashboard.widgets.calm import CalmList
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.telling import TellingApp
 
 EDITED = "edited"
 """Origin of a value that was changed in the form."""
@@ -351,17 +354,20 @@ class SettingsForm(Vertical):
     def action_undo_all(self) -> None:
         """The base in every setting; again: what that dropped, as long as nothing else was changed."""
         dropped, count = self._dropped, len(self.changed())
-        self.app.clear_notifications()  # what the key said before is no longer so
         if count:
             dropped = self.config
             self._accept(self.base)
             self._dropped = dropped
-            self.app.notify(f"{_changes(count)} undone; U brings back", timeout=5)
+            self._tell(f"{_changes(count)} undone; U brings back")
         elif dropped is not None:
             self._accept(dropped)
-            self.app.notify(f"{_changes(len(self.changed()))} brought back", timeout=3)
+            self._tell(f"{_changes(len(self.changed()))} brought back")
         else:
-            self.app.notify("nothing differs from the preset", severity="warning")
+            self._tell("nothing differs from the preset")
+
+    def _tell(self, message: str) -> None:
+        """What the key did, in the place of what it said before."""
+        cast("TellingApp[object]", self.app).notify_anew("undo", message, timeout=4)
 
     def action_only_changed(self) -> None:
         """Show all settings, or only those that differ from the base."""
