@@ -463,7 +463,7 @@ async def test_what_cannot_be_remembered_is_said_once(
     make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     (tmp_path / "file").write_text("")
-    monkeypatch.setenv("MIM4DD_STATE_DIR", str(tmp_path / "file" / "state"))
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "file" / "state"))
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("t")
