@@ -125,6 +125,11 @@ class Evaluation(Event):
     seconds: float
     best_so_far: bool = False
 
+    @property
+    def live(self) -> bool:
+        """Whether it was taken while the run went on, of a few networks: due, or asked for."""
+        return self.subject in ("live", "request")
+
 
 @dataclass(frozen=True, slots=True)
 class Snapshot(Event):

@@ -23,7 +23,7 @@ from torch import Tensor
 
 from engine.artifact import PREFIX, DistilledSet, as_bytes
 from engine.errors import ConfigError
-from engine.files import as_any_new_file, creating_folder, explained, private_folder, replacing, write_bytes
+from engine.files import as_any_new_file, creating_folder, explained, replacing, write_bytes
 from engine.formation import decode_labels
 
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
@@ -85,8 +85,6 @@ def write_folder(item: DistilledSet, path: Path) -> Path:
     labels = decode_labels(item.hard_labels, item.formation).tolist()
     digits = len(str(item.classes - 1))
     counts = dict.fromkeys(range(item.classes), 0)
-    if not path.parent.exists():
-        private_folder(path.parent)
     try:
         with creating_folder(path) as aside:
             for picture, label in zip(pictures, labels, strict=True):

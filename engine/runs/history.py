@@ -212,7 +212,7 @@ class RunHistory:
     @property
     def live(self) -> Evaluation | None:
         """The newest live evaluation, or one asked for since, whatever came after it."""
-        found = (e for e in self.evaluations if e.subject in ("live", "request"))
+        found = (e for e in self.evaluations if e.live)
         return max(found, key=lambda e: (e.iteration, e.subject == "live"), default=None)
 
     @property

@@ -11,12 +11,11 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from engine.config.fields import fields
 from engine.config.schema import Config
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.curves import rate
-from mim4dd_tui.dashboard.spelling import value_of, written
+from mim4dd_tui.dashboard.spelling import every_setting, value_of, written
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
@@ -92,7 +91,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         if event is None:
             return "-"
         # until the final evaluation there is a live one; the plot has nothing else
-        return told_score(event.mean, event.std, live=event.subject in ("live", "request"))
+        return told_score(event.mean, event.std, live=event.live)
 
     def last(one: Contender, name: str, told: Callable[[float], str] = number) -> str:
         series = one.history.series.get(name)
@@ -122,9 +121,7 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
 def settings(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:
     """The settings, those alone that are not the same in all runs, or all of them."""
     lines: list[Line] = []
-    for field in fields():
-        if field.key == "summary":
-            continue
+    for field in every_setting():
         values = tuple("?" if one.config is None else written(value_of(one.config, field.key)) for one in contenders)
         if not only_different or len(set(values) - {"?"}) > 1:
             lines.append((field.key, values, False))

@@ -148,7 +148,7 @@ def _score(event: Evaluation | None) -> str:
 
 def _named(which: str, event: Evaluation | None) -> str:
     """``best live`` while the run goes on, ``best final`` after its end, which has a protocol of its own."""
-    return which if event is None else f"{which} {'live' if event.subject in ('live', 'request') else 'final'}"
+    return which if event is None else f"{which} {'live' if event.live else 'final'}"
 
 
 def _last(history: RunHistory, name: str) -> float | None:

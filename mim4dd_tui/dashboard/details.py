@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from rich.cells import cell_len
 from rich.text import Text
 
-from engine.config.fields import fields
 from engine.config.layers import content
 from engine.config.load import beneath, resolve
 from engine.config.presets import builtin_dir, checked_name, is_builtin, names
@@ -18,7 +17,7 @@ from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
-from mim4dd_tui.dashboard.spelling import value_of, written
+from mim4dd_tui.dashboard.spelling import differing, value_of, written
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import SHORTEST, shortened
 from mim4dd_tui.plain import ago, percent
@@ -65,8 +64,7 @@ def kept_as(name: str, config: Config, base: str | None) -> str:
         bases, below = (), config
     if not bases:
         return "holds all settings"
-    keys = [field.key for field in fields() if field.key != "summary"]
-    count = sum(value_of(config, key) != value_of(below, key) for key in keys)
+    count = len(differing(config, below))
     return f"extends {' and '.join(bases)} by {count} setting{'' if count == 1 else 's'}"
 
 

@@ -15,13 +15,12 @@ from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
 
-from engine.config.fields import fields
 from engine.events import Evaluation
 from engine.files import explained, private_folder, write_bytes
 from engine.runs.folder import EXPORTS
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.comparison import Contender
-from mim4dd_tui.dashboard.spelling import value_of, written
+from mim4dd_tui.dashboard.spelling import every_setting, value_of, written
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
@@ -109,9 +108,8 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
     row |= score("best", history.best) | score("newest", history.last)
     row |= score("random_selection", history.random_selection) | score("full_set", history.full_set)
     row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
-    for field in fields():
-        if field.key != "summary":
-            row[field.key] = "" if one.config is None else written(value_of(one.config, field.key))
+    for field in every_setting():
+        row[field.key] = "" if one.config is None else written(value_of(one.config, field.key))
     return row
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from rich.text import Text
 
+from engine.config.fields import FieldInfo, fields
 from engine.config.schema import Config
 from mim4dd_tui.fitting import shortened
 
@@ -14,6 +15,17 @@ def value_of(config: Config, key: str) -> Any:
     """The value of ``section.field`` (or of a field of the run itself)."""
     section, _, name = key.rpartition(".")
     return getattr(getattr(config, section) if section else config, name)
+
+
+def every_setting() -> list[FieldInfo]:
+    """The settings of a run: all fields but its summary, in the schema's order."""
+    return [field for field in fields() if field.key != "summary"]
+
+
+def differing(config: Config, base: Config) -> dict[str, Any]:
+    """The settings of a configuration that are not those of another, by key."""
+    found = {field.key: value_of(config, field.key) for field in every_setting()}
+    return {key: value for key, value in found.items() if value != value_of(base, key)}
 
 
 def written(value: object) -> str:

@@ -14,12 +14,12 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.fields import FieldInfo, fields
+from engine.config.fields import FieldInfo
 from engine.config.load import change
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.spelling import brief, reason, setting_row, value_of, written
+from mim4dd_tui.dashboard.spelling import brief, differing, every_setting, reason, setting_row, value_of, written
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class SettingsForm(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._fields: dict[str, FieldInfo] = {field.key: field for field in fields() if field.key != "summary"}
+        self._fields: dict[str, FieldInfo] = {field.key: field for field in every_setting()}
         self._origins: Mapping[str, str] = {}
         self.base = Config()
         self.config = self.base
@@ -104,11 +104,7 @@ class SettingsForm(Vertical):
 
     def changed(self) -> dict[str, Any]:
         """The settings that differ from the base, by key."""
-        return {
-            key: value_of(self.config, key)
-            for key in self._fields
-            if value_of(self.config, key) != value_of(self.base, key)
-        }
+        return differing(self.config, self.base)
 
     def origins(self) -> dict[str, str]:
         """Where each value comes from, edits included."""
