@@ -35,7 +35,6 @@ from benchmarks.tables import (
     CELLS,
     PRECISION_PRESET,
     PRECISIONS,
-    RATE_SEEDS,
     RATES,
     SMALL,
     arithmetic_folder,
@@ -87,7 +86,7 @@ def tasks(group: str) -> Iterator[Task]:
         return
     if group == "rates":
         for preset, rates in RATES.items():
-            for rate, seed, side in product(rates, range(RATE_SEEDS), PAIR):
+            for rate, seed, side in product(rates, range(SMALL[preset]), PAIR):
                 yield Task(Cell(preset, at_rate(side, rate).changes, seed))
         return
     presets = SMALL.items() if group == "small" else study_presets()

@@ -26,8 +26,8 @@ SMALL = {
 }
 """Presets of minutes a cell on a CPU, each with its number of seeds."""
 RATES = {"mnist-ipc1-bptt-small": (12, 20, 30, 40), "cifar10-ipc1-bptt-small": (12, 20)}
-"""Pixel rates that a preset is run at beside its own, so that both sides of a pair can be at their best."""
-RATE_SEEDS = 3
+"""Pixel rates that a preset of `SMALL` is run at beside its own, on the same seeds, so that both sides of a pair can be at
+their best."""
 BASES = ("", "-bptt", "-dream")
 PRECISION_PRESET = "mnist-ipc1-small"
 EAGER = Variant("float32-eager", (("execution.compile", "off"),))
@@ -153,7 +153,7 @@ def rate_table() -> str:
         own = resolve(preset).config.objective.pixel_rate
         for rate in sorted({own, *rates}):
             sides = [side if rate == own else at_rate(side, rate) for side in (WITH, WITHOUT)]
-            ours, theirs = (kept(preset, side, RATE_SEEDS, CELLS) for side in sides)
+            ours, theirs = (kept(preset, side, SMALL[preset], CELLS) for side in sides)
             pairs = sum(a is not None and b is not None for a, b in zip(ours, theirs, strict=True))
             scores = [over_seeds([each for each in side if each is not None], "last") for side in (ours, theirs)]
             gains = [apart(ours, theirs, key) if pairs else DASH for key in ("last", "accuracy")]
