@@ -26,8 +26,7 @@ SMALL = {
 }
 """Presets of minutes a cell on a CPU, each with its number of seeds."""
 RATES = {"mnist-ipc1-bptt-small": (12, 20, 30, 40), "cifar10-ipc1-bptt-small": (12, 20)}
-"""Pixel rates that a preset of `SMALL` is run at beside its own, on the same seeds, so that both sides of a pair can be at
-their best."""
+"""Pixel rates that a small preset is run at beside its own, on the same seeds: both sides of a pair at their best."""
 BASES = ("", "-bptt", "-dream")
 PRECISION_PRESET = "mnist-ipc1-small"
 EAGER = Variant("float32-eager", (("execution.compile", "off"),))

@@ -99,6 +99,7 @@ class Plan:
 
         Raises:
             ConfigError: a configuration is wrong.
+            NotFinishedError: nothing is to be run, and no cell is finished.
             StopRequested: a stop was asked for; what is finished is kept.
             MimError: data or experts cannot be had.
         """
@@ -121,6 +122,12 @@ class Plan:
                 found[row].append(None)
             else:
                 found[row].append(document)
+        if len(self.waiting) == len(cells):
+            first = next(iter(cells.values())).name
+            raise NotFinishedError(
+                f"none of the {len(cells)} runs of this analysis is finished ({first} is the first), and nothing is to "
+                "be run: let one finish, or ask without --finished"
+            )
         return found
 
     def left_out(self) -> Document:

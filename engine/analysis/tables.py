@@ -10,6 +10,8 @@ from engine.analysis.estimates import Estimate, estimate, paired
 from engine.analysis.plan import WITHOUT
 
 DASH = "–"
+NAMED = 6
+"""How many runs that are not finished a table names; its JSON has all."""
 
 
 def markdown(document: Document) -> str:
@@ -63,9 +65,10 @@ def _deviations(document: Document, rows: Sequence[str]) -> Iterator[str]:
 
 
 def _missing(document: Document) -> Iterator[str]:
-    if document["waiting"]:
+    if waiting := document["waiting"]:
+        more = f"; the rest is named in {document['analysis']}.json beside this"
         yield ""
-        yield f"Not finished: {len(document['waiting'])} runs. `{'`, `'.join(document['waiting'])}`."
+        yield f"Not finished: {len(waiting)} runs. `{'`, `'.join(waiting[:NAMED])}`{more if waiting[NAMED:] else ''}."
     if document["missing"]:
         yield ""
     for item in document["missing"]:

@@ -169,6 +169,9 @@ def test_asked_for_what_is_finished_it_runs_nothing(bench: Bench, documents: dic
     assert len(more["waiting"]) == len(documents[name]["rows"])
     assert more["missing"] == []
     assert "Not finished: " in markdown(more)
+    assert "the rest is named" not in markdown(more)
+    many = {**more, "waiting": [f"seed-{n}" for n in range(9)]}
+    assert f"`seed-5`; the rest is named in {name}.json beside this." in markdown(many)
     assert [cell is None for cell in more["rows"][0]["cells"]] == [False, False, True]
     assert draw(more, bench.places.cells).startswith(b"\x89PNG")
 

@@ -83,10 +83,11 @@ def test_failed_runs_are_written_down_and_tell_in_the_exit_code(
     assert "the disk is full" in (folder / "analyses" / "mine" / "lambda.md").read_text()
 
 
-def test_nothing_is_run_for_the_table_of_what_is_finished(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["analyse", "lambda", "mine.toml", "--seeds", "0", "--values", "0,0.3", "--finished"]) == 0
-    assert "Not finished: 2 runs." in capsys.readouterr().out
+def test_with_nothing_finished_no_empty_table_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["analyse", "lambda", "mine.toml", "--seeds", "0", "--values", "0,0.3", "--finished"]) == 1
+    assert "none of the 2 runs of this analysis is finished" in capsys.readouterr().err
     assert not (folder / "runs").exists()
+    assert not (folder / "analyses").exists()
 
 
 def test_interrupted_the_same_command_goes_on(folder: Path) -> None:
