@@ -60,20 +60,22 @@ def _works(screen: Screen[object], key: Key) -> bool:
 
 
 def place_of(screen: Screen[object], key: Key) -> DOMNode | None:
-    """What the action belongs to: the part seen that the key's scope is of, else the widget in focus or one around it,
-    the screen, the app, else any widget seen."""
+    """What the action belongs to, in this order: the widget in focus or one around it, a part seen that has the key's
+    scope, the screen, the app, any widget seen. A part with another scope of its own never is."""
     name = "action_" + key.action.partition("(")[0]
     around = list(screen.focused.ancestors_with_self) if screen.focused is not None else []
-
-    def fits(place: DOMNode) -> bool:
-        return hasattr(place, name) and _declares(place, key)
-
-    first = [place for place in (*around, screen, screen.app) if fits(place)]
-    if first and getattr(first[0], "SCOPE", key.scope) == key.scope and first[0] is not screen:
-        return first[0]
-    others = (node for node in screen.query("*") if fits(node) and _seen(node))
-    own = next((node for node in others if getattr(node, "SCOPE", None) == key.scope or not first), None)
-    return own or next(iter(first), None)
+    seen = [node for node in screen.query("*") if _seen(node)]
+    parts = (node for node in seen if getattr(node, "SCOPE", None) == key.scope)
+    for place in (
+        *(node for node in around if node is not screen and node is not screen.app),
+        *parts,
+        screen,
+        screen.app,
+        *seen,
+    ):
+        if getattr(place, "SCOPE", key.scope) == key.scope and hasattr(place, name) and _declares(place, key):
+            return place
+    return None
 
 
 def _seen(node: DOMNode) -> bool:
