@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from engine.config.schema import CLASSES
-from engine.data.sources import find
+from engine.data.sources import UNOFFICIAL, accepted, fault, find
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow", "safetensors", "pydantic", "tomli",
@@ -61,6 +61,10 @@ else:
         found["torchvision_error"] = f"{type(error).__name__}: {error}"
 sys.stdout.write("\n" + json.dumps(found) + "\n")
 """
+
+
+MISSING = "not on this machine"
+"""What is said of a data set whose files are not found."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,13 +166,16 @@ def compiler() -> Check:
 
 
 def data_sets(data_dir: Path | None = None) -> list[Check]:
-    """Which data sets are on disk."""
+    """Which data sets are on disk, and whether their files are the published ones."""
     checks = []
     for name in CLASSES:
         folder = find(name, data_dir)
-        if folder is not None:
-            checks.append(Check("data", name, "ok", str(folder)))
-        else:
+        if folder is None:
             advice = "it is downloaded when a run needs it, or found under --data-dir"
-            checks.append(Check("data", name, "warning", "not on this machine", advice))
+            checks.append(Check("data", name, "warning", MISSING, advice))
+        elif wrong := fault(name, data_dir):
+            way = f"taken all the same, as {UNOFFICIAL} says" if accepted(name) else "no run takes it"
+            checks.append(Check("data", name, "warning", f"{folder}: not the published files; {way}", wrong))
+        else:
+            checks.append(Check("data", name, "ok", str(folder)))
     return checks

@@ -52,6 +52,20 @@ def find(name: str, data_dir: Path | None = None) -> Path | None:
     return found[1] if found else None
 
 
+def accepted(name: str) -> bool:
+    """Whether ``MIM4DD_UNOFFICIAL`` names the set: its files need not be the published ones."""
+    return name in os.environ.get(UNOFFICIAL, "").replace(" ", "").split(",")
+
+
+def fault(name: str, data_dir: Path | None = None) -> str | None:
+    """Why the files of a data set that is there are not the published ones; None where they are, or are not there.
+
+    Reads all of them.
+    """
+    found = None if name == "digits" else _complete(LAYOUTS[name], data_dir or default_data_dir())
+    return _fault(*found) if found else None
+
+
 def load(
     name: str,
     data_dir: Path | None = None,
@@ -85,10 +99,10 @@ def load(
         train, test = digits.load()
     else:
         if unofficial is None:
-            unofficial = name in os.environ.get(UNOFFICIAL, "").replace(" ", "").split(",")
+            unofficial = accepted(name)
         directory = data_dir or default_data_dir()
         layout, folder = _obtain(name, layouts[name], directory, download=download, progress=progress, tick=tick)
-        official = not unofficial or _matches(layout, folder, tick)
+        official = not unofficial or _fault(layout, folder, tick) is None
         train = _read(name, layout, folder, train=True, official=official, tick=tick)
         test = _read(name, layout, folder, train=False, official=official, tick=tick)
         notes = () if official else (_note(name, folder, len(train), len(test)),)
@@ -133,17 +147,17 @@ def _begun(layout: Layout, folder: Path) -> bool:
     return len(layout.missing(folder)) < len(layout.files)
 
 
-def _matches(layout: Layout, folder: Path, tick: Tick | None) -> bool:
-    """Whether all files are the published ones after all, although others would be accepted."""
+def _fault(layout: Layout, folder: Path, tick: Tick | None = None) -> str | None:
+    """What the first file is that is not the published one; None where all are."""
     from engine.data.files import check_md5, read
 
     for file in layout.files:
         path = layout.locate(folder, file) or folder / file.name
         try:
             check_md5(path, read(path, tick), file)
-        except DataError:
-            return False
-    return True
+        except DataError as error:
+            return str(error)
+    return None
 
 
 def _read(name: str, layout: Layout, folder: Path, *, train: bool, official: bool, tick: Tick | None) -> Images:

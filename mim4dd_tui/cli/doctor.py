@@ -16,7 +16,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
 
     Ends with 1 where something keeps runs from working, else with 0.
     """
-    from engine.doctor import examine
+    from engine.doctor import MISSING, examine
     from mim4dd_tui.terminal import abilities
 
     checks = examine(data_dir_of(data_dir))
@@ -39,12 +39,12 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
             group = check.group
             say(f"\n{group}")
         say(f"  {MARKS[check.state]} {check.name:<13} {check.detail}")
-        if check.state == "problem":
+        if check.state != "ok" and check.detail != MISSING:
             say(f"       {'':<13} -> {check.advice}")
     say("\nterminal")
     for name, value in terminal.describe().items():
         say(f"       {name:<13} {value}")
-    missing = [check.name for check in checks if check.group == "data" and check.state != "ok"]
+    missing = [check.name for check in checks if check.detail == MISSING]
     if missing:
         them = "it" if len(missing) == 1 else "them"
         say(f"\n{', '.join(missing)}: downloaded when a run needs {them}, or found under --data-dir.")

@@ -44,17 +44,19 @@ def window(figure: Figure, view: Viewport) -> Window | None:
 
 
 def zoomed(figure: Figure, view: Viewport, factor: float, at: float | None = None) -> Viewport:
-    """A view of ``factor`` times the width, around ``at`` (else the cursor, else the middle), which stays in place."""
+    """A view of ``factor`` times the width, around ``at`` (else the cursor, else the middle), which stays in place
+    as far as there is something on both sides."""
     full, now = whole(figure, view), window(figure, view)
     if full is None or now is None:
         return view
     scale = Scale(*now, view.log_x)
     centre = at if at is not None else view.cursor
     place = 0.5 if centre is None or not now[0] <= centre <= now[1] else _place(scale, centre)
-    low, high = place - place * factor, place + (1 - place) * factor
-    new = (max(scale.value(low), full[0]), min(scale.value(high), full[1]))
-    if new[0] <= full[0] and new[1] >= full[1]:
+    least, most = _place(scale, full[0]), _place(scale, full[1])
+    if factor >= most - least:
         return view.changed(x=None)
+    low = min(max(place - place * factor, least), most - factor)  # what an edge cuts off is seen at the other
+    new = (scale.value(low), scale.value(low + factor))
     return view.changed(x=new) if new[1] - new[0] >= min(NARROWEST, full[1] - full[0]) else view
 
 

@@ -32,7 +32,7 @@ def test_what_there_is_one_of_is_written_as_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(doctor, "probe", lambda: HEALTHY | {"threads": 1})
-    monkeypatch.setattr(doctor, "data_sets", lambda _dir: [doctor.Check("data", "svhn", "warning", "not here")])
+    monkeypatch.setattr(doctor, "data_sets", lambda _dir: [doctor.Check("data", "svhn", "warning", doctor.MISSING)])
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
@@ -81,7 +81,27 @@ def test_the_probe_looks_at_this_environments_torch() -> None:
     assert found["threads"] == 1  # the test suite's own setting reaches the probe
 
 
-def test_data_sets_are_found_where_they_lie(tmp_path: Path) -> None:
+def test_a_damaged_data_set_is_not_called_fine(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
+    monkeypatch.setattr(doctor, "CLASSES", ["svhn"])
+    (tmp_path / "svhn").mkdir()
+    for name in ("train_32x32.mat", "test_32x32.mat"):
+        (tmp_path / "svhn" / name).write_bytes(b"cut off")
+    assert main(["doctor", "--data-dir", str(tmp_path)]) == 0, "other sets can be distilled"
+    out = capsys.readouterr().out
+    assert "note svhn" in out
+    assert "svhn: not the published files; no run takes it" in out
+    assert "train_32x32.mat: is corrupted or not the published file" in out
+    assert "downloaded when a run needs it" not in out
+    monkeypatch.setenv("MIM4DD_UNOFFICIAL", "mnist, svhn")
+    assert main(["doctor", "--data-dir", str(tmp_path)]) == 0
+    assert "taken all the same, as MIM4DD_UNOFFICIAL says" in capsys.readouterr().out
+
+
+def test_data_sets_are_found_where_they_lie(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "fault", lambda *_: None)
     states = {check.name: check.state for check in doctor.data_sets(tmp_path)}
     assert states == {
         "digits": "ok",

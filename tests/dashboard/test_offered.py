@@ -26,7 +26,7 @@ from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plain import percent
-from mim4dd_tui.plots.figure import Figure, Level, Series
+from mim4dd_tui.plots.figure import Figure, Level, Series, Viewport
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until
@@ -176,6 +176,27 @@ async def test_names_that_have_no_room_are_counted() -> None:
         pane.move("left")
         await pilot.pause()
         assert pane.render_line(0).text.rstrip() == "loss  curve1 0.286  at 2  +7 more (z)"
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (70, "loss  objective 0.286  information 0.571  log y  smooth 0.5  zoomed"),
+        (50, "loss  objective 0.286  information 0.571 [yw+]"),
+        (30, "loss  objective 0.286 [yw+]"),
+        (22, "loss  objective 0.286"),
+    ],
+)
+async def test_how_a_curve_is_looked_at_is_said_in_words_or_by_its_keys(width: int, said: str) -> None:
+    x = np.array([1.0, 2.0, 8.0])
+    app = Alone(Figure((Series("objective", x, x * 0 + 2 / 7, 1), Series("information", x, x * 0 + 4 / 7, 2))))
+    async with app.run_test(size=(width, 12)) as pilot:
+        pane = app.query_one(PlotPane)
+        pane.viewport = Viewport(x=(1.0, 4.0), log_y=True, smoothing=0.5)
+        await pilot.pause()
+        assert pane.render_line(0).text.rstrip() == said
+        pane.move("reset")
+        assert pane.viewport == Viewport(log_y=True, smoothing=0.5), "the axes are no part of what 0 takes back"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])

@@ -52,6 +52,16 @@ def test_zooming_out_ends_with_everything() -> None:
     assert zoomed(FIGURE, near, 0.5) == near, "zoomed into less than two iterations"
 
 
+@pytest.mark.parametrize("log", [False, True])
+@pytest.mark.parametrize("cursor", [1.0, 2.0, 400.0, 999.0, 1000.0])
+def test_zooming_out_around_a_cursor_ends_with_everything(log: bool, cursor: float) -> None:
+    """What an edge cuts off of a wider view is added at the other side."""
+    view = view_of(log=log, x=(max(1.0, cursor - 30), min(1000.0, cursor + 30)), cursor=cursor)
+    for _ in range(12):
+        view = zoomed(FIGURE, view, 2.0)
+    assert view.x is None
+
+
 @given(
     st.booleans(),
     st.lists(st.sampled_from(["in", "out", "left", "right", "step", "back", "far"]), max_size=25),

@@ -65,8 +65,7 @@ class PlotPane(Inked, can_focus=True):
         self.heading = title
         self._whole = whole  # the key after which there is room for all names
         self._brief = brief  # the heading where that leaves no room for a value
-        self.home = view or Viewport()
-        self.set_reactive(PlotPane.viewport, self.home)
+        self.set_reactive(PlotPane.viewport, view or Viewport())
         self._figure = Figure()
         self._bare: Drawing | None = None  # without the cursor
         self._drawing: Drawing | None = None
@@ -154,23 +153,24 @@ class PlotPane(Inked, can_focus=True):
     def _said(self) -> tuple[str, list[tuple[str, int]]]:
         """The heading, and as much as there is room for beside it, each with its ink.
 
-        Levels and marks are left out first, then deviations, then what qualifies a name, then values from the end,
-        whose names stay as long as they can: they are the curves' legend. What is left out even so is counted. The
-        cursor's place outlives all values but the first.
+        Levels are left out first, and marks are shortened to their keys; then go deviations, then what qualifies a
+        name, then values from the end, whose names stay as long as they can: they are the curves' legend. What is left
+        out even so is counted. The cursor's place and the marks outlive all values but the first.
         """
-        said, more = _spelled(self._values(), self._samples()), _spelled([*self._levels(), *self._marks()])
+        said, levels = _spelled(self._values(), self._samples()), _spelled(self._levels())
         placed, width = self.viewport.cursor is not None, self.content_size.width
         curves, place = (said[:-1], said[-1:]) if placed else (said, [])
         headings = dict.fromkeys((self.heading, self._brief or self.heading))
         for heading, spared in ((heading, spared) for spared in (DEVIATION, QUALIFIED) for heading in headings):
-            room = width - len(heading)
-            others = more[: _fitting(said, more, room)]
+            marks = self._marks(said, width - len(heading))
+            room = width - len(heading) - _length(marks)
+            others = levels[: _fitting(said, levels, room)]
             whole = curves if _length(said + others) <= room else _without(spared, curves)
             ways = ((way, every) for wide, every in self._ways(whole, place) for way in (wide, _close(wide)))
             kept, every = next((way for way in ways if _length(way[0]) <= room), ([], False))
             if every:
                 break
-        return heading, kept + others
+        return heading, kept + others + marks
 
     def _ways(
         self, said: list[tuple[str, int]], place: list[tuple[str, int]]
@@ -237,18 +237,20 @@ class PlotPane(Inked, can_focus=True):
     def _told(self, value: float, spread: float = math.nan) -> str:
         return (self._figure.told or number)(value, spread)
 
-    def _marks(self) -> list[tuple[str, str, int]]:
+    def _marks(self, said: Sequence[tuple[str, int]], room: int) -> list[tuple[str, int]]:
+        """How the curves are looked at: in words beside all values, else by the keys that did it beside the first."""
         view = self.viewport
-        out = []
-        if view.log_y:
-            out.append(("log y", "", 0))
-        if view.log_x:
-            out.append(("log x", "", 0))
-        if view.smoothing:
-            out.append((f"smooth {view.smoothing:g}", "", 0))
-        if view.x is not None:
-            out.append(("zoomed", "", 0))
-        return out
+        marks = {
+            "y": "log y" if view.log_y else "",
+            "X": "log x" if view.log_x else "",
+            "w": f"smooth {view.smoothing:g}" if view.smoothing else "",
+            "+": "zoomed" if view.x is not None else "",
+        }
+        words = [(f"  {mark}", 0) for mark in marks.values() if mark]
+        if not words or _length([*said, *words]) <= room:
+            return words
+        keys = [(f" [{''.join(key for key, mark in marks.items() if mark)}]", 0)]
+        return keys if _length([*said[:1], *keys]) <= room else []
 
     @property
     def figure(self) -> Figure:
@@ -270,7 +272,7 @@ class PlotPane(Inked, can_focus=True):
         """Change the view as a key asks."""
         view = self.viewport
         if move == "reset":
-            self.viewport = self.home
+            self.viewport = view.changed(x=None, cursor=None)
         elif move == "log_y":
             self.viewport = view.changed(log_y=not view.log_y)
         elif move == "log_x":
