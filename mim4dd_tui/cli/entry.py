@@ -40,7 +40,7 @@ def _run(arguments: list[str], as_json: bool) -> int:
     """The exit code; negative where the process must end at once with it."""
     try:
         code = app(args=arguments, prog_name="mim4dd", standalone_mode=False)
-        sys.stdout.flush()
+        output.flush()
     except typer.TyperException as error:  # the arguments could not be read
         if isinstance(message := getattr(error, "message", None), str):
             error.message = message.removeprefix("Value error, ")  # the validator's own word
@@ -48,13 +48,16 @@ def _run(arguments: list[str], as_json: bool) -> int:
         return _fail({"error": error.format_message(), "kind": "UsageError", "exit_code": 2}, as_json, 2)
     except (typer.Abort, KeyboardInterrupt):
         return _fail({"error": "interrupted", "kind": "Interrupted", "exit_code": 130}, as_json, 130)
+    except output.RefusedError as error:
+        if not error.gone:  # else its reader has had enough (`mim4dd runs | head -1`)
+            tell(f"mim4dd: {error}")
+        return error.exit_code
     except MimError as error:
         tell(f"mim4dd: {error}")
         abandoned = isinstance(error, AbandonedError)
         return _fail(error_document(error), as_json, -error.exit_code if abandoned else error.exit_code)
-    except BrokenPipeError:  # the reader of our standard output has gone (`mim4dd runs | head -1`)
-        with suppress(OSError, ValueError):
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # the same, while Typer writes its help
+        output.discard(sys.stdout)
         return 1
     except Exception as error:
         sentence = crash_sentence(error)
@@ -73,6 +76,6 @@ def _show_usage(error: typer.TyperException) -> None:
 
 def _fail(document: dict[str, object], as_json: bool, code: int) -> int:
     if as_json:
-        with suppress(OSError, ValueError):
+        with suppress(output.RefusedError, ValueError):
             output.write_json(document)
     return code

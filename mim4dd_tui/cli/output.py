@@ -12,6 +12,7 @@ from typing import Any, Literal, TextIO
 
 from rich.cells import cell_len
 
+from engine.errors import MimError
 from mim4dd_tui.fitting import SHORTEST, fitted, shortened_apart, wrapped
 from mim4dd_tui.terminal import columns
 
@@ -19,6 +20,36 @@ GAP = 2
 """Columns of a terminal between two columns of a table."""
 _reserved: TextIO | None = None
 """Where the JSON document goes while standard output is kept free of anything else."""
+
+
+class RefusedError(MimError):
+    """Standard output does not take what is written to it: its disk is full, or its reader has ``gone``."""
+
+    def __init__(self, cause: OSError) -> None:
+        super().__init__(f"standard output cannot be written: {cause.strerror or cause}")
+        self.gone = isinstance(cause, BrokenPipeError)
+
+
+@contextmanager
+def _taking(stream: TextIO) -> Iterator[TextIO]:
+    """A stream to write to; one that refuses is put out of the way, so that closing it does not try again.
+
+    Raises:
+        RefusedError: it refuses.
+    """
+    try:
+        yield stream
+    except OSError as error:
+        discard(stream)
+        raise RefusedError(error) from error
+
+
+def discard(stream: TextIO) -> None:
+    """Let whatever is written to a stream from now on, and what it still holds, go nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)
 
 
 @contextmanager
@@ -72,14 +103,21 @@ def _plain(value: Any) -> Any:
 
 def write_json(document: Any) -> None:
     """Write the one JSON document; numbers that are not finite become null, paths become strings."""
-    stream = sys.stdout if _reserved is None else _reserved
-    stream.write(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    stream.flush()
+    with _taking(sys.stdout if _reserved is None else _reserved) as stream:
+        stream.write(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+        stream.flush()
 
 
 def say(text: str = "") -> None:
     """A line of the result, on standard output, as it is."""
-    sys.stdout.write(text + "\n")
+    with _taking(sys.stdout) as stream:
+        stream.write(text + "\n")
+
+
+def flush() -> None:
+    """Have all that was said written."""
+    with _taking(sys.stdout) as stream:
+        stream.flush()
 
 
 def say_in_words(text: str) -> None:
@@ -141,7 +179,8 @@ def _terminal_table(
         )
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))
-    console.print(drawn)
+    with _taking(sys.stdout):
+        console.print(drawn)
 
 
 def pairs(items: Sequence[tuple[str, str]]) -> None:

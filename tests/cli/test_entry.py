@@ -112,6 +112,22 @@ def test_a_reader_that_goes_away_is_no_bug(tmp_path: Path) -> None:
     assert errors == b""
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize("unbuffered", ["", "1"])
+@pytest.mark.parametrize("arguments", [["presets"], ["paths", "--json"], ["run", "nix", "--json"]])
+def test_a_full_disk_behind_standard_output_is_said_in_a_sentence(
+    arguments: list[str], unbuffered: str, tmp_path: Path
+) -> None:
+    env = environment(PYTHONUNBUFFERED=unbuffered, XDG_STATE_HOME=str(tmp_path))
+    with Path("/dev/full").open("w") as full:
+        ended = subprocess.run(
+            [*COMMAND, *arguments], stdout=full, stderr=subprocess.PIPE, env=env, text=True, timeout=120, check=False
+        )
+    assert (ended.returncode, ended.stderr.count("\n")) == (2 if "nix" in arguments else 1, 1)
+    assert "nix" in ended.stderr or "standard output cannot be written: No space left" in ended.stderr
+    assert not list(tmp_path.iterdir()), "a report of a crash that was none"
+
+
 def test_nothing_is_coloured_in_a_pipe(tmp_path: Path) -> None:
     for arguments in (["--help"], ["presets"], ["runs", "--nope"], ["run", "no-such-preset"]):
         ended = mim4dd(*arguments, cwd=tmp_path, env=environment(TERM="xterm-256color"))
