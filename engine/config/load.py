@@ -22,7 +22,7 @@ from engine.config.schema import CLASSES, Config
 from engine.config.typed import parse_override, parse_value
 from engine.config.validate import printable
 from engine.errors import ConfigError
-from engine.files import private_folder, write_bytes
+from engine.files import explained, private_folder, write_bytes
 
 
 @dataclass(frozen=True)
@@ -152,6 +152,36 @@ def save_user_preset(name: str, config: Config, base: str | None = None) -> Path
     private_folder(path.parent)
     write_bytes(path, text.encode())
     return path
+
+
+def delete_user_preset(name: str) -> None:
+    """Delete a preset of the user's own. Runs keep all their settings themselves.
+
+    Raises:
+        ConfigError: there is none of this name, or others of the user's own extend it, which are named.
+        RunFailed: the folder cannot be written.
+    """
+    path = presets.user_dir() / f"{presets.checked_name(name, 'preset')}.toml"
+    if not path.is_file():
+        raise ConfigError(f"{name} is no preset of your own ({path.parent})")
+    builtin = presets.builtin_dir() / path.name
+    children = [] if builtin.is_file() else [other for other in _own_names() if name in _bases(other)]
+    if children:
+        raise ConfigError(f"{name} is extended by your {', '.join(children)}: delete or change that first")
+    with explained(path):
+        path.unlink()
+
+
+def _own_names() -> list[str]:
+    return [name for name, path in presets.names(hidden=True).items() if not presets.is_builtin(path)]
+
+
+def _bases(name: str) -> tuple[str, ...]:
+    """What a preset extends; () where that cannot be read."""
+    try:
+        return content(presets.find(name))[0]
+    except ConfigError:
+        return ()
 
 
 def beneath(name: str, base: str | None) -> tuple[tuple[str, ...], Config]:

@@ -28,6 +28,23 @@ EXPORTS = "exports"
 """Where what is taken out of a run is put, in its folder; of several runs, beside their folders."""
 
 
+def require_free(runs_dir: Path, name: str) -> None:
+    """Refuses a name that no new run can have here.
+
+    Raises:
+        ConfigError: it is unsafe (:func:`check_name`), or there is such a run.
+    """
+    if (runs_dir / check_name(name)).exists():
+        raise _taken(runs_dir, name)
+
+
+def _taken(runs_dir: Path, name: str) -> ConfigError:
+    return ConfigError(
+        f"there is a run {name!r} in {runs_dir} already: choose another --name, or go on with it by "
+        f"`mim4dd resume {name}`"
+    )
+
+
 def check_name(name: str) -> str:
     """A run's name as it is, if it is safe as the name of a folder.
 
@@ -164,10 +181,7 @@ class RunFolder:
                     break
             else:
                 return RunFolder(runs_dir / chosen)
-        raise ConfigError(
-            f"there is a run {wanted!r} in {runs_dir} already: choose another --name, or go on with it by "
-            f"`mim4dd resume {wanted}`"
-        )
+        raise _taken(runs_dir, wanted)
 
     @staticmethod
     def open(path: Path) -> RunFolder:

@@ -104,8 +104,11 @@ def run(
         chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
         return _detached(["run", target], chosen, places, as_json)
     if shown:
+        from engine.runs.folder import require_free
         from mim4dd_tui.dashboard import run_dashboard
 
+        if name is not None:
+            require_free(places.runs_dir, name)
         if seed is not None:
             overrides.append(f"seed={seed}")
         return run_dashboard(

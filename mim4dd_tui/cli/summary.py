@@ -8,7 +8,7 @@ from typing import Any
 from engine.runs.log import standing
 from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.plain import percent
-from mim4dd_tui.quantities import nats
+from mim4dd_tui.quantities import counted, nats
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",
@@ -25,7 +25,7 @@ def score(values: Any, reason: str = "") -> str:
     details = [str(values["protocol"])] if values.get("protocol") else []
     if values.get("networks"):
         count = values["networks"]
-        details.append(f"{count} network{'' if count == 1 else 's'}")
+        details.append(counted(count, "network"))
     return f"{text} ({', '.join(details)})" if details else text
 
 

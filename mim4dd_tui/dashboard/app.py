@@ -9,7 +9,7 @@ from textual.events import Event, InputEvent, Key, MouseEvent, Paste
 from textual.filter import LineFilter
 from textual.widgets import Input
 
-from engine.errors import RunLocked
+from engine.errors import MimError, RunLocked
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
@@ -246,8 +246,13 @@ class DashboardApp(ThemedApp[Leave]):
 
     def duplicate(self, run: RunInfo) -> None:
         """A run's settings into the home screen's form."""
+        try:
+            config, origins = run.folder.config(), run.folder.about().origins
+        except MimError as error:
+            self.notify(str(error), severity="error")
+            return
         self.action_home()
-        self._home.take_over(run)
+        self._home.take_over(run, config, origins)
 
     def show_live(self) -> None:
         """Show the run of this process."""

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
+from engine.runs.status import host_name
 from mim4dd_tui.plain import score
+from mim4dd_tui.quantities import counted
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
@@ -33,8 +36,9 @@ class RunInfo:
     started: float
     heartbeat: float
     message: str
-    elsewhere: bool  # a living process other than this one holds it
+    alive: bool  # a living process holds it
     diverged: bool = False  # it failed, and would again from its last checkpoint
+    here: bool = False  # that process is this one
 
     @property
     def name(self) -> str:
@@ -56,7 +60,7 @@ class RunInfo:
         """Whether continuing it can lead anywhere."""
         if self.diverged:
             return False
-        return self.state in ("stopped", "failed") or (self.state == "queued" and not self.elsewhere)
+        return self.state in ("stopped", "failed") or (self.state == "queued" and not self.alive)
 
     @property
     def refusal(self) -> str:
@@ -98,7 +102,8 @@ def read_run(folder: RunFolder) -> RunInfo:
         started=status.started,
         heartbeat=status.heartbeat,
         message=message,
-        elsewhere=alive,
+        alive=alive,
+        here=alive and (status.pid, status.host) == (os.getpid(), host_name()),
         diverged=status.diverged and not alive,
     )
 
@@ -125,4 +130,5 @@ def describe_work(config: Config) -> str:
     steps = "" if objective.name in TRAIN_STUDENTS else " iterations"
     if not steps:
         steps = f" x {'up to ' if objective.window else ''}{objective.student_steps} student steps"
-    return f"{experts.count} experts x {experts.epochs} epochs; {objective.iterations}{steps}"
+    trained = " x ".join(counted(n, what) for n, what in ((experts.count, "expert"), (experts.epochs, "epoch")))
+    return f"{trained}; {objective.iterations}{steps}"

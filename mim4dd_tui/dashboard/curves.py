@@ -13,7 +13,7 @@ from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series, Side
-from mim4dd_tui.quantities import bound_of, nats, number
+from mim4dd_tui.quantities import bound_of, counted, nats, number
 
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP = 1, 2, 3, 5, 8, 4, 7, 6
 """Inks: one meaning, one colour, on all curves and in all numbers."""
@@ -170,7 +170,7 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
     device = str(execution.get("device", "-"))
     if execution.get("threads") and device == "cpu":
         threads = execution["threads"]
-        device += f", {threads} thread{'s' if threads != 1 else ''}"
+        device += f", {counted(threads, 'thread')}"
     gradient = _last(history, "gradient_ratio")
     step = _last(history, "step_size")
     return (

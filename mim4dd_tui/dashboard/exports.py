@@ -24,6 +24,7 @@ from mim4dd_tui.dashboard.spelling import every_setting, value_of, written
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
+from mim4dd_tui.quantities import counted
 
 COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in range(1, SERIES + 1)}
 """Curves on paper have the light theme's colours."""
@@ -61,7 +62,7 @@ def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
     texts = tables()
     for name, text in texts.items():
         _write(folder, name, text.encode())
-    told = f"{len(plots)} plot{'s' if len(plots) != 1 else ''} (SVG, PNG)"
+    told = f"{counted(len(plots), 'plot')} (SVG, PNG)"
     return f"{told} and {len(texts)} tables in {folder.absolute()}"
 
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import MimError, RunLocked
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession
+from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, there
 from mim4dd_tui.fitting import homely
 from mim4dd_tui.plain import percent
 
@@ -58,6 +58,8 @@ def _called(path: Path, usual: Path) -> str:
 
 def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> str:
     run = _called(path, usual)
+    if not there(path):  # deleted since: there is nothing to go on with or to look at
+        return f"{path.name} failed: {_first(str(error), path)}; its folder is gone" if error is not None else ""
     status = RunFolder(path).status()
     state = "failed" if status is None or error is not None else status.effective_state()
     if status is not None and state == "done":
@@ -72,8 +74,12 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
     why = str(error) if error is not None else status.message if status is not None else "its status file is missing"
     if unforeseen:
         why = f"{type(error).__name__}: {error}"
-    first = re.split(r"\.\s", why.strip(), maxsplit=1)[0].rstrip(".")  # the log has the rest
-    first = first.replace(f"{path}{os.sep}", "").replace(" (`mim4dd resume` continues a run)", "")  # both follow
     log = path / (TRACEBACK if unforeseen and (path / TRACEBACK).exists() else "journal.jsonl")
     hopeless = status is not None and status.diverged
-    return f"{path.name} failed: {first}{'' if hopeless else again}; log: {homely(str(log))}"
+    return f"{path.name} failed: {_first(why, path)}{'' if hopeless else again}; log: {homely(str(log))}"
+
+
+def _first(why: str, path: Path) -> str:
+    """The first sentence of an error, without what follows it here: the log has the rest."""
+    first = re.split(r"\.\s", why.strip(), maxsplit=1)[0].rstrip(".")
+    return first.replace(f"{path}{os.sep}", "").replace(" (`mim4dd resume` continues a run)", "")

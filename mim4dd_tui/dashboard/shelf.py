@@ -81,7 +81,7 @@ class Shelf:
             mark = (0, 0)
         before = self._kept.get(name)
         if before is not None and before.mark == mark:
-            if before.info.elsewhere:  # a process can go away without a word
+            if before.info.alive:  # a process can go away without a word
                 before.info = _begun(read_run(folder), before.created)
             return before
         if not folder.config_path.is_file():

@@ -406,7 +406,7 @@ class _Page:
     def x_axis(self, scale: Scale, left: int, right: int) -> None:
         row = self.chars.shape[0] - 1
         taken = left - 2
-        for tick in scale.ticks(max(2, (right - left) // 9)):
+        for tick in scale.ticks(max(2, (right - left) // 9), whole=True):  # iterations or epochs
             text = short(tick)
             centre = left + float(scale.place(np.array([tick]))[0]) * (right - left - 1)
             start = round(centre - (len(text) - 1) / 2)

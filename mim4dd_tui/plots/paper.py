@@ -154,7 +154,7 @@ class _Plot:
     def _axes(self) -> Iterator[Shape]:
         corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom), (self.right, self.top)]
         yield Stroke([*corners, corners[0]], FAINT, 1)
-        for tick in self.x.ticks(9):
+        for tick in self.x.ticks(9, whole=True):  # iterations or epochs
             x = self._across(np.array([tick]))[0]
             yield Stroke([(x, self.top), (x, self.bottom)], FAINT, 0.5)
             yield Words((x, self.bottom + 18), short(tick), anchor="middle", size=11)

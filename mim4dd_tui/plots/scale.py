@@ -39,8 +39,11 @@ class Scale:
             return float(math.exp(math.log(self.low) + place * (math.log(self.high) - math.log(self.low))))
         return self.low + place * (self.high - self.low)
 
-    def ticks(self, most: int) -> list[float]:
-        """At most ``most`` (>= 2) round values inside the axis, ascending."""
+    def ticks(self, most: int, *, whole: bool = False) -> list[float]:
+        """At most ``most`` (>= 2) round values inside the axis, ascending; ``whole``: of them the whole numbers."""
+        return [tick for tick in self._ticks(most) if not whole or tick == round(tick)]
+
+    def _ticks(self, most: int) -> list[float]:
         if self.log and math.log10(self.high / self.low) >= 1.5:
             return self._decades(most)
         return self._round_steps(most)

@@ -8,7 +8,7 @@ import pytest
 import tomli
 
 from engine.config import dump, list_presets, load_config, resolve, save_user_preset
-from engine.config.load import beneath
+from engine.config.load import beneath, delete_user_preset
 from engine.config.presets import user_dir
 from tests.config.helpers import message, written
 
@@ -214,6 +214,23 @@ def test_what_is_saved_again_goes_on_extending_what_it_did(mine: Path) -> None:
     assert resolve("alone").config.seed == 5
     assert beneath("alone", "alone")[0] == beneath("new", None)[0] == ()
     assert beneath("new", "both")[0] == ("both",)
+
+
+def test_ones_own_preset_is_deleted_and_no_other(mine: Path) -> None:
+    save_user_preset("low", resolve("digits-ipc1", ["seed=3"]).config, "digits-ipc1")
+    save_user_preset("high", resolve("low", ["seed=4"]).config, "low")
+    mine.joinpath("digits-ipc1.toml").write_text('extends = "digits-ipc1"\nseed = 9\n')
+    mine.joinpath("broken.toml").write_text("extends = ")
+    assert "is extended by your high" in message(lambda: delete_user_preset("low"))
+    delete_user_preset("high")
+    delete_user_preset("low")
+    assert "no preset" in message(lambda: resolve("low"))
+    assert "no preset of your own" in message(lambda: delete_user_preset("low"))
+    assert "no preset of your own" in message(lambda: delete_user_preset("mnist-ipc1"))
+    assert "no name" in message(lambda: delete_user_preset("../low"))
+    assert resolve("digits-ipc1").config.seed == 9
+    delete_user_preset("digits-ipc1")
+    assert resolve("digits-ipc1").config.seed == 0, "the program's own is in its place again"
 
 
 def load_keys(path: Path) -> set[str]:

@@ -27,6 +27,7 @@ from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from mim4dd_tui.pictures import Mode
+from mim4dd_tui.plots.figure import Viewport
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -232,7 +233,7 @@ async def test_the_cursor_reads_exact_values(make_app: MakeApp, size: tuple[int,
         assert not other.viewport.log_y, "a key for the pane in focus changed another"
         await pilot.press("0")
         await pilot.pause()
-        assert pane.viewport == pane.home
+        assert pane.viewport == Viewport(log_y=True, smoothing=0.5)
 
 
 async def turn(pilot: Pilot[Leave], page: VerticalScroll) -> None:

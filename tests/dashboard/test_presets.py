@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList
 
-from engine.config.load import changed, list_presets, resolve, save_user_preset
+from engine.config.load import changed, delete_user_preset, list_presets, resolve, save_user_preset
 from engine.config.presets import names, user_dir
 from engine.runs.folder import RunFolder, list_runs
 from mim4dd_tui.dashboard.catalog import describe_work
@@ -51,6 +51,72 @@ async def test_a_whole_name_chooses_its_preset_before_others_that_match(make_app
         assert field.highlighted is not None
         assert listed(field)[field.highlighted] == "cifar10-ipc1"
         assert app.screen.query_one(SettingsForm).config == resolve("cifar10-ipc1").config
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_preset_of_ones_own_is_deleted_after_a_question(make_app: MakeApp, size: tuple[int, int]) -> None:
+    save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        assert "delete" in home.idle, "of a preset that comes with the program"
+        await pilot.press("X")
+        await until(pilot, lambda: "only your own can be deleted" in words(app))
+        await pilot.press("slash", *"mine", "enter")
+        await until(pilot, lambda: "yours: digits-ipc1 with network.norm group" in words(app))
+        assert "delete" not in home.idle
+        await pilot.press("X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "its runs stay as they are" in words(app)
+        await pilot.press("n")
+        await until(pilot, lambda: app.screen is home)
+        assert "mine" in names()
+        await pilot.press("X", "y")
+        await until(pilot, lambda: "deleted the preset mine" in words(app))
+        assert "mine" not in names()
+        field = home.query_one("#presets", OptionList)
+        assert "mine" not in listed(field)
+        assert field.highlighted == listed(field).index("digits-ipc1")
+        assert home.query_one(SettingsForm).config == resolve("digits-ipc1").config
+
+
+async def test_a_changed_preset_of_ones_own_keeps_its_name_where_nothing_else_is_typed(make_app: MakeApp) -> None:
+    save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
+    app = make_app(preset="mine")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "slash", *"seed", "enter", "enter", *"7", "enter", "S")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen))
+        field = app.screen.query_one(Input)
+        assert field.value == "mine"
+        field.value = ""
+        await pilot.press("enter")
+        await until(pilot, lambda: "nothing is typed yet" in text(app))
+        field.value = "mine"
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        await pilot.press("y")
+        await until(pilot, lambda: "saved as" in words(app))
+    assert resolve("mine").config.network.norm == "group"
+    assert resolve("mine").config.seed != 0
+
+
+@pytest.mark.parametrize("gone", [False, True])
+async def test_a_run_s_settings_are_taken_over_and_the_list_points_to_its_preset(
+    make_app: MakeApp, tmp_path: Path, gone: bool
+) -> None:
+    save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
+    run = make_run(tmp_path / "runs", "lion", preset="mine")
+    if gone:
+        delete_user_preset("mine")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "lion" in text(app))
+        await pilot.press("r", "D")
+        form, field = app.screen.query_one(SettingsForm), app.screen.query_one("#presets", OptionList)
+        await until(pilot, lambda: form.config == run.config())
+        assert field.highlighted == (None if gone else listed(field).index("mine"))
+        assert ("its preset mine cannot be used any more" in words(app)) is gone
 
 
 @pytest.mark.parametrize("size", SIZES)

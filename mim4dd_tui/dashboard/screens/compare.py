@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -19,10 +20,12 @@ from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.session import there
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.quantities import counted
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -39,7 +42,7 @@ BRIEF = {"accuracy": "live acc.", "bound": "MI, nats", "nce": "NCE"}
 
 
 class CompareScreen(Screen[None]):
-    """Reads the journals on a thread, again while one of the runs goes on."""
+    """Reads the journals on a thread, again and again: a run may be gone on with, or deleted, by another process."""
 
     CSS_PATH = "compare.tcss"
     BINDINGS = bindings("compare", "plot")
@@ -93,8 +96,7 @@ class CompareScreen(Screen[None]):
         self.set_interval(REFRESH_SECONDS, self._refresh)
 
     def _refresh(self) -> None:
-        going = any(info.elsewhere or info.state in ("running", "paused") for info in self._infos)
-        if not self._reading and (going or not self._begun) and not self.dashboard.closing:
+        if not self._reading and not self.dashboard.closing:
             self._reading = True
             self.read_runs()
 
@@ -103,7 +105,7 @@ class CompareScreen(Screen[None]):
         """What is new in the journals, and the settings once."""
         try:
             records = [_poll(reader) for reader in self._readers]
-            infos = [read_run(info.folder) for info in self._infos]
+            infos = [_now(info) for info in self._infos]
             known = zip(self._configs, infos, strict=True)
             configs = [config if config is not None else _config(info) for config, info in known]
             self.post_message(self.Read(records, infos, configs))
@@ -118,8 +120,10 @@ class CompareScreen(Screen[None]):
         for history, records in zip(self._histories, message.records, strict=True):
             for record in records:
                 history.apply(record)
+        news = any(message.records) or not self._begun or message.infos != self._infos
         self._infos, self._configs, self._begun = message.infos, message.configs, True
-        self._write()
+        if news:
+            self._write()
 
     # ---- showing
 
@@ -192,6 +196,7 @@ class CompareScreen(Screen[None]):
     def action_grid(self) -> None:
         """Four metrics at once, or one."""
         self.toggle_class("-grid")
+        self.remove_class("-one")
         self.dashboard.remember(grid=self.has_class("-grid"))
         if isinstance(self.focused, PlotPane):
             self.query_one(Table).focus()
@@ -207,7 +212,7 @@ class CompareScreen(Screen[None]):
         contenders = self._contenders()
         lines = results(contenders) + settings(contenders, only_different=self._only_different)
         text = "\n".join("\t".join((name, *values)) for name, values, _ in lines)
-        self.dashboard.copy(text, f"the table, {len(lines)} lines")
+        self.dashboard.copy(text, f"the table, {counted(len(lines), 'line')}")
 
     @property
     def path(self) -> Path:
@@ -237,8 +242,11 @@ class CompareScreen(Screen[None]):
         place_all(self.query(PlotPane), message.pane)
 
     def action_zoom_pane(self) -> None:
-        """The plots alone, or with their table."""
+        """The plot in focus alone, all plots where none has it, or again with their table."""
         self.toggle_class("-alone")
+        for pane in self.query(PlotPane):
+            pane.set_class(self.has_class("-alone") and pane.has_focus, "-picked")
+        self.set_class(any(pane.has_class("-picked") for pane in self.query(PlotPane)), "-one")
 
     @on(Table.Heading)
     def _heading(self, message: Table.Heading) -> None:
@@ -249,6 +257,13 @@ class CompareScreen(Screen[None]):
     def action_close(self) -> None:
         """Back to the runs."""
         self.dismiss()
+
+
+def _now(info: RunInfo) -> RunInfo:
+    """How a run stands; one whose folder is gone as it stood, and that it was deleted."""
+    if there(info.folder.path):
+        return read_run(info.folder)
+    return replace(info, state="deleted", alive=False, here=False)
 
 
 def _poll(reader: JournalReader) -> list[Record]:

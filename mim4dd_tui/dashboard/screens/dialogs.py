@@ -130,7 +130,9 @@ class NameScreen(ModalScreen[str]):
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:
-        if event.value and not self._check(event.value):
+        if not event.value:
+            self.query_one("#name-verdict", Static).update("nothing is typed yet")
+        elif not self._check(event.value):
             self.dismiss(event.value)
 
     def action_leave(self) -> None:

@@ -12,31 +12,24 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, OptionList, Static
 
-from engine.config.load import changed, resolve, save_user_preset
+from engine.config.load import changed, delete_user_preset, resolve, save_user_preset
 from engine.config.presets import names
 from engine.config.schema import Config
 from engine.data.sources import find
 from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import (
-    kept_as,
-    own_preset,
-    preset_line,
-    preset_text,
-    run_text,
-    wrong_preset_name,
-    wrong_seeds,
-)
+from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text, wrong_seeds
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, own_preset
 from mim4dd_tui.dashboard.run_queue import seeds_of
-from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
-from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
+from mim4dd_tui.dashboard.widgets.settings import EDITED, FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
 
 DEFAULT = "digits-ipc1"
@@ -203,7 +196,9 @@ class HomeScreen(KeepingUpScreen):
         if any(not form.display for form in self.query(SettingsForm)):  # none before the first mount
             idle |= {"start", "edit", "enqueue"}
         if any(runs.has_focus for runs in self.query(RunList)):
-            idle.add("runs")
+            idle |= {"runs", "delete"}
+        if not any(self._preset in presets.own for presets in self.query(PresetList)):
+            idle.add("delete")
         if self._run is None:
             idle.add("duplicate")
         if self._run is None or not self._run.resumable:
@@ -239,19 +234,9 @@ class HomeScreen(KeepingUpScreen):
     @on(SettingsForm.SaveAsked)
     def _save_asked(self, message: SettingsForm.SaveAsked) -> None:
         message.stop()
-        form, base = message.form, self._preset if self._preset in self.query_one(PresetList).names else None
-
-        def named(name: str | None) -> None:
-            if name and name in self.query_one(PresetList).names:
-                sure = ConfirmScreen(f"Replace your preset {name}?", f"then it {told(name)}", "Replace it")
-                self.app.push_screen(sure, lambda yes: self._save(name, form.config, base) if yes else None)
-            elif name:
-                self._save(name, form.config, base)
-
-        def told(name: str) -> str:
-            return kept_as(name, form.config, base)
-
-        self.app.push_screen(NameScreen("Save as a preset of your own", "", told, wrong_preset_name), named)
+        config, known = message.form.config, self.query_one(PresetList).names
+        base = self._preset if self._preset in known else None
+        ask_to_keep(self.app, config, base, known, lambda name: self._save(name, config, base))
 
     def _save(self, name: str, config: Config, base: str | None) -> None:
         try:
@@ -263,6 +248,18 @@ class HomeScreen(KeepingUpScreen):
         self._preset = None  # what is kept under the name is another thing now
         self._choose(name)
         self.notify(f"saved as {path}")
+
+    def _delete(self, name: str) -> None:
+        try:
+            delete_user_preset(name)
+        except MimError as error:
+            self.notify(str(error), severity="error")
+            return
+        left = name if find_preset(name) else DEFAULT  # it may have stood in the place of one of the program's
+        self.query_one(PresetList).fill(left)
+        self._preset = None
+        self._choose(left)
+        self.notify(f"deleted the preset {name}")
 
     @on(OptionList.OptionSelected, "#presets")
     def _preset_selected(self) -> None:
@@ -338,6 +335,13 @@ class HomeScreen(KeepingUpScreen):
         told = "one run for each seed, as 0-4 or 0,2,5; they run one after another"
         self.app.push_screen(NameScreen("Seeds to queue", str(config.seed), lambda _: told, wrong_seeds), answered)
 
+    def action_delete(self) -> None:
+        """Ask, then delete the chosen preset, which is one of the user's own."""
+        if self._preset is not None and self._preset in self.query_one(PresetList).own:
+            ask_to_delete(self.app, self._preset, self._delete)
+        else:
+            self.notify("the preset comes with the program: only your own can be deleted", severity="warning")
+
     def action_resume(self) -> None:
         """Continue the chosen run."""
         info = self._run
@@ -353,21 +357,25 @@ class HomeScreen(KeepingUpScreen):
         if self._run is None:
             self.notify("choose a run first (r)", severity="warning")
             return
-        self.take_over(self._run)
+        self.dashboard.duplicate(self._run)
 
-    def take_over(self, run: RunInfo) -> None:
-        """A run's settings into the form, as changes to its preset."""
-        try:
-            config = run.folder.config()
-            known = resolve(run.preset) if run.preset in self.query_one(PresetList).names else None
-        except MimError as error:
-            self.notify(str(error), severity="error")
-            return
+    def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
+        """A run's settings into the form, as changes to its preset, or as they are where that is no more."""
+        known = None
+        if run.preset:
+            try:
+                known = resolve(run.preset)
+            except MimError:
+                self.notify(f"its preset {run.preset} cannot be used any more: all settings as they were")
+        self._in_view = None
         self._source = run.preset if known is not None else None
         self._preset = self._source or run.name
-        origins = known.origins if known is not None else run.folder.about().origins
-        self.query_one(SettingsForm).load(config, origins, known.config if known is not None else config)
-        self.query_one(SettingsForm).display = True
+        self.query_one(PresetList).point(self._preset)
+        form = self.query_one(SettingsForm)
+        # with no preset to compare with, what was edited then comes from the run
+        own = {key: f"run {run.name}" if origin == EDITED else origin for key, origin in origins.items()}
+        form.load(config, known.origins if known else own, known.config if known else config)
+        form.display = True
         self.query_one(FieldList).focus()
         self._describe()
 
@@ -385,10 +393,15 @@ class HomeScreen(KeepingUpScreen):
         """Back to the run that goes on here."""
         self.dashboard.show_live()
 
-    def key_escape(self) -> None:
+    def action_leave_list(self) -> None:
         """From the settings or the runs back to the presets."""
         if not isinstance(self.focused, Input):
             self.action_presets()
+
+    def action_take(self) -> None:
+        """What is chosen in the list in focus."""
+        if isinstance(self.focused, OptionList):
+            self.focused.action_select()
 
 
 def find_preset(name: str) -> bool:

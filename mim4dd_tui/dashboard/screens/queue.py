@@ -122,6 +122,8 @@ class QueueScreen(Screen[None]):
         idle = {"go", "hold"} if self._elsewhere else {"go" if self.dashboard.turns.going else "hold"}
         if one is None or one.name not in order:
             return frozenset({*idle, "shift(-1)", "shift(1)", "take_out"})
+        if one.state == "queued":
+            idle.add("choose")  # there is nothing to look at yet
         return frozenset(idle | {f"shift({step})" for step, end in ((-1, order[0]), (1, order[-1])) if one.name == end})
 
     @property

@@ -33,6 +33,7 @@ from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_al
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.fitting import homely, shortened, wrapped
 from mim4dd_tui.pictures import Mode
+from mim4dd_tui.quantities import counted
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""
@@ -193,7 +194,9 @@ class RunScreen(LeafingScreen):
         if self.history.diverged:
             helps = "D makes a new run of its settings"
         ways = helps if self.has_class("-view-log") else f"{helps} · 4 shows the whole log"
-        if path is not None:
+        if path is None:
+            ways = "it has not begun, and there is no folder of it: esc goes back to its settings"
+        else:
             where = TRACEBACK if (path / TRACEBACK).exists() else "journal.jsonl"
             ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
         self.query_one("#problem-ways", Static).update(Text(ways, style="dim"))
@@ -400,7 +403,7 @@ class RunScreen(LeafingScreen):
         """The values of the curve in focus, or all numbers."""
         if isinstance(self.focused, PlotPane):
             lines = [f"{name}\t{x:g}\t{y!r}" for name, x, y in self.focused.reading()]
-            what = f"{self.focused.heading}, {len(lines)} values"
+            what = f"{self.focused.heading}, {counted(len(lines), 'value')}"
         else:
             lines = [f"{name}\t{value}" for name, value, _ in self.query_one(FactsPane).facts]
             what = f"{len(lines)} numbers"

@@ -176,7 +176,7 @@ class RunsScreen(Screen[None]):
             mark = run.state[0]
         marked = run.name in self._inks
         _, curve, sittings = self._glances.get(run.name, NOTHING)
-        taken = sittings.worked(run.heartbeat if run.elsewhere else None)
+        taken = sittings.worked(run.heartbeat if run.alive else None)
         return (
             Cell("*" if marked else mark, f"series-{self._inks[run.name]}" if marked else colour, bold=marked),
             Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
@@ -218,7 +218,11 @@ class RunsScreen(Screen[None]):
         idle = set() if self._marked else {"unmark"}
         if not self._shown:
             return frozenset({*idle, "mark", "compare", "resume", "duplicate", "delete"})
-        return frozenset(idle if self._run is None or self._run.resumable else {*idle, "resume"})
+        if self._run is not None and not self._run.resumable:
+            idle.add("resume")
+        if self._run is not None and self._run.alive:
+            idle.add("delete")
+        return frozenset(idle)
 
     # ---- keys
 
@@ -313,7 +317,7 @@ class RunsScreen(Screen[None]):
         run = self._run
         if run is None:
             return
-        if run.elsewhere:
+        if run.alive:
             self.notify(f"{run.name} is going on: stop it first", severity="warning")
             return
         accuracy = f", accuracy {run.score}" if run.score else ""

@@ -279,7 +279,9 @@ class WatchScreen(Screen[None]):
     def action_resume(self) -> None:
         """Continue a run that is over before its end."""
         path = self.session.path
-        if self.alive or path is None:
+        if path is None and not self.alive:
+            self.notify("it has not begun: start it again from its settings (esc)", severity="warning")
+        elif self.alive or path is None:
             self.notify("the run is going on", severity="warning")
         elif self.state == "done":
             self.notify("the run is done: there is nothing to resume", severity="warning")
@@ -293,6 +295,8 @@ class WatchScreen(Screen[None]):
         path = self.session.path
         if path is not None and self.over:
             self.dashboard.duplicate(read_run(RunFolder(path)))
+        elif not self.alive:
+            self.notify("it has not begun: its settings are where it was started (esc)", severity="warning")
         else:
             self.notify("the run is going on: D takes the settings of one that is over", severity="warning")
 

@@ -196,14 +196,15 @@ class PlotPane(Inked, can_focus=True):
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
-        place, at = self.viewport.cursor, None
+        place = self.viewport.cursor
         # of two axes the left one's curves matter more, in whatever order they are drawn
-        for series in sorted(self._figure.series, key=lambda one: one.side == "right"):
-            index = _nearest(series, place)
+        read = [(one, _nearest(one, place)) for one in sorted(self._figure.series, key=lambda one: one.side == "right")]
+        points = [float(series.x[index]) for series, index in read if index is not None]
+        at = min(points, key=lambda x: abs(x - (place or 0.0)), default=0.0)  # of few points, or ended, are beside it
+        for series, index in read:
             if index is None:
                 continue
             x = float(series.x[index])
-            at = x if at is None else at  # a curve of few points is read beside the cursor
             if series.ink >= DIM and not series.name:
                 continue
             band, spread = series.band, math.nan
@@ -214,7 +215,7 @@ class PlotPane(Inked, can_focus=True):
                 value += f" ({short(x)})"  # it has no point where the others are read
             out.append((series.name + self._side(series), value, series.ink))
         if place is not None:
-            out.append((f"at {short(place if at is None else at)}", "", 0))
+            out.append((f"at {short(at if points else place)}", "", 0))
         return out
 
     def _side(self, series: Series) -> str:

@@ -55,9 +55,19 @@ class PresetList(Vertical):
         """Of all presets there are."""
         return self._presets.keys()
 
+    @property
+    def own(self) -> Collection[str]:
+        """Of those that are a person's own."""
+        return {name for name, info in self._presets.items() if not info.builtin}
+
     def fill(self, chosen: str) -> None:
         """Read what presets there are, and highlight ``chosen`` where it is one of them (a file is not)."""
         self._presets = {info.name: info for info in list_presets()}
+        self._chosen = chosen
+        self._close_search()
+
+    def point(self, chosen: str) -> None:
+        """Highlight what was chosen elsewhere; nothing where it is no preset of the list."""
         self._chosen = chosen
         self._close_search()
 

@@ -21,6 +21,7 @@ from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.spelling import brief, differing, every_setting, reason, setting_row, value_of, written
 from mim4dd_tui.dashboard.widgets.calm import CalmList
+from mim4dd_tui.quantities import counted
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.telling import TellingApp
@@ -68,6 +69,7 @@ class SettingsForm(Vertical):
         self._words = ""
         self._changed_only = False
         self._dropped: Config | None = None  # by U
+        self._room = 0  # columns of a row, as far as is known
 
     def compose(self) -> ComposeResult:
         """Title, search, list, and the editor of the chosen setting."""
@@ -128,6 +130,8 @@ class SettingsForm(Vertical):
 
     def on_resize(self) -> None:
         """The columns follow the width."""
+        if self.size.width:  # else it is hidden, and comes back as it was
+            self._room = self.size.width
         self._write_anew()
 
     def recolour(self) -> None:
@@ -183,7 +187,7 @@ class SettingsForm(Vertical):
         origin, value = self.origin(key), written(value_of(self.config, key))
         before = written(value_of(self.base, key)) if origin == EDITED else None
         accent = _rich(self.app.theme_variables.get("accent", "yellow"))
-        return setting_row(key.rpartition(".")[2], value, before, brief(origin), max(20, self.size.width - 4), accent)
+        return setting_row(key.rpartition(".")[2], value, before, brief(origin), max(20, self._room - 4), accent)
 
     def _title(self) -> None:
         changed = len(self.changed())
@@ -391,7 +395,7 @@ class SettingsForm(Vertical):
 
 
 def _changes(count: int) -> str:
-    return f"{count} change{'' if count == 1 else 's'}"
+    return counted(count, "change")
 
 
 def _rich(colour: str) -> str:

@@ -1,0 +1,111 @@
+"""Presets of a person's own: what they are made of, and the questions before one is kept or deleted."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from dataclasses import dataclass
+
+from textual.app import App
+
+from engine.config.layers import content
+from engine.config.load import beneath, resolve
+from engine.config.presets import builtin_dir, checked_name, is_builtin, names
+from engine.config.schema import Config
+from engine.errors import MimError
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.spelling import differing, value_of, written
+from mim4dd_tui.quantities import counted
+
+SETTINGS = 6
+"""Settings of one's own preset that are named beside its base."""
+
+
+@dataclass(frozen=True)
+class Own:
+    """A preset of a person's own: the presets it extends, and what it sets itself, as ``key value``."""
+
+    bases: tuple[str, ...]
+    values: tuple[str, ...]
+    summary: bool  # it has one of its own
+
+    def __str__(self) -> str:
+        count = len(self.values)
+        listed = ", ".join(self.values[:SETTINGS]) + (f", and {count - SETTINGS} more" if count > SETTINGS else "")
+        if not self.bases:
+            return f"yours, on the defaults: {listed}" if listed else "yours, the defaults"
+        bases = " and ".join(self.bases)
+        return f"yours: {bases} with {listed}" if listed else f"yours: the same as {bases}"
+
+
+def is_own(name: str) -> bool:
+    """Whether there is a preset of a person's own of this name, usable or not."""
+    path = names().get(name)
+    return path is not None and not is_builtin(path)
+
+
+def own_preset(name: str) -> Own | None:
+    """What a preset of a person's own is made of; None for another, or one that cannot be read."""
+    if not is_own(name):
+        return None
+    try:
+        (bases, keys), config = content(names()[name]), resolve(name).config
+    except MimError:
+        return None
+    values = tuple(f"{key} {written(value_of(config, key))}" for key in keys if key != "summary")
+    return Own(bases, values, "summary" in keys)
+
+
+def ask_to_keep(
+    app: App[object], config: Config, base: str | None, known: Collection[str], keep: Callable[[str], None]
+) -> None:
+    """Ask for a name to keep settings under; the preset they change is proposed where it is a person's own.
+
+    Args:
+        base: the preset that the settings change, or None.
+        known: names there are, of which a person's own is replaced only after a question.
+        keep: called with the name.
+    """
+
+    def told(name: str) -> str:
+        return kept_as(name, config, base)
+
+    def named(name: str | None) -> None:
+        if name and name in known:
+            sure = ConfirmScreen(f"Replace your preset {name}?", f"then it {told(name)}", "Replace it")
+            app.push_screen(sure, lambda yes: keep(name) if yes else None)
+        elif name:
+            keep(name)
+
+    proposed = base if base is not None and is_own(base) else ""
+    app.push_screen(NameScreen("Save as a preset of your own", proposed, told, wrong_name), named)
+
+
+def ask_to_delete(app: App[object], name: str, delete: Callable[[str], None]) -> None:
+    """Ask whether a preset is to go; ``delete`` is called with its name."""
+    own = own_preset(name)
+    details = f"{own}; " if own is not None else ""
+    sure = ConfirmScreen(f"Delete your preset {name}?", f"{details}its runs stay as they are", "Delete it for good")
+    app.push_screen(sure, lambda yes: delete(name) if yes else None)
+
+
+def kept_as(name: str, config: Config, base: str | None) -> str:
+    """What a preset of a person's own will hold: ``extends digits-ipc1 by 2 settings``."""
+    try:
+        bases, below = beneath(name, base)
+    except MimError:  # said when it is saved
+        bases, below = (), config
+    if not bases:
+        return "holds all settings"
+    return f"extends {' and '.join(bases)} by {counted(len(differing(config, below)), 'setting')}"
+
+
+def wrong_name(name: str) -> str:
+    """Why a preset cannot be called so; empty where it can, or nothing is typed yet."""
+    if not name:
+        return ""
+    try:
+        checked_name(name, "preset")
+    except MimError as error:
+        return str(error)
+    taken = (builtin_dir() / f"{name}.toml").exists()
+    return f"{name} is a preset that comes with the program" if taken else ""
