@@ -26,12 +26,9 @@ from engine.export import write_grid
 from engine.files import write_npy
 from engine.networks import ConvNet
 from engine.record import Recorder
-from engine.recovery import PATIENCE, Diverged, exhausted, is_good
+from engine.recovery import Diverged, exhausted
 from engine.runs import checkpoint as checkpoints
 from engine.runs.folder import RunFolder
-
-KEPT = 2
-"""Checkpoints that are kept, so that a damaged one costs only the time since the one before."""
 
 
 def _nothing() -> None:
@@ -70,11 +67,10 @@ class Judge:
         self.record = record
         self.cache_dir = cache_dir
         self.loop: Loop | None = None
-        self._saved = -1
+        self._saved = self._due_saved = -1  # iterations of the newest checkpoint, and of the newest that was due
         self._saved_at = time.monotonic()
         self._pictured = -1
         self._every = live_every(config)
-        self._owed = False
         self._behind = False  # a process that was killed had no time to write the sets of its last checkpoint
         self._examine: Callable[[], None] = _nothing
 
@@ -92,6 +88,8 @@ class Judge:
             self.record(Notice("info", self._rarer()))
         if resumed is not None:
             self._saved = resumed
+            found = checkpoints.newest_due(self.folder.path)
+            self._due_saved = found if found is not None else -1
             if self.folder.snapshot_path(resumed).exists():
                 self._pictured = resumed
             self._behind = _iteration(self.folder.distilled_path("last")) != resumed
@@ -117,8 +115,7 @@ class Judge:
             self._evaluate_live(state)
         if self.record.control.take("evaluate"):
             self._evaluate_on_request(state)
-        if self._checkpoint_due(state):
-            self.checkpoint(state)
+        self._save_if_due(state)
         if self._behind:
             self._write_sets(state)
         self.record.tick()
@@ -129,7 +126,9 @@ class Judge:
         self.record.progress(Progress("distill", event.iteration, self.config.objective.iterations))
 
     def recover(self, state: State, fault: Diverged) -> None:
-        """Go back to the last good checkpoint, to go on from there with smaller rates.
+        """Go back to the last checkpoint that was due, to go on from there with smaller rates.
+
+        To no other, which a clock, a request or a stop has left: what a run gives does not depend on these.
 
         Raises:
             RunDiverged: it cannot be cured so, or the run went back as often as it may.
@@ -140,7 +139,8 @@ class Judge:
         if state.recoveries >= settings.recoveries:
             raise exhausted(fault, state.recoveries, settings.recovery_factor) from fault
         failed, recoveries = state.iteration + 1, state.recoveries + 1
-        found = checkpoints.latest(self.folder.path, is_good)
+        path = self.folder.path
+        found = checkpoints.latest(path, due=True) or checkpoints.latest(path)  # older versions did not tell them apart
         if found is None:
             raise RunDiverged(f"{fault}; there is no checkpoint to go back to: begin the run anew") from fault
         self.record.passed_over(found)
@@ -151,7 +151,7 @@ class Judge:
             self.loop.term.restore(found.tensors)
         rates = settings.recovery_factor**recoveries
         self.record(Recovered(state.iteration, failed, recoveries, settings.recoveries, rates, str(fault)))
-        self._save(state)  # so that a run taken up from here knows of the smaller rates
+        self._save(state, due=True)  # so that a run taken up from here knows of the smaller rates
 
     def _due(self, every: int, state: State) -> bool:
         last = state.iteration == self.config.objective.iterations
@@ -252,32 +252,38 @@ class Judge:
             )
         )
 
-    def _checkpoint_due(self, state: State) -> bool:
-        settings = self.config.execution
-        if state.iteration == self._saved:
-            return False
-        waited = time.monotonic() - self._saved_at > settings.checkpoint_seconds
+    def _save_if_due(self, state: State) -> None:
+        due = self._due_by_iterations(state)
+        if state.iteration == self._saved and not due:
+            return
+        waited = time.monotonic() - self._saved_at > self.config.execution.checkpoint_seconds
         asked = self.record.control.take("checkpoint")  # taken also where one is due anyway: it answers the request
-        due = self._owed or waited or self._due(settings.checkpoint_every, state)
-        over = state.iteration == self.config.objective.iterations
-        # In a suspicious stretch it waits: a few iterations will tell whether this is a state to go back to.
-        self._owed = due and state.vigil.streak > 0 and not over
-        return asked or (due and not self._owed)
+        if due or waited or asked:
+            self._save(state, due=due)
+
+    def _due_by_iterations(self, state: State) -> bool:
+        """Whether the checkpoint of the last multiple of ``checkpoint_every``, or of the end, is still to be written.
+
+        In a suspicious stretch it waits: a few iterations will tell whether this is a state to go back to.
+        """
+        over, every = state.iteration == self.config.objective.iterations, self.config.execution.checkpoint_every
+        wanted = state.iteration if over else state.iteration // every * every
+        return wanted > self._due_saved and (over or state.vigil.streak == 0)
 
     def checkpoint(self, state: State) -> None:
         """Save the state, unless it is saved already, and the sets that stand in it."""
         if state.iteration != self._saved:
-            self._save(state)
+            self._save(state, due=False)
 
-    def _save(self, state: State) -> None:
+    def _save(self, state: State, *, due: bool) -> None:
         assert self.loop is not None
         tensors = state.tensors()
         if self.loop.term is not None:
             tensors |= self.loop.term.tensors()
-        # In a suspicious stretch the good one before it has to outlive those within it.
-        keep = KEPT if state.vigil.streak == 0 else KEPT + PATIENCE
-        self.record.checkpoint(state.iteration, {k: v.cpu() for k, v in tensors.items()}, state.document(), keep)
+        self.record.checkpoint(state.iteration, {k: v.cpu() for k, v in tensors.items()}, state.document(), due=due)
         self._saved, self._saved_at = state.iteration, time.monotonic()
+        if due:
+            self._due_saved = state.iteration
         self._write_sets(state)
 
     def _set(self, iterate: State | Best) -> DistilledSet:

@@ -145,11 +145,11 @@ class Recorder:
         """The run's state changes."""
         self(StateChanged(state, reason))
 
-    def checkpoint(self, iteration: int, tensors: dict[str, torch.Tensor], state: dict[str, Any], keep: int) -> None:
-        """Write a checkpoint with the journal's position in it, and say so; keep the newest ``keep`` of them."""
+    def checkpoint(self, iteration: int, tensors: dict[str, torch.Tensor], state: dict[str, Any], *, due: bool) -> None:
+        """Write a checkpoint with the journal's position in it, and say so; ``due`` as :func:`save` has it."""
         began = time.perf_counter()
         sequence = self.journal.sync()
-        path = save(self.folder.path, iteration, tensors, state | {"journal": sequence}, keep)
+        path = save(self.folder.path, iteration, tensors, state | {"journal": sequence}, due=due)
         relative = str(path.relative_to(self.folder.path))
         self(CheckpointWritten(iteration, relative, time.perf_counter() - began))
 

@@ -13,8 +13,9 @@ are still finite:
 *   the new pixels' root mean square is more than ``GROWTH`` times that of the starting set. Distilled sets end
     at 1 to 3 times; pixels at a thousand times show nothing of an image.
 
-A bad iteration never reaches the synthetic set: the run goes back to its last good checkpoint (pixels, momentum,
-step size, critic) and on with smaller rates, ``execution.recoveries`` times at most.
+A bad iteration never reaches the synthetic set: the run goes back to its last checkpoint (pixels, momentum, step
+size, critic) that was due by ``execution.checkpoint_every`` and is not of a suspicious stretch, and on with smaller
+rates, ``execution.recoveries`` times at most.
 """
 
 from __future__ import annotations
@@ -86,11 +87,6 @@ class Vigil:
         if values is None:
             return cls()
         return cls(tuple(float(v) for v in values["recent"]), int(values["streak"]), float(values["opening"]))
-
-
-def is_good(document: dict[str, Any]) -> bool:
-    """Whether a checkpoint's state is one to go back to: not in the middle of a suspicious stretch."""
-    return Vigil.restore(document.get("vigil")).streak == 0
 
 
 def require_pixels(size: float, start: float, iteration: int) -> None:

@@ -34,8 +34,8 @@ KEPT = ("accuracy", "accuracy_by_test", "last", "random_selection", "full_set", 
 """Of a run's result document; null where the run is older than the key."""
 LONGEST = 80
 """Characters of a cell's name before its seed; of a longer one a digest stands for the rest."""
-MATTERS = ("precision", "recoveries", "recovery_factor")
-"""Settings of ``execution`` that decide what a run gives; the others only where, how fast and how often it is kept."""
+MATTERS = ("precision", "recoveries", "recovery_factor", "checkpoint_every")
+"""Settings of ``execution`` that decide what a run gives (``checkpoint_every``: where one that went back began again)."""
 
 
 @dataclass(frozen=True)

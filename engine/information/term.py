@@ -154,12 +154,14 @@ class InformationTerm:
         leaf = pixels.detach().requires_grad_()
         student = sides.synthetic.detach().requires_grad_(attached)
         left, right = self._views(leaf[chosen], images, draws)
-        with torch.no_grad():
-            right_features = self._features(sides.real, right)
+        # The objective bptt has the student on both sides (its target): attached, it is asked through both.
+        with torch.set_grad_enabled(attached and sides.real is sides.synthetic):
+            right_features = self._features(student if sides.real is sides.synthetic else sides.real, right)
         left_features = self._features(student, left)
         weights = contrast.pairs(self.labels[chosen], labels)
+        held = [[x.detach() for x in side] for side in (left_features, right_features)]
         for _ in range(self.settings.critic_steps):
-            self._update([x.detach() for x in left_features], right_features, weights)
+            self._update(held[0], held[1], weights)
         value = self._loss(left_features, right_features, weights)
         wanted = (leaf, student) if attached else (leaf,)
         by_pixels, *by_student = torch.autograd.grad(value, wanted)

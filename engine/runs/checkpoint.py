@@ -2,18 +2,19 @@
 
 A checkpoint is complete or absent. The newest ones are kept, so that a damaged one costs only the time
 since the one before. Order is the order of writing (a serial number in the name), not the iteration: a
-run that had to go back writes a lower iteration later.
+run that had to go back writes a lower iteration later. Those that were due by the number of iterations alone are
+told by their name: a run that goes back goes to one of them, so that neither a clock, a request nor a stop decides
+what it gives.
 """
 
 from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
@@ -24,7 +25,7 @@ from engine.files import private_folder, sync_folder
 FORMAT = "mim4dd checkpoint"
 VERSION = 1
 FOLDER = "checkpoints"
-_NAME = re.compile(r"(\d{6,})-(\d{8,})\.safetensors")
+_NAME = re.compile(r"(\d{6,})-(\d{8,})(-due)?\.safetensors")
 
 
 @dataclass(frozen=True)
@@ -46,24 +47,43 @@ class Checkpoint:
     skipped: list[tuple[Path, str]] = field(default_factory=list)
 
 
-def _files(folder: Path) -> list[tuple[int, int, Path]]:
-    """(serial, iteration, path) of the checkpoints, newest first."""
+class _File(NamedTuple):
+    """A checkpoint as its name tells of it."""
+
+    serial: int
+    iteration: int
+    due: bool
+    path: Path
+
+
+def _files(folder: Path) -> list[_File]:
+    """The checkpoints, newest first."""
     found = []
     with suppress(FileNotFoundError):
         for path in (folder / FOLDER).iterdir():
             if match := _NAME.fullmatch(path.name):
-                found.append((int(match[1]), int(match[2]), path))
+                found.append(_File(int(match[1]), int(match[2]), match[3] is not None, path))
     return sorted(found, reverse=True)
 
 
-def save(folder: Path, iteration: int, tensors: dict[str, Tensor], state: dict[str, Any], keep: int = 2) -> Path:
-    """Writes a checkpoint durably, then removes all but the newest ``keep``; returns its path.
+def save(
+    folder: Path,
+    iteration: int,
+    tensors: dict[str, Tensor],
+    state: dict[str, Any],
+    *,
+    due: bool = False,
+    keep: int = 2,
+) -> Path:
+    """Writes a checkpoint durably, then removes all but the newest ``keep`` and the newest ``keep`` that were due;
+    returns its path.
 
     Args:
         folder: the run's folder.
         iteration: iterations completed, from 0.
         tensors: by name; copied.
         state: JSON values; floats come back bit for bit, nan and infinity included.
+        due: whether the number of iterations alone asked for it.
         keep: how many to keep, at least 1.
 
     Raises:
@@ -71,8 +91,8 @@ def save(folder: Path, iteration: int, tensors: dict[str, Tensor], state: dict[s
     """
     private_folder(folder / FOLDER)
     older = _files(folder)
-    serial = older[0][0] + 1 if older else 1
-    path = folder / FOLDER / f"{serial:06d}-{iteration:08d}.safetensors"
+    serial = older[0].serial + 1 if older else 1
+    path = folder / FOLDER / f"{serial:06d}-{iteration:08d}{'-due' if due else ''}.safetensors"
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -81,10 +101,18 @@ def save(folder: Path, iteration: int, tensors: dict[str, Tensor], state: dict[s
         "state": state,
     }
     sealed.write(path, tensors, document)
-    for _, _, stale in older[max(1, keep) - 1 :]:
-        with suppress(OSError):  # one file too many does no harm; the next save tries again
-            stale.unlink()
+    files = [_File(serial, iteration, due, path), *older]
+    kept = {*files[: max(1, keep)], *[file for file in files if file.due][: max(1, keep)]}
+    for file in files:
+        if file not in kept:
+            with suppress(OSError):  # one file too many does no harm; the next save tries again
+                file.path.unlink()
     return path
+
+
+def newest_due(folder: Path) -> int | None:
+    """Iterations of the newest checkpoint that was due, by its name; None where there is none."""
+    return next((file.iteration for file in _files(folder) if file.due), None)
 
 
 def load(path: Path) -> Checkpoint:
@@ -104,33 +132,29 @@ def load(path: Path) -> Checkpoint:
     return Checkpoint(iteration, tensors, state, path)
 
 
-def latest(folder: Path, good: Callable[[dict[str, Any]], bool] | None = None) -> Checkpoint | None:
+def latest(folder: Path, *, due: bool = False) -> Checkpoint | None:
     """The newest checkpoint that is whole; None where none was ever written.
 
     Damaged newer ones are named in ``skipped``: say so, and :func:`set_aside` them before saving again.
 
     Args:
         folder: the run's folder.
-        good: of a checkpoint's state: whether it is wanted; None wants the newest, whatever it holds. Where none
-            is, the oldest whole one is given.
+        due: look at those alone that were due; None also where all of these are damaged.
 
     Raises:
         DataError: there are checkpoints, and all of them are damaged.
     """
     skipped: list[tuple[Path, str]] = []
-    whole: Checkpoint | None = None
-    for _, _, path in _files(folder):
+    for file in _files(folder):
+        if due and not file.due:
+            continue
         try:
-            found = load(path)
+            found = load(file.path)
         except DataError as error:
-            skipped.append((path, str(error)))
+            skipped.append((file.path, str(error)))
         else:
-            whole = Checkpoint(found.iteration, found.tensors, found.state, path, skipped)
-            if good is None or good(whole.state):
-                break
-    if whole is not None:
-        return whole
-    if skipped:
+            return replace(found, skipped=skipped)
+    if skipped and not due:
         reasons = "; ".join(why for _, why in skipped)
         raise DataError(
             f"every checkpoint of run {folder.name} is damaged: {reasons}. Delete {folder / FOLDER} to "

@@ -183,6 +183,21 @@ def test_the_critic_is_held_still_while_the_pixels_are_asked(digits: RawSet) -> 
     close(found.student, by_student, 1e-10)
 
 
+def test_a_student_on_both_sides_is_asked_through_both(digits: RawSet) -> None:
+    """As the objective bptt has it, whose real images go through the student too."""
+    setting = Setting(digits, information__synthetic_network="attached")
+    student = setting.net.init(generator(5, "student")).double()
+    found = setting.term.gradient(setting.pixels, Sides(student, student), 0)
+    leaf, attached = setting.pixels.clone().requires_grad_(), student.clone().requires_grad_()
+    by_pixels, by_student = torch.autograd.grad(setting.contrast(leaf, attached, attached, 0), (leaf, attached))
+    assert found.student is not None
+    close(found.pixels, by_pixels, 1e-10)
+    close(found.student, by_student, 1e-10)
+    other = setting.term.gradient(setting.pixels, Sides(student, student.clone()), 0)
+    assert other.student is not None
+    assert float((other.student - found.student).norm() / found.student.norm()) > 1e-3, "through one side alone"
+
+
 def test_without_critic_steps_the_critic_never_changes(digits: RawSet) -> None:
     setting = Setting(digits)
     before = copy.deepcopy(setting.term.critic.state_dict())

@@ -252,6 +252,20 @@ FAULTS = (
         "tests/reliability/test_numbers.py::test_once_back_to_the_checkpoint_and_on_with_half_the_rates",
     ),
     Fault(
+        "recovery: a checkpoint that a clock, a request or a stop has left decides where it goes back to",
+        "engine/judge.py",
+        "checkpoints.latest(path, due=True) or ",
+        "",
+        "tests/reliability/test_numbers.py::test_where_it_goes_back_to_is_decided_by_no_clock_no_request_and_no_stop",
+    ),
+    Fault(
+        "information: of a student on both sides only one is asked",
+        "engine/information/term.py",
+        "with torch.set_grad_enabled(attached and sides.real is sides.synthetic):",
+        "with torch.no_grad():",
+        "tests/distill/test_information_gradient.py::test_a_student_on_both_sides_is_asked_through_both",
+    ),
+    Fault(
         "recovery: losses far above what was normal are not counted",
         "engine/recovery.py",
         "return Vigil(self.recent, self.streak + 1, self.opening)",

@@ -121,6 +121,35 @@ def test_once_back_to_the_checkpoint_and_on_with_half_the_rates(
     assert outcome(whole)["iterations"][:4] == mine["iterations"][:4]
 
 
+@pytest.mark.parametrize("way", ["clock", "request", "stop", "stop at a due one"])
+def test_where_it_goes_back_to_is_decided_by_no_clock_no_request_and_no_stop(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, way: str
+) -> None:
+    """A run that went back is as reproducible as any other, and goes on as exactly."""
+    config = tiny(**{**SMALL, "execution__checkpoint_every": 3, "objective__iterations": 8})
+
+    def run(name: str, act: Callable[[Watch], None], **changes: Any) -> dict[str, Any]:
+        made, watch = place(tmp_path / name, cache), Watch(act=act)
+        with monkeypatch.context() as patch:
+            spoil(patch, once_at(6))
+            state = made.start(config.model_copy(update=changes), watch)["state"]
+            assert (state == "stopped") is (name == "other" and way.startswith("stop"))
+            if state == "stopped":
+                made.resume()
+        assert [(r["failed"], r["iteration"]) for r in outcome(made)["result"]["recoveries"]] == [(6, 3)]
+        return outcome(made)
+
+    def act(watch: Watch) -> None:
+        if way == "request" and watch.after(kind="iteration"):
+            watch.request("checkpoint")
+        if way.startswith("stop") and watch.after(kind="iteration", iteration=3 if "due" in way else 5):
+            watch.request("stop")
+
+    seconds = 1e-9 if way == "clock" else 300.0
+    execution = config.execution.model_copy(update={"checkpoint_seconds": seconds})
+    assert run("plain", lambda _: None) == run("other", act, execution=execution)
+
+
 def test_no_reader_sees_an_iteration_twice(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hit, watch = place(tmp_path, cache), Watch()
     spoil(monkeypatch, once_at(4))
@@ -282,7 +311,7 @@ def test_a_vigil_survives_its_checkpoint(objectives: list[float]) -> None:
 def test_running_away_with_finite_numbers(
     tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    """The last good checkpoint is from before the suspicious stretch, although a newer one was asked for."""
+    """The last checkpoint that was due is from before the suspicious stretch; one that was asked for does not count."""
     monkeypatch.setattr(recovery, "LEAST", 3)
     whole, left = Trajectory.episode, [PATIENCE if kind == "objective" else 1]
 
@@ -306,7 +335,7 @@ def test_running_away_with_finite_numbers(
     config = tiny(**{**SMALL, "objective__iterations": 12, "objective__step_size_rate": 0.0})
     assert hit.start(config, watch)["state"] == "done"
     failed = 5 + PATIENCE if kind == "objective" else 6
-    assert recovered(watch.events) == [(failed, 5, 1, 0.5)]
+    assert recovered(watch.events) == [(failed, 4, 1, 0.5)]
     (event,) = (e for e in watch.events if isinstance(e, Recovered))
     assert f"{kind} diverge" in event.reason
     assert iterations_of([r.event for r in read_all(hit.folder / "journal.jsonl")]) == list(range(1, 13))

@@ -106,18 +106,28 @@ def test_a_damaged_newest_one_is_passed_over_and_named(tmp_path: Path) -> None:
     assert found.path.exists(), "the good one before must outlive the damaged one"
 
 
-def test_the_newest_that_is_wanted_is_given_and_else_the_oldest_whole_one(tmp_path: Path) -> None:
-    for iteration in (10, 20, 30, 40):
-        checkpoint.save(tmp_path, iteration, tensors(), {"good": iteration <= 20}, keep=4)
-    newest = tmp_path / "checkpoints" / "000004-00000040.safetensors"
+def test_those_that_were_due_outlive_the_others(tmp_path: Path) -> None:
+    """However many a clock or a person asks for in between, there are two to go back to."""
+    assert checkpoint.newest_due(tmp_path) is None
+    for iteration in (0, 10, 20, 21, 22, 23):
+        checkpoint.save(tmp_path, iteration, tensors(), {}, due=iteration % 10 == 0)
+    kept = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    assert [name[7:] for name in kept] == [
+        "00000010-due.safetensors", "00000020-due.safetensors", "00000022.safetensors", "00000023.safetensors",
+    ]  # fmt: skip
+    assert checkpoint.newest_due(tmp_path) == 20
+    for due, iteration in ((False, 23), (True, 20)):
+        found = checkpoint.latest(tmp_path, due=due)
+        assert found is not None
+        assert (found.iteration, found.skipped) == (iteration, [])
+    newest = tmp_path / "checkpoints" / kept[1]
     newest.write_bytes(newest.read_bytes()[:-1])
-    found = checkpoint.latest(tmp_path, good=lambda state: bool(state["good"]))
+    found = checkpoint.latest(tmp_path, due=True)
     assert found is not None
-    assert found.iteration == 20
-    assert [path for path, _ in found.skipped] == [newest]
-    last = checkpoint.latest(tmp_path, good=lambda state: False)
-    assert last is not None
-    assert last.iteration == 10
+    assert (found.iteration, [path for path, _ in found.skipped]) == (10, [newest])
+    found.path.write_bytes(b"")
+    assert checkpoint.latest(tmp_path, due=True) is None
+    assert checkpoint.latest(tmp_path) is not None
 
 
 def test_when_all_are_damaged_it_says_so(tmp_path: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
@@ -213,11 +212,6 @@ class CompareScreen(Screen[None]):
         lines = results(contenders) + settings(contenders, only_different=self._only_different)
         text = "\n".join("\t".join((name, *values)) for name, values, _ in lines)
         self.dashboard.copy(text, f"the table, {counted(len(lines), 'line')}")
-
-    @property
-    def path(self) -> Path:
-        """Folder of the first run."""
-        return self._infos[0].folder.path
 
     def action_export(self) -> None:
         """The plots that are seen and the numbers of all runs, into a folder of the runs folder."""
