@@ -71,6 +71,7 @@ class Judge:
         self._saved_at = time.monotonic()
         self._pictured = -1
         self._every = live_every(config)
+        self._asked = False  # for an evaluation that is being made
         self._behind = False  # a process that was killed had no time to write the sets of its last checkpoint
         self._examine: Callable[[], None] = _nothing
 
@@ -114,7 +115,9 @@ class Judge:
         if self._due(self._every, state) and state.evaluated < state.iteration:
             self._evaluate_live(state)
         if self.record.control.take("evaluate"):
+            self._asked = True
             self._evaluate_on_request(state)
+            self._asked = False
         self._save_if_due(state)
         if self._behind:
             self._write_sets(state)
@@ -270,8 +273,13 @@ class Judge:
         wanted = state.iteration if over else state.iteration // every * every
         return wanted > self._due_saved and (over or state.vigil.streak == 0)
 
-    def checkpoint(self, state: State) -> None:
-        """Save the state, unless it is saved already, and the sets that stand in it."""
+    def stopped(self, state: State) -> None:
+        """Save the state, unless it is saved already, and the sets that stand in it; say what was asked for in vain.
+
+        A stop in the middle of an iteration finds the state as it was before it.
+        """
+        if self._asked or self.record.control.pending("evaluate"):
+            self.record(Notice("info", "the evaluation that was asked for was not made: the run stopped before"))
         if state.iteration != self._saved:
             self._save(state, due=False)
 

@@ -69,7 +69,8 @@ PHASES = {
     ),
     "information": (
         "the mutual-information term",
-        "execution.keep_activations, information.real_batch, information.readout or network.width",
+        "execution.keep_activations, information.real_batch, information.readout, information.embedding_dim or "
+        "network.width",
     ),
     "evaluation": ("training and measuring networks on the synthetic set", "network.width"),
 }
@@ -236,7 +237,25 @@ def _information(config: Config, shape: _Shape, images: int) -> float:
     synthetic = min(settings.synthetic_batch, images)
     vectors = _kept(config.objective.student_steps, shape) if config.objective.name in TRAIN_STUDENTS else 0
     maps = max(FORWARD * apart * shape.first, CONTRAST * synthetic * shape.maps)
-    return (maps + (vectors + 8) * shape.parameters) * FLOAT + _activations(config, shape, images)
+    critic = _critic(config, apart + synthetic)
+    return (maps + critic + (vectors + 8) * shape.parameters) * FLOAT + _activations(config, shape, images)
+
+
+def _critic(config: Config, embedded: float) -> float:
+    """Floats of the critic: its parameters with gradient and Adam's two means, and what ``embedded`` images become."""
+    settings, network = config.information, config.network
+    if settings.embedding_layers == 0:
+        return 0.0
+    side, sizes = image_side(config.data.name), []
+    for _ in range(network.depth):
+        side = side // 2 if network.pooling != "none" else side
+        grid = {"grid": min(settings.grid, side), "average": 1, "flatten": side}[settings.pooling]
+        sizes.append(network.width * grid**2)
+    if settings.layers != "blocks":
+        sizes = sizes[-1:] if settings.layers == "last" else [*sizes, len(TRAIN_IMAGES[config.data.name])]
+    embedding = settings.embedding_dim
+    parameters = sum(size * embedding for size in sizes) + (settings.embedding_layers - 1) * len(sizes) * embedding**2
+    return (1 if settings.embedding_shared else 2) * 4.0 * parameters + 4.0 * embedded * embedding
 
 
 def _evaluation(shape: _Shape, images: int, measured: int) -> float:

@@ -155,10 +155,7 @@ def _run(
             raise MimError(message) from error
         except BaseException as error:
             if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
-                message = (
-                    "this machine has not enough memory: lower execution.keep_activations, network.width or "
-                    "objective.batch_size"
-                )
+                message = f"this machine has not enough memory: lower {memory.estimate(folder.config()).advice}"
                 record.failed(message)
                 raise MimError(message) from error
             record.failed(f"{type(error).__name__}: {error}")
@@ -208,7 +205,7 @@ class _Session:
         try:
             loop.run(state)
         except StopRequested:
-            judge.checkpoint(state)  # asked for in the middle of an iteration, which has changed nothing yet
+            judge.stopped(state)
             raise
         self.record.phase(Phase("evaluate", total=judge.final_networks(state)))
         judge.conclude(state)
@@ -377,7 +374,7 @@ class _Session:
         if still is not None:
             expert, epoch = still
             raise RunDiverged(
-                f"expert {expert} did not move from epoch {epoch} to {epoch + settings.expert_epochs}, so that the "
+                f"expert {expert + 1} did not move from epoch {epoch} to {epoch + settings.expert_epochs}, so that the "
                 "distance to be matched is zero and the objective divides by it: raise experts.learning_rate, choose "
                 "another network.norm if its training is stuck, or leave such epochs out by objective.max_start_epoch"
             )

@@ -35,7 +35,7 @@ KEPT = ("accuracy", "accuracy_by_test", "last", "random_selection", "full_set", 
 LONGEST = 80
 """Characters of a cell's name before its seed; of a longer one a digest stands for the rest."""
 MATTERS = ("precision", "recoveries", "recovery_factor", "checkpoint_every")
-"""Settings of ``execution`` that decide what a run gives (``checkpoint_every``: where one that went back began again)."""
+"""Settings of ``execution`` that decide what a run gives (``checkpoint_every``: where one that goes back begins)."""
 
 
 @dataclass(frozen=True)

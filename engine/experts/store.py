@@ -381,7 +381,7 @@ class _Work:
             self._seconds, self._began = (now - self._began) / len(self._company), now
         if not math.isfinite(expert.loss) or not bool(expert.path[expert.epoch].isfinite().all()):
             raise RunDiverged(
-                f"expert {expert.number} diverges in epoch {expert.epoch} (its loss is not a number): "
+                f"expert {expert.number + 1} diverges in epoch {expert.epoch} (its loss is not a number): "
                 "lower experts.learning_rate"
             )
         if expert.epoch == self.settings.epochs:
@@ -392,7 +392,7 @@ class _Work:
             self._kept[expert.number] = time.monotonic()
 
     def _warn(self, number: int, path: Path, why: str) -> None:
-        self.observer(Notice("warning", f"expert {number} is trained again: {path.name}: {why}"))
+        self.observer(Notice("warning", f"expert {number + 1} is trained again: {path.name}: {why}"))
 
     def _say(
         self, number: int, epoch: int, loss: float, train: float, test: float | None, *, reused: bool = False

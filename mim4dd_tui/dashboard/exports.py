@@ -47,7 +47,7 @@ class Plot:
 
 
 def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
-    """Write plots (each as SVG and PNG) and tables into a folder.
+    """Write plots (each as SVG and PNG) that show anything, and tables, into a folder.
 
     Returns:
         How much was written, and where: a path that holds in whatever folder it is pasted.
@@ -55,14 +55,15 @@ def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
     Raises:
         RunFailed: the disk refuses.
     """
-    for plot in plots:
+    drawn = [plot for plot in plots if plot.figure.bounds_x() is not None]
+    for plot in drawn:
         page = lay_out(plot.figure, plot.view, COLOURS, plot.title)
         _write(folder, f"{plot.name}.svg", to_svg(page).encode())
         _write(folder, f"{plot.name}.png", to_png(page))
     texts = tables()
     for name, text in texts.items():
         _write(folder, name, text.encode())
-    told = f"{counted(len(plots), 'plot')} (SVG, PNG)"
+    told = f"{counted(len(drawn), 'plot')} (SVG, PNG)"
     return f"{told} and {len(texts)} tables in {folder.absolute()}"
 
 

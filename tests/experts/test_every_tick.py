@@ -124,7 +124,7 @@ def test_a_damaged_expert_is_trained_again_to_the_same_bits(damage: str, whole: 
     assert setting.reused == [0]
     assert setting.epochs == [(1, 1), (1, 2), (1, 3)]
     (warning,) = setting.warnings
-    assert "expert 1 is trained again" in warning
+    assert "expert 2 is trained again" in warning
     assert equal(setting.paths(), expected)
     assert setting.warnings == []
 

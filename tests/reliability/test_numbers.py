@@ -247,7 +247,7 @@ def test_killed_after_it_went_back_it_keeps_the_smaller_rates(
 def test_an_expert_that_does_not_move_is_named(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """0/0 in the matching loss: no smaller rate cures it, so that the run ends at once, in words."""
     hit, watch = place(tmp_path, cache), Watch()
-    with pytest.raises(RunDiverged, match=r"expert 0 did not move from epoch 0 to 1.*experts\.learning_rate"):
+    with pytest.raises(RunDiverged, match=r"expert 1 did not move from epoch 0 to 1.*experts\.learning_rate"):
         hit.start(tiny(**SMALL, experts__learning_rate=1e-30, experts__momentum=0.0), watch)
     assert recovered(watch.events) == []
 

@@ -18,11 +18,14 @@ from textual.reactive import reactive
 from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
-from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.pictures import RGB, Grid, Mode, Pixels, Row, arrange, compose, framed, render
 
 Extent = Literal["all", "class", "one"]
 EXTENTS: tuple[Extent, ...] = ("all", "class", "one")
+
+ALL = frozenset(key.action for key in KEYS if key.scope == "gallery")
+"""What can be done with pictures in focus."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -86,8 +89,10 @@ class PicturesPane(Inked, can_focus=True):
 
     def show(self, sheet: Sheet | None) -> None:
         """Show another snapshot, or nothing."""
-        before = self._rows
+        before, idle = self._rows, self.idle_actions
         self._sheet = sheet
+        if idle != self.idle_actions:
+            self.screen.refresh_bindings()
         if sheet is not None:
             self.set_reactive(PicturesPane.selected, min(self.selected, len(sheet.images) - 1))
         self._rows = None
@@ -98,6 +103,13 @@ class PicturesPane(Inked, can_focus=True):
         changed = [0, *(y for y, (a, b) in enumerate(zip(before, rows, strict=True), 1) if a != b)]
         top, width = self.gutter.top, self.outer_size.width
         self.refresh(*(Region(0, top + y, width, 1) for y in changed))
+
+    @property
+    def idle_actions(self) -> frozenset[str]:
+        """Actions that show nothing new of what is shown."""
+        if self._sheet is None:
+            return ALL
+        return frozenset() if self.beside or self._sheet.start is not None else frozenset({"beside"})
 
     # ---- moving about
 

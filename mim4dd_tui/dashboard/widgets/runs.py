@@ -17,6 +17,8 @@ from mim4dd_tui.plain import age, ago
 
 AGES_SECONDS = 20.0
 """How old ages may be where nothing else has changed: a thousand rows take 40 ms."""
+AGE = 4
+"""Columns of the shortest way of saying how old a run is."""
 PADDING = 2
 """Columns beside a row, as home.tcss has it."""
 
@@ -79,7 +81,9 @@ class RunList(CalmList):
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        names = shortened_apart(labels(list(runs)), max(1, left))
+        whole = labels(list(runs))
+        kept = AGE if len(set(whole)) < len(whole) else 0  # what tells runs of one preset and seed apart
+        names = shortened_apart(whole, max(1, left - kept))
         rows = []
         for run, score, label in zip(runs, scores, names, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))
