@@ -107,7 +107,8 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
         "cases" by name, "growth", "machine", and "left_out" with the reason.
     """
     report: Report = {"machine": machine.describe(bench.device) | bench.ceilings, "cases": {}, "left_out": {}}
-    told(f"{report['machine']['processor']}, {report['machine']['threads']} threads, torch {torch.__version__}")
+    threads = report["machine"]["threads"]
+    told(f"{report['machine']['processor']}, {threads} thread{'' if threads == 1 else 's'}, torch {torch.__version__}")
     if not bench.narrow:
         report["left_out"]["mixed"] = "this processor has neither AMX nor avx512_bf16: bfloat16 would be slower"
     for case in all_cases(bench):

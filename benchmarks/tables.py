@@ -6,9 +6,10 @@ import statistics
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+from benchmarks import random_images
 from benchmarks.marked import filled
 from engine.analysis.cells import Cell, Document, Places
-from engine.analysis.estimates import paired
+from engine.analysis.estimates import paired, unpaired
 from engine.analysis.plan import WITH, WITHOUT, Variant
 from engine.analysis.tables import DASH, percent, points
 from engine.config.load import resolve
@@ -109,15 +110,26 @@ def rows(preset: str, seeds: int) -> Iterator[str]:
         yield f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {last} | | | | | |"
 
 
+def drawn(preset: str, document: Document) -> list[list[float]]:
+    """Accuracies of random real images, a list a draw: of many where they were measured, else of the run's own."""
+    if found := random_images.kept(preset):
+        return found
+    own, each = document["random_selection"]["accuracies"], resolve(preset).config.evaluation.random_networks
+    return [own[first : first + each] for first in range(0, len(own), each)]
+
+
 def _row(preset: str, weight: float, done: Sequence[Document], paper: str) -> str:
     """One side of a preset."""
-    gain = points(paired(means(done, "accuracy"), means(done, "random_selection")), signed=True)
+    draws = drawn(preset, done[0])
+    gain = points(
+        unpaired([d["accuracy"]["mean"] for d in done], [statistics.fmean(draw) for draw in draws]), signed=True
+    )
     chosen, by_test = over_seeds(done, "accuracy"), over_seeds(done, "accuracy_by_test")
     if done[0]["accuracy"]["selected_on"] == "test":
         chosen, by_test = DASH, chosen
     # the same for all seeds, so that their spread is that of draws and networks
-    shared = (done[0][key] for key in ("random_selection", "full_set"))
-    baselines = " | ".join(percent(score["mean"], score["std"]) for score in shared)
+    every, full = [accuracy for draw in draws for accuracy in draw], done[0]["full_set"]
+    baselines = f"{percent(statistics.fmean(every), statistics.stdev(every))} | {percent(full['mean'], full['std'])}"
     return (
         f"| {preset} | {weight:g} | {done[0]['accuracy']['protocol']} | {len(done)} | {chosen} | {by_test} "
         f"| {over_seeds(done, 'last')} | {baselines} | {gain} | {nats(done)} | {paper} |"

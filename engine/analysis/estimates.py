@@ -46,6 +46,25 @@ def estimate(values: Sequence[float]) -> Estimate:
     return Estimate(statistics.fmean(values), quantile * statistics.stdev(values) / math.sqrt(count), count)
 
 
+def unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
+    """Of the difference of the means of two independent samples: Welch's t-interval.
+
+    ``count`` is that of the smaller sample; below two there is no interval.
+    """
+    mean = statistics.fmean(ours) - statistics.fmean(theirs) if ours and theirs else math.nan
+    count = min(len(ours), len(theirs))
+    if count < 2:
+        return Estimate(mean, math.nan, count)
+    from scipy.stats import t
+
+    parts = [(statistics.variance(side) / len(side), len(side) - 1) for side in (ours, theirs)]
+    total = sum(part for part, _ in parts)
+    if total == 0:
+        return Estimate(mean, 0.0, count)
+    freedom = total**2 / sum(part**2 / left for part, left in parts)
+    return Estimate(mean, float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(total), count)
+
+
 def paired(ours: Sequence[float | None], theirs: Sequence[float | None]) -> Estimate:
     """Of the differences ``ours - theirs``, pair by pair; a pair with a missing side (None) is left out.
 

@@ -123,7 +123,7 @@ def write(document: dict[str, Any], folder: Path) -> list[Path]:
         RunFailed: the disk refuses.
     """
     from engine.analysis.tables import markdown
-    from engine.files import private_folder, write_bytes
+    from engine.files import as_any_new_file, private_folder, write_bytes
     from engine.files import write_json as keep
     from mim4dd_tui.plots.analyses import draw
 
@@ -132,4 +132,5 @@ def write(document: dict[str, Any], folder: Path) -> list[Path]:
     write_bytes(table, (markdown(document) + "\n").encode())
     keep(data, document)
     write_bytes(figure, draw(document, folder / "cells"))
+    as_any_new_file(folder)
     return [table, data, figure]

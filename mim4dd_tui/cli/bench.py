@@ -47,6 +47,8 @@ def bench(
         minutes=math.inf if minutes is None else minutes,
     )  # fmt: skip
     report = speed.run(found, tell if as_json else say)
+    if only and not report["cases"] and not report["growth"] and not found.late():
+        raise UsageError(f"--only {only}: no case's name contains that; `mim4dd bench` shows all with their names")
     if as_json:
         write_json(report)
         return 0

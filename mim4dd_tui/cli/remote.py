@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -24,7 +24,7 @@ from mim4dd_tui.cli.options import (
     runs_dir_of,
 )
 from mim4dd_tui.cli.output import say_in_words, write_json
-from mim4dd_tui.plain import tell
+from mim4dd_tui.plain import percent, tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -144,13 +144,18 @@ def request(
     reader = JournalReader(folder.journal_path)
     reader.poll()
 
-    def answered() -> bool:
-        events = [record.event for record in reader.poll()]
-        if what == "checkpoint":
-            return any(isinstance(event, CheckpointWritten) for event in events)
-        return any(isinstance(event, Evaluation) and event.subject == "request" for event in events)
+    found: dict[str, Any] = {}
 
-    return _have(folder, what, answered, wait, timeout, as_json)
+    def answered() -> bool:
+        for event in [record.event for record in reader.poll()]:
+            if what == "checkpoint" and isinstance(event, CheckpointWritten):
+                found.update(iteration=event.iteration)
+            elif what == "evaluate" and isinstance(event, Evaluation) and event.subject == "request":
+                score = {"accuracy": event.mean, "accuracy_std": event.std, "protocol": event.protocol}
+                found.update(score, iteration=event.iteration)
+        return bool(found)
+
+    return _have(folder, what, answered, wait, timeout, as_json, found)
 
 
 def lift_pause(folder: RunFolder, as_json: bool) -> int:
@@ -228,9 +233,16 @@ def _state(folder: RunFolder) -> str | None:
 
 
 def _have(
-    folder: RunFolder, what: str, answered: Callable[[], bool], wait: bool, timeout: float | None, as_json: bool
+    folder: RunFolder,
+    what: str,
+    answered: Callable[[], bool],
+    wait: bool,
+    timeout: float | None,
+    as_json: bool,
+    found: Mapping[str, Any] | None = None,
 ) -> int:
-    """Ask a run for something, wait for its answer where that is wanted, and say what came of it.
+    """Ask a run for something, wait for its answer where that is wanted, and say what came of it, with what is
+    ``found`` then.
 
     Raises:
         UsageError: there is a timeout without a wait.
@@ -243,7 +255,7 @@ def _have(
     status = _ask(folder, what)
     if wait:
         status = _awaited(folder, what, answered, timeout)
-    _conclude(folder, what, status, wait or already, as_json)
+    _conclude(folder, what, status, wait or already, as_json, found or {})
     return 0
 
 
@@ -323,12 +335,14 @@ DONE = {
     "stop": "has ended ({state}) at iteration {iteration}",
     "pause": "is paused at iteration {iteration}; `mim4dd resume {run}` lets it go on",
     "resume": "goes on in process {pid} on {host}; `mim4dd attach {run}` shows it",
-    "checkpoint": "has written a checkpoint, at iteration {iteration} now",
-    "evaluate": "was evaluated, at iteration {iteration} now",
+    "checkpoint": "has written a checkpoint at iteration {iteration}",
+    "evaluate": "was evaluated at iteration {iteration}: {score} ({protocol})",
 }
 
 
-def _conclude(folder: RunFolder, what: str, status: Status, answered: bool, as_json: bool) -> None:
+def _conclude(
+    folder: RunFolder, what: str, status: Status, answered: bool, as_json: bool, found: Mapping[str, Any]
+) -> None:
     document = {
         "run": folder.name,
         "path": folder.path,
@@ -338,8 +352,10 @@ def _conclude(folder: RunFolder, what: str, status: Status, answered: bool, as_j
         "iteration": status.iteration,
         "host": status.host,
         "pid": status.pid,
+        **found,
     }
     if as_json:
         write_json(document)
-    else:
-        say_in_words(f"{folder.name} {(DONE if answered else ASKED)[what].format(**document)}")
+        return
+    score = percent(found["accuracy"], found["accuracy_std"]) if "accuracy" in found else ""
+    say_in_words(f"{folder.name} {(DONE if answered else ASKED)[what].format(**document, score=score)}")

@@ -166,6 +166,8 @@ def resume(
 
         return resume_run(path, data_dir=data, observer=observer, control=control)
 
+    if (status := folder.status()) is not None and status.state == "done":
+        tell(f"{folder.name} is done: there is nothing to resume")
     document, code, _ = _headless(work, path.parent, folder.config())
     _report(document, as_json)
     return code

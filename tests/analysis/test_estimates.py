@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+from scipy import stats
 
-from engine.analysis.estimates import estimate, paired
+from engine.analysis.estimates import estimate, paired, unpaired
 
 
 def test_the_interval_is_students() -> None:
@@ -33,3 +34,14 @@ def test_differences_are_taken_pair_by_pair() -> None:
     assert found.half == pytest.approx(0, abs=1e-12), "seeds differ by far more than the pairs do"
     with pytest.raises(ValueError, match="longer"):
         paired([1.0], [1.0, 2.0])
+
+
+def test_independent_samples_have_welchs_interval() -> None:
+    ours, theirs = [0.82, 0.83, 0.86], [0.5, 0.61, 0.47, 0.55]
+    interval = stats.ttest_ind(ours, theirs, equal_var=False).confidence_interval()
+    found = unpaired(ours, theirs)
+    assert (found.low, found.high) == pytest.approx((interval.low, interval.high), rel=1e-9)
+    assert found.count == 3
+    assert math.isnan(unpaired([0.8], theirs).half)
+    assert unpaired([0.8], theirs).mean == pytest.approx(0.8 - 0.5325)
+    assert unpaired([0.8, 0.8], [0.5, 0.5]).half == 0.0

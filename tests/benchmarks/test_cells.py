@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from scipy import stats
 
-from benchmarks import results, tables
+from benchmarks import random_images, results, tables
 from benchmarks.results import Task
 from engine.analysis.cells import Cell, Document, settings_of
 from engine.analysis.plan import WITH, WITHOUT
@@ -140,11 +141,13 @@ def test_a_cell_of_its_own_process_is_found_by_its_whole_name(monkeypatch: pytes
 
 
 def score(mean: float, selected_on: str = "validation") -> dict[str, Any]:
-    return {"mean": mean, "std": 0.01, "protocol": "paper-300", "selected_on": selected_on}
+    spread = [mean + shift for shift in (-0.01, 0.01, 0.0, -0.01, 0.01)]
+    return {"mean": mean, "std": 0.01, "protocol": "paper-300", "selected_on": selected_on, "accuracies": spread}
 
 
 def test_a_row_names_both_selections_and_the_pairs_difference(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tables, "CELLS", tmp_path)
+    monkeypatch.setattr(random_images, "FOLDER", tmp_path)
     preset = "mnist-ipc1-study"
     for seed, gain in enumerate((0.02, 0.03)):
         for side, mean in ((WITH, 0.8 + gain), (WITHOUT, 0.8)):
@@ -158,6 +161,9 @@ def test_a_row_names_both_selections_and_the_pairs_difference(tmp_path: Path, mo
     assert "| 2 | 82.5 ± 0.7 | 83.5 ± 0.7 | 81.5 ± 0.7 | 50.0 ± 1.0 | 99.0 ± 1.0 |" in term
     assert "2.00 of 2.30 | 92.0 ± 0.6 |" in term
     assert "80.0 ± 0.0" in plain
+    draws = [0.49, 0.51, 0.5, 0.49, 0.51]
+    interval = stats.ttest_ind([0.82, 0.83], draws, equal_var=False).confidence_interval()
+    assert f"| +32.5 ± {(interval.high - interval.low) * 50:.1f} |" in term
     assert plain.endswith("| – | 91.4 ± 0.9 |")
     assert "2 pairs | +2.5 ± 6.4 | +2.5 ± 6.4 | +2.5 ± 6.4 |" in pair
     assert not list(tables.rows("cifar10-ipc1-study", 5)), "nothing is said of cells that are not there"
