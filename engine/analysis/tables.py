@@ -89,8 +89,8 @@ def number(found: Estimate, digits: int, *, signed: bool = False) -> str:
     """Mean and half of the 95 % interval; a dash where there is nothing."""
     if not math.isfinite(found.mean):
         return DASH
-    sign = "+" if signed else ""
-    text = f"{round(found.mean, digits) + 0.0:{sign}.{digits}f}"  # never "-0.0"
+    mean = round(found.mean, digits) + 0.0  # never "-0.0", and nothing is neither up nor down
+    text = f"{mean:{'+' if signed and mean else ''}.{digits}f}"
     return f"{text} ± {found.half:.{digits}f}" if math.isfinite(found.half) else text
 
 

@@ -2,7 +2,9 @@
 ``objective.window`` asks for it, random truncation (RaT-BPTT, Feng et al. 2024).
 
 A fresh random network is trained on the synthetic set, and its cross-entropy on real images is differentiated
-by the pixels that trained it: the loss that evaluation measures, without any expert.
+by the pixels that trained it: the loss that evaluation measures, without any expert. Where it is not as published: both
+optimisers are SGD with momentum, as Deng & Russakovsky's, where RaT-BPTT has Adam inside and outside; a step's batch of
+a set too large for one is drawn from all images, not class by class.
 """
 
 from __future__ import annotations
