@@ -19,7 +19,7 @@ from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
-from mim4dd_tui.dashboard.screens.dialogs import Answer, HelpScreen, QuitScreen
+from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, HelpScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -34,7 +34,7 @@ from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.graphics.choice import Graphics, here
 from mim4dd_tui.pictures import Mode, mode_for
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import score
 from mim4dd_tui.terminal import Abilities
 
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
@@ -145,7 +145,8 @@ class DashboardApp(ThemedApp[Leave]):
             return
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
         status = RunFolder(session.path).status() if session.path is not None else None
-        reached = f", {percent(status.accuracy)}" if status is not None and status.accuracy is not None else ""
+        found = status.accuracy if status is not None else None
+        reached = f", {score(found, live=state != 'done')}" if found is not None else ""
         mark = STATES.get(state, ("",))[0] if self.unicode else "*"
         self.announce(mark, session.path.name if session.path is not None else "run", f"{state}{reached}")
 
@@ -283,6 +284,8 @@ class DashboardApp(ThemedApp[Leave]):
             if not self.is_screen_installed(screen):
                 self._own.append(screen)
                 self.install_screen(screen, name=f"live-{id(screen)}")
+            if screen.is_mounted:
+                screen.set_mode(self.picture_mode)  # which may have been changed while it was not seen
         self.push_screen(screen)
 
     def _give_up_screens(self) -> None:
@@ -334,6 +337,8 @@ class DashboardApp(ThemedApp[Leave]):
         session = self.session
         if isinstance(self.screen, QuitScreen):
             self.screen.action_answer("stop")
+        elif isinstance(self.screen, ConfirmScreen | NameScreen):
+            self.screen.action_cancel()
         elif session is not None and session.running and self.leaving is not None:
             self.leave(Leave.DETACH)
         else:
@@ -364,6 +369,8 @@ class DashboardApp(ThemedApp[Leave]):
         if session is None or not session.running:
             if answer != "cancel":
                 self.leave(Leave.DONE)
+        elif answer == "cancel" or answer is None:
+            self.leaving = None  # also where its end was waited for
         elif answer == "detach":
             self.leave(Leave.DETACH)
         elif answer == "stop":

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from engine.errors import MimError, RunLocked
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, there
+from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, there, told_bug
 from mim4dd_tui.fitting import homely
 from mim4dd_tui.plain import percent
 
@@ -74,7 +74,7 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
     why = str(error) if error is not None else status.message if status is not None else "its status file is missing"
     if unforeseen:
         why = f"{type(error).__name__}: {error}"
-    log = path / (TRACEBACK if unforeseen and (path / TRACEBACK).exists() else "journal.jsonl")
+    log = path / (TRACEBACK if unforeseen and told_bug(path) else "journal.jsonl")
     hopeless = status is not None and status.diverged
     return f"{path.name} failed: {_first(why, path)}{'' if hopeless else again}; log: {homely(str(log))}"
 

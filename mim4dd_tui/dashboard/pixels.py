@@ -65,6 +65,13 @@ class PixelsApp(TellingApp[Answer]):
         self.notify_anew("graphics", "\n".join([told, *skipped]), timeout=8 if skipped else 4)
         self.graphics_changed()
 
+    def on_resize(self) -> None:
+        """A new size may be that of a new font, whose cells have other pixels."""
+        cell = cell_pixels()
+        if cell is not None and cell != self.cell:
+            self.cell = cell
+            self.graphics_changed()
+
     def graphics_changed(self) -> None:
         """Screens that show pictures are told by the app."""
 

@@ -121,6 +121,15 @@ def there(path: Path) -> bool:
         return True
 
 
+def told_bug(path: Path) -> bool:
+    """Whether the traceback in a run's folder is of its last sitting, and not of a failure before it."""
+    status = RunFolder(path).status()
+    try:
+        return (path / TRACEBACK).stat().st_mtime >= (status.started if status is not None else 0.0)
+    except OSError:
+        return False
+
+
 class EngineSession:
     """A run in a thread of this process. The observer only appends to a queue and never waits."""
 
@@ -293,10 +302,13 @@ class FolderSession:
     def poll(self) -> list[Record]:
         """New journal lines."""
         try:
-            return list(self._reader.poll())
+            records = list(self._reader.poll())
         except MimError as error:
             self._error = error
             return []
+        if self._error is not None and isinstance(self._error.__cause__, OSError):  # the disk failed for a moment
+            self._error = None
+        return records
 
     def request(self, what: Request) -> None:
         """Leave the request in the run folder; its process looks there several times a second."""

@@ -8,7 +8,7 @@ a sitting: here only its ends and its pauses are read.
 
 from __future__ import annotations
 
-import mmap
+import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -72,40 +72,44 @@ def read_sittings(path: Path, before: Sittings | None = None) -> Sittings:
     """The sittings in a journal; only what was added since ``before`` is searched. None are in a missing file."""
     known = before or Sittings()
     try:
-        with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return _searched(data, known if known.size <= len(data) else Sittings())
-    except (OSError, ValueError):  # an empty file cannot be mapped
+        with path.open("rb") as file:  # not mapped: a file that is cut meanwhile would end the process
+            if os.fstat(file.fileno()).st_size < known.size:
+                known = Sittings()
+            file.seek(known.size)
+            return _searched(file.read(), known)
+    except OSError:
         return Sittings()
 
 
-def _searched(data: mmap.mmap, known: Sittings) -> Sittings:
-    whole = data.rfind(b"\n") + 1
-    place = known.size
+def _searched(data: bytes, known: Sittings) -> Sittings:
+    """``data``: what follows the lines known."""
+    whole, place, size, earlier = data.rfind(b"\n") + 1, 0, known.size, known.last
     while (found := _next(data, place, whole)) >= 0:
         first = data.rfind(b"\n", 0, found) + 1
         place = data.find(b"\n", found) + 1
         if data.find(START, first, place) >= 0:
-            known = known.after_start(_moment(data, first), _moment(data, place))
+            known = known.after_start(_moment(data, first, earlier), _moment(data, place, earlier))
             continue
         with suppress(MalformedLineError, DataError):
             record = parse_line(data[first : place - 1])
             if isinstance(record.event, StateChanged):
                 known = known.after_state(record.event.state, record.time)
-    return replace(known, size=whole, last=_moment(data, whole))
+    return replace(known, size=size + whole, last=_moment(data, whole, earlier))
 
 
-def _next(data: mmap.mmap, place: int, end: int) -> int:
+def _next(data: bytes, place: int, end: int) -> int:
     """Where the next line of a start or a state is; -1 where there is none."""
     places = [data.find(mark, place, end) for mark in (START, STATE)]
     return min((found for found in places if found >= 0), default=-1)
 
 
-def _moment(data: mmap.mmap, end: int) -> float | None:
-    """The time of the last record that ends at or before ``end``, where a line ends; damaged lines are passed over."""
+def _moment(data: bytes, end: int, earlier: float | None) -> float | None:
+    """The time of the last record that ends at or before ``end``, where a line ends, else that ``earlier``; damaged
+    lines are passed over."""
     while end > 0:
         first = data.rfind(b"\n", 0, end - 1) + 1
         try:
             return parse_line(data[first : end - 1]).time
         except (MalformedLineError, DataError):
             end = first
-    return None
+    return earlier

@@ -131,6 +131,9 @@ def draw(
     gutters = {side: _labels(scales[side], height - 1, figure.percent) for side in SIDES}
     left = max((len(text) for text in gutters["left"].values()), default=0) + 1
     right = width - max((len(text) + 1 for text in gutters["right"].values()), default=0)
+    if right - left < 2:
+        page.centre("too small")
+        return Drawing(page.chars, page.inks, 0, width, None)
     canvas = _Canvas(right - left, height - 1, glyphs, strokes=strokes)
     for level in figure.levels:
         canvas.level(level, scales[level.side])

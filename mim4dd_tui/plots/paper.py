@@ -16,7 +16,7 @@ from PIL import Image, ImageDraw, ImageFont
 
 from mim4dd_tui.plots.figure import Figure, Floats, Series, Side, Viewport
 from mim4dd_tui.plots.scale import Scale, spread
-from mim4dd_tui.plots.smooth import ema
+from mim4dd_tui.plots.smooth import smoothed
 from mim4dd_tui.plots.viewing import nothing, window
 from mim4dd_tui.quantities import short
 
@@ -113,7 +113,7 @@ class _Plot:
         for series in self.figure.series:
             if series.side == side:
                 inside = (series.x >= self.x.low) & (series.x <= self.x.high)
-                parts.append(series.y[inside])
+                parts += [series.y[inside], self._smooth(series)[inside]]
                 if series.band is not None:
                     parts += [series.band.low[inside], series.band.high[inside]]
         values = np.concatenate(parts)
@@ -169,6 +169,9 @@ class _Plot:
                 else:
                     yield Words((self.right + 6, y + 4), text, size=11)
 
+    def _smooth(self, series: Series) -> Floats:
+        return series.y if series.markers else smoothed(series, self.view.smoothing)
+
     def _curve(self, series: Series) -> Iterator[Shape]:
         scale = self.y[series.side]
         if scale is None:
@@ -176,13 +179,13 @@ class _Plot:
         colour = self._colour(series.ink)
         faint = series.ink >= 100
         x = self._across(series.x)
-        smooth = series.y if series.markers else ema(series.y, self.view.smoothing)
+        smooth = self._smooth(series)
         if smooth is not series.y:
             for part in self._pieces(x, self._down(scale, series.y)):
                 yield Stroke(part, colour, 1, 0.3)
         for part in self._pieces(x, self._down(scale, smooth)):
             yield Stroke(part, colour, 1.6, 0.4 if faint else 1.0)
-            if series.markers:
+            if series.markers or len(part) == 1:
                 yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part)
 
     def _shade(self, series: Series) -> Iterator[Shape]:

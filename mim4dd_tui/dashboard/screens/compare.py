@@ -241,6 +241,8 @@ class CompareScreen(Screen[None]):
         for pane in self.query(PlotPane):
             pane.set_class(self.has_class("-alone") and pane.has_focus, "-picked")
         self.set_class(any(pane.has_class("-picked") for pane in self.query(PlotPane)), "-one")
+        if self.focused is None and not self.has_class("-alone"):  # the table lost the keys when it went
+            self.query_one(Table).focus()
 
     @on(Table.Heading)
     def _heading(self, message: Table.Heading) -> None:

@@ -78,7 +78,7 @@ class ConfirmScreen(ModalScreen[bool]):
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [  # noqa: RUF012
         ("y", "answer(True)", "yes"),
-        ("n,escape,q,ctrl+c", "answer(False)", "no"),
+        ("n,escape,q", "cancel", "no"),
     ]
 
     def __init__(self, question: str, details: str, deed: str, leave: str = "No, keep it") -> None:
@@ -103,12 +103,16 @@ class ConfirmScreen(ModalScreen[bool]):
         """Close with an answer."""
         self.dismiss(yes)
 
+    def action_cancel(self) -> None:
+        """Close with no; also what ctrl+c does here."""
+        self.dismiss(False)
+
 
 class NameScreen(ModalScreen[str]):
     """Asks for a name or a short text; empty where it was left."""
 
     CSS_PATH = "dialogs.tcss"
-    BINDINGS = [("escape", "leave", "cancel"), ("ctrl+c", "leave", "cancel")]  # noqa: RUF012
+    BINDINGS = [("escape", "cancel", "cancel")]  # noqa: RUF012
 
     def __init__(self, title: str, text: str, explain: Callable[[str], str], check: Callable[[str], str]) -> None:
         super().__init__()
@@ -135,8 +139,8 @@ class NameScreen(ModalScreen[str]):
         elif not self._check(event.value):
             self.dismiss(event.value)
 
-    def action_leave(self) -> None:
-        """Close without a name."""
+    def action_cancel(self) -> None:
+        """Close without a name; also what ctrl+c does here."""
         self.dismiss("")
 
 

@@ -337,7 +337,9 @@ class HomeScreen(KeepingUpScreen):
 
     def action_delete(self) -> None:
         """Ask, then delete the chosen preset, which is one of the user's own."""
-        if self._preset is not None and self._preset in self.query_one(PresetList).own:
+        if self.query_one(RunList).has_focus:
+            self.notify("runs are deleted in the list of all runs (b)", severity="warning")
+        elif self._preset is not None and self._preset in self.query_one(PresetList).own:
             ask_to_delete(self.app, self._preset, self._delete)
         else:
             self.notify("the preset comes with the program: only your own can be deleted", severity="warning")

@@ -57,6 +57,9 @@ class LeafingScreen(WatchScreen):
             self.album_behind = False
             self._album.update(self.history.snapshots)
         path, wanted = self.session.path, self._album.shown
+        if wanted is None and self._shown is not None:  # its run was begun anew
+            self._shown = None
+            self.query_one(PicturesPane).show(None)
         if path is None or wanted is None or wanted is self._shown:
             return
         now = time.monotonic()
@@ -72,7 +75,7 @@ class LeafingScreen(WatchScreen):
     def _read_picture(self, folder: RunFolder, snapshot: Snapshot, start: Snapshot | None) -> None:
         try:
             sheet, problem = read_sheet(folder, snapshot, start), ""
-        except (OSError, ValueError, MimError) as error:
+        except (OSError, ValueError, EOFError, MimError) as error:
             sheet, problem = None, str(error)
         self.post_message(self.PictureRead(snapshot, sheet, problem))
 

@@ -22,7 +22,7 @@ from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
-from mim4dd_tui.dashboard.session import TRACEBACK, Session
+from mim4dd_tui.dashboard.session import TRACEBACK, Session, told_bug
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
@@ -183,6 +183,8 @@ class RunScreen(LeafingScreen):
             return
         if self.problem:
             self._tell(self.problem)
+        else:
+            self.remove_class("-failed")
 
     def _tell(self, message: str) -> None:
         """Why it failed, as far as there is room; and always what helps and where the log is."""
@@ -197,7 +199,7 @@ class RunScreen(LeafingScreen):
         if path is None:
             ways = "it has not begun, and there is no folder of it: esc goes back to its settings"
         else:
-            where = TRACEBACK if (path / TRACEBACK).exists() else "journal.jsonl"
+            where = TRACEBACK if told_bug(path) else "journal.jsonl"
             ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
         self.query_one("#problem-ways", Static).update(Text(ways, style="dim"))
 
@@ -267,10 +269,10 @@ class RunScreen(LeafingScreen):
         state = self.state
         if state in ("done", "stopped", "failed"):
             return Progress(state, history.iteration, history.iterations or None)
-        remaining = history.eta()
+        remaining = None if self.preparing else history.eta()  # what is known is of the sitting before
         seconds = history.series.get("seconds")
         rate = ""
-        if history.phase == "distill" and seconds is not None and len(seconds) >= 2 * SLOW_FIRST:
+        if not self.preparing and history.phase == "distill" and seconds is not None and len(seconds) >= 2 * SLOW_FIRST:
             recent = seconds.values[SLOW_FIRST:][-20:]
             mean = sum(recent) / len(recent)
             rate = f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"

@@ -50,7 +50,7 @@ class WatchScreen(Screen[None]):
         self._begun = False
         self._reading = False
         self._asked_to_stop = False
-        self._ended_told = False
+        self._end_told: tuple[str, bool] | None = None  # why it failed, and whether that is for good
         self._told_checkpoint = False
         self._offered = self._standing
 
@@ -94,7 +94,8 @@ class WatchScreen(Screen[None]):
     @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
     def _read_folder(self) -> None:
         try:
-            self.post_message(self.Arrived(self.session.poll(), self.session.running, self.there))
+            running = self.session.running  # before the journal: what ends in between has its last words in it
+            self.post_message(self.Arrived(self.session.poll(), running, self.there))
         finally:
             self._reading = False
 
@@ -127,8 +128,7 @@ class WatchScreen(Screen[None]):
             event, said_here = item.event, isinstance(item, Heard)
             self._begun = self._begun or (said_here and isinstance(event, RunStarted))
             if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
-                self._asked_to_stop = self._ended_told = False
-                self.remove_class("-failed")
+                self._asked_to_stop = False
             if isinstance(item, Heard):
                 self.history.apply(event, time=item.time)
             else:
@@ -145,9 +145,14 @@ class WatchScreen(Screen[None]):
         if self._offered != (offered := self._standing):
             self._offered = offered
             self.refresh_bindings()
-        if not alive:
-            first, self._ended_told = not self._ended_told, True
-            self.ended(first=first)
+        if alive:
+            if self._end_told is not None:  # it goes on, or could not be read for a moment
+                self._end_told = None
+                self.remove_class("-failed")
+            return
+        end = (self.problem, self.history.diverged)  # a word more may follow the first
+        first, self._end_told = end != self._end_told, end
+        self.ended(first=first)
 
     def heard(self, events: list[Event]) -> None:
         """What the run said since the last time (often nothing); the history has it already."""

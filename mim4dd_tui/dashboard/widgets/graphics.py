@@ -152,7 +152,7 @@ class GraphicsPane(PicturesPane):
         shown = self._order[self.first : self.first + layout.grid.shown]
         frame = (shown.index(self.selected), self._colour("primary")) if self._framed(shown) else None
         background, grey = self._colour("background"), self.dashboard.abilities.no_color
-        about = (id(sheet), tuple(shown), self.beside, layout, background, frame, self.graphics)
+        about = (sheet, tuple(shown), self.beside, layout, background, frame, self.graphics)
         self._left = max(0, (self.content_size.width - layout.columns) // 2)
         if self._plan is None or self._plan.about != about:
             self._plan = Plan(images[shown], layout, background, frame, self.graphics, grey, about)

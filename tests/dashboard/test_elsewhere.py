@@ -1,0 +1,185 @@
+"""A run that another process writes while it is watched: its words, its end, and a disk that cannot be read."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from textual.widgets import Static
+
+from engine.events import Event, Iteration, Phase, RunEnded, RunStarted, Snapshot, StateChanged
+from engine.runs.journal import JournalWriter
+from engine.runs.status import StatusWriter, host_name
+from mim4dd_tui.dashboard.screens.compare import CompareScreen
+from mim4dd_tui.dashboard.session import TRACEBACK, FolderSession, told_bug
+from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import digits
+from tests.dashboard.helpers import run_screen, text, until, words
+from tests.dashboard.shelves import make_run
+
+FAILED, BROKEN = StateChanged("failed", "not a number"), "not a number"
+
+
+class Other:
+    """A process at work on a run."""
+
+    def __init__(self, runs: Path, name: str = "lion") -> None:
+        self.folder = make_run(runs, name, journal=False)
+        self.journal, self.status = JournalWriter(self.folder.journal_path), StatusWriter(self.folder.path)
+        self.begin()
+
+    def say(self, *events: Event) -> None:
+        for event in events:
+            self.journal.append(event)
+            self.status.hear(event)
+        self.status.update()
+
+    def begin(self) -> None:
+        who = {"host": host_name(), "pid": os.getpid(), "version": "0", "execution": {"device": "cpu"}}
+        self.say(RunStarted(self.folder.name, "digits-ipc1", 0, 10, 50, *who.values()), StateChanged("running"))  # type: ignore[arg-type]
+
+    def go(self, first: int, last: int) -> None:
+        self.say(*(Iteration(i, 0.5, 2.0, None, None, None, 0.1, 0.8, 0.05, 0.1) for i in range(first, last + 1)))
+
+
+@pytest.fixture
+def other(tmp_path: Path) -> Other:
+    found = Other(tmp_path / "runs")
+    found.go(1, 9)
+    return found
+
+
+def between(monkeypatch: pytest.MonkeyPatch, *deeds: Callable[[], None]) -> list[Callable[[], None]]:
+    """Has each deed done right after the journal was read, one a reading, once the list is given free."""
+    waiting, poll = list(deeds), FolderSession.poll
+
+    def then(session: FolderSession) -> object:
+        found = poll(session)
+        if held and waiting:
+            waiting.pop(0)()
+        return found
+
+    held: list[Callable[[], None]] = []
+    monkeypatch.setattr(FolderSession, "poll", then)
+    return held
+
+
+async def test_a_run_that_ends_while_it_is_read_has_not_failed(
+    make_app: MakeApp, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = between(monkeypatch, lambda: other.say(StateChanged("done"), RunEnded("done", "", {})))
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.iteration == 9)
+        told: list[str] = []
+        tell = run_screen(app)._tell
+
+        def telling(why: str) -> None:
+            told.append(why)
+            tell(why)
+
+        monkeypatch.setattr(run_screen(app), "_tell", telling)
+        held.append(lambda: None)
+        await until(pilot, lambda: run_screen(app).state == "done" and not run_screen(app).alive)
+        assert told == []
+        assert not app.screen.has_class("-failed")
+
+
+async def test_what_follows_the_first_word_of_a_failure_corrects_it(
+    make_app: MakeApp, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    held = between(
+        monkeypatch, lambda: other.say(FAILED), lambda: other.say(RunEnded("failed", BROKEN, {}, diverged=True))
+    )
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.iteration == 9)
+        held.append(lambda: None)
+        await until(pilot, lambda: run_screen(app).history.diverged)
+        ways = app.screen.query_one("#problem-ways", Static)
+        await until(pilot, lambda: "D makes a new run of its settings" in str(ways.render()))
+        assert not run_screen(app).resumable
+
+
+async def test_a_status_that_is_away_for_a_moment_leaves_no_failure_behind(make_app: MakeApp, other: Other) -> None:
+    app, path = make_app(), other.folder.status_path
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.iteration == 9)
+        path.rename(path.with_suffix(".away"))
+        await until(pilot, lambda: app.screen.has_class("-failed"))
+        path.with_suffix(".away").rename(path)
+        await until(pilot, lambda: not app.screen.has_class("-failed") and run_screen(app).state == "running")
+        other.say(StateChanged("failed", "the disk is full"), RunEnded("failed", "the disk is full", {}))
+        await until(pilot, lambda: app.screen.has_class("-failed") and "the disk is full" in words(app))
+
+
+async def test_a_journal_that_cannot_be_read_for_a_moment_does_not_make_the_run_a_failed_one(
+    make_app: MakeApp, other: Other
+) -> None:
+    app, path = make_app(), other.folder.journal_path
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.iteration == 9)
+        path.rename(path.with_suffix(".away"))
+        path.mkdir()
+        await until(pilot, lambda: run_screen(app).state == "failed")
+        path.rmdir()
+        path.with_suffix(".away").rename(path)
+        other.go(10, 12)
+        await until(pilot, lambda: run_screen(app).state == "running" and run_screen(app).history.iteration == 12)
+
+
+async def test_a_run_begun_anew_shows_no_picture_of_the_attempt_before(make_app: MakeApp, other: Other) -> None:
+    for i in (0, 9):
+        np.save(other.folder.snapshot_path(i), digits(0.1 * i))
+        other.say(Snapshot(i, other.folder.relative(other.folder.snapshot_path(i)), 10, 1, "clipped"))
+    other.say(FAILED, RunEnded("failed", BROKEN, {}))
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.iteration == 9)
+        pane = app.screen.query_one(PicturesPane)
+        await until(pilot, lambda: pane._sheet is not None)
+        assert "beside" not in pane.idle_actions
+        other.begin()
+        other.say(Phase("experts", total=8))
+        await until(pilot, lambda: not run_screen(app).history.snapshots and pane._sheet is None)
+        assert "beside" in pane.idle_actions, "the key of what there is not"
+
+
+def test_a_traceback_of_a_failure_before_is_not_named(other: Other) -> None:
+    path = other.folder.path / TRACEBACK
+    assert not told_bug(other.folder.path)
+    path.write_text("RuntimeError of last week")
+    os.utime(path, (time.time() - 86_400,) * 2)
+    assert not told_bug(other.folder.path)
+    path.write_text("RuntimeError of now")
+    assert told_bug(other.folder.path)
+
+
+async def test_a_comparison_follows_runs_that_are_gone_on_with_or_deleted(
+    make_app: MakeApp, other: Other, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "tapir", seed=1)
+    other.say(StateChanged("stopped"), RunEnded("stopped", "", {}))
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        infos = Shelf(tmp_path / "runs").read()
+        app.compare(infos, {info.name: k for k, info in enumerate(infos, 1)})
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "stopped" in text(app))
+        other.begin()
+        other.go(10, 20)
+        await until(pilot, lambda: "running" in text(app) and "20/50" in text(app))
+        (tmp_path / "runs" / "tapir").rename(tmp_path / "gone")
+        await until(pilot, lambda: "deleted" in text(app))
+        assert "tapir" in text(app)
+        assert "failed" not in text(app)
