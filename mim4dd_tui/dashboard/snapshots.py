@@ -28,7 +28,10 @@ def read_pixels(folder: RunFolder, snapshot: Snapshot) -> Pixels:
     path: Path = folder.inside(snapshot.pixels)
     if path.stat().st_size > LARGEST_PICTURES:
         raise ValueError(f"{path.name} is too large for a picture")
-    images = np.load(path, allow_pickle=False)
+    try:
+        images = np.load(path, allow_pickle=False)
+    except EOFError as error:
+        raise ValueError(f"{path.name} is empty") from error
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise ValueError(f"{path.name} holds {images.dtype} {images.shape}, not uint8 images")
     return np.asarray(images, dtype=np.uint8)

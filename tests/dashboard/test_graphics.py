@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from mim4dd_tui.dashboard import pixels
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.remembered import Remembered
@@ -288,6 +289,33 @@ async def test_what_cannot_be_is_said_and_characters_are_drawn(make_app: MakeApp
         assert app.graphics is Graphics.OFF
         await watching(app, pilot)
         await until(pilot, lambda: "▀" in text(app))
+
+
+async def test_the_way_of_drawing_reaches_a_run_that_is_not_seen(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30, hold=True))
+    app.cell = (8, 16)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 30)
+        pane = app.screen.query_one(GraphicsPane)
+        await pilot.press("escape")
+        await until(pilot, lambda: not isinstance(app.screen, RunScreen))
+        await pilot.press("a", "P", "l")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        assert app.graphics is Graphics.KITTY
+        await until(pilot, lambda: pane.graphics is app.graphics and pane.mode is app.picture_mode)
+
+
+async def test_another_font_has_other_cells(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(FakeEngine(iterations=30), graphics=Graphics.SIXEL)
+    app.cell = (10, 20)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await watching(app, pilot)
+        pane = app.screen.query_one(GraphicsPane)
+        assert pane.cell == (10, 20)
+        monkeypatch.setattr(pixels, "cell_pixels", lambda: (5, 10))
+        await pilot.resize_terminal(200, 60)
+        await until(pilot, lambda: pane.cell == (5, 10))
 
 
 @pytest.mark.parametrize("size", SIZES)

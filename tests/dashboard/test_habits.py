@@ -8,13 +8,10 @@ import io
 import json
 import math
 from pathlib import Path
-from xml.etree import ElementTree
 
-import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 from rich.cells import cell_len
 from rich.text import Text
 from textual.command import CommandPalette
@@ -32,8 +29,7 @@ from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
-from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport
-from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
+from mim4dd_tui.plots import Figure, Viewport
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -333,42 +329,6 @@ async def test_a_locale_without_unicode_gets_none_on_any_screen(
             await pilot.press(*keys)
             await pilot.pause(0.3)
             assert text(app).isascii(), text(app)
-
-
-# ---- on paper
-
-
-def test_paper_shows_what_the_screen_shows() -> None:
-    x = np.arange(1, 101, dtype=float)
-    y = np.where((x > 40) & (x < 50), np.nan, np.sqrt(x))
-    band = Series("mean <&>", x, y, 2, band=Band(y - 1, y + 1))
-    figure = Figure((band,), (Level("log C", 9.5, 3),))
-    page = lay_out(figure, Viewport(smoothing=0.5), {2: "#aa0000", 3: "#00aa00"}, "a title")
-    svg = to_svg(page)
-    root = ElementTree.fromstring(svg)
-    words = [element.text for element in root.iter() if element.tag.endswith("text")]
-    assert {"a title", "log C", "mean <&>", "smoothed 0.5"} <= set(words)
-    strong = [s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#aa0000" and s.opacity == 1.0]
-    assert len(strong) == 2, "the gap is not drawn as a gap"
-    image = Image.open(io.BytesIO(to_png(page)))
-    assert image.size == (1800, 840)
-    colours = {colour for _, colour in image.getcolors(1 << 20) or ()}
-    assert (0xAA, 0, 0) in colours
-
-
-def test_a_spike_in_20000_points_is_on_the_paper() -> None:
-    x = np.arange(20_000, dtype=float)
-    y = np.zeros(20_000)
-    y[12_345] = 5.0
-    page = lay_out(Figure((Series("a", x, y, 1),)), Viewport(), {1: "#123456"}, "t")
-    (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#123456")
-    assert len(curve.points) < 5000
-    heights = [point[1] for point in curve.points]
-    assert min(heights) < max(heights) - 200
-
-
-def test_an_empty_figure_says_so() -> None:
-    assert "nothing yet" in to_svg(lay_out(Figure(empty="nothing yet"), Viewport(), {}, "t"))
 
 
 def test_metrics_are_written_in_full_precision() -> None:

@@ -14,7 +14,9 @@ from engine.events import Observer
 from engine.files import write_json
 from engine.runs.control import Control
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
+from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
@@ -54,6 +56,14 @@ def test_a_run_that_no_command_finds_by_its_name_is_named_by_its_folder(tmp_path
     ten = make_run(tmp_path / "my runs", "ten", state="stopped", iterations=72).path
     (line,) = lines([sat(ten)], [], tmp_path)
     assert line == f"ten stopped at iteration 36 of 72; `mim4dd resume '{ten}'`"
+
+
+def test_of_a_run_that_was_deleted_since_nothing_is_said(tmp_path: Path) -> None:
+    good, bad = (make_run(tmp_path, name).path for name in ("good", "bad"))
+    sittings = [sat(good), sat(bad, DataError("no space."))]
+    for path in (good, bad):
+        path.rename(path.with_name(f".{path.name}"))
+    assert lines(sittings, [good], tmp_path) == ["bad failed: no space; its folder is gone"]
 
 
 def test_a_failure_is_told_with_its_log_and_a_way_on_where_there_is_one(tmp_path: Path) -> None:
@@ -131,6 +141,25 @@ async def test_while_a_run_is_being_stopped_it_is_said_what_is_waited_for(
         finally:
             engine.written = True
         await until(pilot, lambda: app.return_value is not None)
+
+
+async def test_who_cancels_while_a_run_is_being_stopped_stays(make_app: MakeApp) -> None:
+    engine = Slow()
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        try:
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 30)
+            await pilot.press("q", "s")
+            await until(pilot, lambda: app.leaving is Leave.DONE)
+            await pilot.press("q")
+            await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+            await pilot.press("c")
+            await until(pilot, lambda: app.leaving is None)
+        finally:
+            engine.written = True
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+        assert not app.closing
 
 
 # ---- a divergence

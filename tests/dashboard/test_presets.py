@@ -81,6 +81,17 @@ async def test_a_preset_of_ones_own_is_deleted_after_a_question(make_app: MakeAp
         assert home.query_one(SettingsForm).config == resolve("digits-ipc1").config
 
 
+async def test_no_preset_is_deleted_from_the_list_of_runs(make_app: MakeApp, tmp_path: Path) -> None:
+    save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
+    make_run(tmp_path / "runs", "lion")
+    app = make_app(preset="mine")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "lion" in text(app))
+        await pilot.press("r", "X")
+        await until(pilot, lambda: "runs are deleted in the list of all runs" in words(app))
+        assert isinstance(app.screen, HomeScreen)
+
+
 async def test_a_changed_preset_of_ones_own_keeps_its_name_where_nothing_else_is_typed(make_app: MakeApp) -> None:
     save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
     app = make_app(preset="mine")

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
 
@@ -141,6 +144,39 @@ async def test_letting_it_run_on_leaves_the_engine_at_work(make_app: MakeApp, si
     assert app.return_value is Leave.DETACH
     assert app.session is not None
     assert app.session.running
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("keys", "asked"), [(("b", "X"), ConfirmScreen), (("w",), NameScreen)])
+async def test_ctrl_c_leaves_a_question_and_not_the_dashboard(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, keys: tuple[str, ...], asked: type
+) -> None:
+    folder = make_run(tmp_path / "runs", "lion")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "lion" in text(app))
+        await pilot.press(keys[0])
+        await until(pilot, lambda: isinstance(app.screen, asked) or "80.0" in text(app))
+        await pilot.press(*keys[1:])
+        await until(pilot, lambda: isinstance(app.screen, asked))
+        await pilot.press("ctrl+c")
+        await until(pilot, lambda: not isinstance(app.screen, asked))
+        assert not app.closing
+    assert folder.path.exists()
+
+
+async def test_the_accuracy_of_a_run_that_was_stopped_is_announced_as_a_live_one(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[str] = []
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    monkeypatch.setattr(app, "announce", lambda *words: told.append(" ".join(words)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press("x")
+        await until(pilot, lambda: any("stopped" in line for line in told))
+    assert "stopped, ~" in told[-1]
 
 
 @pytest.mark.parametrize("size", SIZES)

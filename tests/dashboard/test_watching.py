@@ -70,6 +70,8 @@ async def test_a_resumed_run_is_starting_while_the_engine_loads(
         assert run_screen(app).state == "starting"
         await until(pilot, lambda: "starting" in text(app) and "loading the engine" in text(app))
         assert "■ stopped" not in text(app)
+        progress = run_screen(app)._progress()
+        assert (progress.rate, progress.remaining) == ("", None), "of the sitting before"
         loaded.set()
         await until(pilot, lambda: run_screen(app).state == "done")
 

@@ -75,7 +75,7 @@ class LeafingScreen(WatchScreen):
     def _read_picture(self, folder: RunFolder, snapshot: Snapshot, start: Snapshot | None) -> None:
         try:
             sheet, problem = read_sheet(folder, snapshot, start), ""
-        except (OSError, ValueError, EOFError, MimError) as error:
+        except (OSError, ValueError, MimError) as error:
             sheet, problem = None, str(error)
         self.post_message(self.PictureRead(snapshot, sheet, problem))
 

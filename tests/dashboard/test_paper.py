@@ -1,0 +1,72 @@
+"""Plots on paper: what an exported SVG or PNG shows is what the screen shows."""
+
+from __future__ import annotations
+
+import io
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image
+
+from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
+from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
+
+
+def test_paper_shows_what_the_screen_shows() -> None:
+    x = np.arange(1, 101, dtype=float)
+    y = np.where((x > 40) & (x < 50), np.nan, np.sqrt(x))
+    band = Series("mean <&>", x, y, 2, band=Band(y - 1, y + 1))
+    figure = Figure((band,), (Level("log C", 9.5, 3),))
+    page = lay_out(figure, Viewport(smoothing=0.5), {2: "#aa0000", 3: "#00aa00"}, "a title")
+    svg = to_svg(page)
+    root = ElementTree.fromstring(svg)
+    words = [element.text for element in root.iter() if element.tag.endswith("text")]
+    assert {"a title", "log C", "mean <&>", "smoothed 0.5"} <= set(words)
+    strong = [s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#aa0000" and s.opacity == 1.0]
+    assert len(strong) == 2, "the gap is not drawn as a gap"
+    image = Image.open(io.BytesIO(to_png(page)))
+    assert image.size == (1800, 840)
+    colours = {colour for _, colour in image.getcolors(1 << 20) or ()}
+    assert (0xAA, 0, 0) in colours
+
+
+def test_a_spike_in_20000_points_is_on_the_paper() -> None:
+    x = np.arange(20_000, dtype=float)
+    y = np.zeros(20_000)
+    y[12_345] = 5.0
+    page = lay_out(Figure((Series("a", x, y, 1),)), Viewport(), {1: "#123456"}, "t")
+    (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#123456")
+    assert len(curve.points) < 5000
+    heights = [point[1] for point in curve.points]
+    assert min(heights) < max(heights) - 200
+
+
+def test_an_empty_figure_says_so() -> None:
+    assert "nothing yet" in to_svg(lay_out(Figure(empty="nothing yet"), Viewport(), {}, "t"))
+
+
+def test_a_smoothed_curve_stays_within_its_frame_where_it_is_far_from_the_raw_one() -> None:
+    x = np.arange(1.0, 1001.0)
+    figure = Figure((Series("objective", x, np.exp(-x / 40) * 5 + 0.01, 1),))
+    page = lay_out(figure, Viewport(x=(150.0, 400.0), smoothing=0.99), {1: "#112233"}, "t")
+    curves = [shape for shape in page.shapes if isinstance(shape, Stroke) and shape.colour == "#112233"]
+    assert len(curves) == 2, "the raw one, and the smoothed one over it"
+    heights = [y for curve in curves for _, y in curve.points]
+    assert 40 < min(heights) < max(heights) < page.height - 30
+
+
+def test_a_curve_of_one_point_is_seen() -> None:
+    one = np.array([3.0])
+    page = lay_out(Figure((Series("objective", one, one, 1),)), Viewport(), {1: "#112233"}, "t")
+    image = np.array(Image.open(io.BytesIO(to_png(page))).convert("RGB"))
+    below_the_legend = (image == [0x11, 0x22, 0x33]).all(axis=2)[130:]
+    assert below_the_legend.any()
+
+
+def test_a_pane_too_narrow_for_its_labels_says_so() -> None:
+    x = np.array([1.0, 2.0])
+    figure = Figure((Series("a", x, x * 1.2345e-3, 1), Series("b", x, x * 2.3456e-3, 2, side="right")))
+    for width in range(12, 24):
+        drawing = draw(figure, Viewport(), width, 8)
+        assert drawing.chars.shape == (8, width)
+    assert "too small" in draw(figure, Viewport(), 12, 8).text()
