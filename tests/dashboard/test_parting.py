@@ -63,7 +63,8 @@ def test_of_a_run_that_was_deleted_since_nothing_is_said(tmp_path: Path) -> None
     sittings = [sat(good), sat(bad, DataError("no space."))]
     for path in (good, bad):
         path.rename(path.with_name(f".{path.name}"))
-    assert lines(sittings, [good], tmp_path) == ["bad failed: no space; its folder is gone"]
+    assert lines(sittings, [], tmp_path) == ["bad failed: no space; its folder is gone"]
+    assert lines([], [good], tmp_path) == []
 
 
 def test_a_failure_is_told_with_its_log_and_a_way_on_where_there_is_one(tmp_path: Path) -> None:
