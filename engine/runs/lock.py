@@ -149,6 +149,23 @@ def holder(folder: Path) -> Holder | None:
     return Holder.read(folder / NOTE)
 
 
+def free(folder: Path) -> bool:
+    """Whether nobody holds the run, by its note and by the operating system's lock, which is given back after it."""
+    from filelock import FileLock, Timeout
+
+    if holder(folder) is not None:
+        return False
+    lock = FileLock(folder / FILE, timeout=0, mode=0o600, thread_local=False)
+    try:
+        lock.acquire()
+    except Timeout:
+        return False
+    except OSError:  # a disk that refuses to say
+        return True
+    lock.release()
+    return True
+
+
 def refusal(folder: Path) -> str:
     """What a second process is told: who holds the run, and what can be done."""
     claim = holder(folder)

@@ -89,13 +89,13 @@ def stop(
     as_json: Json = False,
 ) -> int:
     """Stop a run with a checkpoint; `mim4dd resume` continues it."""
-    from engine.runs.lock import holder
+    from engine.runs.lock import free
 
     folder = _live(name, latest, "stop", runs_dir)
 
     def given_back() -> bool:
         now = folder.status()
-        return now is not None and now.liveness() == "ended" and holder(folder.path) is None
+        return now is not None and now.liveness() == "ended" and free(folder.path)
 
     return _have(folder, "stop", given_back, wait, timeout, as_json)
 

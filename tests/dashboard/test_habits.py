@@ -9,6 +9,7 @@ import json
 import math
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -29,7 +30,7 @@ from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
-from mim4dd_tui.plots import Figure, Viewport
+from mim4dd_tui.plots import Figure, Series, Viewport
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -123,6 +124,7 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
     async with app.run_test(size=size) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await until(pilot, lambda: run_screen(app).over)
         idle = run_screen(app).idle
         assert {"pause", "stop", "checkpoint", "resume"} <= idle
         for view, scopes in (("2", ("run", "plot", "pictures", "app")), ("3", ("gallery",)), ("4", ("log",))):
@@ -346,7 +348,9 @@ def test_what_was_exported_is_named_by_a_path_that_holds_everywhere(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    told = export(Path("runs/one"), [Plot("a", "A", Figure(), Viewport())], lambda: {"m.csv": "x\n", "e.csv": "y\n"})
+    x = np.array([1.0, 2.0])
+    plots = [Plot("a", "A", Figure((Series("a", x, x),)), Viewport()), Plot("b", "nothing yet", Figure(), Viewport())]
+    told = export(Path("runs/one"), plots, lambda: {"m.csv": "x\n", "e.csv": "y\n"})
     assert told == f"1 plot (SVG, PNG) and 2 tables in {tmp_path / 'runs/one'}"
     assert {path.name for path in (tmp_path / "runs/one").iterdir()} == {"a.svg", "a.png", "m.csv", "e.csv"}
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from engine.errors import RunLocked
-from engine.runs.lock import NOTE, Holder, RunLock, holder
+from engine.runs.lock import NOTE, Holder, RunLock, free, holder
 from engine.runs.status import STALE_SECONDS, Status, host_name
 
 CHILD = """
@@ -71,6 +71,17 @@ def test_a_process_that_ends_well_leaves_nothing(tmp_path: Path, other: subproce
         mine = holder(tmp_path)
         assert mine is not None
         assert mine.pid == os.getpid()
+
+
+def test_a_run_is_free_only_when_the_lock_is_given_back_as_well(tmp_path: Path, other: subprocess.Popen[str]) -> None:
+    assert not free(tmp_path)
+    (tmp_path / NOTE).unlink()  # as a process does just before it gives the lock back
+    assert not free(tmp_path)
+    other.kill()
+    other.wait()
+    assert free(tmp_path)
+    with RunLock(tmp_path):
+        assert not free(tmp_path)
 
 
 def test_two_holds_in_one_process_exclude_each_other(tmp_path: Path) -> None:
