@@ -18,6 +18,7 @@ from mim4dd_tui.dashboard.estimate import Measured, Measurements
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets import presets
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from tests.dashboard.conftest import MakeApp
@@ -79,6 +80,30 @@ async def test_a_preset_of_ones_own_is_deleted_after_a_question(make_app: MakeAp
         assert "mine" not in listed(field)
         assert field.highlighted == listed(field).index("digits-ipc1")
         assert home.query_one(SettingsForm).config == resolve("digits-ipc1").config
+
+
+async def test_presets_that_another_program_makes_changes_or_deletes_are_found(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(presets, "LOOK_SECONDS", 0.05)
+    base = resolve("digits-ipc1")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        field, form = app.screen.query_one("#presets", OptionList), app.screen.query_one(SettingsForm)
+        await until(pilot, lambda: "digits-ipc1" in listed(field))
+        save_user_preset("mine", changed(base.config, {"network.norm": "group"}), "digits-ipc1")
+        await until(pilot, lambda: "mine" in listed(field))
+        assert field.highlighted == listed(field).index("digits-ipc1"), "what was chosen stays so"
+        await pilot.press("slash", *"mine", "enter")
+        await until(pilot, lambda: form.config.network.norm == "group")
+        await pilot.press("e", "slash", *"seed", "enter", "enter", "ctrl+u", "7", "enter", "escape")
+        await until(pilot, lambda: form.changed() == {"seed": 7})
+        save_user_preset("mine", changed(base.config, {"network.norm": "none"}), "digits-ipc1")
+        await until(pilot, lambda: form.config.network.norm == "none")
+        assert form.changed() == {"seed": 7}, "changes are changes to what the preset is now"
+        delete_user_preset("mine")
+        await until(pilot, lambda: "mine" not in listed(field))
+        assert form.config.network.norm == "none"
 
 
 async def test_no_preset_is_deleted_from_the_list_of_runs(make_app: MakeApp, tmp_path: Path) -> None:

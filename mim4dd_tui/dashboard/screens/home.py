@@ -144,6 +144,16 @@ class HomeScreen(KeepingUpScreen):
                 self._in_view = message.name, resolve(message.name).config
         self._describe()
 
+    @on(PresetList.Reread)
+    def _presets_reread(self, message: PresetList.Reread) -> None:
+        """What is chosen may be another thing now; changes are then changes to that."""
+        message.stop()
+        form = self.query_one(SettingsForm)
+        with suppress(MimError):  # it is gone, or wrong: the form keeps what it was
+            if self._preset and self._preset in message.known and (found := resolve(self._preset)).config != form.base:
+                form.load(changed(found.config, form.changed()), found.origins, found.config)
+        self._describe()
+
     @on(OptionList.OptionHighlighted, "#runs")
     def _run_highlighted(self, event: OptionList.OptionHighlighted) -> None:
         self._run = self.query_one(RunList).run_of(event.option_id)

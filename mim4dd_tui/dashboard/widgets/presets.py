@@ -14,10 +14,12 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.config.load import list_presets
-from engine.config.presets import PresetInfo
+from engine.config.presets import PresetInfo, user_dir
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.fitting import shortened_apart
 
+LOOK_SECONDS = 3.0
+"""How often it is looked whether a person's own presets are still the same."""
 PADDING = 2
 """Columns beside a name, as home.tcss has it."""
 
@@ -33,8 +35,16 @@ class PresetList(Vertical):
             super().__init__()
             self.name = name
 
+    class Reread(Message):
+        """The folder of a person's own presets has changed, and was read again: what is ``known`` now."""
+
+        def __init__(self, known: Collection[str]) -> None:
+            super().__init__()
+            self.known = known
+
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
+        self._mark = 0  # of that folder
         self._presets: dict[str, PresetInfo] = {}
         self._words = ""
         self._chosen = ""
@@ -47,8 +57,19 @@ class PresetList(Vertical):
         yield CalmList(id="presets")
 
     def on_mount(self) -> None:
-        """The search is shown when asked for."""
+        """The search is shown when asked for; presets are made and deleted by other programs too."""
         self.query_one(Input).display = False
+        self.set_interval(LOOK_SECONDS, self._look)
+
+    def _look(self) -> None:
+        if self.screen.is_current and _mark() != self._mark:
+            self._read()
+            self._show()
+            self.post_message(self.Reread(self.names))
+
+    def _read(self) -> None:
+        self._mark = _mark()
+        self._presets = {info.name: info for info in list_presets()}
 
     @property
     def names(self) -> Collection[str]:
@@ -62,7 +83,7 @@ class PresetList(Vertical):
 
     def fill(self, chosen: str) -> None:
         """Read what presets there are, and highlight ``chosen`` where it is one of them (a file is not)."""
-        self._presets = {info.name: info for info in list_presets()}
+        self._read()
         self._chosen = chosen
         self._close_search()
 
@@ -172,6 +193,14 @@ class PresetList(Vertical):
         if event.key == "down" and self.query_one(Input).has_focus:
             event.stop()
             self._into_the_list()
+
+
+def _mark() -> int:
+    """Of the folder of a person's own presets: another where a file came, went or was replaced."""
+    try:
+        return user_dir().stat().st_mtime_ns
+    except OSError:
+        return 0
 
 
 def _matches(info: PresetInfo, words: str) -> bool:
