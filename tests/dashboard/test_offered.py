@@ -343,3 +343,20 @@ async def test_the_help_scrolls_by_the_keys_that_it_lists(make_app: MakeApp) -> 
         await until(pilot, lambda: page.scroll_offset.y == page.max_scroll_y - 1)
         await pilot.press("ctrl+b", "g")
         await until(pilot, lambda: page.scroll_offset.y == 0)
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("view", ["1", "4"])
+async def test_the_line_of_keys_says_what_space_does_now(make_app: MakeApp, size: tuple[int, int], view: str) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press(view)
+        for name in ("pause", "go on", "pause"):
+            await until(pilot, lambda name=name: f"space {name}" in text(app).splitlines()[-1])  # type: ignore[misc]
+            await pilot.press("space")
+        await until(pilot, lambda: "space go on" in text(app).splitlines()[-1])
+        await pilot.press("2")
+        await until(pilot, lambda: "space go on" in text(app).splitlines()[-1])
+        await pilot.press("space")

@@ -55,7 +55,10 @@ class KeyLine(Footer):
         """Show the keys that do something as things stand, and of these as many as there is room for."""
         idle, labels, idle_here = idle_actions(self.screen), _labels(self.screen), _idle(self.screen.focused)
         for key in keys:
-            key.description = labels.get(key.action, self._names.get(key, key.description))
+            name = labels.get(key.action, self._names.get(key, key.description))
+            if name != key.description:
+                key.description = name
+                key.refresh(layout=True)
         shown = [key for key in keys if (key.action not in idle if key.action else key.key not in idle_here)]
         while sum(map(_width, shown)) > self.content_size.width + 1:  # nothing follows the last
             others = [key for key in shown if key.action != "help"]
