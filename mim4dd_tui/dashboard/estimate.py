@@ -293,11 +293,11 @@ def parameters(config: Config) -> int:
 
 
 def _disk(config: Config, like: Measured | None) -> int:
-    """Bytes of the run folder: snapshots, two checkpoints, journal, two distilled sets."""
+    """Bytes of the run folder: snapshots, up to four checkpoints, journal, two distilled sets."""
     count, iterations = pixels(config), config.objective.iterations
     snapshots = (iterations // config.execution.snapshot_every + 1) * (count + 128)
     checkpoint = like.checkpoint if like is not None and like.checkpoint is not None else 3 * 4 * count
-    return snapshots + 2 * checkpoint + JOURNAL_BYTES * iterations + 2 * 4 * count
+    return snapshots + 4 * checkpoint + JOURNAL_BYTES * iterations + 2 * 4 * count
 
 
 # ---- in words
