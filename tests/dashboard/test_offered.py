@@ -26,7 +26,7 @@ from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plain import percent
-from mim4dd_tui.plots.figure import Figure, Level, Series, Viewport
+from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until
@@ -197,6 +197,35 @@ async def test_how_a_curve_is_looked_at_is_said_in_words_or_by_its_keys(width: i
         assert pane.render_line(0).text.rstrip() == said
         pane.move("reset")
         assert pane.viewport == Viewport(log_y=True, smoothing=0.5), "the axes are no part of what 0 takes back"
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (50, "loss objective 0.286 information 0.571 at 2 [y]"),
+        (45, "loss objective 0.286 information 0.571 at 2"),
+    ],
+)
+async def test_a_cursors_values_go_before_how_its_curves_are_looked_at(width: int, said: str) -> None:
+    x = np.array([1.0, 2.0, 8.0])
+    app = Alone(Figure((Series("objective", x, x * 0 + 2 / 7, 1), Series("information", x, x * 0 + 4 / 7, 2))))
+    async with app.run_test(size=(width, 12)) as pilot:
+        pane = app.query_one(PlotPane)
+        pane.viewport = Viewport(log_y=True, cursor=2.0)
+        await pilot.pause()
+        assert pane.render_line(0).text.split() == said.split()
+
+
+async def test_what_qualifies_a_name_gives_way_to_how_its_curve_is_looked_at() -> None:
+    x = np.array([1.0, 2.0])
+    app = Alone(
+        Figure((Series("live, quick-100", x, x * 0 + 0.889, 1, band=Band(x * 0 + 0.869, x * 0 + 0.909)),), told=percent)
+    )
+    async with app.run_test(size=(30, 12)) as pilot:
+        pane = app.query_one(PlotPane)
+        pane.viewport = Viewport(log_y=True, log_x=True, smoothing=0.5)
+        await pilot.pause()
+        assert pane.render_line(0).text.rstrip() == "loss  live 88.9 % [yXw]"
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20)])

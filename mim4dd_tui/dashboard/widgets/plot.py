@@ -155,22 +155,34 @@ class PlotPane(Inked, can_focus=True):
 
         Levels are left out first, and marks are shortened to their keys; then go deviations, then what qualifies a
         name, then values from the end, whose names stay as long as they can: they are the curves' legend. What is left
-        out even so is counted. The cursor's place and the marks outlive all values but the first.
+        out even so is counted. The cursor's place outlives all values but the first; so do the marks, unless without
+        them a cursor's values can all be read.
         """
         said, levels = _spelled(self._values(), self._samples()), _spelled(self._levels())
+        heading, kept, read = self._filled(said, levels, marked=True)
+        if self.viewport.cursor is not None and not read:
+            bare = self._filled(said, levels, marked=False)
+            heading, kept = bare[:2] if bare[2] else (heading, kept)
+        return heading, kept
+
+    def _filled(
+        self, said: list[tuple[str, int]], levels: list[tuple[str, int]], *, marked: bool
+    ) -> tuple[str, list[tuple[str, int]], bool]:
+        """The heading, what stands beside it, and whether all values do."""
         placed, width = self.viewport.cursor is not None, self.content_size.width
         curves, place = (said[:-1], said[-1:]) if placed else (said, [])
         headings = dict.fromkeys((self.heading, self._brief or self.heading))
         for heading, spared in ((heading, spared) for spared in (DEVIATION, QUALIFIED) for heading in headings):
-            marks = self._marks(said, width - len(heading))
+            marks = self._marks(said, width - len(heading)) if marked else []
             room = width - len(heading) - _length(marks)
             others = levels[: _fitting(said, levels, room)]
             whole = curves if _length(said + others) <= room else _without(spared, curves)
             ways = ((way, every) for wide, every in self._ways(whole, place) for way in (wide, _close(wide)))
-            kept, every = next((way for way in ways if _length(way[0]) <= room), ([], False))
+            fitting = ((way, every, at < 2) for at, (way, every) in enumerate(ways) if _length(way) <= room)
+            kept, every, read = next(fitting, ([], False, False))
             if every:
                 break
-        return heading, kept + others + marks
+        return heading, kept + others + marks, read
 
     def _ways(
         self, said: list[tuple[str, int]], place: list[tuple[str, int]]
@@ -251,7 +263,7 @@ class PlotPane(Inked, can_focus=True):
         if not words or _length([*said, *words]) <= room:
             return words
         keys = [(f" [{''.join(key for key, mark in marks.items() if mark)}]", 0)]
-        return keys if _length([*said[:1], *keys]) <= room else []
+        return keys if _length([*_without(QUALIFIED, said[:1]), *keys]) <= room else []
 
     @property
     def figure(self) -> Figure:
