@@ -89,6 +89,14 @@ class RunFolder:
         return self.path / "config.toml"
 
     @property
+    def exists(self) -> bool:
+        """Whether a run lies here; one that the system does not let this user look at counts as none."""
+        try:
+            return self.config_path.is_file()
+        except OSError:
+            return False
+
+    @property
     def about_path(self) -> Path:
         """Preset, seed, creation time, origin of every setting."""
         return self.path / "run.json"
@@ -314,6 +322,8 @@ def _fill(folder: RunFolder, config: Config, about: About) -> None:
 def list_runs(runs_dir: Path) -> list[RunFolder]:
     """The runs in a folder, oldest first (by creation, then name); [] where there is no such folder.
 
+    What lies beside them and cannot be looked into (lost+found, another user's run) is passed over.
+
     Raises:
         DataError: the folder cannot be read.
     """
@@ -326,7 +336,7 @@ def list_runs(runs_dir: Path) -> list[RunFolder]:
     except ValueError as error:  # a character that no path has
         raise DataError(f"cannot list the runs in {str(runs_dir)!r}: {error}") from error
     folders = [RunFolder(path.absolute()) for path in paths]
-    dated = [(_created(folder), folder) for folder in folders if folder.config_path.is_file()]
+    dated = [(_created(folder), folder) for folder in folders if folder.exists]
     return [folder for _, folder in sorted(dated, key=lambda pair: (pair[0], pair[1].name))]
 
 
@@ -347,7 +357,7 @@ def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) ->
 
     Raises:
         ConfigError: the name is unsafe.
-        DataError: there is no such run; the message names the nearest ones.
+        DataError: there is no such run, or it cannot be looked at; the message names the nearest ones.
     """
     if name == LATEST:
         return _latest(runs_dir, states)
@@ -355,8 +365,11 @@ def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) ->
         return RunFolder.open(Path(name))
     check_name(name)
     folder = RunFolder((runs_dir / name).absolute())
-    if folder.config_path.is_file():
-        return folder
+    try:
+        if folder.config_path.is_file():
+            return folder
+    except OSError as error:
+        raise DataError(f"cannot look at the run {name!r} in {runs_dir}: {error.strerror}") from error
     hint = _meant(_near(runs_dir, name)) or "; `mim4dd runs` lists them"
     raise DataError(f"there is no run {name!r} in {runs_dir}{hint}")
 

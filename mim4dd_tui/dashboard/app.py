@@ -204,6 +204,9 @@ class DashboardApp(ThemedApp[Leave]):
             name = order.resume.name if order.resume else "the next run"
             self.notify(f"{name} begins{self._way('show_live', 'shows it')}")
         self._give_up_screens()
+        for before in self.sessions[:-1]:
+            if all(screen.session is not before for screen in self._own):  # nobody comes for what it still holds
+                before.hand_over(lambda _event: None)
 
     def _way(self, action: str, does: str) -> str:
         """``; l shows it``: what a key does, where the screen that is shown has a key for the action; else nothing."""

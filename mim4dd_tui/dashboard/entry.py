@@ -80,7 +80,10 @@ def run_dashboard(
         code = app.return_code or _afterwards(app, why)
     for line in lines(app.sessions, app.turns.launch.followed, runs_dir_of(None)):
         tell(line)
-    if waiting := app.turns.left():
+    waiting = app.turns.left()
+    for problem in app.turns.changes.untold:
+        tell(problem)
+    if waiting:
         number, they = ("1 run waits", "it") if waiting == 1 else (f"{waiting} runs wait", "them")
         here = runs_dir.absolute() == runs_dir_of(None).absolute()
         command = "mim4dd" if here else f"mim4dd --runs-dir {shlex.quote(str(runs_dir))}"

@@ -8,8 +8,9 @@ gone stands first and is continued from its checkpoint; one that ended, or was d
 from __future__ import annotations
 
 import threading
+import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,12 +19,12 @@ from filelock import FileLock, Timeout
 
 from engine.config.load import changed
 from engine.config.schema import Config
-from engine.errors import ConfigError, MimError, RunLocked
+from engine.errors import ConfigError, MimError, RunFailed, RunLocked
 from engine.events import Observer
 from engine.files import explained, private_folder, read_json_object, write_json
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.session import Launch, Order
+from mim4dd_tui.dashboard.session import TRACEBACK, Launch, Order
 
 FILE = ".queue.json"
 LOCK = ".queue.lock"
@@ -117,7 +118,7 @@ class RunQueue:
     def _standing(self, names: Sequence[str]) -> Iterator[Waiting]:
         for name in names:
             folder = RunFolder((self.runs_dir / name).absolute())
-            status = folder.status() if folder.config_path.is_file() else None
+            status = folder.status() if folder.exists else None
             state = {"queued": "queued", "crashed": "interrupted", "alive": "going"}.get(
                 status.liveness() if status is not None else "", ""
             )
@@ -127,12 +128,12 @@ class RunQueue:
     @contextmanager
     def _changing(self) -> Iterator[list[str]]:
         private_folder(self.runs_dir)
-        try:
-            with explained(self.runs_dir / LOCK):
-                lock = FileLock(self.runs_dir / LOCK, timeout=WAIT_SECONDS, mode=0o600)
+        with explained(self.runs_dir / LOCK):
+            lock = FileLock(self.runs_dir / LOCK, timeout=WAIT_SECONDS, mode=0o600)
+            try:
                 lock.acquire()
-        except Timeout:
-            raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
+            except Timeout:  # an OSError, but no fault of the disk
+                raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
         try:
             names = [one.name for one in self._standing(self._names())]
             yield names
@@ -178,9 +179,14 @@ class Onward:
         self._queue = queue
 
     def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
-        """Run the order, then whatever waits; the result is the last run's. Raises what the first failing one did."""
+        """Run the order, then whatever waits; the result is the last run's.
+
+        Raises:
+            MimError: the first run that failed is one that followed, or it failed for a known reason.
+            Exception: whatever else the order itself failed with.
+        """
         tried: set[str] = set()
-        failure: BaseException | None = None
+        failure: Exception | None = None
         result: dict[str, Any] = {}
         following: Order | None = order
         while following is not None:
@@ -188,8 +194,10 @@ class Onward:
                 tried.add(following.resume.name)
             try:
                 result = self._launch(following, observer, control)
-            except MimError as error:
-                failure = error if failure is None or isinstance(failure, RunLocked) else failure
+            except Exception as error:
+                foreseen = following is order or isinstance(error, MimError)
+                told = error if foreseen else _unforeseen(self.followed[-1], error)
+                failure = told if failure is None or isinstance(failure, RunLocked) else failure
                 result = {"state": "failed"}
             following = None
             if self.alone.is_set() and result.get("state") != "stopped" and not control.stopping:
@@ -205,3 +213,11 @@ class Onward:
             return None
         self.followed.append(waiting[0].folder.path)
         return Order(runs_dir=first.runs_dir, data_dir=first.data_dir, resume=waiting[0].folder.path)
+
+
+def _unforeseen(folder: Path, error: Exception) -> RunFailed:
+    """An error nobody foresaw, of a run that followed another one: its traceback goes into its own folder, and words
+    alone to the session, which would put it into the first run's."""
+    with suppress(OSError):
+        (folder / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+    return RunFailed(f"{folder.name} failed: {type(error).__name__}: {error}")

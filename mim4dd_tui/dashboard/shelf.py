@@ -48,7 +48,7 @@ class Shelf:
         self._lock = threading.Lock()
 
     def read(self) -> list[RunInfo]:
-        """All runs, newest first.
+        """All runs, newest first. An entry that cannot be looked into is passed over.
 
         Raises:
             DataError: the folder cannot be read.
@@ -66,7 +66,7 @@ class Shelf:
     def _names(self) -> list[str]:
         try:
             with os.scandir(self.runs_dir) as entries:
-                return [entry.name for entry in entries if not entry.name.startswith(".") and entry.is_dir()]
+                return [entry.name for entry in entries if not entry.name.startswith(".") and _is_folder(entry)]
         except FileNotFoundError:
             return []
         except OSError as error:
@@ -84,10 +84,17 @@ class Shelf:
             if before.info.alive:  # a process can go away without a word
                 before.info = _begun(read_run(folder), before.created)
             return before
-        if not folder.config_path.is_file():
+        if not folder.exists:
             return None
         created = before.created if before is not None else _created(folder)
         return _Kept(mark, created, _begun(read_run(folder), created))
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link in a circle, a file system that is gone
+        return False
 
 
 def _begun(info: RunInfo, created: float) -> RunInfo:

@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import MimError, RunLocked
-from mim4dd_tui.dashboard.run_queue import Onward, RunQueue
-from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
+from mim4dd_tui.dashboard.details import wrong_seeds
+from mim4dd_tui.dashboard.one_by_one import OneByOne
+from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, seeds_of
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from engine.config.schema import Config
     from mim4dd_tui.dashboard.app import DashboardApp
 
 
 class Turns:
-    """The queue as one dashboard works it off. ``going`` is whether the next run is started by itself."""
+    """The queue as one dashboard works it off.
+
+    Attributes:
+        going: whether the next run is started by itself.
+        changes: made to the queue and its folders beside the interface, in the order they were asked for.
+    """
 
     def __init__(self, app: DashboardApp, launch: Launch) -> None:
         self.queue = RunQueue(app.runs_dir)
         self.launch = Onward(launch, self.queue)
         self.going = False
+        self.changes = OneByOne(app)
         self._app = app
+        self._held = False  # by hand: only by hand does it go on
+        self._left = False  # the interface has closed while a run goes on
         self._tried: set[str] = set()  # what was begun from here: a run that fails at once is not begun for ever
 
     def waiting(self) -> int:
@@ -37,6 +48,7 @@ class Turns:
 
     def left(self) -> int:
         """How many will wait when this process ends: none where another one works on the queue."""
+        self.changes.finish()
         try:
             return 0 if any(one.state == "going" for one in self.queue.read()) else self.waiting()
         except MimError:
@@ -58,35 +70,74 @@ class Turns:
         deed = ConfirmScreen(question, "one after another, from where each stands", "Go on with the queue", "Not now")
         self._app.push_screen(deed, answered)
 
-    def add(self, config: Config, seeds: Sequence[int], preset: str | None, origins: Mapping[str, str]) -> None:
-        """Put runs at the end; they begin at once where nothing is going on.
+    def ask(
+        self,
+        config: Config,
+        preset: str | None,
+        origins: Mapping[str, str],
+        begun: Callable[[], None],
+        then: Callable[[], None],
+    ) -> None:
+        """Ask for seeds and put a run for each at the end.
 
-        Raises:
-            MimError: their folders or the queue's file cannot be made.
+        Args:
+            config: what is run, with each of the seeds.
+            preset: from which the runs are recorded to come.
+            origins: of every setting, where it came from.
+            begun: done when seeds were given.
+            then: done when the runs are there, or could not be made.
         """
-        made = self.queue.add(config, seeds, preset=preset, origins=origins)
-        what = made[0].name if len(made) == 1 else f"{len(made)} runs"
+
+        def answered(text: str | None) -> None:
+            if not text:
+                return
+            begun()
+            try:
+                self.add(config, seeds_of(text), preset, origins, then)
+            except MimError as error:
+                self._app.notify(str(error), severity="error")
+
+        told = "one run for each seed, as 0-4 or 0,2,5; they run one after another"
+        self._app.push_screen(NameScreen("Seeds to queue", str(config.seed), lambda _: told, wrong_seeds), answered)
+
+    def add(
+        self,
+        config: Config,
+        seeds: Sequence[int],
+        preset: str | None,
+        origins: Mapping[str, str],
+        then: Callable[[], None],
+    ) -> None:
+        """Put runs at the end. They follow a run that goes on, unless the queue is held by hand; it is told which."""
         session = self._app.session
-        if session is not None and session.running:
-            self.going = True
-            self._app.notify(f"{what} will follow; Q shows the queue")
-        else:
-            self._app.notify(f"{what} put into the queue; Q shows it, s there starts it")
+        during = session is not None and session.running
+
+        def put() -> None:
+            made = self.queue.add(config, seeds, preset=preset, origins=origins)
+            what = made[0].name if len(made) == 1 else f"{len(made)} runs"
+            if during and not self._held:
+                self._follow()
+                self._app.notify(f"{what} will follow; Q shows the queue")
+            else:
+                self._app.notify(f"{what} put into the queue; Q shows it, s there starts it")
+
+        self.changes.do(put, then)
 
     def go(self) -> None:
         """From now on start what waits, one after another."""
-        self.going = True
+        self.going, self._held = True, False
         self._tried.clear()
-        session = self._app.session
-        if session is None or not session.running:
-            self._next(watch=True)
+        self.changes.afterwards(partial(self._begin, watch=True))
 
     def hold(self) -> None:
         """Start nothing more by itself."""
-        self.going = False
+        self.going, self._held = False, True
 
     def ended(self, session: EngineSession) -> None:
         """A run of this process ended: the next one's turn, unless it was stopped."""
+        self.changes.afterwards(partial(self._ended, session))
+
+    def _ended(self, session: EngineSession) -> None:
         if not self.going:
             return
         if isinstance(session.error, RunLocked) and session.path is not None:
@@ -96,12 +147,24 @@ class Turns:
             if self.queue.next() is not None:
                 self._app.notify("the queue is held, because a run was stopped; Q shows it")
             return
-        self._next(watch=self._app.watches(session))
+        self._begin(watch=self._app.watches(session))
 
     def left_alone(self) -> None:
         """The interface closes while a run goes on: its thread goes on with the queue."""
+        self._left = True
         if self.going:
             self.launch.alone.set()
+
+    def _follow(self) -> None:
+        """The queue goes on by itself from now on, also where the interface has just closed. On the changes' thread."""
+        self.going = True
+        if self._left:
+            self.launch.alone.set()
+
+    def _begin(self, *, watch: bool) -> None:
+        session = self._app.session
+        if self.going and (session is None or not session.running):
+            self._next(watch=watch)
 
     def _next(self, *, watch: bool) -> None:
         try:

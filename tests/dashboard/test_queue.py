@@ -25,7 +25,7 @@ from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, Quit
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.session import Order
+from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, told, until, within, words
@@ -158,6 +158,42 @@ def test_a_stop_ends_the_queue_too(tmp_path: Path) -> None:
     control.request("stop")
     onward(order_for(first), heard, control)
     assert sorted(states(tmp_path)) == ["queued", "stopped"]
+
+
+@pytest.mark.parametrize("failing", [0, 1])
+def test_an_error_nobody_foresaw_does_not_keep_the_others_from_their_turn(tmp_path: Path, failing: int) -> None:
+    """Its traceback lies in the folder of the run that it ended, and of no other."""
+    queue = RunQueue(tmp_path)
+    folders = queue.add(CONFIG, [0, 1, 2])
+    begun = list[str]()
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        assert order.resume is not None
+        begun.append(order.resume.name)
+        if order.resume == folders[failing].path:
+            raise RuntimeError("CUDA error: unspecified launch failure")
+        return {"state": "done"}
+
+    onward = Onward(launch, queue)
+    onward.alone.set()
+    session = EngineSession(order_for(folders[0]), onward)
+    session.start()
+    assert session.join(60)
+    assert begun == [folder.name for folder in folders]
+    kept = [folder for folder in folders if (folder.path / TRACEBACK).exists()]
+    assert kept == [folders[failing]]
+    assert "unspecified launch failure" in (kept[0].path / TRACEBACK).read_text()
+    assert session.failed
+    assert "unspecified launch failure" in str(session.error)
+
+
+def test_an_unreadable_entry_of_the_queue_keeps_no_other_from_its_turn(tmp_path: Path) -> None:
+    queue = RunQueue(tmp_path)
+    (folder,) = queue.add(CONFIG, [0])
+    (tmp_path / FILE).write_text(json.dumps({"runs": ["x" * 300, folder.name]}))  # longer than a name can be
+    assert queue.next() == folder
+    queue.move(folder.name, 1)
+    assert names(queue) == [(folder.name, "queued")]
 
 
 def test_a_failing_run_does_not_keep_the_others_from_their_turn(tmp_path: Path) -> None:
@@ -416,3 +452,68 @@ async def test_a_run_that_another_process_has_taken_is_passed_over(
         assert second.status() is not None
         await until(pilot, lambda: app.session is not None and not app.session.running)
     assert app.exit_status == 0, "nothing failed here"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_queue_held_by_hand_stays_held_when_a_run_is_added(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    app = make_app(FakeEngine(iterations=12, hold=True))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        await pilot.press("escape", "w", "enter")
+        await until(pilot, lambda: "will follow" in told(app))
+        assert app.turns.going
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "one after another" in text(app))
+        await pilot.press("p")
+        await until(pilot, lambda: "held: s starts them" in text(app))
+        await pilot.press("escape", "w", "enter")
+        await until(pilot, lambda: "put into the queue; Q shows it, s there starts it" in told(app))
+        assert not app.turns.going
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "2 waiting" in text(app))
+        await pilot.press("s")
+        await until(pilot, lambda: app.turns.going)
+        await pilot.press("escape", "w", "enter")
+        await until(pilot, lambda: app.turns.waiting() == 3)
+        assert app.turns.going, "it was let go on by hand"
+
+
+async def test_runs_that_nobody_watched_hold_no_events_when_the_next_begins(make_app: MakeApp, tmp_path: Path) -> None:
+    engine = FakeEngine(iterations=12)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
+        app.turns.queue.add(CONFIG, [0, 1, 2])
+        app.turns.going = True
+        app.turns._next(watch=False)
+        await until(pilot, lambda: len(app.sessions) == 4 and not app.turns.going)
+        *before, last = app.sessions
+        assert [session.poll() for session in before] == [[], [], []]
+        await pilot.press("l")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        assert run_screen(app).session is last, "the last one is still there to be looked at, whole"
+
+
+async def test_a_run_that_is_looked_at_beneath_another_screen_keeps_its_last_events(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    engine = FakeEngine(iterations=12, hold=True)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        first = run_screen(app)
+        app.turns.queue.add(CONFIG, [0])
+        app.turns.going = True
+        await pilot.press("question_mark")
+        await until(pilot, lambda: app.screen is not first)
+        engine.hold = False
+        await until(pilot, lambda: len(app.sessions) == 2 and not app.turns.going)
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is first and first.state == "done")

@@ -145,6 +145,24 @@ def test_runs_are_listed_oldest_first_and_strangers_left_out(tmp_path: Path) -> 
     assert [run.name for run in list_runs(tmp_path)] == ["b", "c", "a"]
 
 
+def test_an_entry_that_cannot_be_looked_into_is_passed_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_folder(tmp_path, "mine")
+    (tmp_path / "circle").symlink_to("circle")
+    (tmp_path / "odd").symlink_to("x" * 300)  # too long a name, for the superuser too
+    theirs, stat = make_folder(tmp_path, "theirs"), Path.stat
+
+    def refused(path: Path, **options: bool) -> os.stat_result:
+        if theirs.path in path.parents:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return stat(path, **options)
+
+    monkeypatch.setattr(Path, "stat", refused)
+    assert [run.name for run in list_runs(tmp_path)] == ["mine"]
+    assert not theirs.exists
+    with pytest.raises(DataError, match=r"cannot look at the run 'theirs' in .*: Permission denied"):
+        find(tmp_path, "theirs")
+
+
 def test_find_by_name_path_and_with_a_hint(tmp_path: Path) -> None:
     run = make_folder(tmp_path, "digits-a")
     assert find(tmp_path, "digits-a").path == run.path

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -19,11 +20,9 @@ from engine.data.sources import find
 from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text, wrong_seeds
+from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, own_preset
-from mim4dd_tui.dashboard.run_queue import seeds_of
-from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
@@ -330,20 +329,8 @@ class HomeScreen(KeepingUpScreen):
         if self._preset is None or not form.display:
             self.notify("choose a preset first (p)", severity="warning")
             return
-        chosen, preset, config, origins = self._preset, self._source, form.config, form.origins()
-
-        def answered(text: str | None) -> None:
-            if not text:
-                return
-            self.dashboard.remember(preset=chosen, changes=form.changed())
-            try:
-                self.dashboard.turns.add(config, seeds_of(text), preset, origins)
-            except MimError as error:
-                self.notify(str(error), severity="error")
-            self.refresh_runs()
-
-        told = "one run for each seed, as 0-4 or 0,2,5; they run one after another"
-        self.app.push_screen(NameScreen("Seeds to queue", str(config.seed), lambda _: told, wrong_seeds), answered)
+        remember = partial(self.dashboard.remember, preset=self._preset, changes=form.changed())
+        self.dashboard.turns.ask(form.config, self._source, form.origins(), remember, self.refresh_runs)
 
     def action_delete(self) -> None:
         """Ask, then delete the chosen preset, which is one of the user's own."""

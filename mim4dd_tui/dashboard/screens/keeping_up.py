@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, cast
 
-from textual import work
 from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.reading import Reading
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -40,7 +40,8 @@ class KeepingUpScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._measurements = estimate.Measurements()
-        self._reading = False
+        self._reading = Reading(self, self._read)
+        self._measuring = Reading(self, self._measure)
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -53,27 +54,24 @@ class KeepingUpScreen(Screen[None]):
         self.set_interval(RUNS_SECONDS, self._keep_up)
 
     def _keep_up(self) -> None:
-        if self.is_current and not self.dashboard.closing and not self._reading:
-            self._reading = True  # a slow disk would have one thread after another wait for it
-            self._read_runs()
+        if self.is_current and not self.dashboard.closing and not self._measuring.busy:
+            self._reading.keep_up()
 
-    @work(thread=True, group="reading", exit_on_error=False)
-    def _read_runs(self) -> None:
-        try:
-            self._read()
-        finally:
-            self._reading = False
-
-    @work(thread=True, exclusive=True, group="runs", exit_on_error=False)
     def refresh_runs(self) -> None:
-        """Read the runs, and measure what they take here."""
-        runs = self._read()
+        """Read the runs as they are now, and measure what they take here."""
+        self._measuring.anew()
+
+    def _measure(self) -> None:
+        runs = self._runs()
         self.post_message(self.Measured(self._measurements.of([run.folder for run in runs])))
 
-    def _read(self) -> list[RunInfo]:
+    def _read(self) -> None:
+        self._runs()
+
+    def _runs(self) -> list[RunInfo]:
         try:
             runs, problem = self.dashboard.shelf.read(), ""
-        except MimError as error:
+        except (MimError, OSError) as error:
             runs, problem = [], str(error)
         self.post_message(self.RunsRead(runs, problem))
         return runs

@@ -7,14 +7,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
 from rich.text import Text
-from textual import on, work
+from textual import on
 from textual.app import ComposeResult
 from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
-from engine.errors import MimError
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import remove
@@ -54,6 +54,7 @@ class QueueScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._waiting: dict[str, Waiting] = {}
+        self._reading = Reading(self, self._read_queue)
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -74,7 +75,7 @@ class QueueScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read now and again."""
-        self.read_queue()
+        self._reading.anew()
         self.set_interval(REFRESH_SECONDS, self._refresh)
         table = self.query_one(Table)
         self.watch(table, "cursor", self._moved, init=False)
@@ -86,11 +87,9 @@ class QueueScreen(Screen[None]):
 
     def _refresh(self) -> None:
         if self.is_current and not self.dashboard.closing:
-            self.read_queue()
+            self._reading.keep_up()
 
-    @work(thread=True, exclusive=True, group="queue", exit_on_error=False)
-    def read_queue(self) -> None:
-        """Read the queue on a thread; the message brings it here."""
+    def _read_queue(self) -> None:
         waiting = self.dashboard.turns.queue.read()
         rows = [TableRow(one.name, _cells(place, one)) for place, one in enumerate(waiting, 1)]
         self.post_message(self.Read(rows, waiting))
@@ -148,16 +147,13 @@ class QueueScreen(Screen[None]):
         elif one is not None:
             self.dashboard.open_run(one.folder)
 
-    def _change(self, change: Callable[[], None]) -> bool:
-        """Change the order; whether that could be written."""
-        try:
-            change()
-        except MimError as error:
-            self.notify(str(error), severity="error")
-            return False
-        finally:
-            self.read_queue()
-        return True
+    def _change(self, change: Callable[[], None]) -> None:
+        """Change the queue when its turn comes, then show what has become of it."""
+        self.dashboard.turns.changes.do(change, self._changed)
+
+    def _changed(self) -> None:
+        if self.is_attached and not self.dashboard.closing:
+            self._reading.anew()
 
     def action_shift(self, step: int) -> None:
         """Move the run towards the front or the end."""
@@ -180,27 +176,16 @@ class QueueScreen(Screen[None]):
             return
 
         def answered(yes: bool | None) -> None:
-            if not yes:
-                return
-            status = one.folder.status()
-            if status is None or status.liveness() != "queued":  # its turn came while the question stood
-                self.notify(f"{one.name} has begun meanwhile", severity="warning")
-            elif self._change(lambda: self.dashboard.turns.queue.drop(one.name)):
-                self._remove(one)
+            if yes:
+                self._change(lambda: _take_out(one, self.dashboard))
 
         details = "it has not begun, so nothing but its settings is lost"
         self.app.push_screen(ConfirmScreen(f"Take {one.name} out?", details, "Take it out"), answered)
 
-    def _remove(self, one: Waiting) -> None:
-        try:
-            remove(self.dashboard.runs_dir, one.folder)
-        except MimError as error:
-            self.notify(str(error), severity="error")
-
     def action_go(self) -> None:
         """Let the queue go on."""
         self.dashboard.turns.go()
-        self.read_queue()
+        self._reading.anew()
 
     def action_hold(self) -> None:
         """Start nothing more after the run that is going."""
@@ -208,11 +193,21 @@ class QueueScreen(Screen[None]):
             self.notify("another process works on this queue: it is held there", severity="warning")
             return
         self.dashboard.turns.hold()
-        self.read_queue()
+        self._reading.anew()
 
     def action_close(self) -> None:
         """Back."""
         self.dismiss()
+
+
+def _take_out(one: Waiting, app: DashboardApp) -> None:
+    """A run that never began: out of the queue, and away."""
+    status = one.folder.status()
+    if status is None or status.liveness() != "queued":  # its turn came while the question stood
+        app.notify(f"{one.name} has begun meanwhile", severity="warning")
+        return
+    app.turns.queue.drop(one.name)
+    remove(app.runs_dir, one.folder)
 
 
 def _cells(place: int, one: Waiting) -> tuple[Cell, ...]:

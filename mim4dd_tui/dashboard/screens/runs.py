@@ -18,6 +18,7 @@ from engine.errors import MimError
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
@@ -85,6 +86,7 @@ class RunsScreen(Screen[None]):
         self._reverse = False
         self._problem = ""
         self._read_once = False
+        self._reading = Reading(self, self._read_runs)
 
     @property
     def dashboard(self) -> DashboardApp:
@@ -110,18 +112,16 @@ class RunsScreen(Screen[None]):
     def on_screen_resume(self) -> None:
         """Runs may have come or gone."""
         if not self.dashboard.closing:
-            self.read_runs()
+            self._reading.anew()
 
     def _refresh(self) -> None:
         if self.is_current and not self.dashboard.closing:
-            self.read_runs()
+            self._reading.keep_up()
 
-    @work(thread=True, exclusive=True, group="shelf", exit_on_error=False)
-    def read_runs(self) -> None:
-        """Read the runs on a thread; the message brings them here."""
+    def _read_runs(self) -> None:
         try:
             runs, problem = self.dashboard.shelf.read(), ""
-        except MimError as error:
+        except (MimError, OSError) as error:
             runs, problem = [], str(error)
         self.post_message(self.Read(runs, problem, {run.name: self._glance(run) for run in runs}))
 
@@ -336,7 +336,7 @@ class RunsScreen(Screen[None]):
             return f"{run.name} is deleted"
 
         self.dashboard.report(delete)
-        self.read_runs()
+        self._reading.anew()
 
     # ---- search
 
