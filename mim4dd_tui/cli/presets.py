@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from mim4dd_tui.cli.listing import print_settings
 from mim4dd_tui.cli.options import Json, complete_preset
 from mim4dd_tui.cli.output import say, table, write_json
 from mim4dd_tui.terminal import columns
+
+if TYPE_CHECKING:
+    from engine.config.presets import PresetInfo
 
 WIDE = 110
 """Columns of a terminal from which a preset's data, images per class and objective have columns of their own."""
@@ -47,14 +50,22 @@ def presets(
         return
     width = columns(sys.stdout)
     if width is not None and width < WIDE:  # names say the same as the columns that are left out
-        table(("preset", "summary"), [(i.name, first_sentence(i.summary)) for i in found], cut=True)
+        table(("preset", "summary"), [(i.name, brief(i)) for i in found], cut=True)
         return
     table(
         ("preset", "data", "IPC", "objective", "summary"),
-        [(i.name, i.dataset, str(i.images_per_class), i.objective, first_sentence(i.summary)) for i in found],
+        [(i.name, i.dataset, str(i.images_per_class), i.objective, brief(i)) for i in found],
         right=(2,),
         cut=True,
     )
+
+
+def brief(info: PresetInfo) -> str:
+    """What a preset is in a sentence; of a person's own what it is made of, unless it says so itself."""
+    from mim4dd_tui.own import own_preset
+
+    own = None if info.builtin else own_preset(info.name)
+    return first_sentence(info.summary) if own is None or own.summary else str(own)
 
 
 def first_sentence(text: str) -> str:

@@ -15,11 +15,11 @@ from engine.config.schema import Config
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.curves import rate
-from mim4dd_tui.dashboard.spelling import every_setting, value_of, written
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
 from mim4dd_tui.quantities import nats, number
+from mim4dd_tui.spelling import every_setting, value_of, written
 
 METRICS: dict[str, tuple[str, str]] = {
     "accuracy": ("live accuracy", "accuracy"),  # the table has the final one

@@ -13,10 +13,10 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.own_presets import Own
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import SHORTEST, shortened
+from mim4dd_tui.own import Own
 from mim4dd_tui.plain import ago, percent
 
 UNCOUNTED = re.compile(r"about ([^,]*), not counting [^·]*[^·\s]")

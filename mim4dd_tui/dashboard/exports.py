@@ -20,11 +20,11 @@ from engine.files import explained, private_folder, write_bytes
 from engine.runs.folder import EXPORTS
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.comparison import Contender
-from mim4dd_tui.dashboard.spelling import every_setting, value_of, written
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
 from mim4dd_tui.quantities import counted
+from mim4dd_tui.spelling import every_setting, value_of, written
 
 COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in range(1, SERIES + 1)}
 """Curves on paper have the light theme's colours."""

@@ -1,58 +1,19 @@
-"""Presets of a person's own: what they are made of, and the questions before one is kept or deleted."""
+"""The questions before a preset of a person's own is kept or deleted."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
-from dataclasses import dataclass
 
 from textual.app import App
 
-from engine.config.layers import content
-from engine.config.load import beneath, resolve
-from engine.config.presets import builtin_dir, checked_name, is_builtin, names
+from engine.config.load import beneath
+from engine.config.presets import builtin_dir, checked_name
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
-from mim4dd_tui.dashboard.spelling import differing, value_of, written
+from mim4dd_tui.own import is_own, own_preset
 from mim4dd_tui.quantities import counted
-
-SETTINGS = 6
-"""Settings of one's own preset that are named beside its base."""
-
-
-@dataclass(frozen=True)
-class Own:
-    """A preset of a person's own: the presets it extends, and what it sets itself, as ``key value``."""
-
-    bases: tuple[str, ...]
-    values: tuple[str, ...]
-    summary: bool  # it has one of its own
-
-    def __str__(self) -> str:
-        count = len(self.values)
-        listed = ", ".join(self.values[:SETTINGS]) + (f", and {count - SETTINGS} more" if count > SETTINGS else "")
-        if not self.bases:
-            return f"yours, on the defaults: {listed}" if listed else "yours, the defaults"
-        bases = " and ".join(self.bases)
-        return f"yours: {bases} with {listed}" if listed else f"yours: the same as {bases}"
-
-
-def is_own(name: str) -> bool:
-    """Whether there is a preset of a person's own of this name, usable or not."""
-    path = names().get(name)
-    return path is not None and not is_builtin(path)
-
-
-def own_preset(name: str) -> Own | None:
-    """What a preset of a person's own is made of; None for another, or one that cannot be read."""
-    if not is_own(name):
-        return None
-    try:
-        (bases, keys), config = content(names()[name]), resolve(name).config
-    except MimError:
-        return None
-    values = tuple(f"{key} {written(value_of(config, key))}" for key in keys if key != "summary")
-    return Own(bases, values, "summary" in keys)
+from mim4dd_tui.spelling import differing
 
 
 def ask_to_keep(

@@ -19,7 +19,6 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
-from mim4dd_tui.dashboard.spelling import value_of
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.log import LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
@@ -28,6 +27,7 @@ from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.plots.figure import Viewport
+from mim4dd_tui.spelling import value_of
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine

@@ -101,9 +101,16 @@ async def test_presets_that_another_program_makes_changes_or_deletes_are_found(
         save_user_preset("mine", changed(base.config, {"network.norm": "none"}), "digits-ipc1")
         await until(pilot, lambda: form.config.network.norm == "none")
         assert form.changed() == {"seed": 7}, "changes are changes to what the preset is now"
+        path = names()["mine"]
+        good = path.read_text()
+        path.write_text(good.replace("none", "layer"))  # in place, as some editors do
+        await until(pilot, lambda: form.config.network.norm == "layer")
+        path.write_text("[network]\nnorm = 3\n")
+        await until(pilot, lambda: "norm" in told(app) and "the settings shown are those from before" in told(app))
+        assert form.config.network.norm == "layer"
         delete_user_preset("mine")
-        await until(pilot, lambda: "mine" not in listed(field))
-        assert form.config.network.norm == "none"
+        await until(pilot, lambda: "mine" not in listed(field) and "the preset mine is gone" in told(app))
+        assert form.config.network.norm == "layer"
 
 
 async def test_no_preset_is_deleted_from_the_list_of_runs(make_app: MakeApp, tmp_path: Path) -> None:

@@ -17,12 +17,12 @@ from engine.config.load import changed, delete_user_preset, resolve, save_user_p
 from engine.config.presets import names
 from engine.config.schema import Config
 from engine.data.sources import find
-from engine.errors import MimError
+from engine.errors import DataError, MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, own_preset
+from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
@@ -30,6 +30,7 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import EDITED, FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.own import own_preset
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
@@ -147,10 +148,17 @@ class HomeScreen(KeepingUpScreen):
     def _presets_reread(self, message: PresetList.Reread) -> None:
         """What is chosen may be another thing now; changes are then changes to that."""
         message.stop()
-        form = self.query_one(SettingsForm)
-        with suppress(MimError):  # it is gone, or wrong: the form keeps what it was
-            if self._preset and self._preset in message.known and (found := resolve(self._preset)).config != form.base:
+        form, name = self.query_one(SettingsForm), self._preset
+        if name is None or name != self._source:  # nothing, a file, or a run's settings
+            return
+        try:
+            if name not in message.known:
+                self._source = None
+                raise DataError(f"the preset {name} is gone")
+            if (found := resolve(name)).config != form.base:
                 form.load(changed(found.config, form.changed()), found.origins, found.config)
+        except MimError as error:
+            self.notify(f"{error}; the settings shown are those from before", severity="warning", timeout=10)
         self._describe()
 
     @on(OptionList.OptionHighlighted, "#runs")

@@ -44,7 +44,7 @@ class PresetList(Vertical):
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._mark = 0  # of that folder
+        self._mark: tuple[tuple[str, int, int], ...] = ()  # of that folder
         self._presets: dict[str, PresetInfo] = {}
         self._words = ""
         self._chosen = ""
@@ -195,12 +195,13 @@ class PresetList(Vertical):
             self._into_the_list()
 
 
-def _mark() -> int:
-    """Of the folder of a person's own presets: another where a file came, went or was replaced."""
+def _mark() -> tuple[tuple[str, int, int], ...]:
+    """Of a person's own presets: another where a file came, went or was written."""
     try:
-        return user_dir().stat().st_mtime_ns
+        files = sorted(user_dir().glob("*.toml"))
+        return tuple((path.name, (now := path.stat()).st_mtime_ns, now.st_size) for path in files)
     except OSError:
-        return 0
+        return ()
 
 
 def _matches(info: PresetInfo, words: str) -> bool:

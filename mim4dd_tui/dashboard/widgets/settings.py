@@ -19,9 +19,9 @@ from engine.config.load import change
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.spelling import brief, differing, every_setting, reason, setting_row, value_of, written
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.quantities import counted
+from mim4dd_tui.spelling import brief, differing, every_setting, reason, setting_row, value_of, written
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.telling import TellingApp

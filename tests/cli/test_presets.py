@@ -1,0 +1,25 @@
+"""The list of presets on the command line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.config.load import resolve, save_user_preset
+from mim4dd_tui.__main__ import main
+
+
+def test_a_preset_of_ones_own_is_told_by_what_it_is_made_of(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIM4DD_CONFIG_DIR", str(tmp_path))
+    save_user_preset("mine1", resolve("digits-ipc1", ["objective.iterations=120"]).config, "digits-ipc1")
+    save_user_preset("mine2", resolve("mine1", ["network.norm=group"]).config, "mine1")
+    (tmp_path / "presets" / "told.toml").write_text('extends = "mine1"\nsummary = "For the night. Long."\n')
+    assert main(["presets"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert lines["mine1"].endswith("yours: digits-ipc1 with objective.iterations 120")
+    assert lines["mine2"].endswith("yours: mine1 with network.norm group")
+    assert lines["told"].endswith("For the night")
+    assert "Ten 8x8 digits emerge from noise" in lines["digits-ipc1"]
