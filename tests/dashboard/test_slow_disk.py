@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from pathlib import Path
+from typing import TypeVar
 
 import pytest
 from filelock import FileLock
@@ -26,6 +28,7 @@ from tests.dashboard.shelves import make_run
 
 CONFIG = resolve("digits-ipc1").config
 SIZE = (80, 24)
+Found = TypeVar("Found")
 
 
 class Gate:
@@ -44,6 +47,10 @@ class Gate:
         assert self.open.wait(120)
         with self._lock:
             self.inside -= 1
+
+    def before(self, read: Callable[[], Found]) -> Found:
+        self()
+        return read()
 
 
 @pytest.fixture
@@ -105,8 +112,8 @@ async def test_a_slow_disk_is_read_by_one_thread_for_a_screen(
         await pilot.press(*([key] if key else []))
         await until(pilot, lambda: type(app.screen) is screen)
         shelf, queue = app.shelf.read, app.turns.queue.read
-        monkeypatch.setattr(app.shelf, "read", lambda: [gate(), shelf()][1])
-        monkeypatch.setattr(app.turns.queue, "read", lambda: [gate(), queue()][1])
+        monkeypatch.setattr(app.shelf, "read", lambda: gate.before(shelf))
+        monkeypatch.setattr(app.turns.queue, "read", lambda: gate.before(queue))
 
         def tick() -> None:
             nonlocal ticks
