@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -148,7 +149,7 @@ class QueueScreen(Screen[None]):
             self.dashboard.open_run(one.folder)
 
     def _change(self, change: Callable[[], None]) -> None:
-        """Change the queue when its turn comes, then show what has become of it."""
+        """Change the queue when its turn comes, then show what has become of it. The screen may be gone by then."""
         self.dashboard.turns.changes.do(change, self._changed)
 
     def _changed(self) -> None:
@@ -161,7 +162,7 @@ class QueueScreen(Screen[None]):
         if one is not None and one.state == "going":
             self.notify(f"{one.name} is going on: only runs that wait change their places", severity="warning")
         elif one is not None:
-            self._change(lambda: self.dashboard.turns.queue.move(one.name, step))
+            self._change(partial(self.dashboard.turns.queue.move, one.name, step))
 
     def action_take_out(self) -> None:
         """Out of the queue; a run that never began goes altogether."""
@@ -172,12 +173,12 @@ class QueueScreen(Screen[None]):
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
         if one.state == "interrupted":
-            self._change(lambda: self.dashboard.turns.queue.drop(one.name))
+            self._change(partial(self.dashboard.turns.queue.drop, one.name))
             return
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._change(lambda: _take_out(one, self.dashboard))
+                self._change(partial(_take_out, one, self.dashboard))
 
         details = "it has not begun, so nothing but its settings is lost"
         self.app.push_screen(ConfirmScreen(f"Take {one.name} out?", details, "Take it out"), answered)
