@@ -161,6 +161,14 @@ def delete_user_preset(name: str) -> None:
         ConfigError: there is none of this name, or others of the user's own extend it, which are named.
         RunFailed: the folder cannot be written.
     """
+    require_deletable(name)
+    path = presets.user_dir() / f"{name}.toml"
+    with explained(path):
+        path.unlink()
+
+
+def require_deletable(name: str) -> None:
+    """Refuses what :func:`delete_user_preset` would. Raises its ConfigError."""
     path = presets.user_dir() / f"{presets.checked_name(name, 'preset')}.toml"
     if not path.is_file():
         raise ConfigError(f"{name} is no preset of your own ({path.parent})")
@@ -168,8 +176,6 @@ def delete_user_preset(name: str) -> None:
     children = [] if builtin.is_file() else [other for other in _own_names() if name in _bases(other)]
     if children:
         raise ConfigError(f"{name} is extended by your {', '.join(children)}: delete or change that first")
-    with explained(path):
-        path.unlink()
 
 
 def _own_names() -> list[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Collection
 
 from textual.app import App
 
-from engine.config.load import beneath
+from engine.config.load import beneath, require_deletable
 from engine.config.presets import builtin_dir, checked_name
 from engine.config.schema import Config
 from engine.errors import MimError
@@ -42,7 +42,12 @@ def ask_to_keep(
 
 
 def ask_to_delete(app: App[object], name: str, delete: Callable[[str], None]) -> None:
-    """Ask whether a preset is to go; ``delete`` is called with its name."""
+    """Ask whether a preset is to go, unless others extend it; ``delete`` is called with its name.
+
+    Raises:
+        ConfigError: others extend it.
+    """
+    require_deletable(name)
     own = own_preset(name)
     details = f"{own}; " if own is not None else ""
     sure = ConfirmScreen(f"Delete your preset {name}?", f"{details}its runs stay as they are", "Delete it for good")

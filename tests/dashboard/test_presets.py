@@ -113,6 +113,16 @@ async def test_presets_that_another_program_makes_changes_or_deletes_are_found(
         assert form.config.network.norm == "layer"
 
 
+async def test_a_preset_that_others_extend_is_not_asked_about(make_app: MakeApp) -> None:
+    save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
+    save_user_preset("more", resolve("mine", ["seed=3"]).config, "mine")
+    app = make_app(preset="mine")
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("X")
+        await until(pilot, lambda: "mine is extended by your more" in told(app))
+        assert isinstance(app.screen, HomeScreen)
+
+
 async def test_no_preset_is_deleted_from_the_list_of_runs(make_app: MakeApp, tmp_path: Path) -> None:
     save_user_preset("mine", resolve("digits-ipc1", ["network.norm=group"]).config, "digits-ipc1")
     make_run(tmp_path / "runs", "lion")

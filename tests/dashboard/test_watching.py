@@ -265,3 +265,24 @@ async def test_first_numbers_do_not_wait_for_their_turn(make_app: MakeApp, monke
 
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 40)
         await until(pilot, lambda: bound() != "-", seconds=20)
+
+
+async def test_a_pause_is_taken_back_before_it_has_begun(make_app: MakeApp) -> None:
+    loaded, engine = threading.Event(), FakeEngine(iterations=20, hold=True)
+
+    def slowly(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        loaded.wait(30)
+        return engine(order, observer, control)
+
+    app = make_app(slowly)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.press("space", "space")
+        loaded.set()
+        await until(pilot, lambda: run_screen(app).history.iteration == 20)
+        assert run_screen(app).state == "running"
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "paused")
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "running")

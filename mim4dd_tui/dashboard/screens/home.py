@@ -345,7 +345,10 @@ class HomeScreen(KeepingUpScreen):
         if self.query_one(RunList).has_focus:
             self.notify("runs are deleted in the list of all runs (b)", severity="warning")
         elif self._preset is not None and self._preset in self.query_one(PresetList).own:
-            ask_to_delete(self.app, self._preset, self._delete)
+            try:
+                ask_to_delete(self.app, self._preset, self._delete)
+            except MimError as error:
+                self.notify(str(error), severity="warning")
         else:
             self.notify("the preset comes with the program: only your own can be deleted", severity="warning")
 

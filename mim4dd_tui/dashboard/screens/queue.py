@@ -33,7 +33,7 @@ COLUMNS = (
     Column("preset", 20, rank=3, fits=True),
     Column("seed", 6, right=True, rank=4),
 )
-COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary"}
+COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary", "paused": "warning"}
 REFRESH_SECONDS = 1.0
 
 
@@ -213,11 +213,12 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
 
 def _cells(place: int, one: Waiting) -> tuple[Cell, ...]:
     status = one.folder.status()
+    state = "paused" if one.state == "going" and status is not None and status.state == "paused" else one.state
     progress = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
     return (
         Cell(str(place), MUTED),
         Cell(one.name, bold=one.state == "going"),
-        Cell(one.state, COLOURS[one.state]),
+        Cell(state, COLOURS[state]),
         Cell(progress, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),
         Cell(str(status.seed) if status is not None and status.seed is not None else "", MUTED),

@@ -11,7 +11,7 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import MimError, RunLocked
-from engine.events import CheckpointWritten, Event, Notice, RunStarted
+from engine.events import CheckpointWritten, Event, Notice, RunStarted, StateChanged
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
@@ -49,7 +49,7 @@ class WatchScreen(Screen[None]):
         self.heard_once = session.owned  # another process's journal was read
         self._begun = False
         self._reading = False
-        self._asked_to_stop = False
+        self._asked_to_stop = self._asked_to_pause = False
         self._end_told: tuple[str, bool] | None = None  # why it failed, and whether that is for good
         self._told_checkpoint = False
         self._offered = self._standing
@@ -127,6 +127,8 @@ class WatchScreen(Screen[None]):
         for item in items:
             event, said_here = item.event, isinstance(item, Heard)
             self._begun = self._begun or (said_here and isinstance(event, RunStarted))
+            if isinstance(event, StateChanged):
+                self._asked_to_pause = False
             if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
                 self._asked_to_stop = False
             if isinstance(item, Heard):
@@ -254,11 +256,12 @@ class WatchScreen(Screen[None]):
         return True
 
     def action_pause(self) -> None:
-        """Pause, or go on."""
-        if self.history.state == "paused":
+        """Pause, or go on; also before a pause that was asked for has begun."""
+        if self.history.state == "paused" or self._asked_to_pause:
+            self._asked_to_pause = False
             self._ask("resume", "going on")
         else:
-            self._ask("pause", "pausing at the next step")
+            self._asked_to_pause = self._ask("pause", "pausing at the next step")
 
     def action_stop(self) -> None:
         """Stop with a checkpoint."""
