@@ -331,6 +331,9 @@ class DashboardApp(ThemedApp[Leave]):
         if session is None or not session.running:
             self.leave(Leave.DONE)
             return
+        if session.over:
+            self.leaving = Leave.DONE  # as soon as its thread has ended: there is nothing to ask about
+            return
         name = session.path.name if session.path is not None else ""
         asked = QuitScreen(name, self.turns.waiting(), going=self.turns.going)
         self.push_screen(asked, self._answered)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -201,3 +202,23 @@ async def test_a_run_that_failed_otherwise_may_be_resumed(make_app: MakeApp) -> 
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
         await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in words(app))
         assert "R resume" in text(app).splitlines()[-1]
+
+
+async def test_of_a_run_that_has_ended_nothing_is_asked_while_its_thread_puts_things_away(make_app: MakeApp) -> None:
+    away = threading.Event()
+
+    def slowly(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        result = FakeEngine(iterations=20)(order, observer, control)
+        away.wait(30)
+        return result
+
+    app = make_app(slowly)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("q")
+        await until(pilot, lambda: app.leaving is Leave.DONE)
+        assert isinstance(app.screen, RunScreen), "it was asked what is to become of the run"
+        away.set()
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value is Leave.DONE
