@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,9 +67,13 @@ def measure(preset: str, data_dir: Path | None, draws: int = DRAWS) -> dict[str,
         cache_dir=default_cache_dir(),
         execution=execution.resolve(config).numerics("evaluation"),
     )
+    return {"settings": decisive(config), "draws": by_draw(config, score.accuracies)}
+
+
+def by_draw(config: Config, accuracies: Sequence[float]) -> list[list[float]]:
+    """Accuracies of random images, which stand draw after draw, as a list a draw."""
     each = config.evaluation.random_networks
-    found = list(score.accuracies)
-    return {"settings": decisive(config), "draws": [found[k : k + each] for k in range(0, len(found), each)]}
+    return [list(accuracies[first : first + each]) for first in range(0, len(accuracies), each)]
 
 
 def main() -> int:

@@ -114,8 +114,7 @@ def drawn(preset: str, document: Document) -> list[list[float]]:
     """Accuracies of random real images, a list a draw: of many where they were measured, else of the run's own."""
     if found := random_images.kept(preset):
         return found
-    own, each = document["random_selection"]["accuracies"], resolve(preset).config.evaluation.random_networks
-    return [own[first : first + each] for first in range(0, len(own), each)]
+    return random_images.by_draw(resolve(preset).config, document["random_selection"]["accuracies"])
 
 
 def _row(preset: str, weight: float, done: Sequence[Document], paper: str) -> str:

@@ -70,9 +70,9 @@ class RunLock:
 
     def acquire(self) -> RunLock:
         """Takes the run at once or refuses; never waits."""
-        from filelock import FileLock, Timeout
+        from filelock import Timeout
 
-        lock = FileLock(self.folder / FILE, timeout=0, mode=0o600, thread_local=False)
+        lock = _system_lock(self.folder)
         with explained(self.folder / FILE):
             try:
                 lock.acquire()
@@ -144,6 +144,13 @@ class RunLock:
         return f"took over the run from {previous.describe()}, which has given no sign of life for {age:.0f} s"
 
 
+def _system_lock(folder: Path) -> FileLock:
+    """The operating system's lock of a run, not taken yet; it never waits."""
+    from filelock import FileLock
+
+    return FileLock(folder / FILE, timeout=0, mode=0o600, thread_local=False)
+
+
 def holder(folder: Path) -> Holder | None:
     """Who claims the run at the moment, None where nobody does. It may be dead: see ``Status.liveness``."""
     return Holder.read(folder / NOTE)
@@ -151,11 +158,11 @@ def holder(folder: Path) -> Holder | None:
 
 def free(folder: Path) -> bool:
     """Whether nobody holds the run, by its note and by the operating system's lock, which is given back after it."""
-    from filelock import FileLock, Timeout
+    from filelock import Timeout
 
     if holder(folder) is not None:
         return False
-    lock = FileLock(folder / FILE, timeout=0, mode=0o600, thread_local=False)
+    lock = _system_lock(folder)
     try:
         lock.acquire()
     except Timeout:

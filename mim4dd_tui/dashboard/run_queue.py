@@ -8,9 +8,8 @@ gone stands first and is continued from its checkpoint; one that ended, or was d
 from __future__ import annotations
 
 import threading
-import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +23,7 @@ from engine.events import Observer
 from engine.files import explained, private_folder, read_json_object, write_json
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.session import TRACEBACK, Launch, Order
+from mim4dd_tui.dashboard.session import Launch, Order, keep_traceback
 
 FILE = ".queue.json"
 LOCK = ".queue.lock"
@@ -218,6 +217,5 @@ class Onward:
 def _unforeseen(folder: Path, error: Exception) -> RunFailed:
     """An error nobody foresaw, of a run that followed another one: its traceback goes into its own folder, and words
     alone to the session, which would put it into the first run's."""
-    with suppress(OSError):
-        (folder / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+    keep_traceback(folder, error)
     return RunFailed(f"{folder.name} failed: {type(error).__name__}: {error}")

@@ -121,6 +121,13 @@ def there(path: Path) -> bool:
         return True
 
 
+def keep_traceback(path: Path, error: BaseException) -> None:
+    """An error nobody foresaw: its traceback goes beside the run's journal, where a report can take it from."""
+    if path.is_dir():
+        with suppress(OSError):
+            (path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
+
+
 def told_bug(path: Path) -> bool:
     """Whether the traceback in a run's folder is of its last sitting, and not of a failure before it."""
     status = RunFolder(path).status()
@@ -160,16 +167,10 @@ class EngineSession:
             self.result = self._launch(self.order, self._observe, self.control)
         except BaseException as error:  # the interface shows it; a thread has nobody above it
             self._error = error
-            if not isinstance(error, MimError):
-                self._keep_traceback(error)
+            if not isinstance(error, MimError) and self._path is not None:
+                keep_traceback(self._path, error)
         finally:
             self._left_at = self._journal_bytes()
-
-    def _keep_traceback(self, error: BaseException) -> None:
-        """An error nobody foresaw: its traceback goes beside the journal, where a report can take it from."""
-        if self._path is not None and self._path.is_dir():
-            with suppress(OSError):
-                (self._path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
 
     def _journal_bytes(self) -> int | None:
         try:
