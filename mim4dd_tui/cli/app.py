@@ -14,6 +14,7 @@ from mim4dd_tui.cli import analyse, bench, doctor, listing, places, presets, rem
 from mim4dd_tui.cli.failures import UsageError
 from mim4dd_tui.cli.options import DataDir, Pixels, RunsDir, data_dir_of, graphics_of, runs_dir_of
 from mim4dd_tui.cli.output import say
+from mim4dd_tui.cli.switches import Command, Commands
 from mim4dd_tui.graphics.choice import Graphics
 
 app = typer.Typer(
@@ -21,6 +22,7 @@ app = typer.Typer(
     help="Distill a data set into a few synthetic images, and watch it happen.\n\n"
     "Without a command the dashboard opens.",
     epilog="A first run, without any download: mim4dd run digits-ipc1",
+    cls=Commands,
     context_settings={"help_option_names": ["-h", "--help"]},
     pretty_exceptions_enable=False,
 )
@@ -32,7 +34,7 @@ def _add(name: str, function: Callable[..., int | None], panel: str) -> None:
     """A command, with its paragraphs as wide as the terminal: Typer keeps the ends of lines in all but the first."""
     paragraphs = (inspect.getdoc(function) or "").split("\n\n")
     text = "\n\n".join(" ".join(paragraph.split("\n")) for paragraph in paragraphs)
-    app.command(name, help=text, rich_help_panel=panel)(function)
+    app.command(name, cls=Command, help=text, rich_help_panel=panel)(function)
 
 
 _add("run", running.run, WORK)

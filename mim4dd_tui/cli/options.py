@@ -75,7 +75,9 @@ Pixels = Annotated[
     Graphics | None,
     typer.Option(
         "--graphics",
-        help="How the dashboard sends pictures. Default: $MIM4DD_GRAPHICS, else as last time on this terminal.",
+        metavar="HOW",
+        help="How the dashboard sends pictures: off (as characters), kitty, kitty-tmux or sixel. "
+        "Default: $MIM4DD_GRAPHICS, else as last time on this terminal.",
     ),
 ]
 Latest = Annotated[bool, typer.Option("--latest", help="The run that was active last.")]

@@ -71,7 +71,8 @@ def run(
         ),
     ] = None,
     name: Annotated[
-        str | None, typer.Option("--name", help="Name of the run's folder. Default: preset, seed and time.")
+        str | None,
+        typer.Option("--name", metavar="NAME", help="Name of the run's folder. Default: preset, seed and time."),
     ] = None,
     runs_dir: RunsDir = None,
     data_dir: DataDir = None,

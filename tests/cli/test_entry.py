@@ -147,6 +147,13 @@ def test_the_module_and_the_version(tmp_path: Path) -> None:
     assert ended.out.startswith("mim4dd ")
 
 
+@pytest.mark.parametrize("arguments", [("--help",), ("run", "--help")], ids=" ".join)
+def test_a_help_asks_for_no_value_behind_a_switch(arguments: tuple[str, ...]) -> None:
+    told = mim4dd(*arguments, env=environment(COLUMNS="100")).out
+    assert "--help" in told
+    assert "<bool>" not in told
+
+
 def test_the_paragraphs_of_a_help_are_as_wide_as_the_terminal() -> None:
     done = mim4dd("run", "--help", env=environment(COLUMNS="80"))
     line = next(line for line in done.out.splitlines() if "progress goes to" in line)
