@@ -163,8 +163,8 @@ def _terminal_table(
     from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
+    widths = [max(cell_len(line[column]) for line in (headers, *rows)) for column in range(len(headers))]
     if names is not None:
-        widths = [max(cell_len(line[column]) for line in (headers, *rows)) for column in range(len(headers))]
         room = console.width - sum(widths) + widths[names] - GAP * (len(headers) - 1)
         mark = "…" if console.encoding.startswith("utf") else "~"
         kept = max(room, len(headers[names]), SHORTEST)
@@ -174,8 +174,14 @@ def _terminal_table(
     for column, name in enumerate(headers):
         justify: Literal["left", "right"] = "right" if column in right else "left"
         last = column == len(headers) - 1
+        # without a limit of its own for the last one, all would be cut alike
+        most = max(console.width - sum(widths[:-1]) - GAP * column, SHORTEST) if cut and last else None
         drawn.add_column(
-            name, justify=justify, no_wrap=cut or not last, overflow="ellipsis" if cut and last else "fold"
+            name,
+            justify=justify,
+            no_wrap=cut or not last,
+            overflow="ellipsis" if cut and last else "fold",
+            max_width=most,
         )
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))

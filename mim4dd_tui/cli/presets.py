@@ -49,8 +49,8 @@ def presets(
         )
         return
     width = columns(sys.stdout)
-    if width is not None and width < WIDE:  # names say the same as the columns that are left out
-        table(("preset", "summary"), [(i.name, brief(i)) for i in found], cut=True)
+    if width is not None and width < WIDE:  # names say the same as the columns, and the words, that are left out
+        table(("preset", "summary"), [(i.name, _briefer(i)) for i in found], cut=True)
         return
     table(
         ("preset", "data", "IPC", "objective", "summary"),
@@ -66,6 +66,12 @@ def brief(info: PresetInfo) -> str:
 
     own = None if info.builtin else own_preset(info.name)
     return first_sentence(info.summary) if own is None or own.summary else str(own)
+
+
+def _briefer(info: PresetInfo) -> str:
+    """The same without data set and number of images, which the names of the program's own presets tell."""
+    told = brief(info)
+    return told.partition(": ")[2] or told if info.builtin else told
 
 
 def first_sentence(text: str) -> str:

@@ -81,6 +81,14 @@ RUNS = (
 )
 
 
+@pytest.mark.parametrize("columns", [40, 80])
+def test_a_last_column_that_is_cut_leaves_the_names_whole(columns: int) -> None:
+    rows = [(name, "what it is " * 12) for name in ("digits-ipc1-bptt", "digits-ipc1-bptt-soft")]
+    lines = drawn(f"table(('preset', 'summary'), {rows!r}, cut=True)", COLUMNS=str(columns))[2:]
+    assert [line.split()[0] for line in lines] == [name for name, _ in rows]
+    assert all(len(line.rstrip()) == columns and line.rstrip().endswith("…") for line in lines)
+
+
 @pytest.mark.parametrize(("columns", "encoding", "mark"), [(80, "utf-8", "…"), (62, "ascii", "~")])
 def test_a_long_name_is_shortened_and_leaves_the_other_columns_their_width(
     columns: int, encoding: str, mark: str
