@@ -118,7 +118,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.set_interval(1.0, self._collector.tick)
         if self._attached is not None:
             show = self.resume_run if self._autostart else self.open_run
-            self.call_after_refresh(show, RunFolder(self._attached.absolute()))
+            show(RunFolder(self._attached.absolute()))  # before the first painting: what lies below is not seen
         elif not self._autostart:
             self.call_after_refresh(self.turns.offer)
 

@@ -85,7 +85,7 @@ class HomeScreen(KeepingUpScreen):
         self.query_one("#presets", OptionList).focus()
         self.keep_up()
         if self._start:
-            self.call_after_refresh(self.action_start)
+            self.action_start()  # before the first painting
 
     def on_screen_resume(self) -> None:
         """Runs may have come or gone."""
