@@ -10,9 +10,10 @@ from textual.widgets import Input, OptionList, Static
 from engine.config.load import resolve
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
-from mim4dd_tui.dashboard.widgets.settings import SettingsForm
+from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
+from mim4dd_tui.spelling import value_of
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, until, within, words
+from tests.dashboard.helpers import SIZES, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -233,3 +234,31 @@ async def test_a_preset_saved_again_says_what_it_extends(make_app: MakeApp) -> N
         await until(pilot, lambda: isinstance(app.screen, HomeScreen) and resolve("mine").config.seed == 7)
         await pilot.press("escape")
         await until(pilot, lambda: "yours: digits-ipc1 with" in words(app))
+
+
+@pytest.mark.parametrize("way", ["row", "list", "tab"])
+async def test_a_value_is_taken_where_the_mouse_or_tab_leaves_it(make_app: MakeApp, way: str) -> None:
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("e", "slash", *"objective", "enter", "home", "down", "enter")
+        form = app.screen.query_one(SettingsForm)
+        box, rows, key = form.query_one("#settings-value", Input), form.query_one(FieldList), str(form.chosen)
+        assert key == "objective.iterations"
+
+        async def leave(text: str) -> None:
+            await until(pilot, lambda: box.has_focus)
+            await pilot.press("ctrl+u", *text)
+            if way == "tab":
+                await pilot.press("tab")
+            else:
+                await pilot.click(rows, offset=(5, rows.highlighted or 0) if way == "row" else (5, 4))
+
+        await leave("123")
+        await until(pilot, lambda: value_of(form.config, key) == 123)
+        assert form.changed() == {key: 123}
+        rows.focus()
+        rows.action_first()
+        await pilot.press("down", "enter")
+        await leave("none")
+        await until(pilot, lambda: f"{key} stays 123: " in told(app))
+        assert form.changed() == {key: 123}

@@ -9,7 +9,7 @@ from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
-from textual.events import Key
+from textual.events import DescendantFocus, Key
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -69,6 +69,7 @@ class SettingsForm(Vertical):
         self._words = ""
         self._changed_only = False
         self._dropped: Config | None = None  # by U
+        self._opened: str | None = None  # the setting that a value is typed for
         self._room = 0  # columns of a row, as far as is known
 
     def compose(self) -> ComposeResult:
@@ -301,8 +302,30 @@ class SettingsForm(Vertical):
         event.stop()
         config = self._try(event.value)
         if config is not None:
+            self._opened = None
             self._accept(config)
             self.screen.set_focus(self.query_one(FieldList))
+
+    def on_descendant_focus(self, event: DescendantFocus) -> None:
+        """What is typed is of the setting chosen now."""
+        if event.widget.id == "settings-value":
+            self._opened = self.chosen
+
+    @on(Input.Blurred, "#settings-value")
+    def _left(self, event: Input.Blurred) -> None:
+        """The mouse, or tab, went elsewhere: what was typed is taken as enter takes it, or it is said why not."""
+        event.stop()
+        key = self._opened
+        if key is None or not self.app.app_focus:  # the whole terminal has lost the focus, and brings it back
+            return
+        self._opened, value = None, written(value_of(self.config, key))
+        if event.value == value:
+            return
+        try:
+            self._accept(change(self.config, key, event.value))
+        except ConfigError as error:
+            self.app.notify(f"{key} stays {value}: {reason(str(error), key)}", severity="warning")
+            self._edit(self.chosen)
 
     def _accept(self, config: Config) -> None:
         self.config, self._dropped = config, None
@@ -318,6 +341,7 @@ class SettingsForm(Vertical):
         if search.has_focus or not isinstance(self.screen.focused, Input):
             search.value = ""
             search.display = False
+        self._opened = None
         self._edit(self.chosen)
         self.screen.set_focus(self.query_one(FieldList))
 
