@@ -49,6 +49,7 @@ class RunStarted(Event):
     execution: dict[str, Any]  # resolved: device, precision, compile, threads, torch version ...
     resumed_from: int | None = None
     after_sequence: int | None = None
+    changes: dict[str, Any] = field(default_factory=dict)  # settings changed on top of the preset, by key
 
 
 @dataclass(frozen=True, slots=True)

@@ -40,6 +40,7 @@ from engine.judge import Judge
 from engine.networks import ConvNet
 from engine.objectives import OBJECTIVES, Context
 from engine.record import Recorder
+from engine.runs.changes import changes
 from engine.runs.checkpoint import Checkpoint, latest
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
@@ -228,6 +229,7 @@ class _Session:
                 execution=self.arithmetic.recorded(),
                 resumed_from=checkpoint.iteration if checkpoint is not None else None,
                 after_sequence=state.get("journal") if checkpoint is not None else None,
+                changes=changes(self.folder),
             )
         )
         self.arithmetic.warn()

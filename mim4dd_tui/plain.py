@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from engine import events
-from engine.runs.log import SUBJECTS, standing
+from engine.runs.log import SUBJECTS, standing, told_changes
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
@@ -180,7 +180,8 @@ class PlainObserver:
         if isinstance(event, events.RunStarted):
             self._iterations = event.iterations
             again = f", resumed from iteration {event.resumed_from}" if event.resumed_from is not None else ""
-            return f"run {event.run} (preset {event.preset or '-'}, seed {event.seed}){again}"
+            own = f" with {told_changes(event.changes)}" if event.changes else ""
+            return f"run {event.run} (preset {event.preset or '-'}{own}, seed {event.seed}){again}"
         if isinstance(event, events.Phase):
             return f"{event.name}: {event.detail}" if event.detail else event.name
         if isinstance(event, events.Evaluation):

@@ -24,12 +24,15 @@ from engine.config.validate import printable
 from engine.errors import ConfigError
 from engine.files import explained, private_folder, write_bytes
 
+OPTION, EDITED = "--set", "edited"
+"""Origins of what is changed on top of a preset or file: on the command line, in a form."""
+
 
 @dataclass(frozen=True)
 class Resolved:
     """A configuration, the preset it came from, and for every key where its value came from.
 
-    Origins are "default", "preset NAME", a file's path, "--set" or "--seed".
+    Origins are "default", "preset NAME", a file's path, "--set" or "--seed"; of a run also "edited", in a form.
     """
 
     config: Config
@@ -58,7 +61,7 @@ def resolve(preset_or_file: str, overrides: Sequence[str] = (), *, seed: int | N
         except ConfigError as error:
             layers.wrong.append(str(error))
         else:
-            layers.set(key, value, "--set")
+            layers.set(key, value, OPTION)
     if seed is not None:
         layers.set("seed", seed, "--seed")
     config = layers.config()

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
+from engine.config.validate import written
 from engine.events import (
     CheckpointWritten,
     Evaluation,
@@ -52,6 +55,11 @@ def standing(state: str, message: str) -> str:
     return message if message.startswith(state) else f"{state}: {message}"
 
 
+def told_changes(changes: Mapping[str, Any]) -> str:
+    """``information.weight 0.3, network.norm group``: settings of a run that were changed for it."""
+    return ", ".join(f"{key} {value if isinstance(value, str) else written(value)}" for key, value in changes.items())
+
+
 def log_line(event: Event) -> tuple[str, str] | None:
     """Level and text of an event for the log; None for one that belongs to curves and bars."""
     text = _text(event)
@@ -68,7 +76,8 @@ def _text(event: Event) -> str:
         return event.message
     if isinstance(event, RunStarted):
         again = "" if event.resumed_from is None else f", continued from iteration {event.resumed_from}"
-        return f"run {event.run}, seed {event.seed}, on {event.host}{again}"
+        own = f", with {told_changes(event.changes)}" if event.changes else ""
+        return f"run {event.run}, seed {event.seed}, on {event.host}{again}{own}"
     if isinstance(event, Recovered):
         return (
             f"back to iteration {event.iteration} ({event.recoveries} of {event.most} times), from here on with "

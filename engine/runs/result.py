@@ -27,6 +27,7 @@ from typing import Any
 from engine import sealed
 from engine.errors import DataError
 from engine.events import Evaluation
+from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.lock import holder
@@ -56,6 +57,7 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         "state": state,
         "message": message,
         "preset": about.preset,
+        "changes": changes(run),
         "seed": config.seed,
         "iteration": history.iteration,
         "iterations": config.objective.iterations,

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.runs.log import told_changes
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, complete_run, locate, runs_dir_of
-from mim4dd_tui.cli.output import say, table, write_json
+from mim4dd_tui.cli.output import needed, say, table, write_json
 from mim4dd_tui.cli.summary import print_result
-from mim4dd_tui.plain import ago, score, tell
+from mim4dd_tui.plain import age, ago, score, tell
+from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -34,24 +38,37 @@ def runs(
     elif not rows:
         tell(f"There are no runs in {place}; start one with `mim4dd run digits-ipc1`.")
     else:
-        table(
-            ("run", "state", "progress", "accuracy", "begun"),
-            [_cells(row) for row in rows],
-            right=(2, 3, 4),
-            names=0,
-        )
+        headers, *lines = _lines(rows)
+        table(headers, lines, right=(2, 3, 4), names=0)
+
+
+HEADERS = ("run", "state", "progress", "accuracy", "begun")
+
+
+def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
+    """The table of the runs, headers first.
+
+    Names are what other commands are given: what was changed, the phase and long ages give way to them.
+    """
+    room = columns(sys.stdout)
+    lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
+    own = ["changed", *(told_changes(row.get("changes", {})) for row in rows)]
+    tries = [[(*line, text) for line, text in zip(lines, own, strict=True)]] if any(own[1:]) else []
+    tries += [lines, *([HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age))]
+    return next((each for each in tries if room is None or needed(each) <= room), tries[-1])
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:
     """One run as ``runs --json`` lists it; a damaged folder is listed too, and says what it lacks."""
     from engine.errors import MimError
+    from engine.runs.changes import changes
 
     row: dict[str, Any] = {"run": folder.name, "path": folder.path, "state": "failed", "message": ""}
     try:
         about, status = folder.about(), folder.status()
     except MimError as error:
         return row | {"message": str(error)}
-    row |= {"preset": about.preset, "seed": about.seed, "created": about.created}
+    row |= {"preset": about.preset, "seed": about.seed, "changes": changes(folder), "created": about.created}
     if status is None:
         return row | {"message": "its status file is missing or damaged"}
     crashed = status.liveness() == "crashed"
@@ -67,17 +84,17 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     }
 
 
-def _cells(row: dict[str, Any]) -> tuple[str, ...]:
+def _cells(row: dict[str, Any], aged: Callable[[float], str], *, phase: bool) -> tuple[str, ...]:
     accuracy, created = row.get("accuracy"), row.get("created")
     progress = f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
-    if row["state"] in ("running", "paused") and row.get("phase"):
+    if phase and row["state"] in ("running", "paused") and row.get("phase"):
         progress = f"{row['phase']} {progress}"
     return (
         str(row["run"]),
         str(row["state"]),
         progress,
         score(accuracy, live=row["state"] != "done") if accuracy is not None else "-",
-        ago(time.time() - created) if created else "-",
+        aged(time.time() - created) if created else "-",
     )
 
 

@@ -125,6 +125,11 @@ def say_in_words(text: str) -> None:
     say(fitted(text, sys.stdout))
 
 
+def needed(lines: Sequence[Sequence[str]]) -> int:
+    """Columns that a table of these lines (its headers among them) takes on a terminal."""
+    return sum(max(cell_len(line[column]) for line in lines) + GAP for column in range(len(lines[0]))) - GAP
+
+
 def table(
     headers: Sequence[str],
     rows: Sequence[Sequence[str]],

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.runs.log import standing
+from engine.runs.log import standing, told_changes
 from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.plain import percent
 from mim4dd_tui.quantities import counted, nats
@@ -36,10 +36,11 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     def of(key: str) -> str:
         return score(document.get(key), str(document.get(f"{key}_reason", "")))
 
+    own = f" with {told_changes(document['changes'])}" if document.get("changes") else ""
     lines = [
         ("run", str(document.get("run"))),
         ("state", standing(str(document.get("state")), str(document.get("message") or ""))),
-        ("preset", f"{document.get('preset') or '-'}, seed {document.get('seed')}"),
+        ("preset", f"{document.get('preset') or '-'}{own}, seed {document.get('seed')}"),
         ("accuracy", of("accuracy")),
         ("random real images", of("random_selection")),
         ("full set", of("full_set")),

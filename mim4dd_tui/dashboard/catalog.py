@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
@@ -12,6 +14,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.status import host_name
 from mim4dd_tui.plain import score
 from mim4dd_tui.quantities import counted
+from mim4dd_tui.spelling import written
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
@@ -39,6 +42,7 @@ class RunInfo:
     alive: bool  # a living process holds it
     diverged: bool = False  # it failed, and would again from its last checkpoint
     here: bool = False  # that process is this one
+    changes: Mapping[str, Any] = field(default_factory=dict)  # settings changed for it alone, where they are known
 
     @property
     def name(self) -> str:
@@ -73,13 +77,24 @@ class RunInfo:
 def labels(runs: Sequence[RunInfo]) -> list[str]:
     """Short names: preset and seed where the folder's name says no more, else that name.
 
-    Seed 0 is said where a run of the same preset has another.
+    Seed 0 is said where a run of the same preset has another; what was changed for a run, where another has the same
+    name.
     """
     seeded = {run.preset for run in runs if run.named_by_preset and run.seed}
-    return [
+    names = [
         run.name if not run.named_by_preset else f"{run.preset} s{run.seed}" if run.preset in seeded else run.preset
         for run in runs
     ]
+    times = Counter(names)
+    return [
+        f"{name} {_changes(run)}" if times[name] > 1 and run.changes else name
+        for name, run in zip(names, runs, strict=True)
+    ]
+
+
+def _changes(run: RunInfo) -> str:
+    """``weight 0.3, norm group``: without the sections, which few need to know what is meant."""
+    return ", ".join(f"{key.rpartition('.')[2]} {written(value)}" for key, value in run.changes.items())
 
 
 def read_run(folder: RunFolder) -> RunInfo:

@@ -11,6 +11,7 @@ from rich.text import Text
 
 from engine.config.schema import Config
 from engine.errors import MimError
+from engine.runs.log import told_changes
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
@@ -69,6 +70,8 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
         rows.append(("accuracy", percent(info.accuracy) + live))
     if info.preset:
         rows.append(("preset", info.preset))
+    if info.changes:
+        rows.append(("with", told_changes(info.changes)))
     if info.seed is not None:
         rows.append(("seed", str(info.seed)))
     if info.heartbeat:

@@ -160,19 +160,24 @@ class Measurements:
 
 # ---- likeness
 
+FREE = {
+    "network": set[str](),
+    "augmentation": {"flip", "scale", "rotate", "crop", "cutout", "brightness", "saturation", "contrast"},
+    "synthetic": {"init"},
+    "objective": {
+        "iterations", "student_steps", "expert_epochs", "max_start_epoch", "pixel_rate", "pixel_momentum", "pixel_clip",
+        "label_rate", "label_momentum", "step_size", "step_size_rate", "step_size_momentum", "student_momentum",
+    },
+    "information": {"weight", "temperature", "layer_growth", "critic_rate", "warmup"},
+}  # fmt: skip
+"""Settings of an iteration that change nothing of what is computed, but numbers in it, or how often."""
+
 
 def same_iteration(a: Config, b: Config) -> bool:
     """Whether an iteration costs the same, but for the number of student steps."""
-    parts = ("network", "augmentation", "synthetic", "information")
-    ignored = {"iterations", "student_steps", "pixel_rate", "pixel_momentum", "step_size", "max_start_epoch"}
-    ignored |= {"step_size_rate", "step_size_momentum", "expert_epochs"}
-    left, right = (x.objective.model_dump(exclude=ignored) for x in (a, b))
-    return (
-        a.data.name == b.data.name
-        and all(getattr(a, part) == getattr(b, part) for part in parts)
-        and left == right
-        and _same_machine(a, b)
-    )
+    left, right = ({part: getattr(x, part).model_dump(exclude=free) for part, free in FREE.items()} for x in (a, b))
+    both_or_neither = (a.information.weight > 0) == (b.information.weight > 0)
+    return a.data.name == b.data.name and both_or_neither and left == right and _same_machine(a, b)
 
 
 def same_experts(a: Config, b: Config) -> bool:
@@ -350,7 +355,8 @@ def in_a_line(found: Estimate, *, memory_free: float | None = None, disk_free: i
     if lacking:
         return lacking[0]
     time = _time(found) if found.seconds is not None else "time not known"
-    return time + (f" · {size(found.memory * MIB)}" if found.memory is not None else "")
+    room = f" · {'' if found.memory_measured else '~'}{size(found.memory * MIB)}" if found.memory is not None else ""
+    return time + room
 
 
 def _time(found: Estimate, where: str = "") -> str:

@@ -6,15 +6,17 @@ import os
 import secrets
 import shutil
 import threading
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from engine.errors import ConfigError, DataError, RunLocked
 from engine.files import ASIDE, explained
+from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
+from engine.runs.log import told_changes
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 
 Sort = Literal["newest", "name", "state", "progress", "accuracy", "preset"]
@@ -36,7 +38,14 @@ class _Kept:
 
     mark: tuple[int, int]
     created: float
+    changes: Mapping[str, Any]
     info: RunInfo
+
+    def take(self, info: RunInfo) -> RunInfo:
+        """What its status says now, with what never changes. It begins once, when its folder is made; its status knows
+        the last sitting's start alone."""
+        self.info = replace(info, started=self.created or info.started, changes=self.changes)
+        return self.info
 
 
 class Shelf:
@@ -82,12 +91,17 @@ class Shelf:
         before = self._kept.get(name)
         if before is not None and before.mark == mark:
             if before.info.alive:  # a process can go away without a word
-                before.info = _begun(read_run(folder), before.created)
+                before.take(read_run(folder))
             return before
         if not folder.exists:
             return None
-        created = before.created if before is not None else _created(folder)
-        return _Kept(mark, created, _begun(read_run(folder), created))
+        info = read_run(folder)
+        if before is not None:
+            found = _Kept(mark, before.created, before.changes, info)
+        else:
+            found = _Kept(mark, _created(folder), changes(folder), info)
+        found.take(info)
+        return found
 
 
 def _is_folder(entry: os.DirEntry[str]) -> bool:
@@ -95,11 +109,6 @@ def _is_folder(entry: os.DirEntry[str]) -> bool:
         return entry.is_dir()
     except OSError:  # a link in a circle, a file system that is gone
         return False
-
-
-def _begun(info: RunInfo, created: float) -> RunInfo:
-    """A run begins once, when its folder is made; its status knows the last sitting's start alone."""
-    return replace(info, started=created) if created else info
 
 
 def _created(folder: RunFolder) -> float:
@@ -125,7 +134,7 @@ def chosen(
 
 
 def _matches(run: RunInfo, words: list[str]) -> bool:
-    text = f"{run.name} {run.preset} {run.state} seed{run.seed} {run.message}".lower()
+    text = f"{run.name} {run.preset} {run.state} seed{run.seed} {told_changes(run.changes)} {run.message}".lower()
     return all(word in text for word in words)
 
 

@@ -59,6 +59,7 @@ def test_counts_are_multiplied_by_measured_seconds() -> None:
         ("network.width", 48, "iterations"),
         ("synthetic.images_per_class", 3, "iterations"),
         ("information.real_batch", 64, "iterations"),
+        ("information.weight", 0, "iterations"),
         ("execution.threads", 1, "iterations"),
         ("experts.batch_size", 17, "experts"),
         ("data.test_limit", 100, "evaluations"),
@@ -68,7 +69,11 @@ def test_what_changes_the_cost_makes_it_unknown_again(key: str, value: int, part
     assert part in estimate.estimate(changed(BASE, {key: value}), [measured()]).unknown
 
 
-@pytest.mark.parametrize("key", ["seed", "objective.pixel_rate", "evaluation.networks", "execution.snapshot_every"])
+@pytest.mark.parametrize(
+    "key",
+    ["seed", "objective.pixel_rate", "information.weight", "information.temperature", "evaluation.networks",
+     "execution.snapshot_every"],
+)  # fmt: skip
 def test_what_does_not_change_the_cost_keeps_it_known(key: str) -> None:
     assert estimate.estimate(changed(BASE, {key: 7}), [measured()]).unknown == ()
 
@@ -143,7 +148,7 @@ def test_a_line_says_what_there_is_not_enough_of_else_time_and_memory() -> None:
     assert in_a_line(found, memory_free=1e6, disk_free=10**15).startswith("about ")
     assert in_a_line(found, memory_free=10.0, disk_free=10**15) == "! only 10 MiB of memory are free"
     assert in_a_line(found, memory_free=1e6, disk_free=2048) == "! only 2.0 KiB of disk are free"
-    assert in_a_line(estimate.estimate(BASE, [])).startswith("time not known · ")
+    assert in_a_line(estimate.estimate(BASE, [])).startswith("time not known · ~"), "calculated"
 
 
 @pytest.mark.parametrize(

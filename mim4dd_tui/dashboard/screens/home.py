@@ -13,7 +13,7 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, OptionList, Static
 
-from engine.config.load import changed, delete_user_preset, resolve, save_user_preset
+from engine.config.load import EDITED, changed, delete_user_preset, resolve, save_user_preset
 from engine.config.presets import names
 from engine.config.schema import Config
 from engine.data.sources import find
@@ -28,7 +28,7 @@ from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
-from mim4dd_tui.dashboard.widgets.settings import EDITED, FieldList, SettingsForm
+from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.own import own_preset
 

@@ -15,6 +15,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
+from engine.runs.log import told_changes
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -40,7 +41,8 @@ COLUMNS = (
     Column("worked", 8, right=True, rank=6),
     Column("preset", 20, rank=5, fits=True),
     Column("seed", 5, right=True, rank=7),
-    Column("loss", PLACES, rank=8),
+    Column("changed", 24, rank=8, fits=True),
+    Column("loss", PLACES, rank=9),
 )
 HEADINGS: dict[str, Sort] = {
     "run": "name",
@@ -187,6 +189,7 @@ class RunsScreen(Screen[None]):
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
             Cell("" if run.seed is None else str(run.seed), MUTED),
+            Cell(told_changes(run.changes), MUTED),
             Cell(sparkline(curve, unicode=self.dashboard.unicode), "primary"),
         )
 

@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.config.fields import FieldInfo
-from engine.config.load import change
+from engine.config.load import EDITED, change
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -25,9 +25,6 @@ from mim4dd_tui.spelling import brief, differing, every_setting, reason, setting
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.telling import TellingApp
-
-EDITED = "edited"
-"""Origin of a value that was changed in the form."""
 
 
 class FieldList(CalmList):

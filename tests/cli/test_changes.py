@@ -1,0 +1,70 @@
+"""What was changed for a run alone is known from its folder, and told wherever the run is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from engine.config.load import EDITED, resolve
+from engine.runs.changes import changes
+from engine.runs.folder import RunFolder
+from engine.runs.log import log_line, told_changes
+from mim4dd_tui.__main__ import main
+from mim4dd_tui.dashboard.catalog import labels
+from mim4dd_tui.dashboard.shelf import Shelf, chosen
+from tests.dashboard.shelves import make_run
+from tests.runs.helpers import started
+
+
+def made(runs_dir: Path, name: str | None, *overrides: str, seed: int | None = None) -> RunFolder:
+    found = resolve("digits-ipc1", overrides, seed=seed)
+    return RunFolder.create(runs_dir, name, found.config, preset=found.preset, origins=found.origins)
+
+
+def test_a_preset_and_a_seed_are_no_changes(tmp_path: Path) -> None:
+    assert changes(made(tmp_path, "plain", seed=7)) == {}
+    own = made(tmp_path, "own", "information.weight=0.3", "network.norm=group", seed=7)
+    assert changes(own) == {"information.weight": 0.3, "network.norm": "group"}
+    assert told_changes(changes(own)) == "network.norm group, information.weight 0.3"
+    (own.path / "config.toml").write_text("[network]\nwidth = no")
+    assert changes(own) == {}
+
+
+def test_what_was_edited_in_the_form_counts(tmp_path: Path) -> None:
+    config = resolve("digits-ipc1", ["objective.iterations=60"]).config
+    origins = {"objective.iterations": EDITED, "network.width": "preset digits-ipc1", "seed": EDITED}
+    assert changes(RunFolder.create(tmp_path, "own", config, origins=origins)) == {"objective.iterations": 60}
+
+
+def test_the_log_begins_with_them() -> None:
+    assert "with" not in (log_line(started()) or ("", ""))[1]
+    event = replace(started(), changes={"information.weight": 0.3})
+    assert (log_line(event) or ("", ""))[1].endswith(", with information.weight 0.3")
+
+
+def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: Path) -> None:
+    made(tmp_path, None)
+    made(tmp_path, None, "information.weight=0.3", "network.norm=group")
+    found = Shelf(tmp_path).read()
+    assert sorted(labels(found)) == ["digits-ipc1", "digits-ipc1 norm group, weight 0.3"]
+    assert [run.changes for run in chosen(found, words="weight 0.3")] == [
+        {"information.weight": 0.3, "network.norm": "group"}
+    ]
+
+
+def test_the_commands_tell_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_run(tmp_path, "plain")
+    monkeypatch.setenv("MIM4DD_RUNS_DIR", str(tmp_path))
+    assert main(["runs"]) == 0
+    assert "changed" not in capsys.readouterr().out
+    made(tmp_path, "own", "information.weight=0.3")
+    assert main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0].split()[-1] == "changed"
+    assert [line.split()[0] for line in lines if line.endswith("  information.weight 0.3")] == ["own"]
+    assert main(["show", "own"]) == 0
+    assert "digits-ipc1 with information.weight 0.3, seed 0" in capsys.readouterr().out
