@@ -15,9 +15,9 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mim4dd_tui.plots.figure import Figure, Floats, Level, Series, Side, Viewport
-from mim4dd_tui.plots.scale import Scale, spread
-from mim4dd_tui.plots.smooth import smoothed
+from mim4dd_tui.plots.figure import Figure, Floats, Level, Side, Viewport
+from mim4dd_tui.plots.in_view import InView, scale_of
+from mim4dd_tui.plots.scale import Scale
 from mim4dd_tui.plots.viewing import nothing, window
 from mim4dd_tui.quantities import short
 
@@ -126,8 +126,8 @@ def draw(
     if x_scale is None or width < 12 or height < 3:
         page.centre(nothing(figure) if x_scale is None else "too small")
         return Drawing(page.chars, page.inks, 0, width, None)
-    drawn = [_Curve.of(series, view, x_scale) for series in figure.series]
-    scales = {side: _y_scale(figure, drawn, view, side) for side in SIDES}
+    drawn = [InView.of(series, view, x_scale) for series in figure.series]
+    scales = {side: scale_of(figure, drawn, view, side) for side in SIDES}
     gutters = {side: _labels(scales[side], height - 1, figure.percent) for side in SIDES}
     left = max((len(text) for text in gutters["left"].values()), default=0) + 1
     right = width - max((len(text) + 1 for text in gutters["right"].values()), default=0)
@@ -138,7 +138,7 @@ def draw(
     for level in figure.levels:
         canvas.level(level, scales[level.side])
     for curve in drawn:
-        canvas.curve(curve, x_scale, scales[curve.series.side])
+        canvas.curve(curve, scales[curve.series.side])
     canvas.paste(page.chars, page.inks, left)
     for row, text in gutters["left"].items():
         page.write(row, left - 1 - len(text), text, _gutter_ink(figure, "left"))
@@ -154,47 +154,6 @@ def draw(
 def _x_scale(figure: Figure, view: Viewport) -> Scale | None:
     bounds = window(figure, view)
     return None if bounds is None else Scale(*bounds, view.log_x)
-
-
-@dataclass(frozen=True, eq=False)
-class _Curve:
-    """A series with its values smoothed once, over all of it, and the part of it in view."""
-
-    series: Series
-    y: Floats
-    inside: slice
-
-    @staticmethod
-    def of(series: Series, view: Viewport, x_scale: Scale) -> _Curve:
-        y = series.y if series.markers else smoothed(series, view.smoothing)
-        first = int(np.searchsorted(series.x, x_scale.low, "left"))
-        last = int(np.searchsorted(series.x, x_scale.high, "right"))
-        return _Curve(series, y, slice(first, last))
-
-    def visible(self) -> list[Floats]:
-        """What the y axis has to make room for."""
-        values = [self.y[self.inside]]
-        if self.y is not self.series.y:
-            # the raw curve is drawn behind the smoothed one: its spikes stay on the paper
-            values.append(self.series.y[self.inside])
-        if self.series.band is not None:
-            values += [self.series.band.low[self.inside], self.series.band.high[self.inside]]
-        return values
-
-
-def _y_scale(figure: Figure, curves: list[_Curve], view: Viewport, side: Side) -> Scale | None:
-    parts = [part for curve in curves if curve.series.side == side for part in curve.visible()]
-    if not parts:
-        return None
-    parts.append(np.array([level.value for level in figure.levels if level.side == side]))
-    values = np.concatenate(parts)
-    values = values[np.isfinite(values) & ((values > 0) if view.log_y else True)]
-    if len(values) == 0:
-        return None
-    low, high = float(values.min()), float(values.max())
-    if side == "left" and figure.y_floor is not None and not view.log_y:
-        low = min(low, figure.y_floor)
-    return Scale(*spread(low, high, log=view.log_y), view.log_y)
 
 
 # ---- dots
@@ -221,25 +180,21 @@ class _Canvas:
             dots[self._row(place), dash] = True
             self._stamp(dots, level.ink, "-")
 
-    def curve(self, curve: _Curve, x_scale: Scale, y_scale: Scale | None) -> None:
+    def curve(self, curve: InView, y_scale: Scale | None) -> None:
         if y_scale is None:
             return
         series = curve.series
-        # one point either side of the view, so that the line leaves through the edge
-        around = slice(max(0, curve.inside.start - 1), curve.inside.stop + 1)
-        x = x_scale.place(series.x[around])
-        if series.band is not None:
-            low, high = (y_scale.place(b[around]) for b in (series.band.low, series.band.high))
-            dots = self._area(x, low, high)
+        if curve.low is not None and curve.high is not None:
+            dots = self._area(curve.x, y_scale.place(curve.low), y_scale.place(curve.high))
             dots[(np.add.outer(np.arange(self.height), np.arange(self.width)) % 2) == 0] = False
             self._stamp(dots, series.ink + DIM, ".")
-        if curve.y is not series.y:
-            self._stamp(self._line(x, series.y[around], y_scale), series.ink + DIM, ".")
-        dots, mark = self._line(x, curve.y[around], y_scale), "*"
+        if curve.raw is not None:
+            self._stamp(self._line(curve.x, curve.raw, y_scale), series.ink + DIM, ".")
+        dots, mark = self._line(curve.x, curve.y, y_scale), "*"
         if self.strokes and series.ink < DIM:
             mark = self._stroked(dots, Stroke.of(series.ink))
         if series.markers:
-            self._mark(dots, x, y_scale.place(series.y[around]))
+            self._mark(dots, curve.x[curve.own], y_scale.place(curve.y[curve.own]))
         self._stamp(dots, series.ink, mark)
 
     def _stroked(self, dots: NDArray[np.bool_], stroke: Stroke) -> str:

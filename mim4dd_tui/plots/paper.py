@@ -14,9 +14,9 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from mim4dd_tui.plots.figure import Figure, Floats, Series, Side, Viewport
-from mim4dd_tui.plots.scale import Scale, spread
-from mim4dd_tui.plots.smooth import smoothed
+from mim4dd_tui.plots.figure import Figure, Floats, Side, Viewport
+from mim4dd_tui.plots.in_view import InView, scale_of
+from mim4dd_tui.plots.scale import Scale
 from mim4dd_tui.plots.viewing import nothing, window
 from mim4dd_tui.quantities import short
 
@@ -103,27 +103,11 @@ class _Plot:
         self, figure: Figure, view: Viewport, colours: Mapping[int, str], x: Scale, width: int, height: int
     ) -> None:
         self.figure, self.view, self.colours, self.x = figure, view, colours, x
-        self.y = {side: self._scale(side) for side in SIDES}
+        self.curves = [InView.of(series, view, x) for series in figure.series]
+        self.y = {side: scale_of(figure, self.curves, view, side) for side in SIDES}
         self.left = MARGIN + GUTTER
         self.right = width - MARGIN - (GUTTER if self.y["right"] is not None else 0)
         self.top, self.bottom = TOP, height - BOTTOM
-
-    def _scale(self, side: Side) -> Scale | None:
-        parts = [np.array([level.value for level in self.figure.levels if level.side == side])]
-        for series in self.figure.series:
-            if series.side == side:
-                inside = (series.x >= self.x.low) & (series.x <= self.x.high)
-                parts += [series.y[inside], self._smooth(series)[inside]]
-                if series.band is not None:
-                    parts += [series.band.low[inside], series.band.high[inside]]
-        values = np.concatenate(parts)
-        values = values[np.isfinite(values) & ((values > 0) if self.view.log_y else True)]
-        if len(values) == 0:
-            return None
-        low, high = float(values.min()), float(values.max())
-        if side == "left" and self.figure.y_floor is not None and not self.view.log_y:
-            low = min(low, self.figure.y_floor)
-        return Scale(*spread(low, high, log=self.view.log_y), self.view.log_y)
 
     def shapes(self) -> Iterator[Shape]:
         """Axes, then levels, bands, curves, then the legend."""
@@ -136,17 +120,17 @@ class _Plot:
                     colour = self._colour(level.ink)
                     yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
                     yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
-        for series in self.figure.series:
-            yield from self._shade(series)
-        for series in self.figure.series:
-            yield from self._curve(series)
+        for curve in self.curves:
+            yield from self._shade(curve)
+        for curve in self.curves:
+            yield from self._curve(curve)
         yield from self._legend()
 
     def _colour(self, ink: int) -> str:
         return self.colours.get(ink % 100, INK)
 
-    def _across(self, values: Floats) -> Floats:
-        return self.left + self.x.place(values) * (self.right - self.left)
+    def _across(self, places: Floats) -> Floats:
+        return self.left + places * (self.right - self.left)
 
     def _down(self, scale: Scale, values: Floats) -> Floats:
         return self.bottom - scale.place(values) * (self.bottom - self.top)
@@ -155,7 +139,7 @@ class _Plot:
         corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom), (self.right, self.top)]
         yield Stroke([*corners, corners[0]], FAINT, 1)
         for tick in self.x.ticks(9, whole=True):  # iterations or epochs
-            x = self._across(np.array([tick]))[0]
+            x = self._across(self.x.place(np.array([tick])))[0]
             yield Stroke([(x, self.top), (x, self.bottom)], FAINT, 0.5)
             yield Words((x, self.bottom + 18), short(tick), anchor="middle", size=11)
         for side, scale in self.y.items():
@@ -169,46 +153,35 @@ class _Plot:
                 else:
                     yield Words((self.right + 6, y + 4), text, size=11)
 
-    def _smooth(self, series: Series) -> Floats:
-        return series.y if series.markers else smoothed(series, self.view.smoothing)
-
-    def _curve(self, series: Series) -> Iterator[Shape]:
+    def _curve(self, curve: InView) -> Iterator[Shape]:
+        series = curve.series
         scale = self.y[series.side]
         if scale is None:
             return
-        colour = self._colour(series.ink)
-        faint = series.ink >= 100
-        x = self._across(series.x)
-        smooth = self._smooth(series)
-        if smooth is not series.y:
-            for part in self._pieces(x, self._down(scale, series.y)):
+        colour, faint = self._colour(series.ink), series.ink >= 100
+        x = self._across(curve.x)
+        if curve.raw is not None:
+            for part in _pieces(x, self._down(scale, curve.raw)):
                 yield Stroke(part, colour, 1, 0.3)
-        for part in self._pieces(x, self._down(scale, smooth)):
+        y, own = self._down(scale, curve.y), x[curve.own]
+        for part in _pieces(x, y):
             yield Stroke(part, colour, 1.6, 0.4 if faint else 1.0)
             if series.markers or len(part) == 1:
-                yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part)
+                yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part if px in own)
 
-    def _shade(self, series: Series) -> Iterator[Shape]:
+    def _shade(self, curve: InView) -> Iterator[Shape]:
         """The band of a series: below every curve."""
-        scale = self.y[series.side]
-        if scale is not None and series.band is not None:
-            low, high = (self._down(scale, edge) for edge in (series.band.low, series.band.high))
-            yield from self._band(self._across(series.x), low, high, self._colour(series.ink))
+        scale = self.y[curve.series.side]
+        if scale is not None and curve.low is not None and curve.high is not None:
+            low, high = (self._down(scale, edge) for edge in (curve.low, curve.high))
+            yield from self._band(self._across(curve.x), low, high, self._colour(curve.series.ink))
 
     def _band(self, x: Floats, low: Floats, high: Floats, colour: str) -> Iterator[Shape]:
-        good = np.isfinite(x) & np.isfinite(low) & np.isfinite(high) & (x >= self.left) & (x <= self.right)
+        good = np.isfinite(x) & np.isfinite(low) & np.isfinite(high)
         if good.sum() > 1:
             there = list(zip(x[good].tolist(), low[good].tolist(), strict=True))
             back = list(zip(x[good].tolist(), high[good].tolist(), strict=True))[::-1]
             yield Area([*there, *back], colour, 0.16)
-
-    def _pieces(self, x: Floats, y: Floats) -> Iterator[list[Point]]:
-        """Unbroken pieces of a curve inside the frame, thinned to what a pixel column can show."""
-        inside = np.isfinite(x) & np.isfinite(y) & (x >= self.left - 1e-6) & (x <= self.right + 1e-6)
-        for part in np.split(np.arange(len(x)), np.flatnonzero(np.diff(inside)) + 1):
-            if len(part) and inside[part[0]]:
-                kept = _thinned(x[part], y[part])
-                yield list(zip(x[part][kept].tolist(), y[part][kept].tolist(), strict=True))
 
     def _legend(self) -> Iterator[Shape]:
         x = float(MARGIN)
@@ -219,6 +192,15 @@ class _Plot:
         for name, colour in [*notes, *((mark, "#6b7080") for mark in marks)]:
             yield Words((x, 42), name, colour, size=12, bold=colour != "#6b7080")
             x += 7.4 * len(name) + 18
+
+
+def _pieces(x: Floats, y: Floats) -> Iterator[list[Point]]:
+    """Unbroken pieces of a curve, thinned to what a pixel column can show."""
+    there = np.isfinite(x) & np.isfinite(y)
+    for part in np.split(np.arange(len(x)), np.flatnonzero(np.diff(there)) + 1):
+        if len(part) and there[part[0]]:
+            kept = _thinned(x[part], y[part])
+            yield list(zip(x[part][kept].tolist(), y[part][kept].tolist(), strict=True))
 
 
 def _thinned(x: Floats, y: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]:

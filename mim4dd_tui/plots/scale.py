@@ -68,12 +68,17 @@ class Scale:
         return [self.low, self.high]
 
 
+EQUAL = 1e-9
+"""Values that differ by less, as a part of them, are equal: smoothing a constant leaves it in the last bits."""
+
+
 def spread(low: float, high: float, *, log: bool, margin: float = 0.04) -> tuple[float, float]:
     """A little air around a range, and a range of some width where all values are equal."""
+    differ = high - low > EQUAL * max(abs(low), abs(high))
     if log:
-        ratio = (high / low) ** margin if high > low else 1.5
+        ratio = (high / low) ** margin if differ else 1.5
         return low / ratio, high * ratio
-    if high > low:
+    if differ:
         air = (high - low) * margin
         return low - air, high + air
     air = abs(high) * 0.1 or 0.5

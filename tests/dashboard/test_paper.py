@@ -6,10 +6,11 @@ import io
 from xml.etree import ElementTree
 
 import numpy as np
+import pytest
 from PIL import Image
 
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
-from mim4dd_tui.plots.paper import Stroke, lay_out, to_png, to_svg
+from mim4dd_tui.plots.paper import Area, Stroke, lay_out, to_png, to_svg
 
 
 def test_paper_shows_what_the_screen_shows() -> None:
@@ -70,3 +71,18 @@ def test_a_pane_too_narrow_for_its_labels_says_so() -> None:
         drawing = draw(figure, Viewport(), width, 8)
         assert drawing.chars.shape == (8, width)
     assert "too small" in draw(figure, Viewport(), 12, 8).text()
+
+
+def test_a_zoomed_curve_enters_and_leaves_through_the_edges_of_its_frame() -> None:
+    x = np.array([0.0, 40.0])
+    y = np.array([8.0, 88.0])
+    band = Band(y - 1, y + 1)
+    page = lay_out(Figure((Series("a", x, y, 1, band=band),)), Viewport(x=(10.0, 30.0)), {1: "#112233"}, "t")
+    (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#112233")
+    (area,) = (s for s in page.shapes if isinstance(s, Area))
+    frame = next(s for s in page.shapes if isinstance(s, Stroke) and len(s.points) == 5)
+    edges = min(p[0] for p in frame.points), max(p[0] for p in frame.points)
+    for points in (curve.points, area.points):
+        assert (min(p[0] for p in points), max(p[0] for p in points)) == pytest.approx(edges)
+    below, above = (sorted(p[1] for p in area.points)[k] for k in (0, -1))
+    assert below < min(p[1] for p in curve.points) < max(p[1] for p in curve.points) < above

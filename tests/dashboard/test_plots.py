@@ -12,6 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots import Band, Figure, Level, Scale, Series, Viewport, draw, ema, short
 from mim4dd_tui.plots.draw import CURSOR, DIM, Drawing, Glyphs, Stroke
 from mim4dd_tui.plots.figure import Floats
@@ -124,6 +125,49 @@ def test_smoothing_does_not_depend_on_the_zoom() -> None:
     own = {tuple(cell) for cell in np.argwhere(zoomed.inks == 1)}
     reference = {tuple(cell) for cell in np.argwhere(plain.inks == 1)}
     assert reference <= own
+
+
+@given(
+    value=st.floats(1e-12, 1e12),
+    count=st.integers(1, 100),
+    weight=st.sampled_from(SMOOTHING),
+    log=st.booleans(),
+)
+def test_a_constant_stays_a_constant_when_it_is_smoothed(value: float, count: int, weight: float, log: bool) -> None:
+    """Smoothing changes its last bits, and these are no range to draw."""
+    view = Viewport(smoothing=weight, log_y=log)
+    rows = np.flatnonzero(dots(draw(Figure((line(np.full(count, value)),)), view, 40, 8)).any(axis=1))
+    assert rows.max() - rows.min() <= 1
+
+
+@pytest.mark.parametrize(("low", "high"), [(False, False), (True, False), (False, True), (True, True)])
+def test_a_zoomed_line_is_the_same_line(low: bool, high: bool) -> None:
+    """Its ends lie outside the window: it enters and leaves where it would without one."""
+    x, y = np.array([1.0, 1001.0]), np.array([1.0, 1001.0])
+    if low:
+        x, y = np.r_[x[0], 300.0, x[1:]], np.r_[y[0], 300.0, y[1:]]
+    if high:
+        x, y = np.r_[x[:-1], 500.0, x[-1]], np.r_[y[:-1], 500.0, y[-1]]
+    for view in (Viewport(x=(250.0, 650.0)), Viewport(x=(250.0, 650.0), log_x=True, log_y=True)):
+        seen = draw(Figure((Series("a", x, y),)), view, 60, 21)
+        dense = np.arange(1.0, 1002.0)
+        expected = draw(Figure((Series("a", dense, dense),)), view, 60, 21)
+        assert seen.left == expected.left
+        near = dots(expected)
+        near[1:] |= near[:-1].copy()
+        near[:-1] |= near[1:].copy()
+        assert dots(seen).any(axis=0).all(), "it goes from edge to edge"
+        assert not (dots(seen) & ~near).any()
+
+
+def test_where_a_marked_curve_crosses_the_edge_is_no_mark() -> None:
+    x, flat = np.array([0.0, 100.0, 200.0, 1000.0]), np.ones(4)
+    view = Viewport(x=(50.0, 250.0))
+    seen = dots(draw(Figure((Series("a", x, flat, markers=True),)), view, 60, 20)).sum(axis=0)
+    marked = np.flatnonzero(seen > 1)
+    width = len(seen) - 1
+    assert {round(c / width * 200 + 50, -1) for c in marked} == {100.0, 200.0}
+    assert seen.all()
 
 
 @pytest.mark.parametrize("weight", [-0.1, 1.0, 2.0])
