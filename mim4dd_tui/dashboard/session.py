@@ -95,6 +95,10 @@ class Session(Protocol):
         """Whether it was asked to stop, as far as this process knows."""
 
     @property
+    def pausing(self) -> bool | None:
+        """Whether a pause is asked for and not lifted; None where another process keeps that to itself."""
+
+    @property
     def owned(self) -> bool:
         """Whether it runs in this process."""
 
@@ -205,6 +209,11 @@ class EngineSession:
         return self.control.stopping
 
     @property
+    def pausing(self) -> bool:
+        """Whether a pause is asked for, by whomever, and not lifted."""
+        return self.control.paused
+
+    @property
     def owned(self) -> bool:
         """Always: it runs here."""
         return True
@@ -286,6 +295,10 @@ class FolderSession:
     def stopping(self) -> bool:
         """Never: another process keeps that to itself."""
         return False
+
+    @property
+    def pausing(self) -> None:
+        """Not known: another process keeps that to itself."""
 
     @property
     def owned(self) -> bool:

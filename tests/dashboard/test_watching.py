@@ -19,6 +19,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import FolderSession, Order
 from mim4dd_tui.dashboard.widgets.facts import Fact, FactsPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from tests.dashboard import fake
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
@@ -286,3 +287,31 @@ async def test_a_pause_is_taken_back_before_it_has_begun(make_app: MakeApp) -> N
         await until(pilot, lambda: run_screen(app).state == "paused")
         await pilot.press("space")
         await until(pilot, lambda: run_screen(app).state == "running")
+
+
+async def test_a_pause_is_taken_back_when_the_run_has_begun_but_not_yet_paused(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It says that it is running long before its first step, while it reads its data and compiles."""
+    loaded, prepared, begin = threading.Event(), threading.Event(), fake._FakeRun.begin
+
+    def slowly(run: fake._FakeRun, resumed: bool) -> None:
+        loaded.wait(30)
+        begin(run, resumed)
+        prepared.wait(30)
+
+    monkeypatch.setattr(fake._FakeRun, "begin", slowly)
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.press("space")
+        await until(pilot, lambda: "space go on" in text(app))
+        loaded.set()
+        await until(pilot, lambda: run_screen(app).state == "running")
+        assert "space go on" in text(app)
+        await pilot.press("space")
+        await until(pilot, lambda: "space pause" in text(app))
+        prepared.set()
+        await until(pilot, lambda: run_screen(app).history.iteration == 20)
+        assert run_screen(app).state == "running"

@@ -127,7 +127,7 @@ class WatchScreen(Screen[None]):
         for item in items:
             event, said_here = item.event, isinstance(item, Heard)
             self._begun = self._begun or (said_here and isinstance(event, RunStarted))
-            if isinstance(event, StateChanged):
+            if isinstance(event, StateChanged) and event.state != "running":  # which every start says
                 self._asked_to_pause = False
             if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
                 self._asked_to_stop = False
@@ -144,9 +144,7 @@ class WatchScreen(Screen[None]):
         self.heard(events)
         if warned:
             self.warned()
-        if self._offered != (offered := self._standing):
-            self._offered = offered
-            self.refresh_bindings()
+        self._offer()
         if alive:
             if self._end_told is not None:  # it goes on, or could not be read for a moment
                 self._end_told = None
@@ -155,6 +153,12 @@ class WatchScreen(Screen[None]):
         end = (self.problem, self.history.diverged)  # a word more may follow the first
         first, self._end_told = end != self._end_told, end
         self.ended(first=first)
+
+    def _offer(self) -> None:
+        """Write the line of keys anew, where what it offers is another thing now."""
+        if self._offered != (offered := self._standing):
+            self._offered = offered
+            self.refresh_bindings()
 
     def heard(self, events: list[Event]) -> None:
         """What the run said since the last time (often nothing); the history has it already."""
@@ -238,7 +242,13 @@ class WatchScreen(Screen[None]):
     @property
     def labels(self) -> Mapping[str, str]:
         """What the line of keys calls an action as the run stands, where that is not its usual name."""
-        return {"pause": "go on"} if self.history.state == "paused" else {}
+        return {"pause": "go on"} if self._pausing else {}
+
+    @property
+    def _pausing(self) -> bool:
+        """Whether the run is paused, or will be at its next step."""
+        known = self.session.pausing if self.alive else None
+        return known if known is not None else self.history.state == "paused" or self._asked_to_pause
 
     def _ask(self, what: Request, told: str) -> bool:
         """Whether it could be asked for."""
@@ -257,11 +267,12 @@ class WatchScreen(Screen[None]):
 
     def action_pause(self) -> None:
         """Pause, or go on; also before a pause that was asked for has begun."""
-        if self.history.state == "paused" or self._asked_to_pause:
+        if self._pausing:
             self._asked_to_pause = False
             self._ask("resume", "going on")
         else:
             self._asked_to_pause = self._ask("pause", "pausing at the next step")
+        self._offer()
 
     def action_stop(self) -> None:
         """Stop with a checkpoint."""

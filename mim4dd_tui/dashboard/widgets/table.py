@@ -229,7 +229,7 @@ class Table(ScrollView, can_focus=True):
 
     def _widths(self, first: int | None = None) -> dict[int, int]:
         """Width of every column that has room, by its number; after the fixed column those from ``first`` on."""
-        room = self.content_size.width
+        room = self.scrollable_content_region.width  # without the scroll bar
         places = [0, *range(first or self._first, len(self._columns))] if self._columns else []
         taken = sorted(places, key=lambda i: self._columns[i].rank)
         while len(taken) > 1 and sum((self._columns[i].width or self._columns[i].least) + 1 for i in taken) > room + 1:
@@ -252,7 +252,7 @@ class Table(ScrollView, can_focus=True):
     def render_line(self, y: int) -> Strip:
         """The heading, or a row."""
         inks = Inks(self)
-        width = self.content_size.width
+        width = self.scrollable_content_region.width  # without the scroll bar
         if y == 0:
             return self._line(self._titles(), inks, Style()).adjust_cell_length(width, inks.base)
         place = round(self.scroll_offset.y) + y - 1
