@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 FILE = "lock"
 NOTE = "holder.json"
+LOOK_SECONDS = 0.1
+"""Far longer than a look whether a run is free takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,13 +71,13 @@ class RunLock:
         self._lock: FileLock | None = None
 
     def acquire(self) -> RunLock:
-        """Takes the run at once or refuses; never waits."""
+        """Takes the run or refuses; waits only as long as somebody may look whether it is free (see :func:`free`)."""
         from filelock import Timeout
 
         lock = _system_lock(self.folder)
         with explained(self.folder / FILE):
             try:
-                lock.acquire()
+                lock.acquire(timeout=LOOK_SECONDS if holder(self.folder) is None else 0, poll_interval=0.01)
             except Timeout:  # an OSError, but no fault of the disk
                 raise RunLocked(refusal(self.folder)) from None
         try:

@@ -123,8 +123,10 @@ class DashboardApp(ThemedApp[Leave]):
             self.call_after_refresh(self.turns.offer)
 
     def on_unmount(self) -> None:
-        """What goes on without the interface has no timer of its own."""
+        """What goes on without the interface has no timer of its own, and what does not keeps no queue."""
         self._collector.release()
+        if self.session is None or not self.session.running:
+            self.turns.queue.give_back()
 
     async def on_event(self, event: Event) -> None:
         """Keys and mouse first come here."""
@@ -203,6 +205,7 @@ class DashboardApp(ThemedApp[Leave]):
         else:
             name = order.resume.name if order.resume else "the next run"
             self.notify(f"{name} begins{self._way('show_live', 'shows it')}")
+            self.renew_question()
         self._give_up_screens()
         for before in self.sessions[:-1]:
             if all(screen.session is not before for screen in self._own):  # nobody comes for what it still holds
@@ -331,12 +334,26 @@ class DashboardApp(ThemedApp[Leave]):
         if session is None or not session.running:
             self.leave(Leave.DONE)
             return
-        if session.over:
-            self.leaving = Leave.DONE  # as soon as its thread has ended: there is nothing to ask about
+        if session.over and not self.turns.going:  # there is nothing to ask about
+            self.leaving = Leave.DONE
+            self.notify("this closes when the files of the run are put away; ^c closes it now", timeout=STAYS)
             return
-        name = session.path.name if session.path is not None else ""
-        asked = QuitScreen(name, self.turns.waiting(), going=self.turns.going)
-        self.push_screen(asked, self._answered)
+        self.push_screen(QuitScreen(), self._answered)
+        self.renew_question()
+
+    def renew_question(self) -> None:
+        """Where what is to become of the run is being asked: of the one that goes on now, and how many wait behind."""
+        asked, session = self.screen, self.session
+        if not isinstance(asked, QuitScreen):
+            return
+        name = session.path.name if session is not None and session.path is not None else ""
+        over = (session is None or not session.running) and not self.turns.going
+
+        def count(waiting: int) -> None:
+            asked.ask(name, waiting, going=self.turns.going, over=over)
+
+        asked.ask(name, 0, going=self.turns.going, over=over)
+        self.turns.count(count)
 
     def action_interrupt(self) -> None:
         """Ctrl-C: first ask, then stop with a checkpoint, then leave while that is still being written."""
@@ -407,6 +424,7 @@ class DashboardApp(ThemedApp[Leave]):
             self._announce_end(session)
             if self.leaving is None:
                 self.turns.ended(session)
+            self.renew_question()
         if self.leaving is Leave.DONE and not self.closing:
             self.leave(Leave.DONE)
 

@@ -71,7 +71,10 @@ class OneByOne:
             except (MimError, OSError) as error:
                 self._tell(str(error))
             except Exception as error:  # a fault of the program ends it, as on the interface's own thread
-                self._post(partial(_fail, error))
+                if self._app.closing:
+                    self.untold.append(f"{type(error).__name__}: {error}")
+                else:
+                    self._post(partial(_fail, error))
             self._post(then)
 
     def _post(self, what: Deed) -> None:

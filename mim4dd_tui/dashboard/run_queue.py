@@ -7,6 +7,7 @@ gone stands first and is continued from its checkpoint; one that ended, or was d
 
 from __future__ import annotations
 
+import os
 import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from mim4dd_tui.dashboard.session import Launch, Order, keep_traceback
 
 FILE = ".queue.json"
 LOCK = ".queue.lock"
+WORKER = ".queue.worker"
 WAIT_SECONDS = 5.0
 LARGEST_SEED = 2**31 - 1
 MOST = 1000
@@ -51,6 +53,32 @@ class RunQueue:
 
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
+        self._worker: FileLock | None = None
+
+    def claim(self) -> bool:
+        """Whether this process works the queue off from now on; False where another one does.
+
+        A run is known to go on only once its engine has been loaded, seconds later.
+
+        Raises:
+            RunFailed: the disk refuses.
+        """
+        if self._worker is None:
+            private_folder(self.runs_dir)
+            lock = FileLock(self.runs_dir / WORKER, timeout=0, mode=0o600, thread_local=False)
+            with explained(self.runs_dir / WORKER):
+                try:
+                    lock.acquire()
+                except Timeout:
+                    return False
+            self._worker = lock
+        return True
+
+    def give_back(self) -> None:
+        """Another process may work the queue off."""
+        lock, self._worker = self._worker, None
+        if lock is not None:
+            lock.release()
 
     def read(self) -> list[Waiting]:
         """The runs that wait or go on, in their order."""
@@ -124,6 +152,11 @@ class RunQueue:
             if state:
                 yield Waiting(folder, state)
 
+    def _unknown(self, name: str) -> bool:
+        """Whether a run is there whose status cannot be read just now: it keeps its place."""
+        folder = RunFolder((self.runs_dir / name).absolute())
+        return os.path.lexists(folder.path) and folder.status() is None
+
     @contextmanager
     def _changing(self) -> Iterator[list[str]]:
         private_folder(self.runs_dir)
@@ -134,7 +167,9 @@ class RunQueue:
             except Timeout:  # an OSError, but no fault of the disk
                 raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
         try:
-            names = [one.name for one in self._standing(self._names())]
+            names = self._names()
+            standing = {one.name for one in self._standing(names)}
+            names = [name for name in names if name in standing or self._unknown(name)]
             yield names
             write_json(self.runs_dir / FILE, {"runs": names}, durable=True)
         finally:

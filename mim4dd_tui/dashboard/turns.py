@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import MimError, RunLocked
 from mim4dd_tui.dashboard.details import wrong_seeds
 from mim4dd_tui.dashboard.one_by_one import OneByOne
-from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, seeds_of
+from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting, seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
 
@@ -34,30 +35,40 @@ class Turns:
         self.changes = OneByOne(app)
         self._app = app
         self._held = False  # by hand: only by hand does it go on
+        self._lock = threading.Lock()  # around the two that say whether it goes on
         self._left = False  # the interface has closed while a run goes on
         self._tried: set[str] = set()  # what was begun from here: a run that fails at once is not begun for ever
 
-    def waiting(self) -> int:
-        """How many runs of the queue nobody works on, nor begins to; none where it cannot be read."""
+    def count(self, then: Callable[[int], None]) -> None:
+        """Find out how many runs of the queue nobody works on, nor begins to; then do something with that."""
+        self._look(lambda found: then(self._waiting(found)))
+
+    def _waiting(self, found: Sequence[Waiting]) -> int:
         session = self._app.session
         begun = session.path.name if session is not None and session.running and session.path is not None else ""
-        try:
-            return sum(one.state != "going" and one.name != begun for one in self.queue.read())
-        except MimError:
-            return 0
+        return sum(one.state != "going" and one.name != begun for one in found)
 
     def left(self) -> int:
         """How many will wait when this process ends: none where another one works on the queue."""
         self.changes.finish()
         try:
-            return 0 if any(one.state == "going" for one in self.queue.read()) else self.waiting()
+            found = self.queue.read()
         except MimError:
             return 0
+        return 0 if any(one.state == "going" for one in found) else self._waiting(found)
 
     def offer(self) -> None:
         """At the beginning: say what waits from another time, and ask whether to go on."""
-        waiting = [one for one in self.queue.read() if one.state != "going"]
-        if not waiting or self.queue.next() is None:
+        self._look(self._offer)
+
+    def _look(self, then: Callable[[list[Waiting]], None]) -> None:
+        """Read the queue when all is done to it that was asked for; then do something with it, if it could be read."""
+        found: list[list[Waiting]] = []
+        self.changes.do(lambda: found.append(self.queue.read()), lambda: then(found[0]) if found else None)
+
+    def _offer(self, found: Sequence[Waiting]) -> None:
+        waiting = [one for one in found if one.state != "going"]
+        if not waiting or len(waiting) < len(found) or self._app.closing:
             return
         more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
         what = "was interrupted" if waiting[0].state == "interrupted" else "waits"
@@ -115,39 +126,54 @@ class Turns:
         def put() -> None:
             made = self.queue.add(config, seeds, preset=preset, origins=origins)
             what = made[0].name if len(made) == 1 else f"{len(made)} runs"
-            if during and not self._held:
-                self._follow()
+            if during and self._follow(session):
                 self._app.notify(f"{what} will follow; Q shows the queue")
+            elif self._elsewhere():
+                self._app.notify(f"{what} put into the queue; another process works it off")
             else:
                 self._app.notify(f"{what} put into the queue; Q shows it, s there starts it")
 
         self.changes.do(put, then)
 
+    def _elsewhere(self) -> bool:
+        """Whether another process works on the queue. On the changes' thread."""
+        free = self.queue.claim()
+        if free and not self.going:
+            self.queue.give_back()
+        return not free
+
     def go(self) -> None:
         """From now on start what waits, one after another."""
-        self.going, self._held = True, False
+        with self._lock:
+            self.going, self._held = True, False
         self._tried.clear()
         self.changes.afterwards(partial(self._begin, watch=True))
 
     def hold(self) -> None:
         """Start nothing more by itself."""
-        self.going, self._held = False, True
+        with self._lock:
+            self.going, self._held = False, True
+        session = self._app.session
+        if session is None or not session.running:  # else at its end
+            self.queue.give_back()
 
     def ended(self, session: EngineSession) -> None:
         """A run of this process ended: the next one's turn, unless it was stopped."""
-        self.changes.afterwards(partial(self._ended, session))
-
-    def _ended(self, session: EngineSession) -> None:
         if not self.going:
+            self.queue.give_back()
             return
         if isinstance(session.error, RunLocked) and session.path is not None:
             self._app.notify(f"{session.path.name} is passed over: another process works on it", severity="warning")
-        if session.control.stopping:
+        if session.control.stopping:  # at once: what is asked for from now on counts more
             self.going = False
-            if self.queue.next() is not None:
-                self._app.notify("the queue is held, because a run was stopped; Q shows it")
+            self.queue.give_back()
+            self.count(self._say_held)
             return
-        self._begin(watch=self._app.watches(session))
+        self.changes.afterwards(partial(self._begin, watch=self._app.watches(session)))
+
+    def _say_held(self, waiting: int) -> None:
+        if waiting and not self.going:
+            self._app.notify("the queue is held, because a run was stopped; Q shows it")
 
     def left_alone(self) -> None:
         """The interface closes while a run goes on: its thread goes on with the queue."""
@@ -155,32 +181,51 @@ class Turns:
         if self.going:
             self.launch.alone.set()
 
-    def _follow(self) -> None:
-        """The queue goes on by itself from now on, also where the interface has just closed. On the changes' thread."""
-        self.going = True
+    def _follow(self, session: EngineSession | None) -> bool:
+        """Let the queue go on by itself after a run, also where the interface has just closed; on the changes' thread.
+
+        False where it was held, by hand or because the run was stopped.
+        """
+        with self._lock:
+            if self._held or session is None or session.control.stopping:
+                return False
+            self.going = True
         if self._left:
             self.launch.alone.set()
+        return True
 
     def _begin(self, *, watch: bool) -> None:
-        session = self._app.session
-        if self.going and (session is None or not session.running):
-            self._next(watch=watch)
+        found: list[list[Waiting] | None] = []
 
-    def _next(self, *, watch: bool) -> None:
-        try:
-            waiting = [one for one in self.queue.read() if one.name not in self._tried]
-        except MimError as error:
-            self._app.notify(str(error), severity="error")
+        def read() -> None:
+            found.append(self.queue.read() if self.queue.claim() else None)
+
+        self.changes.do(read, lambda: self._next(found[0], watch=watch) if found else self._rest())
+
+    def _next(self, found: list[Waiting] | None, *, watch: bool) -> None:
+        """Start the first of these; None where another process works on the queue."""
+        session = self._app.session
+        if session is not None and session.running:
             return
-        if any(one.state == "going" for one in waiting):
+        if not self.going or self._app.closing:
+            self._rest()
+            return
+        waiting = [one for one in found or () if one.name not in self._tried]
+        if found is None or any(one.state == "going" for one in waiting):
             self._app.notify("another process works on this queue", severity="warning")
-            self.going = False
+            self._rest()
             return
         if not waiting:
-            self.going = False
             self._app.notify("the queue is done")
+            self._rest()
             return
         folder = waiting[0].folder
         self._tried.add(folder.name)
         order = Order(runs_dir=folder.path.parent, data_dir=self._app.data_dir, resume=folder.path)
         self._app.start_run(order, watch=watch)
+
+    def _rest(self) -> None:
+        """Nothing more is begun: the queue is anybody's."""
+        self.going = False
+        self.queue.give_back()
+        self._app.renew_question()

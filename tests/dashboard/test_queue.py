@@ -377,7 +377,9 @@ async def test_a_run_that_begins_by_itself_names_only_keys_that_the_screen_has(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
         await pilot.press("escape", "w", "enter")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and app.turns.waiting() == 1)
+        await until(
+            pilot, lambda: isinstance(app.screen, HomeScreen) and app.turns._waiting(app.turns.queue.read()) == 1
+        )
         name = next(one.name for one in app.turns.queue.read() if one.state == "queued")
         if key:
             await pilot.press(key)
@@ -477,7 +479,7 @@ async def test_a_queue_held_by_hand_stays_held_when_a_run_is_added(
         await pilot.press("s")
         await until(pilot, lambda: app.turns.going)
         await pilot.press("escape", "w", "enter")
-        await until(pilot, lambda: app.turns.waiting() == 3)
+        await until(pilot, lambda: app.turns._waiting(app.turns.queue.read()) == 3)
         assert app.turns.going, "it was let go on by hand"
 
 
@@ -491,7 +493,7 @@ async def test_runs_that_nobody_watched_hold_no_events_when_the_next_begins(make
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         app.turns.queue.add(CONFIG, [0, 1, 2])
         app.turns.going = True
-        app.turns._next(watch=False)
+        app.turns._begin(watch=False)
         await until(pilot, lambda: len(app.sessions) == 4 and not app.turns.going)
         *before, last = app.sessions
         assert [session.poll() for session in before] == [[], [], []]

@@ -36,26 +36,37 @@ class QuitScreen(ModalScreen[Answer]):
         ("ctrl+c", "answer('stop')", "stop"),
     ]
 
-    def __init__(self, run: str, waiting: int = 0, *, going: bool = False) -> None:
-        """``waiting`` runs are in the queue; ``going``: they follow by themselves if nobody stops."""
+    def __init__(self) -> None:
         super().__init__()
-        self._run, self._waiting, self._going = run, waiting, going
+        self._title = Static(classes="dialog-title")
+        self._answers = OptionList(*(Option("", id=answer) for answer in ("stop", "detach", "cancel")), id="answers")
 
     def compose(self) -> ComposeResult:
         """The question and its three answers."""
-        stop, detach = "resume it later where it was", "plain progress lines here"
-        if self._waiting:
-            number = f"{self._waiting} {'run' if self._waiting == 1 else 'runs'} in the queue"
-            stop += f"; {number} will wait"
-            detach += f"; then {number}" if self._going else f"; {number} will wait"
         with Vertical(classes="dialog"):
-            yield Static(Text(f"{self._run or 'A run'} is still going", style="bold"), classes="dialog-title")
-            yield OptionList(
-                Option(_answer("s", "Stop it with a checkpoint", stop), id="stop"),
-                Option(_answer("r", "Let it run on", detach), id="detach"),
-                Option(_answer("c", "Cancel", "stay in the dashboard"), id="cancel"),
-                id="answers",
-            )
+            yield self._title
+            yield self._answers
+
+    def ask(self, run: str, waiting: int = 0, *, going: bool = False, over: bool = False) -> None:
+        """What is asked from now on: the question may stand while one run ends and the next begins.
+
+        Args:
+            run: its name, empty where it has none yet.
+            waiting: runs in the queue.
+            going: they follow by themselves if nobody stops.
+            over: it has ended, and leaving is all that is left to do.
+        """
+        stop, detach = "resume it later where it was", "plain progress lines here"
+        if waiting:
+            number = f"{waiting} {'run' if waiting == 1 else 'runs'} in the queue"
+            stop += f"; {number} will wait"
+            detach += f"; then {number}" if going else f"; {number} will wait"
+        answers = [("s", "Stop it with a checkpoint", stop), ("r", "Let it run on", detach)]
+        if over:
+            answers = [(key, "Leave", "nothing goes on here") for key, *_ in answers]
+        self._title.update(Text(f"{run or 'A run'} {'has ended' if over else 'is still going'}", style="bold"))
+        for place, answer in enumerate([*answers, ("c", "Cancel", "stay in the dashboard")]):
+            self._answers.replace_option_prompt_at_index(place, _answer(*answer))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

@@ -204,7 +204,9 @@ class QueueScreen(Screen[None]):
 def _take_out(one: Waiting, app: DashboardApp) -> None:
     """A run that never began: out of the queue, and away."""
     status = one.folder.status()
-    if status is None or status.liveness() != "queued":  # its turn came while the question stood
+    if status is None:  # taken out already
+        return
+    if status.liveness() != "queued":  # its turn came while the question stood
         app.notify(f"{one.name} has begun meanwhile", severity="warning")
         return
     app.turns.queue.drop(one.name)
