@@ -127,8 +127,9 @@ def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
     counts = [line for line in spoken if line.startswith("  network ")]
     assert counts[-1] == "  network 3/3"
     assert len(counts) == len(set(counts)), "each count once"
-    other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", "paper-300", "--json")
-    assert json.loads(other.out)["accuracy"]["protocol"] == "paper-300"
+    for protocol in ("paper-300", "dream-1000"):
+        other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", protocol, "--json")
+        assert json.loads(other.out)["accuracy"]["protocol"] == protocol
     assert place.command("evaluate", "first", "--protocol", "best-ever").code == 2
     for command in ("evaluate", "export"):
         refused = place.command(command, document["artifact"], "--which", "last")
