@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from engine.data.augment import Augment, Draw
+from engine.data.cutmix import sometimes_cutmix
 from engine.networks import ConvNet
 from engine.portions import portion
 from engine.stacked import Gradient, Stack, emulates, gradient_function
@@ -109,9 +110,19 @@ def augmented(augment: Augment, images: Tensor, draws: Sequence[torch.Generator]
     return torch.stack(result)
 
 
+def mixed(
+    probability: float, images: Tensor, labels: Tensor, draws: Sequence[torch.Generator]
+) -> tuple[Tensor, Tensor]:
+    """Images [k, b, c, h, w] and probabilities [k, b, classes], each network's batch mixed by CutMix or not."""
+    given = zip(images, labels, draws, strict=True)
+    pairs = [sometimes_cutmix(probability, one, theirs, draw) for one, theirs, draw in given]
+    return torch.stack([pair[0] for pair in pairs]), torch.stack([pair[1] for pair in pairs])
+
+
 @dataclass(frozen=True)
 class EpochStatistics:
-    """Means [k] over an epoch's images as they were seen, on the device: reading them waits for it."""
+    """Means [k] over an epoch's images as they were seen, on the device: reading them waits for it. Of soft or mixed
+    labels the largest counts as the right one."""
 
     loss: Tensor
     accuracy: Tensor
@@ -129,6 +140,7 @@ def train_epoch(
     augment: Augment | None,
     draws: Sequence[torch.Generator],
     tick: Callable[[], None],
+    cutmix: float = 0.0,
 ) -> EpochStatistics:
     """One epoch of k networks, each over all its images in a new random order.
 
@@ -137,6 +149,7 @@ def train_epoch(
         augment: None trains on the images as they are.
         draws: for each network, of its order and its augmentation.
         tick: called before every step; may raise to stop.
+        cutmix: probability that a batch is mixed, after its augmentation; above 0 the labels are probabilities.
     """
     total = right = torch.zeros(len(draws), device=sets.images.device)
     for batch in batches(sets.size, batch_size, draws):
@@ -144,6 +157,8 @@ def train_epoch(
         images, labels = sets.take(batch)
         if augment is not None and augment.enabled:
             images = augmented(augment, images, draws)
+        if cutmix:
+            images, labels = mixed(cutmix, images, labels, draws)
         losses, logits, slopes = gradient(trainee.parameters, images, labels)
         trainee.update(slopes, rate, momentum, weight_decay)
         hard = labels if labels.ndim == 2 else labels.argmax(2)

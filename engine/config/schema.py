@@ -29,6 +29,7 @@ __all__ = [
     "Information",
     "Network",
     "Objective",
+    "ProtocolName",
     "Section",
     "Synthetic",
 ]
@@ -44,6 +45,9 @@ INCONSISTENT = "inconsistent"
 
 AUGMENTATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 """Differentiable Siamese augmentation's strategies (DSA, Zhao & Bilen 2021)."""
+
+ProtocolName = Literal["mtt-1000", "paper-300", "quick-100", "dream-1000"]
+"""Those of ``engine.evaluation.protocols``."""
 
 
 class Section(BaseModel):
@@ -266,11 +270,9 @@ class Information(Section):
 class Evaluation(Section):
     """How a synthetic set is judged: networks trained on it from scratch, measured on real images."""
 
-    protocol: Literal["mtt-1000", "paper-300", "quick-100"] = Field(
-        "mtt-1000", description="Protocol of the final numbers."
-    )
+    protocol: ProtocolName = Field("mtt-1000", description="Protocol of the final numbers.")
     networks: int = Field(5, ge=1, le=100, description="Networks of the final evaluation.")
-    live_protocol: Literal["mtt-1000", "paper-300", "quick-100"] = Field(
+    live_protocol: ProtocolName = Field(
         "quick-100", description="Protocol of the live curve and of choosing the best iterate."
     )
     live_networks: int = Field(2, ge=1, le=100, description="Networks of a live evaluation.")

@@ -9,6 +9,7 @@ twice, and compiles whole with one graph for a strategy.
 from __future__ import annotations
 
 import math
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import torch
@@ -59,6 +60,11 @@ class Augment:
     def enabled(self) -> bool:
         """Whether there is a strategy to draw."""
         return bool(self.strategies)
+
+    def without(self, strategies: Collection[str]) -> Augment:
+        """The same but for some strategies, which are never drawn."""
+        left = [name for name in self.strategies if name not in strategies]
+        return Augment(self.settings.model_copy(update={"strategy": "_".join(left) or "none"}), self.shape)
 
     def draw(self, n: int, generator: torch.Generator) -> Draw:
         """One strategy for a batch of ``n`` images, with parameters for each (DSA with Siamese False)."""

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from engine.data.augment import Augment
+from engine.data.cutmix import as_probabilities
 from engine.data.prepare import RealSet
 from engine.errors import DataError
 from engine.evaluation.protocols import PROTOCOLS, Protocol
@@ -110,6 +111,9 @@ def train_networks(
         progress: hears of networks trained, out of all.
         execution: its "precision" is computed in.
     """
+    if protocol.cutmix:
+        sets = [(images, as_probabilities(labels, net.classes)) for images, labels in sets]
+    drawn_from = augment.without(protocol.without) if protocol.augment else None
     batch = min(protocol.batch_size, len(sets[0][1]))
     most = together(net, batch, sets[0][0].device)
     gradient = gradient_function(net, execution, batch)
@@ -132,9 +136,10 @@ def train_networks(
                 momentum=protocol.momentum,
                 weight_decay=protocol.weight_decay,
                 batch_size=protocol.batch_size,
-                augment=augment if protocol.augment else None,
+                augment=drawn_from,
                 draws=draws,
                 tick=tick,
+                cutmix=protocol.cutmix,
             )
             if progress is not None:
                 progress(first + count * (epoch + 1) // protocol.epochs, len(purposes))

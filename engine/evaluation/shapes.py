@@ -31,8 +31,7 @@ def draws_at_once(config: Config, classes: int, net: ConvNet, device: torch.devi
 
 def shapes_of(protocol: str, labels: Tensor, net: ConvNet) -> list[Shape]:
     """Those of networks trained by a protocol on a set with these labels."""
-    batch = min(PROTOCOLS[protocol].batch_size, len(labels))
-    return _compiled({Shape(batch, labels.ndim == 2)}, net, labels.device)
+    return _compiled({_shape(protocol, len(labels), soft=labels.ndim == 2)}, net, labels.device)
 
 
 def judging_shapes(config: Config, classes: int, net: ConvNet, device: torch.device) -> list[Shape]:
@@ -63,7 +62,13 @@ def _all(config: Config, classes: int) -> Iterator[Shape]:
     stored = config.synthetic.images_per_class * classes
     decoded = stored * config.synthetic.formation**2
     if settings.every and settings.live_networks:
-        yield Shape(min(PROTOCOLS[settings.live_protocol].batch_size, decoded), config.synthetic.labels != "hard")
-    yield Shape(min(PROTOCOLS[settings.protocol].batch_size, decoded), config.synthetic.labels != "hard")
+        yield _shape(settings.live_protocol, decoded, soft=config.synthetic.labels != "hard")
+    yield _shape(settings.protocol, decoded, soft=config.synthetic.labels != "hard")
     if settings.random_draws:
-        yield Shape(min(PROTOCOLS[settings.protocol].batch_size, stored), config.synthetic.labels == "softmax")
+        yield _shape(settings.protocol, stored, soft=config.synthetic.labels == "softmax")
+
+
+def _shape(protocol: str, images: int, *, soft: bool) -> Shape:
+    """Of networks trained by a protocol on so many images: labels that are mixed are soft, whatever they were."""
+    named = PROTOCOLS[protocol]
+    return Shape(min(named.batch_size, images), soft or named.cutmix > 0)

@@ -9,9 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 
+from engine.data.cutmix import as_probabilities, sometimes_cutmix
 from engine.objectives.base import Context
 from engine.seeds import generator
 from engine.stacked import gradient_function
@@ -89,33 +89,9 @@ class MatchedNetworks:
         for first in range(0, count, BATCH):
             chosen = pool[order[first : first + BATCH]]
             context.tick()
-            images, labels = real.train_images[chosen], F.one_hot(real.train_labels[chosen], real.classes).float()
+            images, labels = real.train_images[chosen], as_probabilities(real.train_labels[chosen], real.classes)
             if context.augment.enabled:
                 images = context.augment(images, context.augment.draw(len(images), draws).to(context.device))
-            if float(torch.rand((), generator=draws)) < settings.cutmix:
-                images, labels = cutmix(images, labels, draws)
+            images, labels = sometimes_cutmix(settings.cutmix, images, labels, draws)
             _, _, slopes = self._gradient(trainee.parameters, images.unsqueeze(0), labels.unsqueeze(0))
             trainee.update(slopes, RATE, MOMENTUM, WEIGHT_DECAY)
-
-
-def cutmix(images: Tensor, labels: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor]:
-    """CutMix (Yun et al. 2019): one box, of a uniform share of the area, is filled from other images of the batch.
-
-    Args:
-        images: [n, c, h, w].
-        labels: probabilities [n, classes]; mixed by the area.
-    """
-    height, width = images.shape[2:]
-    partner = torch.randperm(len(images), generator=draws).to(images.device)
-    share = 1 - float(torch.rand((), generator=draws))
-    centre_y, centre_x = (float(value) for value in torch.rand(2, generator=draws))
-    top, bottom = _span(centre_y * height, height * share**0.5, height)
-    left, right = _span(centre_x * width, width * share**0.5, width)
-    inside = torch.zeros(height, width, dtype=torch.bool, device=images.device)
-    inside[top:bottom, left:right] = True
-    filled = (bottom - top) * (right - left) / (height * width)
-    return torch.where(inside, images[partner], images), (1 - filled) * labels + filled * labels[partner]
-
-
-def _span(centre: float, length: float, most: int) -> tuple[int, int]:
-    return max(0, int(centre - length / 2)), min(most, int(centre + length / 2))

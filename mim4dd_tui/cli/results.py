@@ -51,7 +51,9 @@ def evaluate(
     which: WhichOption = None,
     protocol: Annotated[
         str | None,
-        typer.Option("--protocol", metavar="NAME", help="mtt-1000, paper-300 or quick-100. Default: the set's own."),
+        typer.Option(
+            "--protocol", metavar="NAME", help="mtt-1000, paper-300, quick-100 or dream-1000. Default: the set's own."
+        ),
     ] = None,
     networks: Annotated[
         int | None, typer.Option("--networks", metavar="N", min=1, help="How many. Default: as many as the run's.")

@@ -35,7 +35,7 @@ def distilled(real: RealSet, pixels: torch.Tensor, labels: torch.Tensor, formati
 
 
 def test_networks_of_the_same_set_are_more_alike_than_of_noise(real: RealSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "quick-100", dataclasses.replace(PROTOCOLS["quick-100"], epochs=15, decay_at=None))
+    monkeypatch.setitem(PROTOCOLS, "quick-100", dataclasses.replace(PROTOCOLS["quick-100"], epochs=15, falls=()))
     net, augment = ConvNet(CONFIG.network, real.shape, 10), Augment(CONFIG.augmentation, real.shape)
     whole = distilled(real, real.train_images, real.train_labels)
     noise = distilled(real, torch.randn(20, 1, 8, 8, generator=generator(0, "n")), torch.arange(20) % 10)
@@ -75,7 +75,7 @@ def network_of(item: DistilledSet, net: ConvNet, augment: Augment, seed: int) ->
 
 
 def test_the_networks_are_those_of_the_final_evaluation(real: RealSet, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(PROTOCOLS, "quick-100", dataclasses.replace(PROTOCOLS["quick-100"], epochs=3, decay_at=None))
+    monkeypatch.setitem(PROTOCOLS, "quick-100", dataclasses.replace(PROTOCOLS["quick-100"], epochs=3, falls=()))
     net, augment = ConvNet(CONFIG.network, real.shape, 10), Augment(CONFIG.augmentation, real.shape)
     item = distilled(real, real.train_images[:20], real.train_labels[:20], formation=2)
     trained = trained_on(item, 2, net=net, augment=augment, seed=3, device=torch.device("cpu"))

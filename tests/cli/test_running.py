@@ -11,7 +11,7 @@ import sys
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_type_hints
 from unittest import mock
 
 import numpy as np
@@ -19,10 +19,11 @@ import pytest
 import torch
 
 from engine.config.schema import Config
+from engine.evaluation import PROTOCOLS
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
-from mim4dd_tui.cli.results import Format, artifact_path
+from mim4dd_tui.cli.results import Format, artifact_path, evaluate
 from mim4dd_tui.graphics.choice import Graphics
 from tests.cli.command import COMMAND, Ended, begun, environment, mim4dd, set_options
 
@@ -127,13 +128,19 @@ def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
     counts = [line for line in spoken if line.startswith("  network ")]
     assert counts[-1] == "  network 3/3"
     assert len(counts) == len(set(counts)), "each count once"
-    other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", "paper-300", "--json")
-    assert json.loads(other.out)["accuracy"]["protocol"] == "paper-300"
+    for protocol in ("paper-300", "dream-1000"):
+        other = place.command("evaluate", document["artifact"], "--networks", "1", "--protocol", protocol, "--json")
+        assert json.loads(other.out)["accuracy"]["protocol"] == protocol
     assert place.command("evaluate", "first", "--protocol", "best-ever").code == 2
     for command in ("evaluate", "export"):
         refused = place.command(command, document["artifact"], "--which", "last")
         assert refused.code == 2
         assert "leave --which out" in refused.err
+
+
+def test_every_protocol_is_named_in_the_help_of_evaluate() -> None:
+    option = get_type_hints(evaluate, include_extras=True)["protocol"].__metadata__[0]
+    assert [name for name in PROTOCOLS if name not in option.help] == []
 
 
 def test_export_writes_every_format(place: Place) -> None:

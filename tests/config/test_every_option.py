@@ -302,7 +302,8 @@ def test_every_pair_of_information_choices_runs(run: Session) -> None:
 def test_what_measures_changes_what_is_measured(run: Session) -> None:
     base = run({})
     assert len(run({"evaluation.networks": 3})["accuracy"]["accuracies"]) == 3
-    assert run({"evaluation.protocol": "paper-300"})["accuracy"]["protocol"] == "paper-300"
+    for protocol in ("paper-300", "dream-1000"):
+        assert run({"evaluation.protocol": protocol})["accuracy"]["protocol"] == protocol
     assert run({"data.test_limit": 7})["accuracy"]["accuracies"] != base["accuracy"]["accuracies"]
     drawn = run({"evaluation.random_draws": 2, "evaluation.random_networks": 3})
     assert len(drawn["random_selection"]["accuracies"]) == 6

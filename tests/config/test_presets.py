@@ -167,6 +167,7 @@ def test_published_settings_of_the_other_bases(data: str) -> None:
         deviation = {"mnist": 0.308, "svhn": 0.2, "cifar10": 0.25, "cifar100": 0.25}[data]
         assert config.objective.pixel_rate == pytest.approx(rate * each / 10 / deviation**2, rel=0.06)
         assert (config.objective.distance, config.synthetic.formation, config.objective.real_batch) == (kind, 2, 128)
+        assert config.evaluation.protocol == "dream-1000"
         assert not config.data.zca
     for each in SIZES["bptt"]:
         objective = resolve(f"{data}-ipc{each}-bptt").config.objective

@@ -219,3 +219,15 @@ def test_compiles_whole(op: str) -> None:
         return found
 
     torch.testing.assert_close(torch.compile(gradient, fullgraph=True)(images), gradient(images), rtol=1e-4, atol=1e-4)
+
+
+def test_strategies_can_be_left_out() -> None:
+    """Those that are left are drawn as before, with their settings; none are left of one."""
+    whole = Augment(Augmentation(strategy="color_cutout_flip", flip=1.0), (1, 8, 8))
+    left = whole.without(("cutout", "scale"))
+    assert left.strategies == ("color", "flip")
+    assert whole.strategies == ("color", "cutout", "flip")
+    drawn = [left.draw(3, generator(seed)) for seed in range(40)]
+    assert {draw.op for draw in drawn} == {"color", "flip"}
+    assert all(bool(draw.values[:, 0].all()) for draw in drawn if draw.op == "flip")
+    assert not whole.without(("color", "cutout", "flip")).enabled

@@ -76,7 +76,8 @@ def tiny(**changes: Any) -> Config:
 def quickly(epochs: int = 6) -> Iterator[None]:
     """The quick protocol shortened to a few epochs, and every expert epoch kept as it is done."""
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(PROTOCOLS, "quick-100", replace(PROTOCOLS["quick-100"], epochs=epochs, decay_at=epochs // 2))
+        short = replace(PROTOCOLS["quick-100"], epochs=epochs, falls=((epochs // 2, 0.1),))
+        patch.setitem(PROTOCOLS, "quick-100", short)
         patch.setattr(store, "PARTIAL_SECONDS", 0.0)
         yield
 

@@ -363,7 +363,7 @@ from engine.config.load import load_config
 from engine.evaluation import PROTOCOLS
 from engine.events import Iteration
 
-PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=6, decay_at=3)
+PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=6, falls=((3, 0.1),))
 
 def hear(event):
     if isinstance(event, Iteration):

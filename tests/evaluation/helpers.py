@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -26,10 +27,11 @@ EXECUTION = {"device": "cpu", "precision": "float32", "threads": 1}
 
 @contextmanager
 def shortened(epochs: int = 4) -> Iterator[None]:
-    """Every protocol with a few epochs, the rate lowered halfway where it is lowered at all."""
+    """Every protocol with a few epochs, the rate lowered after the same parts of them."""
     with pytest.MonkeyPatch.context() as patch:
         for name, protocol in PROTOCOLS.items():
-            patch.setitem(PROTOCOLS, name, replace(protocol, epochs=epochs, decay_at=epochs // 2))
+            falls = tuple((first * epochs // protocol.epochs, factor) for first, factor in protocol.falls)
+            patch.setitem(PROTOCOLS, name, replace(protocol, epochs=epochs, falls=falls))
         yield
 
 
@@ -67,19 +69,46 @@ def court(raw: RawSet, **changes: Any) -> Court:
 def plainly_trained(
     court: Court, protocol: Protocol, step_size: float | None, *, seed: int, purpose: tuple[str | int, ...]
 ) -> Tensor:
-    """One network trained by torch's own optimiser: MTT's evaluation, written out."""
+    """One network trained by torch's own optimiser: MTT's evaluation and DREAM's, written out."""
     draws = generator(seed, "evaluation", *purpose, "draws")
     parameters = court.net.init(generator(seed, "evaluation", *purpose, "init")).requires_grad_()
     rate = step_size if protocol.uses_step_size and step_size is not None else protocol.learning_rate
     optimiser = torch.optim.SGD([parameters], lr=rate, momentum=protocol.momentum, weight_decay=protocol.weight_decay)
+    left = [name for name in court.augment.strategies if name not in protocol.without]
+    settings = court.config.augmentation.model_copy(update={"strategy": "_".join(left) or "none"})
+    augment = Augment(settings, court.real.shape)
     for epoch in range(protocol.epochs):
-        if epoch == protocol.decay_at:
-            optimiser.param_groups[0]["lr"] = rate * 0.1
+        optimiser.param_groups[0]["lr"] *= math.prod(factor for first, factor in protocol.falls if first == epoch)
         for chosen in torch.split(torch.randperm(len(court.labels), generator=draws), protocol.batch_size):
             x = court.images[chosen]
             if protocol.augment:
-                x = court.augment(x, court.augment.draw(len(chosen), draws))
+                x = augment(x, augment.draw(len(chosen), draws))
+            share, other = 1.0, chosen
+            if protocol.cutmix and float(torch.rand((), generator=draws)) < protocol.cutmix:
+                x, order, share = plainly_mixed(x, draws)
+                other = chosen[order]
             optimiser.zero_grad()
-            torch.autograd.backward(F.cross_entropy(court.net(parameters, x), court.labels[chosen]))
+            logits = court.net(parameters, x)
+            own, others = (F.cross_entropy(logits, court.labels[each]) for each in (chosen, other))
+            torch.autograd.backward(share * own + (1 - share) * others)
             optimiser.step()
     return parameters.detach()
+
+
+def plainly_mixed(images: Tensor, draws: torch.Generator) -> tuple[Tensor, Tensor, float]:
+    """Images with a box of others', whose others, and the share that is left of an image: pixels copied one by one."""
+    order = torch.randperm(len(images), generator=draws)
+    side = math.sqrt(1 - float(torch.rand((), generator=draws)))
+    result, left = images.clone(), 0
+    height, width = images.shape[2:]
+    y, x = (float(value) for value in torch.rand(2, generator=draws))
+    for row in range(height):
+        for column in range(width):
+            inside = [
+                int(centre * length - side * length / 2) <= place < int(centre * length + side * length / 2)
+                for place, centre, length in ((row, y, height), (column, x, width))
+            ]
+            if all(inside):
+                result[:, :, row, column] = images[order, :, row, column]
+            left += not all(inside)
+    return result, order, left / (height * width)

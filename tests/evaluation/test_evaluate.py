@@ -12,34 +12,54 @@ import pytest
 import torch
 import torch.nn.functional as F
 
+from engine import stacked
 from engine.config.schema import Evaluation, Network
+from engine.data import cutmix as cutmix_module
+from engine.data.augment import Augment
 from engine.data.types import RawSet
 from engine.evaluation import PROTOCOLS, Score, train_network
 from engine.evaluation.evaluate import train_networks
+from engine.evaluation.shapes import Shape, compile_shapes, shapes_of
 from engine.networks import ConvNet
 from engine.seeds import generator
 from tests.evaluation.helpers import court, plainly_trained, shortened
 
 
 @pytest.mark.parametrize(
-    ("name", "epochs", "uses_step_size", "decay_at", "augment"),
+    ("name", "epochs", "uses_step_size", "lowered_at", "augment"),
     [
         ("mtt-1000", 1000, True, 501, True),
         ("paper-300", 300, False, 151, False),
         ("quick-100", 100, True, 51, True),
     ],
 )
-def test_protocols(name: str, epochs: int, uses_step_size: bool, decay_at: int, augment: bool) -> None:
+def test_protocols(name: str, epochs: int, uses_step_size: bool, lowered_at: int, augment: bool) -> None:
+    """The rate of every epoch to its last bit: kept results were made by these."""
     protocol = PROTOCOLS[name]
     assert protocol.name == name
-    assert (protocol.epochs, protocol.uses_step_size, protocol.decay_at) == (epochs, uses_step_size, decay_at)
+    assert (protocol.epochs, protocol.uses_step_size, protocol.augment) == (epochs, uses_step_size, augment)
     assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, 256)
-    assert protocol.augment is augment
+    assert (protocol.without, protocol.cutmix) == ((), 0.0), "no draw but of the order and the augmentation"
     assert protocol.source
-    learned = 0.03 if uses_step_size else 0.01
-    assert protocol.rate(0, 0.03) == protocol.rate(decay_at - 1, 0.03) == learned
-    assert protocol.rate(decay_at, 0.03) == protocol.rate(epochs - 1, 0.03) == pytest.approx(learned / 10)
-    assert protocol.rate(0, None) == 0.01, "a set without a step size of its own"
+    for given in (0.03, 0.0217, None):
+        base = given if given is not None and uses_step_size else 0.01
+        rates = [protocol.rate(epoch, given) for epoch in range(epochs)]
+        assert rates == [base] * lowered_at + [base * 0.1] * (epochs - lowered_at)
+
+
+def test_the_protocol_of_dream() -> None:
+    protocol = PROTOCOLS["dream-1000"]
+    assert (protocol.epochs, protocol.uses_step_size, protocol.augment) == (1000, False, True)
+    assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, 64)
+    assert (protocol.without, protocol.cutmix) == (("cutout",), 0.5)
+    rates = [protocol.rate(epoch, 0.03) for epoch in range(1000)]
+    parameter = torch.nn.Parameter(torch.zeros(()))
+    optimiser = torch.optim.SGD([parameter], lr=0.01)
+    schedule = torch.optim.lr_scheduler.MultiStepLR(optimiser, [2 * 1000 // 3, 5 * 1000 // 6], gamma=0.2)
+    for epoch in range(1000):
+        assert rates[epoch] == pytest.approx(optimiser.param_groups[0]["lr"]), epoch
+        optimiser.step()
+        schedule.step()
 
 
 def test_the_configuration_knows_the_same_protocols() -> None:
@@ -49,7 +69,7 @@ def test_the_configuration_knows_the_same_protocols() -> None:
 
 
 def test_a_rate_that_is_never_lowered() -> None:
-    protocol = replace(PROTOCOLS["quick-100"], decay_at=None)
+    protocol = replace(PROTOCOLS["quick-100"], falls=())
     assert {protocol.rate(epoch, 0.02) for epoch in range(100)} == {0.02}
 
 
@@ -124,6 +144,73 @@ def test_the_same_seed_and_purpose_give_the_same_score_and_others_do_not(digits:
     assert setting.score(seed=1).accuracies != first.accuracies
     assert setting.score(purpose=("other",)).accuracies != first.accuracies
     assert (first.protocol, first.measured_on) == ("quick-100", "test")
+
+
+def test_what_dream_draws_from_is_the_runs_but_for_cutout(digits: RawSet, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Flips and the rest are kept; batches are of 7 here, mixed and not, each network's by draws of its own."""
+    setting, drawn, mixed = court(digits, augmentation__strategy="crop_cutout_flip"), set(), []
+    draw, mix = Augment.draw, cutmix_module.cutmix
+
+    def noted(augment: Augment, n: int, generator: torch.Generator) -> Any:
+        drawn.add((found := draw(augment, n, generator)).op)
+        return found
+
+    def told(images: torch.Tensor, labels: torch.Tensor, draws: torch.Generator) -> Any:
+        mixed.append(len(images))
+        return mix(images, labels, draws)
+
+    monkeypatch.setattr(Augment, "draw", noted)
+    monkeypatch.setattr(cutmix_module, "cutmix", told)
+    batches = 2 * 12 * 3
+
+    def train(**changes: Any) -> torch.Tensor:
+        drawn.clear()
+        mixed.clear()
+        protocol = replace(PROTOCOLS["dream-1000"], epochs=12, batch_size=7, **changes)
+        return train_networks(
+            [(setting.images, setting.labels)], None, net=setting.net, protocol=protocol, augment=setting.augment,
+            seed=0, purposes=[("d", 0), ("d", 1)],
+        )  # fmt: skip
+
+    first = train()
+    assert drawn == {"crop", "flip"}
+    assert 0.3 * batches < len(mixed) < 0.7 * batches
+    assert set(mixed) == {7, 6}
+    assert torch.equal(train(), first)
+    assert not torch.equal(train(cutmix=0.25), first)
+    train(cutmix=0.0)
+    assert (drawn, mixed) == ({"crop", "flip"}, [])
+    train(without=())
+    assert drawn == {"crop", "flip", "cutout"}
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("soft", [False, True])
+def test_networks_by_dreams_protocol_are_the_same_compiled(
+    soft: bool, digits: RawSet, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """All that training meets but what is left of a smaller last batch was compiled beforehand, mixed or not."""
+    setting = court(digits)
+    monkeypatch.setattr(stacked, "TOGETHER", 0)
+    monkeypatch.setitem(PROTOCOLS, "dream-1000", replace(PROTOCOLS["dream-1000"], epochs=6, batch_size=7))
+    labels = F.one_hot(setting.labels, 10) * 0.8 + 0.02 if soft else setting.labels
+
+    def trained(execution: dict[str, Any]) -> torch.Tensor:
+        return train_networks(
+            [(setting.images, labels)], None, net=setting.net, protocol=PROTOCOLS["dream-1000"],
+            augment=setting.augment, seed=0, purposes=[("c", 0), ("c", 1)], execution=execution,
+        )  # fmt: skip
+
+    compiled = {"precision": "float32", "compile": True, "device": "cpu"}
+    shapes = shapes_of("dream-1000", labels, setting.net)
+    assert shapes == [Shape(7, True)]
+    torch._dynamo.reset()
+    compile_shapes(shapes, setting.images, setting.net, compiled)
+    with torch._dynamo.config.patch(error_on_recompile=True):
+        found = trained(compiled)
+    eager = trained({"precision": "float32"})
+    torch.testing.assert_close(found, eager, rtol=1e-3, atol=1e-4)
+    assert not torch.equal(found, eager), "both would be the same path"
 
 
 @pytest.mark.long

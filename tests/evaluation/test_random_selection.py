@@ -217,6 +217,7 @@ def test_what_decides_it_is_in_its_key(real: RealSet) -> None:
         key(real, synthetic=Synthetic(images_per_class=3)),
         key(real, experts=Experts(count=2, epochs=4, seed=1)),
         key(real, evaluation=Evaluation(protocol="mtt-1000", random_networks=2)),
+        key(real, evaluation=Evaluation(protocol="dream-1000", random_networks=2)),
         key(real, evaluation=Evaluation(protocol="quick-100", random_networks=3)),
         key(real, augmentation={"strategy": "crop"}),
         key(dataclasses.replace(real, fingerprint="0")),

@@ -84,6 +84,7 @@ def test_where_the_compiler_fails_networks_are_trained_uncompiled_and_it_is_said
 def test_shapes_to_compile_are_those_that_are_trained(monkeypatch: pytest.MonkeyPatch) -> None:
     net, labels = ConvNet(Network(width=128), (3, 32, 32), 10), torch.arange(10).repeat(10)
     assert shapes_of("paper-300", labels, net) == [Shape(100, False)]
+    assert shapes_of("dream-1000", labels, net) == [Shape(64, True)], "labels that are mixed are soft"
     monkeypatch.setattr(shapes_module, "together", lambda *_: 4)
     assert shapes_of("paper-300", labels, net) == [], "several at once are eager on a CPU"
     assert shapes_of("paper-300", labels.to("meta"), net) == [Shape(100, False)], "and one after another on a card"

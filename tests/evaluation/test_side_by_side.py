@@ -25,7 +25,7 @@ from engine.networks import ConvNet
 from engine.seeds import generator
 
 SHAPE = (1, 8, 8)
-SHORT = dataclasses.replace(PROTOCOLS["quick-100"], epochs=6, decay_at=3, batch_size=8)
+SHORT = dataclasses.replace(PROTOCOLS["quick-100"], epochs=6, falls=((3, 0.1),), batch_size=8)
 """Batches of 8 of 20 images: three a pass, the last one smaller."""
 
 
@@ -242,7 +242,8 @@ def test_rates_of_the_protocols(name: str, epochs: int, given: float | None, rat
 
 def test_the_protocols_other_settings() -> None:
     for name, protocol in PROTOCOLS.items():
-        assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, 256)
+        batch = 64 if name == "dream-1000" else 256
+        assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, batch)
         assert protocol.augment == (name != "paper-300")
         assert protocol.source
 

@@ -13,7 +13,7 @@ from torch import Tensor
 from engine.objectives import matched
 from engine.objectives.batches import shared_view
 from engine.objectives.dream import Dream
-from engine.objectives.matched import MatchedNetworks, cutmix
+from engine.objectives.matched import MatchedNetworks
 from engine.objectives.representatives import nearest
 from engine.runs.control import StopRequested
 from engine.seeds import generator
@@ -138,22 +138,6 @@ def test_representatives_lie_closer_to_their_class_than_random_images() -> None:
             gap = float((features[pool] - targets[nearest(features[pool], targets)]).norm(dim=1).mean())
             near, far = (near + gap, far) if picked is chosen[label] else (near, far + gap)
     assert near < 0.95 * far
-
-
-def test_cutmix_fills_one_box_and_mixes_labels_by_its_area() -> None:
-    images = torch.arange(6.0).view(6, 1, 1, 1).expand(6, 1, 10, 10)
-    labels = torch.eye(6)
-    shares = []
-    for seed in range(40):
-        mixed, targets = cutmix(images, labels, generator(seed, "cutmix"))
-        assert torch.allclose(targets.sum(1), torch.ones(6))
-        for i in range(6):
-            for value in set(mixed[i].flatten().tolist()):
-                share = float((mixed[i] == value).float().mean())
-                assert float(targets[i, int(value)]) == pytest.approx(share, abs=1e-6)
-        shares.append(float(targets.diag().min()))
-    assert min(shares) < 0.3
-    assert max(shares) > 0.9
 
 
 def test_networks_are_trained_in_the_arithmetic_of_their_device(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,7 +81,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         write(name, path / "data")
     with pytest.MonkeyPatch.context() as patch:
         for name, protocol in PROTOCOLS.items():
-            patch.setitem(PROTOCOLS, name, dataclasses.replace(protocol, epochs=2, decay_at=None))
+            patch.setitem(PROTOCOLS, name, dataclasses.replace(protocol, epochs=2, falls=()))
         yield path
 
 

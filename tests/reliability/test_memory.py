@@ -170,7 +170,7 @@ from pathlib import Path
 from engine import run
 from engine.config.load import load_config
 from engine.evaluation import PROTOCOLS
-PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=2, decay_at=1)
+PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=2, falls=((1, 0.1),))
 path = Path(sys.argv[1])
 run.start(load_config(path / "config.toml"), runs_dir=path / "runs", cache_dir=path / "cache")
 peak = next(line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM"))
