@@ -104,7 +104,7 @@ async def test_the_question_of_q_follows_what_goes_on(make_app: MakeApp, tmp_pat
         await until(pilot, lambda: "three is still going" in text(app) or "three has ended" in text(app))
         assert isinstance(app.screen, QuitScreen)
         await until(pilot, lambda: "three has ended" in text(app) and "s Leave" in text(app))
-        assert "in the" not in text(app)
+        assert "will wait" not in text(app)
         await pilot.press("c")
         await until(pilot, lambda: not isinstance(app.screen, QuitScreen))
 
