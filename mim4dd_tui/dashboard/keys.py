@@ -106,7 +106,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "0", "all", "all", "All runs again: no search, no filter."),
     Key("runs", "R", "resume", "resume", "Continue the run from its last checkpoint.", "R"),
     Key("runs", "D", "duplicate", "new run", "Take the run's settings into a new one.", "D"),
-    Key("runs", "X,delete", "delete", "delete", "Delete the run for good; asks first.", "X"),
+    Key("runs", "X,delete", "delete", "delete", "Delete the marked runs, else this one, for good; asks first.", "X"),
     Key("runs", "escape", "close", "back", "Back to where you came from.", "esc"),
     # compare
     Key("compare", "m", "metric(1)", "metric", "Next metric: accuracy, losses, bound, rates, speed.", footer=True),

@@ -30,7 +30,7 @@ from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, words
 from tests.dashboard.shelves import make_run
 
 
@@ -300,6 +300,23 @@ async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, size: tup
         await pilot.press("X", "y")
         await until(pilot, lambda: shown(app) == ["second", "first"])
         assert not (tmp_path / "runs" / "third").exists()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_marked_runs_are_deleted_together(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("space", "j", "space", "k", "X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+        assert "Delete the 2 marked runs?" in words(app)
+        assert "third, first; they cannot be brought back" in words(app)
+        await pilot.press("y")
+        await until(pilot, lambda: shown(app) == ["second"])
+        assert [path.name for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")] == ["second"]
+        await until(pilot, lambda: "marked" not in text(app))
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -223,7 +225,7 @@ class RunsScreen(Screen[None]):
             return frozenset({*idle, "mark", "compare", "resume", "duplicate", "delete"})
         if self._run is not None and not self._run.resumable:
             idle.add("resume")
-        if self._run is not None and self._run.alive:
+        if any(run.alive for run in self._meant):
             idle.add("delete")
         return frozenset(idle)
 
@@ -293,12 +295,10 @@ class RunsScreen(Screen[None]):
 
     def action_compare(self) -> None:
         """Compare what is marked."""
-        known = {run.name: run for run in self._runs}
-        marked = [known[name] for name in self._marked if name in known]
-        if len(marked) < 2:
+        if len(self._marked) < 2:
             self.notify("mark at least two runs first (space)", severity="warning")
             return
-        self.dashboard.compare(marked, dict(self._inks))
+        self.dashboard.compare(self._meant, dict(self._inks))
 
     def action_resume(self) -> None:
         """Continue the run."""
@@ -315,30 +315,45 @@ class RunsScreen(Screen[None]):
         if self._run is not None:
             self.dashboard.duplicate(self._run)
 
+    @property
+    def _meant(self) -> list[RunInfo]:
+        """The marked runs, or where none is the one under the cursor."""
+        known = {run.name: run for run in self._runs}
+        marked = [known[name] for name in self._marked if name in known]
+        return marked or ([self._run] if self._run is not None else [])
+
     def action_delete(self) -> None:
         """Ask, then delete."""
-        run = self._run
-        if run is None:
+        runs = self._meant
+        for run in runs:
+            if run.alive:
+                self.notify(f"{run.name} is going on: stop it first", severity="warning")
+                return
+        if not runs:
             return
-        if run.alive:
-            self.notify(f"{run.name} is going on: stop it first", severity="warning")
-            return
-        accuracy = f", accuracy {run.score}" if run.score else ""
-        details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
+        if len(runs) == 1:
+            (run,) = runs
+            accuracy = f", accuracy {run.score}" if run.score else ""
+            question = f"Delete {run.name}?"
+            details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
+        else:
+            question = f"Delete the {len(runs)} marked runs?"
+            details = f"{', '.join(run.name for run in runs)}; they cannot be brought back"
 
         def answered(yes: bool | None) -> None:
             if yes:
-                self._delete(run)
+                self._delete(runs)
 
-        self.app.push_screen(ConfirmScreen(f"Delete {run.name}?", details, "Delete it for good"), answered)
+        self.app.push_screen(ConfirmScreen(question, details, "Delete for good"), answered)
 
     @work(thread=True, group="delete", exit_on_error=False)
-    def _delete(self, run: RunInfo) -> None:
-        def delete() -> str:
+    def _delete(self, runs: Sequence[RunInfo]) -> None:
+        def delete(run: RunInfo) -> str:
             remove(self.dashboard.runs_dir, run.folder)
             return f"{run.name} is deleted"
 
-        self.dashboard.report(delete)
+        for run in runs:
+            self.dashboard.report(partial(delete, run))
         self._reading.anew()
 
     # ---- search
