@@ -46,7 +46,7 @@ INCONSISTENT = "inconsistent"
 AUGMENTATIONS = ("color", "crop", "cutout", "flip", "scale", "rotate")
 """Differentiable Siamese augmentation's strategies (DSA, Zhao & Bilen 2021)."""
 
-ProtocolName = Literal["mtt-1000", "paper-300", "quick-100", "dream-1000"]
+ProtocolName = Literal["mtt-1000", "paper-300", "quick-100", "bptt-300", "dream-1000"]
 """Those of ``engine.evaluation.protocols``."""
 
 

@@ -91,6 +91,19 @@ PROTOCOLS = {
             source="ours, for live curves: mtt-1000 with a tenth of the epochs",
         ),
         Protocol(
+            name="bptt-300",
+            epochs=300,
+            learning_rate=0.01,
+            uses_step_size=False,
+            momentum=0.9,
+            weight_decay=0.0,
+            falls=(),
+            batch_size=640,
+            augment=False,
+            source="the code of Remember the Past (Deng and Russakovsky 2022), by its defaults: a constant rate, no "
+            "weight decay, no augmentation",
+        ),
+        Protocol(
             name="dream-1000",
             epochs=1000,
             learning_rate=0.01,

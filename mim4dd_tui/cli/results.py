@@ -52,7 +52,9 @@ def evaluate(
     protocol: Annotated[
         str | None,
         typer.Option(
-            "--protocol", metavar="NAME", help="mtt-1000, paper-300, quick-100 or dream-1000. Default: the set's own."
+            "--protocol",
+            metavar="NAME",
+            help="mtt-1000, paper-300, quick-100, bptt-300 or dream-1000. Default: the set's own.",
         ),
     ] = None,
     networks: Annotated[

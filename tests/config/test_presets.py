@@ -171,6 +171,7 @@ def test_published_settings_of_the_other_bases(data: str) -> None:
         assert not config.data.zca
     for each in SIZES["bptt"]:
         objective = resolve(f"{data}-ipc{each}-bptt").config.objective
+        assert resolve(f"{data}-ipc{each}-bptt").config.evaluation.protocol == "bptt-300"
         assert (objective.window, objective.student_steps, objective.student_momentum) == (60, 200, 0.9)
         classes = 100 if data == "cifar100" else 10
         assert (objective.batch_size or each * classes) / classes <= 10

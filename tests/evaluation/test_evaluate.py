@@ -47,6 +47,13 @@ def test_protocols(name: str, epochs: int, uses_step_size: bool, lowered_at: int
         assert rates == [base] * lowered_at + [base * 0.1] * (epochs - lowered_at)
 
 
+def test_the_protocol_of_bptt() -> None:
+    """A constant rate of its own."""
+    protocol = PROTOCOLS["bptt-300"]
+    assert (protocol.epochs, protocol.uses_step_size, protocol.augment) == (300, False, False)
+    assert {protocol.rate(epoch, 0.03) for epoch in range(300)} == {0.01}
+
+
 def test_the_protocol_of_dream() -> None:
     protocol = PROTOCOLS["dream-1000"]
     assert (protocol.epochs, protocol.uses_step_size, protocol.augment) == (1000, False, True)

@@ -242,9 +242,10 @@ def test_rates_of_the_protocols(name: str, epochs: int, given: float | None, rat
 
 def test_the_protocols_other_settings() -> None:
     for name, protocol in PROTOCOLS.items():
-        batch = 64 if name == "dream-1000" else 256
-        assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, 5e-4, batch)
-        assert protocol.augment == (name != "paper-300")
+        batch = {"dream-1000": 64, "bptt-300": 640}.get(name, 256)
+        decay = 0.0 if name == "bptt-300" else 5e-4
+        assert (protocol.momentum, protocol.weight_decay, protocol.batch_size) == (0.9, decay, batch)
+        assert protocol.augment == (name not in ("paper-300", "bptt-300"))
         assert protocol.source
 
 
