@@ -28,7 +28,8 @@ from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, O
 from mim4dd_tui.dashboard.settled import Collector
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.signalled import Signalled
-from mim4dd_tui.dashboard.suspending import shell_waits
+from mim4dd_tui.dashboard.stage import Stage
+from mim4dd_tui.dashboard.suspending import Suspension
 from mim4dd_tui.dashboard.themed import ThemedApp
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
@@ -42,8 +43,6 @@ SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpSc
 widgets styled again, while the key that opens the screen waits."""
 
 
-SUSPEND_SECONDS = 6.0
-"""How long a second Ctrl-Z suspends the run as well."""
 STAYS = 3600.0
 """Seconds of a notice that stands until the dashboard closes."""
 
@@ -91,8 +90,8 @@ class DashboardApp(ThemedApp[Leave]):
         self._attached = attach
         self.turns = Turns(self, launch)
         self._end_told = False
-        self._told_of_suspension = False
-        self._own: list[RunScreen] = []  # screens of runs of this process
+        self._suspension = Suspension(self)
+        self._stage = Stage(self)
         self._signals = signals
         self._collector = Collector()
         self._in_order = InOrder(self, super().on_event)
@@ -196,19 +195,19 @@ class DashboardApp(ThemedApp[Leave]):
             ways = [self._way("show_live", "shows it"), self._way("enqueue", "puts this one into the queue")]
             self.notify(f"{there} is going on here already{''.join(ways)}", severity="warning")
             return
-        self._kept, self._end_told = None, False
+        self._stage.kept, self._end_told = None, False
         self.session = EngineSession(order, self.turns.launch)
         self.sessions.append(self.session)
         self.session.start()
         if watch:
-            self._show(RunScreen(self.session, mode=self.picture_mode))
+            self._stage.show(RunScreen(self.session, mode=self.picture_mode))
         else:
             name = order.resume.name if order.resume else "the next run"
             self.notify(f"{name} begins{self._way('show_live', 'shows it')}")
             self.renew_question()
-        self._give_up_screens()
+        self._stage.give_up()
         for before in self.sessions[:-1]:
-            if all(screen.session is not before for screen in self._own):  # nobody comes for what it still holds
+            if not self._stage.holds(before):
                 before.hand_over(lambda _event: None)
 
     def _way(self, action: str, does: str) -> str:
@@ -235,7 +234,7 @@ class DashboardApp(ThemedApp[Leave]):
         if session is not None and here and not session.taken_up:
             self.show_live()
             return
-        self._show(RunScreen(FolderSession(folder), mode=self.picture_mode))
+        self._stage.show(RunScreen(FolderSession(folder), mode=self.picture_mode))
 
     def action_browse(self) -> None:
         """All runs."""
@@ -274,32 +273,7 @@ class DashboardApp(ThemedApp[Leave]):
             return
         if isinstance(self.screen, RunScreen) and self.screen.session is self.session:
             return
-        self._show(self._live_screen or RunScreen(self.session, mode=self.picture_mode))
-
-    @property
-    def _live_screen(self) -> RunScreen | None:
-        return self._kept
-
-    _kept: RunScreen | None = None
-
-    def _show(self, screen: RunScreen) -> None:
-        while isinstance(self.screen, RunScreen):
-            self.pop_screen()
-        if screen.session.owned:
-            self._kept = screen
-            if not self.is_screen_installed(screen):
-                self._own.append(screen)
-                self.install_screen(screen, name=f"live-{id(screen)}")
-            if screen.is_mounted:
-                screen.set_mode(self.picture_mode)  # which may have been changed while it was not seen
-        self.push_screen(screen)
-
-    def _give_up_screens(self) -> None:
-        """Screens of this process's runs before the last one: each would keep its history, timers and pictures."""
-        for screen in [screen for screen in self._own if screen is not self._kept and screen not in self.screen_stack]:
-            self._own.remove(screen)
-            self.uninstall_screen(screen)
-            screen.remove()
+        self._stage.show(self._stage.kept or RunScreen(self.session, mode=self.picture_mode))
 
     def back(self) -> None:
         """From a run to the screen it was opened from."""
@@ -369,23 +343,7 @@ class DashboardApp(ThemedApp[Leave]):
 
     def action_suspend(self) -> None:
         """Ctrl-Z: to the shell. A run of this process stands still meanwhile, so that takes the key twice."""
-        driver, session = self._driver, self.session
-        if driver is None or not driver.can_suspend or not shell_waits():
-            self.notify("there is no shell behind this that could bring it back: q leaves", severity="warning")
-        elif session is not None and session.running and not self._told_of_suspension:
-            self._told_of_suspension = True
-            self.set_timer(SUSPEND_SECONDS, self._forget_suspension)
-            self.notify(
-                "the run would stand still with it: q leaves and lets it go on; ^z again suspends both",
-                severity="warning",
-                timeout=SUSPEND_SECONDS,
-            )
-        else:
-            self._told_of_suspension = False  # a key too many would suspend it again right after it came back
-            self.action_suspend_process()
-
-    def _forget_suspension(self) -> None:
-        self._told_of_suspension = False
+        self._suspension.ask()
 
     def _answered(self, answer: Answer | None) -> None:
         session = self.session
