@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from rich.cells import cell_len
+
 from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
@@ -74,11 +76,11 @@ class RunInfo:
         return f"{self.name} is {self.state}: there is nothing to resume"
 
 
-def labels(runs: Sequence[RunInfo]) -> list[str]:
+def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     """Short names: preset and seed where the folder's name says no more, else that name.
 
     Seed 0 is said where a run of the same preset has another; what was changed for a run, where another has the same
-    name.
+    name and there are so many columns of ``room`` for it.
     """
     seeded = {run.preset for run in runs if run.named_by_preset and run.seed}
     names = [
@@ -86,10 +88,11 @@ def labels(runs: Sequence[RunInfo]) -> list[str]:
         for run in runs
     ]
     times = Counter(names)
-    return [
+    longer = [
         f"{name} {_changes(run)}" if times[name] > 1 and run.changes else name
         for name, run in zip(names, runs, strict=True)
     ]
+    return [long if cell_len(long) <= room else name for long, name in zip(longer, names, strict=True)]
 
 
 def _changes(run: RunInfo) -> str:

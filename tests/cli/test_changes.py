@@ -49,6 +49,7 @@ def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: 
     made(tmp_path, None, "information.weight=0.3", "network.norm=group")
     found = Shelf(tmp_path).read()
     assert sorted(labels(found)) == ["digits-ipc1", "digits-ipc1 norm group, weight 0.3"]
+    assert labels(found, 20) == ["digits-ipc1"] * 2, "cut, it would tell nothing"
     assert [run.changes for run in chosen(found, words="weight 0.3")] == [
         {"information.weight": 0.3, "network.norm": "group"}
     ]
