@@ -43,7 +43,7 @@ COLUMNS = (
     Column("worked", 8, right=True, rank=6),
     Column("preset", 20, rank=5, fits=True),
     Column("seed", 5, right=True, rank=7),
-    Column("changed", 24, rank=8, fits=True),
+    Column("changed", 24, rank=8, fits=True, optional=True),
     Column("loss", PLACES, rank=9),
 )
 HEADINGS: dict[str, Sort] = {
@@ -334,17 +334,17 @@ class RunsScreen(Screen[None]):
         if len(runs) == 1:
             (run,) = runs
             accuracy = f", accuracy {run.score}" if run.score else ""
-            question = f"Delete {run.name}?"
+            question, deed = f"Delete {run.name}?", "Delete it for good"
             details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
         else:
-            question = f"Delete the {len(runs)} marked runs?"
+            question, deed = f"Delete the {len(runs)} marked runs?", "Delete them for good"
             details = f"{', '.join(run.name for run in runs)}; they cannot be brought back"
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._delete(runs)
 
-        self.app.push_screen(ConfirmScreen(question, details, "Delete for good"), answered)
+        self.app.push_screen(ConfirmScreen(question, details, deed), answered)
 
     @work(thread=True, group="delete", exit_on_error=False)
     def _delete(self, runs: Sequence[RunInfo]) -> None:

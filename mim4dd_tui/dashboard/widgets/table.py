@@ -44,6 +44,7 @@ class Column:
     colour: str = ""
     middle: bool = False  # text that is too long loses its middle
     fits: bool = False  # no wider than its widest text
+    optional: bool = False  # not there where all its cells are empty
     most: int = 0  # of a column that takes what is left: as much as it needs up to this, before others have room
 
 
@@ -103,6 +104,7 @@ class Table(ScrollView, can_focus=True):
         self._first = 1  # of the columns after the fixed one, where they can be moved
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
+        self._left_out: set[int] = set()
         self._offered = False  # whether the keys that move columns do something
         self._brief: dict[tuple[int, int], dict[str, str]] = {}
         self.nothing = ""
@@ -114,6 +116,11 @@ class Table(ScrollView, can_focus=True):
         chosen = self.chosen
         self._rows, self.nothing = rows, nothing
         self._columns = tuple(_fitted(column, number, rows) for number, column in enumerate(columns))
+        self._left_out = {
+            number
+            for number, column in enumerate(columns)
+            if column.optional and not any(row.cells[number].text for row in rows)
+        }
         self._brief.clear()
         self.virtual_size = Size(0, len(rows) + 1)
         place = next((i for i, row in enumerate(rows) if row.id == chosen), min(self.cursor, max(0, len(rows) - 1)))
@@ -185,12 +192,12 @@ class Table(ScrollView, can_focus=True):
 
     def _all_after(self, first: int) -> bool:
         """Whether there is room for all columns from one on."""
-        return max(self._widths(first)) == len(self._columns) - 1
+        return max(self._widths(first)) == max(set(range(len(self._columns))) - self._left_out)
 
     @property
     def _hidden(self) -> list[int]:
         """Columns that are out of sight, where they can be moved."""
-        seen = self._widths()
+        seen = {*self._widths(), *self._left_out}
         return [index for index in range(len(self._columns)) if index not in seen] if self._shifts else []
 
     def watch_cursor(self) -> None:
@@ -230,7 +237,8 @@ class Table(ScrollView, can_focus=True):
     def _widths(self, first: int | None = None) -> dict[int, int]:
         """Width of every column that has room, by its number; after the fixed column those from ``first`` on."""
         room = self.scrollable_content_region.width  # without the scroll bar
-        places = [0, *range(first or self._first, len(self._columns))] if self._columns else []
+        after = range(first or self._first, len(self._columns))
+        places = [0, *(i for i in after if i not in self._left_out)] if self._columns else []
         taken = sorted(places, key=lambda i: self._columns[i].rank)
         while len(taken) > 1 and sum((self._columns[i].width or self._columns[i].least) + 1 for i in taken) > room + 1:
             taken.pop()

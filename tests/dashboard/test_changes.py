@@ -14,6 +14,8 @@ from engine.runs.log import log_line, told_changes
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.dashboard.catalog import labels
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import text, until
 from tests.dashboard.shelves import make_run
 from tests.runs.helpers import started
 
@@ -69,3 +71,16 @@ def test_the_commands_tell_them(
     assert [line.split()[0] for line in lines if line.endswith("  information.weight 0.3")] == ["own"]
     assert main(["show", "own"]) == 0
     assert "digits-ipc1 with information.weight 0.3, seed 0" in capsys.readouterr().out
+
+
+async def test_the_list_of_all_runs_has_a_column_for_them_where_there_are_any(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "plain")
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "plain" in text(app) and "worked" in text(app))
+        assert "changed" not in text(app)
+        made(tmp_path / "runs", "own", "information.weight=0.3")
+        await until(pilot, lambda: "changed" in text(app) and "information.weight 0.3" in text(app))
