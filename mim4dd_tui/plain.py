@@ -181,7 +181,7 @@ class PlainObserver:
             self._iterations = event.iterations
             again = f", resumed from iteration {event.resumed_from}" if event.resumed_from is not None else ""
             own = f" with {told_changes(event.changes)}" if event.changes else ""
-            return f"run {event.run} (preset {event.preset or '-'}{own}, seed {event.seed}){again}"
+            return f"run {event.run} (preset {event.preset or '-'}, seed {event.seed}){own}{again}"
         if isinstance(event, events.Phase):
             return f"{event.name}: {event.detail}" if event.detail else event.name
         if isinstance(event, events.Evaluation):

@@ -1,4 +1,4 @@
-"""The questions before a preset of a person's own is kept or deleted."""
+"""What is asked and said around presets of a person's own: before one is kept or deleted, and when one has changed."""
 
 from __future__ import annotations
 
@@ -6,29 +6,46 @@ from collections.abc import Callable, Collection
 
 from textual.app import App
 
-from engine.config.load import beneath, require_deletable
-from engine.config.presets import builtin_dir, checked_name
+from engine.config.load import (
+    Resolved,
+    beneath,
+    changed,
+    delete_user_preset,
+    require_deletable,
+    save_user_preset,
+)
+from engine.config.presets import builtin_dir, checked_name, names
 from engine.config.schema import Config
-from engine.errors import MimError
+from engine.errors import DataError, MimError
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from mim4dd_tui.own import is_own, own_preset
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import differing
 
 
 def ask_to_keep(
-    app: App[object], config: Config, base: str | None, known: Collection[str], keep: Callable[[str], None]
+    app: App[object], config: Config, base: str | None, known: Collection[str], then: Callable[[str], None]
 ) -> None:
-    """Ask for a name to keep settings under; the preset they change is proposed where it is a person's own.
+    """Ask for a name and keep settings under it; the preset they change is proposed where it is a person's own.
 
     Args:
         base: the preset that the settings change, or None.
         known: names there are, of which a person's own is replaced only after a question.
-        keep: called with the name.
+        then: called with the name once it is kept.
     """
 
     def told(name: str) -> str:
         return kept_as(name, config, base)
+
+    def keep(name: str) -> None:
+        try:
+            path = save_user_preset(name, config, base)
+        except MimError as error:
+            app.notify(str(error), severity="error")
+            return
+        then(name)
+        app.notify(f"saved as {path}")
 
     def named(name: str | None) -> None:
         if name and name in known:
@@ -41,17 +58,74 @@ def ask_to_keep(
     app.push_screen(NameScreen("Save as a preset of your own", proposed, told, wrong_name), named)
 
 
-def ask_to_delete(app: App[object], name: str, delete: Callable[[str], None]) -> None:
-    """Ask whether a preset is to go, unless others extend it; ``delete`` is called with its name.
+def ask_to_delete(app: App[object], name: str | None, own: Collection[str], then: Callable[[str], None]) -> None:
+    """Ask whether a preset is to go, and delete it; or say why that cannot be.
 
-    Raises:
-        ConfigError: others extend it.
+    Args:
+        name: of the preset; None where none is chosen.
+        own: names of those that are a person's own.
+        then: called with the name once it is deleted.
     """
-    require_deletable(name)
-    own = own_preset(name)
-    details = f"{own}; " if own is not None else ""
+    if name is None:
+        app.notify("choose a preset first (p)", severity="warning")
+        return
+    if name not in own:
+        app.notify("the preset comes with the program: only your own can be deleted", severity="warning")
+        return
+    try:
+        require_deletable(name)
+    except MimError as error:
+        app.notify(str(error), severity="warning")
+        return
+    made_of = own_preset(name)
+    details = f"{made_of}; " if made_of is not None else ""
     sure = ConfirmScreen(f"Delete your preset {name}?", f"{details}its runs stay as they are", "Delete it for good")
-    app.push_screen(sure, lambda yes: delete(name) if yes else None)
+    app.push_screen(sure, lambda yes: _delete(app, name, then) if yes else None)
+
+
+def _delete(app: App[object], name: str, then: Callable[[str], None]) -> None:
+    try:
+        delete_user_preset(name)
+    except MimError as error:
+        app.notify(str(error), severity="error")
+        return
+    then(name)
+    app.notify(f"deleted the preset {name}")
+
+
+def take_up(app: App[object], form: SettingsForm, name: str, found: Resolved | MimError | None, *, told: bool) -> bool:
+    """Have a form's changes be changes to what their preset is now, or say why they stay changes to what it was.
+
+    Args:
+        name: of the preset.
+        found: what it is, or why it cannot be used; None where it is gone.
+        told: that it is gone was said before.
+
+    Returns:
+        Whether it is gone.
+    """
+    try:
+        if isinstance(found, MimError):
+            raise found
+        if found is None:
+            raise DataError(f"the preset {name} is gone")
+        if (found.config, found.origins) != (form.base, form.given):
+            form.rebase(changed(found.config, form.changed()), found.origins, found.config)
+    except MimError as error:
+        if found is not None or not told:
+            text = f"{error}; the settings shown are those from before"
+            app.notify(text, severity="warning", timeout=10)
+    return found is None
+
+
+def find_preset(name: str) -> bool:
+    """Whether there is a preset of this name, meant to be run."""
+    return name in names()
+
+
+def recorded(name: str | None) -> str | None:
+    """The preset that a run is recorded to come from: none that is gone."""
+    return name if name in names(hidden=True) else None
 
 
 def kept_as(name: str, config: Config, base: str | None) -> str:

@@ -159,17 +159,20 @@ class Turns:
 
     def ended(self, session: EngineSession) -> None:
         """A run of this process ended: the next one's turn, unless it was stopped."""
-        if not self.going:
-            self.queue.give_back()
-            return
-        if isinstance(session.error, RunLocked) and session.path is not None:
-            self._app.notify(f"{session.path.name} is passed over: another process works on it", severity="warning")
-        if session.control.stopping:  # at once: what is asked for from now on counts more
+        if self.going and session.control.stopping:  # at once: what is asked for from now on counts more
             self.going = False
             self.queue.give_back()
             self.count(self._say_held)
             return
-        self.changes.afterwards(partial(self._begin, watch=self._app.watches(session)))
+        self.changes.afterwards(partial(self._ended, session))
+
+    def _ended(self, session: EngineSession) -> None:
+        if not self.going:  # nor was it asked for meanwhile
+            self.queue.give_back()
+            return
+        if isinstance(session.error, RunLocked) and session.path is not None:
+            self._app.notify(f"{session.path.name} is passed over: another process works on it", severity="warning")
+        self._begin(watch=self._app.watches(session))
 
     def _say_held(self, waiting: int) -> None:
         if waiting and not self.going:

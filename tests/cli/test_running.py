@@ -114,7 +114,7 @@ def test_runs_lists_it(place: Place) -> None:
     assert listed["first"]["iteration"] == 3
     assert listed["first"]["preset"] == "digits-ipc1"
     lines = place.command("runs").out.splitlines()
-    assert lines[0].split() == ["run", "state", "progress", "accuracy", "begun"]
+    assert lines[0].split() == ["run", "state", "progress", "accuracy", "begun", "changed"]
     assert any(line.split()[:3] == ["first", "done", "3/3"] for line in lines)
 
 

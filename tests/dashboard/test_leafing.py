@@ -56,7 +56,7 @@ async def test_a_run_is_played_again(make_app: MakeApp, size: tuple[int, int], m
         await until(pilot, lambda: bool(seen) and seen[-1] is None)
         assert seen == [0.0, 1.0, 10.0, 20.0, None]
         await pilot.press("p")
-        await until(pilot, lambda: seen[-1] == 10.0)
+        await until(pilot, lambda: 10.0 in seen[5:])
         await app.screen.run_action("replay")  # at once: on a loaded machine a key might come after the end
         count = len(seen)
         await pilot.pause(0.5)

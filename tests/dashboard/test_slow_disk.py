@@ -108,7 +108,7 @@ async def test_a_slow_disk_is_read_by_one_thread_for_a_screen(
         monkeypatch.setattr(f"mim4dd_tui.dashboard.screens.{module}", 0.02)
     gate, ticks, app = Gate(), 0, make_app()
     async with app.run_test(size=SIZE) as pilot:
-        await until(pilot, lambda: "none yet" in text(app))
+        await until(pilot, lambda: "none yet" in text(app) and "looking through" not in text(app))
         await pilot.press(*([key] if key else []))
         await until(pilot, lambda: type(app.screen) is screen)
         shelf, queue = app.shelf.read, app.turns.queue.read

@@ -13,16 +13,15 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, OptionList, Static
 
-from engine.config.load import EDITED, changed, delete_user_preset, resolve, save_user_preset
-from engine.config.presets import names
+from engine.config.load import EDITED, changed, resolve
 from engine.config.schema import Config
 from engine.data.sources import find
-from engine.errors import DataError, MimError
+from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep
+from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
@@ -52,7 +51,9 @@ class HomeScreen(KeepingUpScreen):
         self._overrides = overrides
         self._start = start
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
-        self._source: str | None = None  # the preset that a run is recorded to come from
+        self._problem = ""  # why what is highlighted could not be chosen
+        self._source: str | None = None  # the preset that it, or the run whose settings they are, comes from
+        self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
         self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
@@ -141,24 +142,18 @@ class HomeScreen(KeepingUpScreen):
         self._in_view = None
         if message.name is not None and message.name != self._preset:
             with suppress(MimError):  # said when it is chosen
-                self._in_view = message.name, resolve(message.name).config
+                self._in_view = message.name, resolve(message.name, self._given(message.name)).config
         self._describe()
 
     @on(PresetList.Reread)
     def _presets_reread(self, message: PresetList.Reread) -> None:
         """What is chosen may be another thing now; changes are then changes to that."""
         message.stop()
-        form, name = self.query_one(SettingsForm), self._preset
-        if name is None or name != self._source:  # nothing, a file, or a run's settings
-            return
-        try:
-            if name not in message.known:
-                self._source = None
-                raise DataError(f"the preset {name} is gone")
-            if (found := resolve(name)).config != form.base:
-                form.load(changed(found.config, form.changed()), found.origins, found.config)
-        except MimError as error:
-            self.notify(f"{error}; the settings shown are those from before", severity="warning", timeout=10)
+        form, presets = self.query_one(SettingsForm), self.query_one(PresetList)
+        if message.name is not None and message.name == self._source:
+            self._gone = take_up(self.app, form, message.name, message.found, told=self._gone)
+        elif self._preset is None and presets.chosen is not None:
+            self._choose(presets.chosen)
         self._describe()
 
     @on(OptionList.OptionHighlighted, "#runs")
@@ -175,22 +170,28 @@ class HomeScreen(KeepingUpScreen):
             form.show_chosen()
         self._describe()
 
+    def _given(self, preset: str) -> tuple[str, ...]:
+        """What the command line changes on a preset."""
+        return self._overrides if preset == self._wanted else ()
+
     def _choose(self, preset: str) -> None:
         """Load a preset (or the file given on the command line) into the form."""
-        try:
-            resolved = resolve(preset, self._overrides if preset == self._wanted else ())
-        except MimError as error:
-            self._preset = self._source = None
-            self.query_one("#summary", Static).update(self._problem(str(error)))
-            return
         self._in_view = None
-        if preset != self._preset:
-            self._preset, self._source = preset, resolved.preset
-            self.query_one(SettingsForm).load(resolved.config, resolved.origins)
+        try:
+            resolved = resolve(preset, self._given(preset))
+        except MimError as error:
+            self._preset, self._problem = None, str(error)
+            self._follow(None)
+        else:
+            if preset != self._preset:
+                self._preset = preset
+                self._follow(resolved.preset, self._given(preset))
+                self.query_one(SettingsForm).load(resolved.config, resolved.origins)
         self._describe()
 
-    def _problem(self, text: str) -> Text:
-        return Text(text, style=self._style("error"))
+    def _follow(self, source: str | None, overrides: tuple[str, ...] = ()) -> None:
+        self._source, self._gone = source, False
+        self.query_one(PresetList).follow(source, overrides)
 
     def _describe(self) -> None:
         on_run = self.query_one("#runs").has_focus and self._run is not None
@@ -204,6 +205,8 @@ class HomeScreen(KeepingUpScreen):
             summary.update(self._preset_text(*seen))
         elif self._preset is not None:
             summary.update(self._preset_text(self._preset, form.config))
+        else:
+            summary.update(Text(self._problem, style=self._style("error")))
         self.refresh_bindings()
 
     @property
@@ -214,7 +217,7 @@ class HomeScreen(KeepingUpScreen):
             idle |= {"start", "edit", "enqueue"}
         if any(runs.has_focus for runs in self.query(RunList)):
             idle |= {"runs", "delete"}
-        if not any(self._preset in presets.own for presets in self.query(PresetList)):
+        if not any(presets.chosen in presets.own for presets in self.query(PresetList)):
             idle.add("delete")
         if self._run is None:
             idle.add("duplicate")
@@ -253,30 +256,16 @@ class HomeScreen(KeepingUpScreen):
         message.stop()
         config, known = message.form.config, self.query_one(PresetList).names
         base = self._preset if self._preset in known else None
-        ask_to_keep(self.app, config, base, known, lambda name: self._save(name, config, base))
+        ask_to_keep(self.app, config, base, known, self._choose_anew)
 
-    def _save(self, name: str, config: Config, base: str | None) -> None:
-        try:
-            path = save_user_preset(name, config, base)
-        except MimError as error:
-            self.notify(str(error), severity="error")
-            return
+    def _deleted(self, name: str) -> None:
+        self._choose_anew(name if find_preset(name) else DEFAULT)  # one of the program's may have stood behind it
+
+    def _choose_anew(self, name: str) -> None:
+        """What is kept under the name is another thing now."""
         self.query_one(PresetList).fill(name)
-        self._preset = None  # what is kept under the name is another thing now
-        self._choose(name)
-        self.notify(f"saved as {path}")
-
-    def _delete(self, name: str) -> None:
-        try:
-            delete_user_preset(name)
-        except MimError as error:
-            self.notify(str(error), severity="error")
-            return
-        left = name if find_preset(name) else DEFAULT  # it may have stood in the place of one of the program's
-        self.query_one(PresetList).fill(left)
         self._preset = None
-        self._choose(left)
-        self.notify(f"deleted the preset {name}")
+        self._choose(name)
 
     @on(OptionList.OptionSelected, "#presets")
     def _preset_selected(self) -> None:
@@ -316,17 +305,13 @@ class HomeScreen(KeepingUpScreen):
             self.notify("choose a preset first (p)", severity="warning")
             return
         self.dashboard.remember(preset=self._preset, changes=form.changed())
-        self.start(form.config, form.origins(), self._source)
-
-    def start(self, config: Config, origins: dict[str, str], preset: str | None) -> None:
-        """Hand an order to the app."""
         self.dashboard.start_run(
             Order(
                 runs_dir=self.dashboard.runs_dir,
-                config=config,
+                config=form.config,
                 name=self.dashboard.take_name(),
-                preset=preset,
-                origins=origins,
+                preset=recorded(self._source),
+                origins=form.origins(),
                 data_dir=self.dashboard.data_dir,
             )
         )
@@ -338,19 +323,15 @@ class HomeScreen(KeepingUpScreen):
             self.notify("choose a preset first (p)", severity="warning")
             return
         remember = partial(self.dashboard.remember, preset=self._preset, changes=form.changed())
-        self.dashboard.turns.ask(form.config, self._source, form.origins(), remember, self.refresh_runs)
+        self.dashboard.turns.ask(form.config, recorded(self._source), form.origins(), remember, self.refresh_runs)
 
     def action_delete(self) -> None:
         """Ask, then delete the chosen preset, which is one of the user's own."""
         if self.query_one(RunList).has_focus:
             self.notify("runs are deleted in the list of all runs (b)", severity="warning")
-        elif self._preset is not None and self._preset in self.query_one(PresetList).own:
-            try:
-                ask_to_delete(self.app, self._preset, self._delete)
-            except MimError as error:
-                self.notify(str(error), severity="warning")
         else:
-            self.notify("the preset comes with the program: only your own can be deleted", severity="warning")
+            presets = self.query_one(PresetList)
+            ask_to_delete(self.app, presets.chosen, presets.own, self._deleted)
 
     def action_resume(self) -> None:
         """Continue the chosen run."""
@@ -378,7 +359,7 @@ class HomeScreen(KeepingUpScreen):
             except MimError:
                 self.notify(f"its preset {run.preset} cannot be used any more: all settings as they were")
         self._in_view = None
-        self._source = run.preset if known is not None else None
+        self._follow(run.preset if known is not None else None)
         self._preset = self._source or run.name
         self.query_one(PresetList).point(self._preset)
         form = self.query_one(SettingsForm)
@@ -412,8 +393,3 @@ class HomeScreen(KeepingUpScreen):
         """What is chosen in the list in focus."""
         if isinstance(self.focused, OptionList):
             self.focused.action_select()
-
-
-def find_preset(name: str) -> bool:
-    """Whether there is a preset of this name."""
-    return bool(name) and name in names()

@@ -54,24 +54,25 @@ class KeepingUpScreen(Screen[None]):
         self.set_interval(RUNS_SECONDS, self._keep_up)
 
     def _keep_up(self) -> None:
-        if self.is_current and not self.dashboard.closing and not self._measuring.busy:
+        if self.is_current and not self.dashboard.closing:
             self._reading.keep_up()
 
     def refresh_runs(self) -> None:
         """Read the runs as they are now, and measure what they take here."""
+        self._reading.anew()
         self._measuring.anew()
 
+    def _read(self) -> None:
+        self.post_message(self.RunsRead(*self._runs()))
+
     def _measure(self) -> None:
-        runs = self._runs()
+        """Also where the list cannot be read, which is said there: an estimate has to stand on something."""
+        runs, _ = self._runs()
         self.post_message(self.Measured(self._measurements.of([run.folder for run in runs])))
 
-    def _read(self) -> None:
-        self._runs()
-
-    def _runs(self) -> list[RunInfo]:
+    def _runs(self) -> tuple[list[RunInfo], str]:
+        """The runs there are, and why they cannot be listed."""
         try:
-            runs, problem = self.dashboard.shelf.read(), ""
+            return self.dashboard.shelf.read(), ""
         except (MimError, OSError) as error:
-            runs, problem = [], str(error)
-        self.post_message(self.RunsRead(runs, problem))
-        return runs
+            return [], str(error)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 
 from rich.text import Text
 from textual import on
@@ -13,8 +14,10 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.load import list_presets
-from engine.config.presets import PresetInfo, user_dir
+from engine.config.load import Resolved, list_presets, resolve
+from engine.config.presets import PresetInfo, names, user_dir
+from engine.errors import MimError
+from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.fitting import shortened_apart
 
@@ -22,6 +25,9 @@ LOOK_SECONDS = 3.0
 """How often it is looked whether a person's own presets are still the same."""
 PADDING = 2
 """Columns beside a name, as home.tcss has it."""
+
+Mark = tuple[tuple[str, int, int], ...]
+"""Of a person's own presets: another where a file came, went or was written."""
 
 
 class PresetList(Vertical):
@@ -35,16 +41,29 @@ class PresetList(Vertical):
             super().__init__()
             self.name = name
 
+    @dataclass
     class Reread(Message):
-        """The folder of a person's own presets has changed, and was read again: what is ``known`` now."""
+        """The folder of a person's own presets has changed, and was read again.
 
-        def __init__(self, known: Collection[str]) -> None:
-            super().__init__()
-            self.known = known
+        Attributes:
+            before: its mark when it was read last.
+            mark: its mark now.
+            presets: all there are.
+            name: the preset that is followed.
+            found: what that is now, or why it cannot be used; None where it is gone.
+        """
+
+        before: Mark
+        mark: Mark
+        presets: list[PresetInfo]
+        name: str | None
+        found: Resolved | MimError | None
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
-        self._mark: tuple[tuple[str, int, int], ...] = ()  # of that folder
+        self._reading = Reading(self, self._reread)
+        self._followed: tuple[str | None, Sequence[str]] = (None, ())  # and changes on top
+        self._mark: Mark = ()  # of the folder of a person's own presets
         self._presets: dict[str, PresetInfo] = {}
         self._words = ""
         self._chosen = ""
@@ -61,15 +80,37 @@ class PresetList(Vertical):
         self.query_one(Input).display = False
         self.set_interval(LOOK_SECONDS, self._look)
 
-    def _look(self) -> None:
-        if self.screen.is_current and _mark() != self._mark:
-            self._read()
-            self._show()
-            self.post_message(self.Reread(self.names))
+    def follow(self, name: str | None, overrides: Sequence[str] = ()) -> None:
+        """Which preset is resolved, with changes on top, when presets were read again."""
+        self._followed = name, overrides
 
-    def _read(self) -> None:
-        self._mark = _mark()
-        self._presets = {info.name: info for info in list_presets()}
+    def _look(self) -> None:
+        if self.screen.is_current:
+            self._reading.keep_up()
+
+    def _reread(self) -> None:
+        """On a worker thread: reading takes longer than a key may wait."""
+        before, mark, (name, overrides) = self._mark, _mark(), self._followed
+        if mark != before:
+            found = _resolved(name, overrides) if name is not None else None
+            self.post_message(self.Reread(before, mark, list_presets(), name, found))
+
+    @on(Reread)
+    def _were_reread(self, message: Reread) -> None:
+        if message.before != self._mark:  # they were read here meanwhile
+            message.stop()
+            return
+        self._take(message.mark, message.presets)
+        self._show()
+        field = self.query_one(Input)
+        if field.display:
+            self.post_message(self.Found(self._would_choose()))
+        if self.app.app_focus and not field.has_focus:
+            self._point_to_chosen()
+
+    def _take(self, mark: Mark, presets: Sequence[PresetInfo]) -> None:
+        self._mark = mark
+        self._presets = {info.name: info for info in presets}
 
     @property
     def names(self) -> Collection[str]:
@@ -81,9 +122,14 @@ class PresetList(Vertical):
         """Of those that are a person's own."""
         return {name for name, info in self._presets.items() if not info.builtin}
 
+    @property
+    def chosen(self) -> str | None:
+        """The preset under the cursor, usable or not; None for a file, and for one that is gone."""
+        return self._chosen if self._chosen in self._presets else None
+
     def fill(self, chosen: str) -> None:
         """Read what presets there are, and highlight ``chosen`` where it is one of them (a file is not)."""
-        self._read()
+        self._take(_mark(), list_presets())
         self._chosen = chosen
         self._close_search()
 
@@ -159,11 +205,14 @@ class PresetList(Vertical):
 
     def on_descendant_blur(self) -> None:
         """A search that was left without choosing leaves what was chosen."""
+        if self.app.app_focus and not self.query_one(OptionList).has_focus:  # else the window alone has lost it
+            self._point_to_chosen()
+
+    def _point_to_chosen(self) -> None:
         field = self.query_one(OptionList)
-        if self.app.app_focus and not field.has_focus:  # else the window alone has lost it
-            places = [place for place, option in enumerate(field.options) if option.id == self._chosen]
-            with self.prevent(OptionList.OptionHighlighted):
-                field.highlighted = next(iter(places), None)
+        places = [place for place, option in enumerate(field.options) if option.id == self._chosen]
+        with self.prevent(OptionList.OptionHighlighted):
+            field.highlighted = next(iter(places), None)
 
     def _wanted(self, found: Sequence[str]) -> str | None:
         """Of presets that match: the one of exactly that name, else what was chosen before, else the first. Without
@@ -195,8 +244,14 @@ class PresetList(Vertical):
             self._into_the_list()
 
 
-def _mark() -> tuple[tuple[str, int, int], ...]:
-    """Of a person's own presets: another where a file came, went or was written."""
+def _resolved(name: str, overrides: Sequence[str]) -> Resolved | MimError | None:
+    try:
+        return resolve(name, overrides) if name in names(hidden=True) else None
+    except MimError as error:
+        return error
+
+
+def _mark() -> Mark:
     try:
         files = sorted(user_dir().glob("*.toml"))
         return tuple((path.name, (now := path.stat()).st_mtime_ns, now.st_size) for path in files)

@@ -15,7 +15,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from engine.config.fields import FieldInfo
-from engine.config.load import EDITED, change
+from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -65,7 +65,7 @@ class SettingsForm(Vertical):
         self.config = self.base
         self._words = ""
         self._changed_only = False
-        self._dropped: Config | None = None  # by U
+        self._dropped: dict[str, Any] | None = None  # changes, by U
         self._opened: str | None = None  # the setting that a value is typed for
         self._room = 0  # columns of a row, as far as is known
 
@@ -90,11 +90,16 @@ class SettingsForm(Vertical):
         self.config = config
         self.base = base or config
         self._origins = origins
-        self._words, self._changed_only, self._dropped = "", False, None
+        self._words, self._changed_only, self._dropped, self._opened = "", False, None, None
         search = self.query_one("#settings-search", Input)
         with self.prevent(Input.Changed):
             search.value = ""
         search.display = False
+        self._fill()
+
+    def rebase(self, config: Config, origins: Mapping[str, str], base: Config) -> None:
+        """What is edited builds on another base now. What is typed, searched for and was dropped by U stays."""
+        self.config, self._origins, self.base = config, origins, base
         self._fill()
 
     @property
@@ -130,22 +135,15 @@ class SettingsForm(Vertical):
         """The columns follow the width."""
         if self.size.width:  # else it is hidden, and comes back as it was
             self._room = self.size.width
-        self._write_anew()
+        self._fill()
 
     def recolour(self) -> None:
         """The theme is another."""
-        self._write_anew()
-
-    def _write_anew(self) -> None:
-        """The same rows; what is typed stays."""
-        box = self.query_one("#settings-value", Input)
-        typed = box.value if box.has_focus else None
         self._fill()
-        if typed is not None:
-            box.value = typed  # and is checked again
 
     def _fill(self, *, typed: bool = False) -> None:
-        """List what matches; ``typed`` where the words are new, so that the first of the best hits is chosen."""
+        """List what matches; ``typed`` where the words are new, so that the first of the best hits is chosen. A value
+        that is being typed stays."""
         field_list = self.query_one(FieldList)
         chosen = self.chosen
         options: list[Option] = []
@@ -176,7 +174,8 @@ class SettingsForm(Vertical):
         return keys.index(wanted) if wanted else min(1, len(keys) - 1)
 
     def _matches(self, field: FieldInfo) -> bool:
-        if self._changed_only and value_of(self.config, field.key) == value_of(self.base, field.key):
+        same = value_of(self.config, field.key) == value_of(self.base, field.key)
+        if self._changed_only and same and field.key != self._opened:
             return False
         text = f"{field.key} {field.description}".lower()
         return all(word in text for word in self._words.lower().split())
@@ -209,8 +208,6 @@ class SettingsForm(Vertical):
     @on(OptionList.OptionHighlighted)
     def _highlighted(self, event: OptionList.OptionHighlighted) -> None:
         event.stop()
-        if self.query_one("#settings-value").has_focus:  # rows were written anew under what is typed
-            return
         self._edit(self.chosen)  # the list may have changed since the message was sent
         self.show_chosen()  # meanings are one to seven lines, and the list has what they leave
 
@@ -233,6 +230,9 @@ class SettingsForm(Vertical):
         self.query_one("#settings-help", Static).update(
             Text.assemble((field.key, "bold"), "  ", (field.description, "dim"))
         )
+        if field.key == self._opened:
+            self._try(box.value)
+            return
         with self.prevent(Input.Changed):
             box.value = written(value_of(self.config, field.key))
         self._verdict(field, None)
@@ -316,13 +316,13 @@ class SettingsForm(Vertical):
         if key is None or not self.app.app_focus:  # the whole terminal has lost the focus, and brings it back
             return
         self._opened, value = None, written(value_of(self.config, key))
-        if event.value == value:
-            return
         try:
-            self._accept(change(self.config, key, event.value))
+            if event.value != value:
+                self._accept(change(self.config, key, event.value))
+                return
         except ConfigError as error:
             self.app.notify(f"{key} stays {value}: {reason(str(error), key)}", severity="warning")
-            self._edit(self.chosen)
+        self._fill()
 
     def _accept(self, config: Config) -> None:
         self.config, self._dropped = config, None
@@ -339,7 +339,7 @@ class SettingsForm(Vertical):
             search.value = ""
             search.display = False
         self._opened = None
-        self._edit(self.chosen)
+        self._fill()
         self.screen.set_focus(self.query_one(FieldList))
 
     # ---- keys
@@ -374,14 +374,17 @@ class SettingsForm(Vertical):
 
     def action_undo_all(self) -> None:
         """The base in every setting; again: what that dropped, as long as nothing else was changed."""
-        dropped, count = self._dropped, len(self.changed())
-        if count:
-            dropped = self.config
+        changes, dropped = self.changed(), self._dropped
+        if changes:
             self._accept(self.base)
-            self._dropped = dropped
-            self._tell(f"{_changes(count)} undone; U brings back")
+            self._dropped = changes
+            self._tell(f"{_changes(len(changes))} undone; U brings back")
         elif dropped is not None:
-            self._accept(dropped)
+            try:
+                self._accept(changed(self.base, dropped))
+            except ConfigError as error:  # the base is another than it was
+                self._tell(str(error))
+                return
             self._tell(f"{_changes(len(self.changed()))} brought back")
         else:
             self._tell("nothing differs from the preset")

@@ -1,0 +1,415 @@
+"""Presets that other programs write, take away and bring back while the first screen is used."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Collection, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+from textual.events import AppBlur, AppFocus
+from textual.pilot import Pilot
+from textual.widgets import Input, OptionList
+
+from engine.config.load import changed, delete_user_preset, list_presets, resolve, save_user_preset
+from engine.config.presets import PresetInfo, names, user_dir
+from engine.runs.folder import RunFolder, list_runs
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.estimate import Measured, Measurements
+from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.screens import keeping_up
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
+from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets import presets
+from mim4dd_tui.dashboard.widgets.presets import PresetList
+from mim4dd_tui.dashboard.widgets.settings import SettingsForm
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, text, told, until, within, words
+from tests.dashboard.shelves import make_run
+
+SIZE = (100, 30)
+BASE = resolve("digits-ipc1").config
+SEED = ("e", "slash", *"seed", "enter", "enter", "ctrl+u")
+"""Keys to where the seed is typed, found by a search."""
+
+
+@pytest.fixture(autouse=True)
+def _often(_own_config: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The folder of presets is looked at often."""
+    monkeypatch.setattr(presets, "LOOK_SECONDS", 0.05)
+
+
+def write(name: str = "mine", **settings: Any) -> None:
+    """Another program writes a preset."""
+    save_user_preset(name, changed(BASE, {key.replace("__", "."): v for key, v in settings.items()}), "digits-ipc1")
+
+
+def form_of(app: DashboardApp) -> SettingsForm:
+    return app.screen.query_one(SettingsForm)
+
+
+def listed(app: DashboardApp) -> list[str]:
+    return [str(option.id) for option in app.screen.query_one("#presets", OptionList).options]
+
+
+async def found(pilot: Pilot[Leave], app: DashboardApp, name: str, *, there: bool = True) -> None:
+    """Wait until the list has, or has no more, a preset, and the screen has heard of it."""
+    await until(pilot, lambda: (name in listed(app)) is there)
+
+
+# ---- the command line
+
+
+async def test_what_the_command_line_changes_stays_when_presets_are_read_again(make_app: MakeApp) -> None:
+    write(network__norm="group")
+    app = make_app(preset="mine", overrides=("objective.iterations=7", "seed=5"))
+    async with app.run_test(size=SIZE) as pilot:
+        form = form_of(app)
+        write("other")
+        await found(pilot, app, "other")
+        write(network__norm="none")
+        await until(pilot, lambda: form.config.network.norm == "none")
+        assert (form.config.objective.iterations, form.config.seed, form.changed()) == (7, 5, {})
+        assert form.origins()["objective.iterations"] == "--set"
+        await pilot.press("slash", *"digits-ipc1", "enter")
+        await until(pilot, lambda: form.config == BASE)
+        await pilot.press("slash", *["backspace"] * 11, *"mine")
+        await until(pilot, lambda: f"; 7 x {BASE.objective.student_steps} student steps" in words(app))
+
+
+async def test_a_run_s_settings_that_were_taken_over_do_not_become_the_command_line_s(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    write(network__norm="group")
+    run = make_run(tmp_path / "runs", "lion", preset="mine")
+    app = make_app(preset="mine", overrides=("objective.iterations=7",))
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "lion" in text(app))
+        await pilot.press("r", "D")
+        await until(pilot, lambda: form_of(app).config == run.config())
+        write(network__norm="none")
+        await until(pilot, lambda: form_of(app).config.network.norm == "none")
+        assert form_of(app).config.objective.iterations == BASE.objective.iterations
+        assert form_of(app).changed() == {}
+
+
+async def test_a_base_for_other_presets_that_was_asked_for_by_name_is_not_called_gone(make_app: MakeApp) -> None:
+    user_dir().mkdir(parents=True)
+    (user_dir() / "_base.toml").write_text('extends = "digits-ipc1"\nseed = 3\n')
+    app = make_app(FakeEngine(iterations=5), preset="_base")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: form_of(app).config.seed == 3)
+        write("other")
+        await found(pilot, app, "other")
+        assert not told(app)
+        (user_dir() / "_base.toml").write_text('extends = "digits-ipc1"\nseed = 4\n')
+        await until(pilot, lambda: form_of(app).config.seed == 4)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    assert [folder.about().preset for folder in list_runs(app.runs_dir)] == ["_base"]
+
+
+# ---- what is being done
+
+
+@pytest.mark.parametrize("away", [False, True], ids=["in front", "another window"])
+async def test_what_is_typed_and_searched_for_stays_when_the_preset_changes(make_app: MakeApp, away: bool) -> None:
+    write(network__norm="group")
+    app = make_app(preset="mine")
+    async with app.run_test(size=SIZE) as pilot:
+        form = form_of(app)
+        await pilot.press(*SEED, *"123", "left")
+        box = form.query_one("#settings-value", Input)
+        await until(pilot, lambda: box.value == "123")
+        if away:
+            app.post_message(AppBlur())
+            await until(pilot, lambda: not box.has_focus)
+        write(network__norm="none", seed=9)
+        await until(pilot, lambda: form.base.network.norm == "none")
+        assert (box.value, form.chosen, form.config.seed) == ("123", "seed", 9)
+        assert form.query_one("#settings-search", Input).value == "seed"
+        if away:
+            app.post_message(AppFocus())
+            await until(pilot, lambda: box.has_focus)
+        await pilot.press("4", "enter")
+        await until(pilot, lambda: form.changed() == {"seed": 1243})
+        assert form.config.network.norm == "none"
+
+
+async def test_a_value_is_typed_on_for_its_setting_when_that_does_not_differ_any_more(make_app: MakeApp) -> None:
+    """Only changed settings are listed, and the preset comes to have the changed value too."""
+    write(network__norm="group")
+    app = make_app(preset="mine")
+    async with app.run_test(size=SIZE) as pilot:
+        form = form_of(app)
+        box, rows = form.query_one("#settings-value", Input), form.query_one("#settings-list", OptionList)
+        await pilot.press(*SEED, "7", "enter", "escape", "slash", *"network.width", "enter", "enter", "ctrl+u", *"24")
+        await pilot.press("enter", "escape", "c", "g", "enter")
+        await until(pilot, lambda: box.has_focus and form.chosen == "seed")
+        await pilot.press("8")
+        write(network__norm="group", seed=7)
+        await until(pilot, lambda: form.base.seed == 7)
+        assert (box.value, form.chosen) == ("78", "seed")
+        await pilot.press("enter")
+        await until(pilot, lambda: form.changed() == {"seed": 78, "network.width": 24})
+        await pilot.press("enter", "9")
+        write(network__norm="group", seed=78)
+        await until(pilot, lambda: form.base.seed == 78)
+        await pilot.press("escape")
+        await until(pilot, lambda: [one.id for one in rows.options if one.id] == ["network.width"])
+        assert form.changed() == {"network.width": 24}
+
+
+async def test_what_was_undone_is_brought_back_as_changes_to_what_the_preset_is_now(make_app: MakeApp) -> None:
+    write(network__norm="group", network__pooling="none")
+    app = make_app(preset="mine")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        form = form_of(app)
+        await pilot.press(*SEED, "7", "enter", "U")
+        await until(pilot, lambda: form.changed() == {} and "U brings back" in told(app))
+        write(network__norm="none", network__pooling="none")
+        await until(pilot, lambda: form.config.network.norm == "none")
+        await pilot.press("U")
+        await until(pilot, lambda: form.changed() == {"seed": 7} and "1 change brought back" in told(app))
+        assert form.config.network.norm == "none"
+
+
+async def test_what_was_undone_and_fits_the_preset_no_more_stays_away_and_it_is_said_why(make_app: MakeApp) -> None:
+    write(network__pooling="none")
+    app = make_app(preset="mine")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        form = form_of(app)
+        await pilot.press("e", "slash", *"network.depth", "enter", "enter", "ctrl+u", "5", "enter", "U")
+        await until(pilot, lambda: form.changed() == {} and "U brings back" in told(app))
+        write()
+        await until(pilot, lambda: form.base == BASE)
+        await pilot.press("U")
+        await until(pilot, lambda: "network.depth" in told(app))
+        assert form.config == BASE
+        write(network__pooling="none")
+        await until(pilot, lambda: form.base != BASE)
+        await pilot.press("U")
+        await until(pilot, lambda: form.changed() == {"network.depth": 5})
+
+
+# ---- away, and back
+
+
+async def test_a_preset_that_was_away_is_followed_again(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(network__norm="group")
+    app, said = make_app(preset="mine"), list[str]()
+    monkeypatch.setattr(app, "notify", lambda message, **_: said.append(message))
+    gone = "the preset mine is gone; the settings shown are those from before"
+    async with app.run_test(size=SIZE) as pilot:
+        form = form_of(app)
+        await pilot.press(*SEED, "7", "enter", "escape")
+        delete_user_preset("mine")
+        await until(pilot, lambda: said == [gone])
+        write("other")
+        await found(pilot, app, "other")
+        assert said == [gone], "it is said once"
+        write(network__norm="layer")
+        await until(pilot, lambda: form.config.network.norm == "layer")
+        assert form.changed() == {"seed": 7}
+        write(network__norm="none")
+        await until(pilot, lambda: form.config.network.norm == "none")
+        delete_user_preset("mine")
+        await until(pilot, lambda: said == [gone, gone])
+
+
+@pytest.mark.parametrize("back", [False, True])
+@pytest.mark.parametrize("way", ["start", "queue"])
+async def test_a_run_is_recorded_to_come_from_its_preset_where_that_is_there(
+    make_app: MakeApp, back: bool, way: str
+) -> None:
+    write(network__norm="group")
+    app = make_app(FakeEngine(iterations=5), preset="mine")
+    async with app.run_test(size=SIZE) as pilot:
+        await found(pilot, app, "mine")
+        delete_user_preset("mine")
+        await until(pilot, lambda: "the preset mine is gone" in told(app))
+        if back:
+            write(network__norm="group")
+            await found(pilot, app, "mine")
+        if way == "start":
+            await pilot.press("s")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        else:
+            await pilot.press("w")
+            await until(pilot, lambda: isinstance(app.screen, NameScreen))
+            await pilot.press("enter")
+            await until(pilot, lambda: len(list_runs(app.runs_dir)) == 1)
+    (folder,) = list_runs(app.runs_dir)
+    assert folder.about().preset == ("mine" if back else None)
+    assert folder.config().network.norm == "group"
+
+
+async def test_a_search_shows_no_preset_that_is_gone(make_app: MakeApp) -> None:
+    write(network__norm="group")
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        summary = app.screen.query_one("#summary")
+        await pilot.press("slash", *"mine")
+        await until(pilot, lambda: "yours: digits-ipc1 with network.norm group" in within(app, summary))
+        write(network__norm="none")
+        await until(pilot, lambda: "yours: digits-ipc1 with network.norm none" in within(app, summary))
+        delete_user_preset("mine")
+        await until(pilot, lambda: "none matches" in text(app) and "yours" not in within(app, summary))
+        assert within(app, summary).startswith("digits-ipc1"), "what is chosen"
+        write(network__norm="layer")
+        await until(pilot, lambda: "yours: digits-ipc1 with network.norm layer" in within(app, summary))
+
+
+async def test_where_the_preset_chosen_in_a_search_is_gone_no_other_is_under_the_cursor(make_app: MakeApp) -> None:
+    write("mine", network__norm="group")
+    write("mine-too", network__norm="layer")
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        field = app.screen.query_one("#presets", OptionList)
+        await pilot.press("slash", *"mine", "enter")
+        await until(pilot, lambda: form_of(app).config.network.norm == "group" and field.has_focus)
+        delete_user_preset("mine")
+        await until(pilot, lambda: listed(app) == ["mine-too"])
+        assert field.highlighted is None
+        assert form_of(app).config.network.norm == "group"
+        await pilot.press("X")
+        await until(pilot, lambda: "choose a preset first" in told(app))
+        assert "mine-too" in names()
+
+
+# ---- one that cannot be used
+
+
+async def test_a_preset_that_cannot_be_used_is_deleted(make_app: MakeApp) -> None:
+    user_dir().mkdir(parents=True)
+    (user_dir() / "wrong.toml").write_text("[network]\nnorm = 3\n")
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        assert "delete" in home.idle
+        await pilot.press("slash", *"wrong", "enter")
+        await until(pilot, lambda: "network.norm" in within(app, home.query_one("#summary")))
+        assert "delete" not in home.idle
+        await pilot.press("r", "p")
+        await until(pilot, lambda: "network.norm" in within(app, home.query_one("#summary")))
+        await pilot.press("X")
+        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "Delete your preset wrong?" in text(app))
+        await pilot.press("y")
+        await until(pilot, lambda: "deleted the preset wrong" in told(app))
+        assert not names().keys() & {"wrong"}
+        assert form_of(app).config == BASE
+
+
+async def test_a_preset_that_can_be_used_again_is_chosen(make_app: MakeApp) -> None:
+    user_dir().mkdir(parents=True)
+    path = user_dir() / "wrong.toml"
+    path.write_text("[network]\nnorm = 3\n")
+    app = make_app(preset="wrong")
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: "network.norm" in within(app, app.screen.query_one("#summary")))
+        path.write_text('extends = "digits-ipc1"\nseed = "x"\n')
+        await until(pilot, lambda: "seed" in within(app, app.screen.query_one("#summary")))
+        path.write_text('extends = "digits-ipc1"\nseed = 12\n')
+        await until(pilot, lambda: form_of(app).config.seed == 12)
+        assert "yours: digits-ipc1 with seed 12" in words(app)
+
+
+# ---- beside the interface
+
+
+class Held:
+    """Lists presets, and on any thread but the interface's gives the list away only once it is let go."""
+
+    def __init__(self) -> None:
+        self.threads: list[threading.Thread] = []
+        self.let_go = threading.Event()
+        self.inside = False
+
+    def __call__(self) -> list[PresetInfo]:
+        found = list_presets()
+        self.threads.append(threading.current_thread())
+        if threading.current_thread() is not threading.main_thread():
+            self.inside = True
+            assert self.let_go.wait(120)
+        return found
+
+
+async def test_keys_do_not_wait_for_presets_that_are_read(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    held, app = Held(), make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await found(pilot, app, "digits-ipc1")
+        monkeypatch.setattr(presets, "list_presets", held)
+        write()
+        try:
+            await until(pilot, lambda: bool(held.threads))
+            assert held.threads != [threading.main_thread()]
+            await pilot.press("j")
+            await until(pilot, lambda: form_of(app).config == resolve(listed(app)[1]).config)
+            assert "mine" not in listed(app)
+        finally:
+            held.let_go.set()
+        await found(pilot, app, "mine")
+        assert threading.main_thread() not in held.threads
+
+
+async def test_what_was_read_before_a_preset_was_deleted_here_does_not_bring_it_back(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(network__norm="group")
+    held, app, taken = Held(), make_app(preset="mine"), list[Collection[str]]()
+    async with app.run_test(size=SIZE) as pilot:
+        await found(pilot, app, "mine")
+        monkeypatch.setattr(presets, "list_presets", held)
+        write("other")
+        try:
+            await until(pilot, lambda: held.inside)
+            await pilot.press("X")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await pilot.press("y")
+            await until(pilot, lambda: "deleted the preset mine" in told(app) and "mine" not in listed(app))
+            take = PresetList._take
+
+            def noted(self: PresetList, mark: presets.Mark, infos: Sequence[PresetInfo]) -> None:
+                taken.append({info.name for info in infos})
+                take(self, mark, infos)
+
+            monkeypatch.setattr(PresetList, "_take", noted)
+        finally:
+            held.let_go.set()
+        write("third")
+        await found(pilot, app, "third")
+        assert not [names for names in taken if "mine" in names]
+        assert "is gone" not in told(app)
+
+
+@pytest.mark.parametrize("asked", [False, True])
+async def test_the_list_of_runs_keeps_up_while_runs_are_measured(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, asked: bool
+) -> None:
+    let_go, measuring, of = threading.Event(), threading.Event(), Measurements.of
+
+    def slow(self: Measurements, folders: Sequence[RunFolder]) -> list[Measured]:
+        measuring.set()
+        assert let_go.wait(120)
+        return of(self, folders)
+
+    monkeypatch.setattr(keeping_up, "RUNS_SECONDS", 600.0 if asked else 0.1)
+    monkeypatch.setattr(Measurements, "of", slow)
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        try:
+            await until(pilot, lambda: "none yet" in text(app) and measuring.is_set())
+            make_run(tmp_path / "runs", "lion")
+            if asked:
+                home.refresh_runs()
+            await until(pilot, lambda: "lion" in text(app))
+            assert "looking through earlier runs" in words(app)
+        finally:
+            let_go.set()
+        await until(pilot, lambda: "looking through" not in words(app))
