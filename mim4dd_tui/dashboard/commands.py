@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
+from functools import cached_property
 
 from textual.actions import parse
 from textual.app import SystemCommand
@@ -39,10 +40,10 @@ class KeyCommands(Provider):
 
 def commands(screen: Screen[object]) -> Iterator[SystemCommand]:
     """Entries for a screen: those of its own scopes first, each with the key that does the same."""
-    idle, found = idle_actions(screen), []
+    idle, found, shown = idle_actions(screen), [], _Shown(screen)
     for scope in scopes_at(screen):
         keys = [key for key in KEYS if key.scope == scope and key.action not in idle]
-        found += [key for key in keys if key.action != "command_palette" and _works(screen, key)]
+        found += [key for key in keys if key.action != "command_palette" and _works(shown, key)]
     names = Counter(_name(key) for key in found)
     for key in found:
         where = f", {TITLES[key.scope].partition(' (')[0].lower()}" if names[_name(key)] > 1 else ""
@@ -53,33 +54,58 @@ def _name(key: Key) -> str:
     return f"{key.label} ({key.shown()})"
 
 
-def _works(screen: Screen[object], key: Key) -> bool:
+class _Shown:
+    """What can be seen of a screen: found once for all keys, and not before one of them asks for it."""
+
+    def __init__(self, screen: Screen[object]) -> None:
+        self.screen = screen
+
+    @cached_property
+    def around(self) -> list[DOMNode]:
+        """The widget in focus and those around it."""
+        screen = self.screen
+        focused = screen.focused.ancestors_with_self if screen.focused is not None else []
+        return [node for node in focused if node is not screen and node is not screen.app]
+
+    @cached_property
+    def nodes(self) -> list[DOMNode]:
+        """All widgets that are not hidden, nor within one that is."""
+        return list(_displayed(self.screen))
+
+
+def _displayed(node: DOMNode) -> Iterator[DOMNode]:
+    for child in node.children:
+        if child.display:
+            yield child
+            yield from _displayed(child)
+
+
+def _works(shown: _Shown, key: Key) -> bool:
     """Whether there is something that the action belongs to, and that takes it now."""
-    place, (_, name, parameters) = place_of(screen, key), parse(key.action)
+    place, (_, name, parameters) = _place(shown, key), parse(key.action)
     return place is not None and bool(place.check_action(name, parameters))
 
 
 def place_of(screen: Screen[object], key: Key) -> DOMNode | None:
     """What the action belongs to, in this order: the widget in focus or one around it, a part seen that has the key's
     scope, the screen, the app, any widget seen. A part with another scope of its own never is."""
+    return _place(_Shown(screen), key)
+
+
+def _place(shown: _Shown, key: Key) -> DOMNode | None:
     name = "action_" + key.action.partition("(")[0]
-    around = list(screen.focused.ancestors_with_self) if screen.focused is not None else []
-    seen = [node for node in screen.query("*") if _seen(node)]
-    parts = (node for node in seen if getattr(node, "SCOPE", None) == key.scope)
-    for place in (
-        *(node for node in around if node is not screen and node is not screen.app),
-        *parts,
-        screen,
-        screen.app,
-        *seen,
-    ):
+    for place in _places(shown, key):
         if getattr(place, "SCOPE", key.scope) == key.scope and hasattr(place, name) and _declares(place, key):
             return place
     return None
 
 
-def _seen(node: DOMNode) -> bool:
-    return all(each.display for each in node.ancestors_with_self)
+def _places(shown: _Shown, key: Key) -> Iterator[DOMNode]:
+    yield from shown.around
+    yield from (node for node in shown.nodes if getattr(node, "SCOPE", None) == key.scope)
+    yield shown.screen
+    yield shown.screen.app
+    yield from shown.nodes
 
 
 def _declares(place: DOMNode, key: Key) -> bool:

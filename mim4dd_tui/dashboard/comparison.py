@@ -81,17 +81,23 @@ Line = tuple[str, tuple[str, ...], bool]
 """Name, one value a run, and whether it is a result (else a setting)."""
 
 
-def results(contenders: Sequence[Contender]) -> list[Line]:
-    """What came out, line by line; "-" where it is not known."""
+def table(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:
+    """All lines: which runs, and how accurate; what was set (differently); then what else came out."""
+    return [*outcome(contenders), *settings(contenders, only_different=only_different), *details(contenders)]
 
-    def line(name: str, values: list[str]) -> Line:
-        return name, tuple(values), True
 
-    def score(event: Evaluation | None) -> str:
-        if event is None:
-            return "-"
-        # until the final evaluation there is a live one; the plot has nothing else
-        return told_score(event.mean, event.std, live=event.live)
+def outcome(contenders: Sequence[Contender]) -> list[Line]:
+    """Names, states and accuracies; "-" where there is none."""
+    return [
+        _result("run", [one.label for one in contenders]),
+        _result("state", [one.state for one in contenders]),
+        _result("best accuracy", [_score(one.history.best) for one in contenders]),
+        _result("newest accuracy", [_score(one.history.last) for one in contenders]),
+    ]
+
+
+def details(contenders: Sequence[Contender]) -> list[Line]:
+    """What else came out; "-" where it is not known."""
 
     def last(one: Contender, name: str, told: Callable[[float], str] = number) -> str:
         series = one.history.series.get(name)
@@ -104,18 +110,25 @@ def results(contenders: Sequence[Contender]) -> list[Line]:
         return "-" if one.history.started_at is None else duration(one.history.worked)
 
     return [
-        line("run", [one.label for one in contenders]),
-        line("state", [one.state for one in contenders]),
-        line("best accuracy", [score(one.history.best) for one in contenders]),
-        line("newest accuracy", [score(one.history.last) for one in contenders]),
-        line("random selection", [score(one.history.random_selection) for one in contenders]),
-        line("full set", [score(one.history.full_set) for one in contenders]),
-        line("iteration", [reached(one) for one in contenders]),
-        line("objective", [last(one, "objective") for one in contenders]),
-        line("MI bound", [last(one, "bound", nats) for one in contenders]),
-        line("step size", [last(one, "step_size") for one in contenders]),
-        line("worked", [worked(one) for one in contenders]),
+        _result("iteration", [reached(one) for one in contenders]),
+        _result("objective", [last(one, "objective") for one in contenders]),
+        _result("MI bound", [last(one, "bound", nats) for one in contenders]),
+        _result("step size", [last(one, "step_size") for one in contenders]),
+        _result("random selection", [_score(one.history.random_selection) for one in contenders]),
+        _result("full set", [_score(one.history.full_set) for one in contenders]),
+        _result("worked", [worked(one) for one in contenders]),
     ]
+
+
+def _result(name: str, values: Sequence[str]) -> Line:
+    return name, tuple(values), True
+
+
+def _score(event: Evaluation | None) -> str:
+    if event is None:
+        return "-"
+    # until the final evaluation there is a live one; the plot has nothing else
+    return told_score(event.mean, event.std, live=event.live)
 
 
 def settings(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:

@@ -74,7 +74,8 @@ def tables_of(history: RunHistory) -> Tables:
 
 
 def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) -> Tables:
-    """A row a run of what came out and of every setting; and every series, one row a run's iteration. As they are now.
+    """A row a run of what came out and of every setting, in the order of the table on the screen; and every series, one
+    row a run's iteration. As they are now.
 
     Args:
         names: the runs' names, in the order of ``contenders``.
@@ -106,12 +107,13 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
             f"{which}_protocol": event.protocol,
         }
 
-    row = {"mark": one.mark, "run": name, "state": one.state, "iteration": str(history.iteration)}
+    row = {"mark": one.mark, "run": name, "state": one.state}  # in the order of the table on the screen
     row |= score("best", history.best) | score("newest", history.last)
-    row |= score("random_selection", history.random_selection) | score("full_set", history.full_set)
-    row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     for field in every_setting():
         row[field.key] = "" if one.config is None else written(value_of(one.config, field.key))
+    row["iteration"] = str(history.iteration)
+    row |= score("random_selection", history.random_selection) | score("full_set", history.full_set)
+    row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     return row
 
 

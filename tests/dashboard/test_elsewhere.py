@@ -11,16 +11,18 @@ import numpy as np
 import pytest
 from textual.widgets import Static
 
-from engine.events import Event, Iteration, Phase, RunEnded, RunStarted, Snapshot, StateChanged
+from engine.events import Event, Iteration, Notice, Phase, RunEnded, RunStarted, Snapshot, StateChanged
 from engine.runs.journal import JournalWriter
 from engine.runs.status import StatusWriter, host_name
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.session import TRACEBACK, FolderSession, told_bug
 from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
+from mim4dd_tui.dashboard.widgets.log import LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import digits
-from tests.dashboard.helpers import run_screen, text, until, words
+from tests.dashboard.helpers import run_screen, text, until, within, words
 from tests.dashboard.shelves import make_run
 
 FAILED, BROKEN = StateChanged("failed", "not a number"), "not a number"
@@ -183,3 +185,25 @@ async def test_a_comparison_follows_runs_that_are_gone_on_with_or_deleted(
         await until(pilot, lambda: "deleted" in text(app))
         assert "tapir" in text(app)
         assert "failed" not in text(app)
+
+
+@pytest.mark.parametrize("lines", [5, 12, 13, 40])
+async def test_of_a_log_that_gives_a_row_away_nothing_is_below(make_app: MakeApp, tmp_path: Path, lines: int) -> None:
+    other = Other(tmp_path / "runs")
+    other.say(*(Notice("info", f"line {number}") for number in range(lines)))
+    app = make_app()
+    app.remembered.view = "log"
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: f"line {lines - 1}" in text(app))
+        gauges = app.screen.query_one(GaugesLine)
+        await until(pilot, lambda: gauges.region.height == 1 and app.screen.query_one("#log").region.bottom == 22)
+        log = app.screen.query_one(LogPane)
+        await until(pilot, lambda: within(app, log).endswith(f"line {lines - 1}"))
+        for _ in range(10):
+            await pilot.pause()
+            assert "more below" not in text(app)
+        gauges.remove_class("-live")
+        await until(pilot, lambda: log.region.bottom == 23 and within(app, log).endswith(f"line {lines - 1}"))
+        gauges.add_class("-live")
+        await until(pilot, lambda: log.region.bottom == 22 and within(app, log).endswith(f"line {lines - 1}"))

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 from rich.text import Text
 from textual.command import CommandPalette
+from textual.dom import DOMNode
 from textual.widgets import Input, OptionList
 
 from engine.events import Iteration
@@ -149,6 +150,27 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
         await until(pilot, lambda: app.screen.query_one("#losses", PlotPane).viewport.log_y)
 
 
+async def test_what_is_seen_is_found_once_for_the_whole_palette(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    app = make_app(FakeEngine(iterations=20))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        asked: list[DOMNode] = []
+        display: property = vars(DOMNode)["display"]
+
+        def counted(node: DOMNode) -> bool:
+            asked.append(node)
+            return bool(display.__get__(node))
+
+        monkeypatch.setattr(DOMNode, "display", property(counted, display.__set__))
+        assert len(list(commands(app.screen))) > 40
+        monkeypatch.undo()
+        assert asked
+        assert len(asked) == len(set(asked)), "each widget once, and not once for each of its children or for each key"
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_texts_have_the_colours_of_the_theme_that_was_chosen(
     make_app: MakeApp, size: tuple[int, int], tmp_path: Path
@@ -184,6 +206,27 @@ async def test_vim_keys_move_in_lists(make_app: MakeApp, size: tuple[int, int]) 
         await pilot.press("G")
         await pilot.pause()
         assert presets.highlighted == presets.option_count - 1
+
+
+@pytest.mark.parametrize("field", ["presets", "runs", "settings-list"])
+async def test_at_the_end_of_a_list_its_cursor_stays(make_app: MakeApp, tmp_path: Path, field: str) -> None:
+    for name in "lion", "tapir", "zebra":
+        make_run(tmp_path / "runs", name)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        shown = app.screen.query_one(f"#{field}", OptionList)
+        await until(pilot, lambda: app.screen.query_one("#runs", OptionList).option_count >= 3)
+        await pilot.press({"presets": "p", "runs": "r", "settings-list": "e"}[field])
+        await until(pilot, lambda: shown.has_focus and shown.highlighted is not None)
+        lines = [place for place, option in enumerate(shown.options) if not option.disabled]
+        for keys, end in (("g", "k", "up"), lines[0]), (("G", "j", "down"), lines[-1]):
+            for key in keys:
+                await pilot.press(key)
+                await pilot.pause()
+                assert shown.highlighted == end, key
+        await pilot.press("k")
+        await pilot.pause()
+        assert shown.highlighted == lines[-2]
 
 
 def test_no_screen_has_one_key_for_two_things() -> None:
@@ -394,6 +437,8 @@ async def test_a_comparison_is_exported_and_copied(
         (folder,) = exports.iterdir()
         assert {path.name for path in folder.iterdir()} == {"accuracy.png", "accuracy.svg", "curves.csv", "runs.csv"}
         rows = list(csv.DictReader(io.StringIO((folder / "runs.csv").read_text())))
+        columns = ["run", "state", "best_mean", "newest_mean", "seed", "iteration", "full_set_mean", "seconds_worked"]
+        assert [name for name in rows[0] if name in columns] == columns
         assert [(row["mark"], row["run"], row["seed"], row["state"]) for row in rows] == [
             ("A", "two", "1", "done"),
             ("B", "one", "0", "done"),

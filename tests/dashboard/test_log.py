@@ -6,13 +6,16 @@ import time
 import warnings
 
 import pytest
+from textual.pilot import Pilot
 from textual.widgets import Input
 
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.widgets.log import SEARCH_SECONDS, Filter, Line, LogPane
+from mim4dd_tui.dashboard.widgets.log import SEARCH_SECONDS, Filter, Line, LogLines, LogPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within
 
 
 def matches(one: Filter, text: str) -> bool:
@@ -161,4 +164,56 @@ async def test_of_a_log_that_fits_nothing_is_below(make_app: MakeApp, size: tupl
         pane.show([Line(1.0, "info", "the first"), Line(2.0, "info", "the last")])
         await until(pilot, lambda: "the last" in text(app))
         await pilot.pause(0.3)
+        assert "more below" not in text(app)
+
+
+async def at_its_end(app: DashboardApp, pilot: Pilot[Leave]) -> LogPane:
+    """A run that is done, its log large and at its end, with more lines than there is room for."""
+    await pilot.press("s", "4")
+    await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    await until(pilot, lambda: "done" in within(app, app.screen.query_one("#log-lines")))
+    pane = app.screen.query_one(LogPane)
+    assert pane.query_one(LogLines).max_scroll_y > 0
+    return pane
+
+
+@pytest.mark.parametrize("keys", [["G"], ["G"] * 3, ["down"], ["pagedown"], ["end"], ["k", "G", "G"]], ids="-".join)
+async def test_a_key_that_leads_to_the_end_leaves_it_followed(make_app: MakeApp, keys: list[str]) -> None:
+    app = make_app(FakeEngine(iterations=300, experts=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await at_its_end(app, pilot)
+        for key in keys:
+            await pilot.press(key)
+            await until(pilot, lambda: not app._animator._animations)
+        await until(pilot, lambda: "more below" not in text(app))
+        await pilot.press("1")
+        await until(pilot, lambda: pane.region.height == 1 and within(app, pane).endswith(" s done"))
+        pane.show([*pane._all, Line(200.0, "info", "newer still")])
+        await until(pilot, lambda: within(app, pane) == "3:20 newer still")
+        await pilot.press("4")
+        await until(pilot, lambda: pane.region.height > 1 and within(app, pane).endswith("3:20 newer still"))
+        pane.show([*pane._all, Line(201.0, "info", "the newest")])
+        await until(pilot, lambda: "3:21 the newest" in text(app))
+        assert "more below" not in text(app)
+
+
+async def test_a_glance_is_of_the_newest_line_and_the_large_log_stays_where_it_was_left(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=300, experts=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await at_its_end(app, pilot)
+        await pilot.press("k", "k", "k", "k")
+        await until(pilot, lambda: "5 more below · G" in text(app))  # the note lies over one of them
+        left = pane.query_one(LogLines).scroll_y
+        for first in "1", "2":  # straight, or by way of a view without a log
+            await pilot.press(first)
+            await until(pilot, lambda: app.screen.has_class("-view-log") is False)
+            await pilot.press("1")
+            await until(pilot, lambda: pane.region.height == 1 and within(app, pane).endswith(" s done"))
+            await pilot.press("4")
+            await until(pilot, lambda: "5 more below · G" in text(app))
+            assert pane.query_one(LogLines).scroll_y == left
+        await pilot.press("G", "1")
+        await until(pilot, lambda: pane.region.height == 1 and within(app, pane).endswith(" s done"))
+        await pilot.press("4")
+        await until(pilot, lambda: pane.region.height > 1 and within(app, pane).endswith(" s done"))
         assert "more below" not in text(app)

@@ -8,7 +8,7 @@ import pytest
 
 from engine.events import Evaluation, Iteration
 from engine.runs.history import RunHistory
-from mim4dd_tui.dashboard.comparison import Contender, results
+from mim4dd_tui.dashboard.comparison import Contender, table
 from mim4dd_tui.dashboard.curves import facts
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
@@ -54,7 +54,7 @@ def test_facts_and_comparison_say_the_same_of_a_run() -> None:
     assert known["best live"] == known["last live"] == "88.9 ± 2.0 %"
     history.apply(Evaluation(2, "request", "quick-100", 0.9, 0.02, [0.8], "none", "test", 1.0))
     assert {name: value for name, value, _ in facts(history)}["last live"] == "90.0 ± 2.0 %"
-    lines = {name: values[0] for name, values, _ in results([Contender("A", "A", 1, "running", history, None)])}
+    lines = {name: values[0] for name, values, _ in table([Contender("A", "A", 1, "running", history, None)])}
     assert lines["best accuracy"] == "~88.9 ± 2.0 %"
     assert (lines["MI bound"], lines["objective"]) == ("2.00", "0.368")
     assert lines["step size"] == known["step size"] == "0.0402"

@@ -16,7 +16,7 @@ from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, results, settings
+from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, table
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.session import there
@@ -140,8 +140,7 @@ class CompareScreen(Screen[None]):
         contenders = self._contenders()
         for pane, metric in self._panes():
             pane.show(figure(metric, contenders), title=METRICS[metric][0])
-        lines = results(contenders)
-        lines += settings(contenders, only_different=self._only_different)
+        lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         names = Column("settings that differ" if self._only_different else "all settings", NAME_WIDTH)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
@@ -209,7 +208,7 @@ class CompareScreen(Screen[None]):
     def action_copy(self) -> None:
         """The table, for a spreadsheet."""
         contenders = self._contenders()
-        lines = results(contenders) + settings(contenders, only_different=self._only_different)
+        lines = table(contenders, only_different=self._only_different)
         text = "\n".join("\t".join((name, *values)) for name, values, _ in lines)
         self.dashboard.copy(text, f"the table, {counted(len(lines), 'line')}")
 

@@ -14,15 +14,15 @@ from textual.containers import Container
 from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
-from engine.runs.folder import RunFolder
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
+from mim4dd_tui.dashboard.progress import progress
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
-from mim4dd_tui.dashboard.session import TRACEBACK, Session, told_bug
+from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
@@ -30,8 +30,8 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.problem import Problem, ways
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
-from mim4dd_tui.fitting import homely, shortened, wrapped
 from mim4dd_tui.pictures import Mode
 from mim4dd_tui.quantities import counted
 
@@ -41,8 +41,6 @@ HEAD_SECONDS = {False: 1.0, True: 2.0}
 """Least time between two paintings of the two lines on top."""
 FACTS_SECONDS = {False: 3.0, True: 5.0}
 """Likewise of the numbers, unless one of them is a new accuracy."""
-SLOW_FIRST = 5
-"""Iterations at the beginning that are slow, and say nothing of the others."""
 CURVES = frozenset(key.action for key in KEYS if key.scope == "plot")
 """Actions that something has to be drawn for."""
 
@@ -77,7 +75,7 @@ class RunScreen(LeafingScreen):
     def compose(self) -> ComposeResult:
         """Head, panes, footer; the style sheet decides which pane is seen where."""
         yield RunHead(id="head")
-        yield Static(id="problem")
+        yield Problem(id="problem")
         yield Static(id="problem-ways")
         titles = {name: title for name, (title, _) in curves.FIGURES.items()}
         panes = {
@@ -189,29 +187,9 @@ class RunScreen(LeafingScreen):
     def _tell(self, message: str) -> None:
         """Why it failed, as far as there is room; and always what helps and where the log is."""
         self.add_class("-failed")
-        self._tell_reason(message.strip())
-        path = self.session.path
-        kept = path is not None and any(RunFolder(path).checkpoints.glob("*.safetensors"))
-        helps = "R resumes its last checkpoint" if kept else "R begins it again"
-        if self.history.diverged:
-            helps = "D makes a new run of its settings"
-        ways = helps if self.has_class("-view-log") else f"{helps} · 4 shows the whole log"
-        if path is None:
-            ways = "it has not begun, and there is no folder of it: esc goes back to its settings"
-        else:
-            where = TRACEBACK if told_bug(path) else "journal.jsonl"
-            ways += f"\nlog: {where} in {homely(str(path))}"  # the folder last: of a long one C copies the end
-        self.query_one("#problem-ways", Static).update(Text(ways, style="dim"))
-
-    def _tell_reason(self, reason: str) -> None:
-        """As many whole lines as there is room for, and a mark where some are left out."""
-        box = self.query_one("#problem", Static)
-        room = max(1, self.size.width - box.gutter.width)
-        most = box.styles.max_height
-        lines = wrapped(reason, room, within_paths=True)
-        if most is not None and len(lines) > (count := max(1, int(most.value))):
-            lines = [*lines[: count - 1], shortened(f"{lines[count - 1]} …", room, middle=False)]
-        box.update(Text("\n".join(lines)))
+        self.query_one(Problem).tell(message.strip())
+        told = ways(self.session.path, diverged=self.history.diverged, log_seen=self.has_class("-view-log"))
+        self.query_one("#problem-ways", Static).update(Text(told, style="dim"))
 
     def on_resize(self) -> None:
         """Why it failed is broken to the width."""
@@ -265,25 +243,7 @@ class RunScreen(LeafingScreen):
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _progress(self) -> Progress:
-        history = self.history
-        state = self.state
-        if state in ("done", "stopped", "failed"):
-            return Progress(state, history.iteration, history.iterations or None)
-        remaining = None if self.preparing else history.eta()  # what is known is of the sitting before
-        seconds = history.series.get("seconds")
-        rate = ""
-        if not self.preparing and history.phase == "distill" and seconds is not None and len(seconds) >= 2 * SLOW_FIRST:
-            recent = seconds.values[SLOW_FIRST:][-20:]
-            mean = sum(recent) / len(recent)
-            rate = f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"
-        return Progress(
-            phase=history.phase or (state if state == "queued" else "starting"),
-            done=history.done,
-            total=history.total,
-            remaining=float(int(remaining)) if remaining is not None else None,
-            rate=rate,
-            detail=history.detail or self._before_start(),
-        )
+        return progress(self.history, self.state, preparing=self.preparing, waiting=self._before_start())
 
     def _before_start(self) -> str:
         """What is waited for while the run has not said anything."""
@@ -353,6 +313,7 @@ class RunScreen(LeafingScreen):
         self.query(PlotPane).remove_class("-alone")
         for name in (*VIEWS, "alone"):
             self.set_class(name == view, f"-view-{name}")
+        self.query_one(LogPane).enlarge(view == "log")
         self.call_after_refresh(self._paint, force=True)
         self.refresh_bindings()
         self._tell_again()

@@ -1,19 +1,35 @@
-"""Lists in which a click looks before it acts."""
+"""Lists in which a click looks before it acts, and whose ends are ends."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from textual.events import Click
 from textual.widgets import OptionList
+from textual.widgets.option_list import Option
 
 
 class CalmList(OptionList):
     """A click puts the cursor on a line, so that what it stands for is described; a second one there is enter.
 
     So does a click that gives the list the focus on the line where its cursor was: that is described only now.
+    At an end the cursor stays, as it does in tables.
     """
 
     _came = False  # the focus is only just here
     _looks = False  # the click that is under way gave it
+
+    def action_cursor_up(self) -> None:
+        """The line above, where there is one."""
+        at = self.highlighted
+        if at is None or _any_open(self.options[:at]):
+            super().action_cursor_up()
+
+    def action_cursor_down(self) -> None:
+        """The line below, where there is one."""
+        at = self.highlighted
+        if at is None or _any_open(self.options[at + 1 :]):
+            super().action_cursor_down()
 
     def on_focus(self) -> None:
         """By a key, or by a click that follows at once."""
@@ -34,3 +50,7 @@ class CalmList(OptionList):
         if option != self.highlighted or self._looks:
             event.prevent_default()  # Textual's own handler would select it as well
             self.highlighted = option
+
+
+def _any_open(options: Sequence[Option]) -> bool:
+    return any(not option.disabled for option in options)

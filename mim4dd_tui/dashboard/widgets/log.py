@@ -14,6 +14,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical, VerticalScroll
 from textual.events import Key
+from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -83,6 +84,33 @@ class Filter:
         return found
 
 
+class LogLines(VerticalScroll):
+    """Lines that stay at their end, also of another height, unless scrolled back."""
+
+    @property
+    def follows(self) -> bool:
+        """Whether new lines move it."""
+        return not self._anchor_released
+
+    def follow(self) -> None:
+        """To the end, and stay there."""
+        self.anchor()
+
+    def release_anchor(self) -> None:
+        """Where it is scrolled: what leaves it at its end takes nothing from it, which Textual asks only of a move."""
+        super().release_anchor()
+        self.call_after_refresh(self._settle)
+
+    def laid_out(self) -> None:
+        """Call it after every layout: Textual reckons the end from the height before."""
+        if self.follows and self.scroll_y < self.max_scroll_y:
+            self.follow()
+
+    def _settle(self) -> None:
+        if min(self.scroll_y, self.scroll_target_y) >= self.max_scroll_y or self.max_scroll_y == 0:
+            self.follow()
+
+
 class LogPane(Vertical):
     """A scrolling log; follows the end unless scrolled back."""
 
@@ -94,10 +122,13 @@ class LogPane(Vertical):
         self._all: list[Line] = []
         self._filter = Filter()
         self._width = 0  # of its lines, as they were broken last; 0 where they are cut
+        self._told = 0  # rows below, as was said last
+        self._large = False
+        self._left: float | None = None  # the row it was scrolled back to while it was large
 
     def compose(self) -> ComposeResult:
         """The lines, and the filter's box where one is typed."""
-        with VerticalScroll(id="log-lines"):
+        with LogLines(id="log-lines"):
             yield Static(id="log-text")
         yield Static(id="log-below")
         with Horizontal(id="log-search"):
@@ -107,10 +138,8 @@ class LogPane(Vertical):
     def on_mount(self) -> None:
         """No filter yet; stay at the end."""
         self.query_one("#log-search").display = False
-        lines = self.query_one("#log-lines", VerticalScroll)
-        lines.anchor()
-        self.watch(lines, "scroll_y", self._moved, init=False)
-        self.watch(lines, "virtual_size", self._moved, init=False)
+        self.query_one(LogLines).follow()
+        self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
 
     def show(self, lines: list[Line]) -> None:
         """Show these lines from now on."""
@@ -136,7 +165,6 @@ class LogPane(Vertical):
         if width != self._width:
             self._width = width
             self._write()
-        self._tell_below()
 
     def _text(self, line: Line) -> Text:
         """A line; what has no room beside the time goes on below its beginning."""
@@ -150,9 +178,20 @@ class LogPane(Vertical):
             return text.append_text(said)
         return text.append_text(Text("\n" + " " * text.cell_len).join(said.wrap(self.app.console, room)))
 
+    def enlarge(self, large: bool) -> None:
+        """Whether it is read, and then where it was left, or a glance, which is of the newest lines."""
+        if large == self._large:
+            return
+        self._large, lines = large, self.query_one(LogLines)
+        if not large:
+            self._left = None if lines.follows else lines.scroll_y
+            lines.follow()
+        elif self._left is not None:
+            lines.scroll_to(y=self._left, animate=False)
+
     def action_roll(self, lines: int) -> None:
         """Scroll by lines."""
-        self.query_one("#log-lines", VerticalScroll).scroll_relative(y=lines, animate=False)
+        self.query_one(LogLines).scroll_relative(y=lines, animate=False)
 
     def action_filter_log(self) -> None:
         """Show the filter's box."""
@@ -172,20 +211,19 @@ class LogPane(Vertical):
     @property
     def below(self) -> int:
         """Rows of newer lines that are out of sight."""
-        lines = self.query_one("#log-lines", VerticalScroll)
-        if lines.max_scroll_y <= 0:  # all of them are seen, at the pane's lower edge
+        lines = self.query_one(LogLines)
+        if lines.follows or lines.max_scroll_y <= 0:  # at its end, or seen whole, at the pane's lower edge
             return 0
         return max(0, round(lines.max_scroll_y - lines.scroll_y))
 
-    def _moved(self) -> None:
-        self.call_after_refresh(self._tell_below)  # the end is followed a little later than it moves
-
-    def _tell_below(self) -> None:
+    def _laid_out(self, _: Screen[object]) -> None:
         if not self.children:
             return
-        note = self.query_one("#log-below", Static)
-        note.set_class(self.below > 0, "-some")
-        note.update(Text(f"{self.below} more below · G", style="dim"))
+        self.query_one(LogLines).laid_out()
+        if self.below != self._told:
+            self._told, note = self.below, self.query_one("#log-below", Static)
+            note.set_class(self._told > 0, "-some")
+            note.update(Text(f"{self._told} more below · G", style="dim"))
 
     def _say(self) -> None:
         """What the filter is, or what is wrong with it, beside its field."""

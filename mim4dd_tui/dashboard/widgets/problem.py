@@ -1,0 +1,44 @@
+"""Why a run failed, and what can be done about it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from rich.text import Text
+from textual.widgets import Static
+
+from engine.runs.folder import RunFolder
+from mim4dd_tui.dashboard.session import TRACEBACK, told_bug
+from mim4dd_tui.fitting import homely, shortened, wrapped
+
+
+class Problem(Static):
+    """The reason: as many whole lines as there is room for, and a mark where some are left out."""
+
+    def tell(self, reason: str) -> None:
+        """Show this reason, broken to the screen's width; call it again where that is another."""
+        room = max(1, self.screen.size.width - self.gutter.width)
+        most = self.styles.max_height
+        lines = wrapped(reason, room, within_paths=True)
+        if most is not None and len(lines) > (count := max(1, int(most.value))):
+            lines = [*lines[: count - 1], shortened(f"{lines[count - 1]} …", room, middle=False)]
+        self.update(Text("\n".join(lines)))
+
+
+def ways(path: Path | None, *, diverged: bool, log_seen: bool) -> str:
+    """What helps, and where the log is.
+
+    Args:
+        path: the run's folder; None where it never had one.
+        diverged: it would fail again as it is.
+        log_seen: the log is on the screen anyway.
+    """
+    if path is None:
+        return "it has not begun, and there is no folder of it: esc goes back to its settings"
+    kept = any(RunFolder(path).checkpoints.glob("*.safetensors"))
+    helps = "R resumes its last checkpoint" if kept else "R begins it again"
+    if diverged:
+        helps = "D makes a new run of its settings"
+    where = TRACEBACK if told_bug(path) else "journal.jsonl"
+    # the folder last: of a long one C copies the end
+    return f"{helps}{'' if log_seen else ' · 4 shows the whole log'}\nlog: {where} in {homely(str(path))}"
