@@ -315,3 +315,36 @@ async def test_a_pause_is_taken_back_when_the_run_has_begun_but_not_yet_paused(
         prepared.set()
         await until(pilot, lambda: run_screen(app).history.iteration == 20)
         assert run_screen(app).state == "running"
+
+
+async def test_the_list_of_runs_is_on_the_run_that_was_just_begun(make_app: MakeApp, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "old", age=100.0)
+    make_run(tmp_path / "runs", "older", age=200.0)
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "older" in text(app))
+        await pilot.press("r", "j")
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        await until(pilot, lambda: home._run is not None and home._run.name == "older")
+        await pilot.press("p", "s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        name = run_screen(app).path
+        assert name is not None
+        await pilot.press("escape", "r")
+        await until(pilot, lambda: home._run is not None and home._run.name == name.name)
+        await pilot.press("j")
+        await until(pilot, lambda: home._run is not None and home._run.name == "old")
+        home.refresh_runs()
+        await pilot.pause(0.5)
+        assert home._run is not None
+        assert home._run.name == "old", "once, and not at every reading"
+
+
+async def test_a_run_that_is_over_does_not_tell_the_dashboards_memory(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=20, fail_at=1))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        facts = app.screen.query_one(FactsPane)
+        await until(pilot, lambda: ("memory", "-", 0) in facts.facts)

@@ -239,7 +239,8 @@ class RunScreen(LeafingScreen):
         if newest is self._newest and now - self._told < FACTS_SECONDS[self.dashboard.slow_link]:
             return
         self._newest, self._told = newest, now
-        memory = self._process.memory_info().rss / 2**20 if self.session.owned else None
+        measured = self.session.owned and self.alive  # later the process has nothing of it
+        memory = self._process.memory_info().rss / 2**20 if measured else None
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _progress(self) -> Progress:

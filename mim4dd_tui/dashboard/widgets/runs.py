@@ -43,11 +43,13 @@ class RunList(CalmList):
         """Show these runs, or why there are none.
 
         Returns:
-            The run that is highlighted now: the one from before, or where that has gone one in its place.
+            The run that is highlighted now: one that was just begun here, else the one from before, or where that has
+            gone one in its place.
         """
         index = self.highlighted
         before = self.get_option_at_index(index).id if index is not None else None
         new = {info.name: info for info in runs}
+        begun = next((name for name, info in new.items() if info.here and name not in self._runs), None)
         fresh = new == self._runs and time.monotonic() - self._written < AGES_SECONDS
         self._runs, names = new, list(new)
         with self.prevent(OptionList.OptionHighlighted):
@@ -61,7 +63,8 @@ class RunList(CalmList):
                 self.set_options([Option(row, id=name) for name, row in zip(names, self._rows(), strict=True)])
             if index is None:
                 return None
-            place = names.index(before) if before in self._runs else min(index, len(names) - 1)
+            wanted = begun or before
+            place = names.index(wanted) if wanted in self._runs else min(index, len(names) - 1)
             self.highlighted = place
         return self._runs[names[place]]
 
