@@ -212,7 +212,7 @@ class LogPane(Vertical):
     def below(self) -> int:
         """Rows of newer lines that are out of sight."""
         lines = self.query_one(LogLines)
-        if lines.follows or lines.max_scroll_y <= 0:  # at its end, or seen whole, at the pane's lower edge
+        if lines.max_scroll_y <= 0:  # all of them are seen, at the pane's lower edge
             return 0
         return max(0, round(lines.max_scroll_y - lines.scroll_y))
 
