@@ -32,9 +32,9 @@ class Event:
 class RunStarted(Event):
     """First event of a run, and again (with ``resumed_from``) whenever it is continued.
 
-    ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start) and
-    ``after_sequence`` the journal sequence number at that checkpoint: events with a larger number that
-    were written before this one are superseded.
+    ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start, also of a run
+    that was left before its first checkpoint) and ``after_sequence`` the journal sequence number at that
+    checkpoint: events with a larger number that were written before this one are superseded.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -226,11 +226,22 @@ KINDS: Mapping[str, type[Event]] = {
 }
 
 
-def superseded(event: Event, iteration: int) -> bool:
+BASELINES = ("random_selection", "full_set")
+"""Subjects of evaluations that are of no iterate."""
+
+
+def superseded(event: Event, iteration: int | None) -> bool:
     """Whether an event is of the loop beyond ``iteration``, so that going back to there takes it back.
 
-    What was said on the way (notices, phases, experts, baselines) stays true.
+    None goes back to before the loop: nothing of it stays, nor does the end. What was said on the way (notices,
+    phases, experts, baselines) stays true.
     """
+    if iteration is None:
+        iteration = -1
+        if isinstance(event, (Recovered, RunEnded)):
+            return True
+        if isinstance(event, Evaluation) and event.subject in BASELINES:
+            return False
     of_the_loop = isinstance(event, (Iteration, Evaluation, Snapshot, CheckpointWritten))
     return of_the_loop and getattr(event, "iteration", 0) > iteration
 
