@@ -37,7 +37,7 @@ class Case:
 def only_errors() -> None:
     """Has torch log errors alone: what else it has to say, as of a card that is not there where CUDA_HOME is set, would
     stand between the lines of the report. TORCH_LOGS in the environment brings it back."""
-    torch._logging.set_logs(all=logging.ERROR)
+    torch._logging.set_logs(all=logging.ERROR)  # type: ignore[attr-defined]
 
 
 @contextmanager

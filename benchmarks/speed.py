@@ -112,7 +112,7 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
     if not bench.narrow:
         report["left_out"]["mixed"] = "this processor has neither AMX nor avx512_bf16: bfloat16 would be slower"
     for case in all_cases(bench):
-        if report["cases"] and bench.late():  # a first time may compile for longer than that: one is measured all the same
+        if report["cases"] and bench.late():  # a first time may compile for longer: one is measured all the same
             minutes = f"{bench.minutes:g} minute{'' if bench.minutes == 1 else 's'}"
             report["left_out"]["from " + case.name] = f"the time was up ({minutes})"
             break

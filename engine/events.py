@@ -34,7 +34,8 @@ class RunStarted(Event):
 
     ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start, also of a run
     that was left before its first checkpoint) and ``after_sequence`` the journal sequence number at that
-    checkpoint: events with a larger number that were written before this one are superseded.
+    checkpoint: events with a larger number that were written before this one are superseded. ``earlier`` counts the
+    runs that its process had computed before: resident memory, read of the process, includes what they left.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -50,6 +51,7 @@ class RunStarted(Event):
     resumed_from: int | None = None
     after_sequence: int | None = None
     changes: dict[str, Any] = field(default_factory=dict)  # settings changed on top of the preset, by key
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Iteration(Event):
     gradient_ratio: float | None  # NCE gradient norm / objective gradient norm on the pixels, unweighted
     step_size: float | None  # the student's learned step size, where there is one
     seconds: float
-    memory: float | None = None  # process RSS or device peak, MiB
+    memory: float | None = None  # MiB: resident in the process (see RunStarted.earlier), or the run's peak on a card
 
 
 @dataclass(frozen=True, slots=True)

@@ -128,6 +128,8 @@ class RunHistory:
         diverged: whether it failed, and would again from its last checkpoint: it needs other settings.
         phase, detail, done, total: what it is doing and how far (units of the phase).
         iteration: iterations completed; ``iterations`` in all.
+        shared: whether the process of one of its sittings had computed other runs before: "memory" includes what they
+            left there, and is the most that this one took. Never so on a card, whose memory is counted by itself.
         series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations.
         experts: expert number -> ExpertProgress.
         log: lines for people, the newest LOG_LINES.
@@ -156,6 +158,7 @@ class RunHistory:
         self.total: int | None = None
         self.iteration = 0
         self.iterations = 0
+        self.shared = False
         self.series: dict[str, Series] = {}
         self.experts: dict[int, ExpertProgress] = {}
         self.result: dict[str, Any] | None = None
@@ -304,6 +307,7 @@ class RunHistory:
         if self.started_at is None:
             self.started_at = moment
         self.iterations = event.iterations
+        self.shared |= event.earlier > 0 and not str(event.execution.get("device")).startswith("cuda")
         self.state, self.message, self.result, self.diverged = "running", "", None, False
         self.phase, self.detail, self.done, self.total = "", "", 0, None
         self._estimate.begin(None)
@@ -311,7 +315,7 @@ class RunHistory:
     def _begin_again(self) -> None:
         """Takes back the loop and what came of it; what was done before it is found again, and the log stays."""
         self.rewinds += 1
-        self.series = {}
+        self.series, self.shared = {}, False
         self._entries = [entry for entry in self._entries if not superseded(entry.event, None)]
         self._recoveries = []
         self.iteration = 0

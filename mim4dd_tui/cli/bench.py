@@ -23,8 +23,10 @@ def bench(
     minutes: Annotated[
         float | None,
         typer.Option(
-            "--minutes", metavar="M", min=0.0,
-            help="Begin no case after this long, compiling included; the first is measured in any case.",
+            "--minutes",
+            metavar="M",
+            min=0.0,
+            help="Begin no case but the first after this long; compiling counts.",
         ),
     ] = None,
     data_dir: DataDir = None,
