@@ -24,7 +24,9 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both sides compute")
     parser.add_argument("--minutes", type=float, default=math.inf,
                         help="begin no case but the first after this long; compiling counts")  # fmt: skip
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of both sides; 0 takes all cores")
+    parser.add_argument(
+        "--threads", type=int, default=0, help="CPU threads of both sides; 0 takes OMP_NUM_THREADS, else all cores"
+    )
     parser.add_argument("--data-dir", type=Path, default=None, help="where data sets are, to time their loading")
     options = parser.parse_args()
     if options.threads:

@@ -19,7 +19,10 @@ def bench(
     ] = False,
     only: Annotated[str, typer.Option("--only", metavar="WORD", help="Only cases whose name contains WORD.")] = "",
     device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where both sides compute.")] = "cpu",
-    threads: Annotated[int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes all cores.")] = 0,
+    threads: Annotated[
+        int,
+        typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes OMP_NUM_THREADS, else all cores."),
+    ] = 0,
     minutes: Annotated[
         float | None,
         typer.Option(
