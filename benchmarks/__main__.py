@@ -11,7 +11,7 @@ from pathlib import Path
 import torch
 
 from benchmarks import speed
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, only_errors
 
 
 def main() -> int:
@@ -22,8 +22,11 @@ def main() -> int:
     parser.add_argument("--json", action="store_true", help="the whole report as one JSON document")
     parser.add_argument("--only", default="", metavar="WORD", help="cases whose name contains WORD")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where both sides compute")
-    parser.add_argument("--minutes", type=float, default=math.inf, help="begin no case after this long")
-    parser.add_argument("--threads", type=int, default=0, help="CPU threads of both sides; 0 takes all cores")
+    parser.add_argument("--minutes", type=float, default=math.inf,
+                        help="begin no case but the first after this long; compiling counts")  # fmt: skip
+    parser.add_argument(
+        "--threads", type=int, default=0, help="CPU threads of both sides; 0 takes OMP_NUM_THREADS, else all cores"
+    )
     parser.add_argument("--data-dir", type=Path, default=None, help="where data sets are, to time their loading")
     options = parser.parse_args()
     if options.threads:
@@ -31,6 +34,7 @@ def main() -> int:
     told = print if not options.json else lambda text: print(text, file=sys.stderr, flush=True)
     if options.device == "cuda" and not torch.cuda.is_available():
         parser.error("torch sees no CUDA device here")
+    only_errors()
     bench = Bench(
         quick=options.quick,
         only=options.only,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import time
 from collections.abc import Callable, Iterator
@@ -33,6 +34,12 @@ class Case:
     precision: str = ""
 
 
+def only_errors() -> None:
+    """Has torch log errors alone: what else it has to say, as of a card that is not there where CUDA_HOME is set, would
+    stand between the lines of the report. TORCH_LOGS in the environment brings it back."""
+    torch._logging.set_logs(all=logging.ERROR)  # type: ignore[attr-defined]
+
+
 @contextmanager
 def convolving(precision: str, *, as_a_run: bool = False) -> Iterator[None]:
     """cuDNN's convolutions as a run has them (``execution.settle``): TF32 in mixed precision, never in float32.
@@ -58,7 +65,7 @@ class Bench:
         only: cases whose name contains this.
         device: "cpu" or "cuda".
         data_dir: where data sets are, to time their loading.
-        minutes: no case is begun after this long.
+        minutes: no case is begun after this long, but for the first; compiling counts.
     """
 
     def __init__(

@@ -20,6 +20,7 @@ from typing import Any, Literal
 
 from engine.config.schema import CLASSES
 from engine.data.sources import UNOFFICIAL, accepted, fault, find
+from engine.processor import cores
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow", "safetensors", "pydantic", "tomli",
@@ -37,7 +38,6 @@ try:
     import torch
     found["torch"] = torch.__version__
     found["cuda_build"] = torch.version.cuda
-    found["threads"] = torch.get_num_threads()
     found["cpu"] = torch.backends.cpu.get_cpu_capability()
     found["amx"] = bool(getattr(torch.cpu, "_is_amx_tile_supported", bool)())
     found["mps"] = bool(torch.backends.mps.is_available())
@@ -141,8 +141,11 @@ def _counted(number: int | None, what: str) -> str:
 
 
 def _devices(found: dict[str, Any]) -> list[Check]:
-    number, cores = found.get("threads"), os.cpu_count()
-    threads = f"{_counted(number, 'thread')} of {_counted(cores, 'core')}, {found.get('cpu')}"
+    number = cores()
+    small = ", 1 for small networks" if number > 1 else ""
+    threads = (
+        f"a run takes {_counted(number, 'thread')} of {_counted(os.cpu_count(), 'core')}{small}; {found.get('cpu')}"
+    )
     mixed = "mixed precision pays (AMX bfloat16)" if found.get("amx") else "use float32 (no AMX bfloat16)"
     checks = [Check("device", "cpu", "ok", f"{threads}; {mixed}")]
     for index, gpu in enumerate(found.get("cuda", [])):

@@ -32,9 +32,10 @@ class Event:
 class RunStarted(Event):
     """First event of a run, and again (with ``resumed_from``) whenever it is continued.
 
-    ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start) and
-    ``after_sequence`` the journal sequence number at that checkpoint: events with a larger number that
-    were written before this one are superseded.
+    ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start, also of a run
+    that was left before its first checkpoint) and ``after_sequence`` the journal sequence number at that
+    checkpoint: events with a larger number that were written before this one are superseded. ``earlier`` counts the
+    runs that its process had computed before: resident memory, read of the process, includes what they left.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -50,6 +51,7 @@ class RunStarted(Event):
     resumed_from: int | None = None
     after_sequence: int | None = None
     changes: dict[str, Any] = field(default_factory=dict)  # settings changed on top of the preset, by key
+    earlier: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,7 +109,7 @@ class Iteration(Event):
     gradient_ratio: float | None  # NCE gradient norm / objective gradient norm on the pixels, unweighted
     step_size: float | None  # the student's learned step size, where there is one
     seconds: float
-    memory: float | None = None  # process RSS or device peak, MiB
+    memory: float | None = None  # MiB: resident in the process (see RunStarted.earlier), or the run's peak on a card
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,11 +228,22 @@ KINDS: Mapping[str, type[Event]] = {
 }
 
 
-def superseded(event: Event, iteration: int) -> bool:
+BASELINES = ("random_selection", "full_set")
+"""Subjects of evaluations that are of no iterate."""
+
+
+def superseded(event: Event, iteration: int | None) -> bool:
     """Whether an event is of the loop beyond ``iteration``, so that going back to there takes it back.
 
-    What was said on the way (notices, phases, experts, baselines) stays true.
+    None goes back to before the loop: nothing of it stays, nor does the end. What was said on the way (notices,
+    phases, experts, baselines) stays true.
     """
+    if iteration is None:
+        iteration = -1
+        if isinstance(event, (Recovered, RunEnded)):
+            return True
+        if isinstance(event, Evaluation) and event.subject in BASELINES:
+            return False
     of_the_loop = isinstance(event, (Iteration, Evaluation, Snapshot, CheckpointWritten))
     return of_the_loop and getattr(event, "iteration", 0) > iteration
 

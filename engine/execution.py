@@ -24,7 +24,7 @@ from engine.errors import ConfigError
 from engine.evaluation.protocols import PROTOCOLS
 from engine.kernels import KeepingDerivatives, Kernels, LossDerivatives, keeping_kernels, kernels_of
 from engine.networks import ConvNet
-from engine.processor import processor
+from engine.processor import cores, processor
 from engine.stacked import alone
 from engine.worth import decoded_images, forward_flops, not_worth_compiling
 
@@ -209,15 +209,8 @@ def eager(resolved: Resolved, what: Part, why: str) -> Resolved:
     return Resolved.from_dict(resolved.to_dict() | changes | {"why_eager": why})
 
 
-def _cores() -> int:
-    """Cores this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
-
-
 def _threads(config: Config) -> int:
-    return 1 if forward_flops(config) < THREADS_PAY else _cores()
+    return 1 if forward_flops(config) < THREADS_PAY else cores()
 
 
 def _uncompilable(config: Config, device: str) -> str:

@@ -1,7 +1,8 @@
-"""Which processor this is."""
+"""Which processor this is, and how much of it there is to use."""
 
 from __future__ import annotations
 
+import os
 import platform
 from pathlib import Path
 
@@ -17,3 +18,10 @@ def processor() -> str:
     except OSError:  # not Linux
         pass
     return platform.processor() or platform.machine()
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -179,7 +179,7 @@ class Recorder:
             self.status.update(state="failed", message=message, diverged=diverged)  # a refusal is kept in its ``fault``
 
     def memory_of(self, device: torch.device) -> Callable[[], float | None]:
-        """How to ask for the memory in use, in MiB: of the device, or of this process."""
+        """How to ask for memory, in MiB: the run's peak on a card, or what is resident in this process by now."""
         if device.type == "cuda":
             return lambda: torch.cuda.max_memory_allocated(device) / 2**20
         return lambda: self._process.memory_info().rss / 2**20

@@ -9,8 +9,10 @@ gives the bits of one never interrupted (on the CPU, with the same versions and 
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Mapping
 from dataclasses import replace
+from itertools import count
 from pathlib import Path
 from typing import Any
 
@@ -46,6 +48,9 @@ from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.plain import fits, hints
+
+_BEGUN = count()
+"""Runs that this process has begun to compute."""
 
 
 def start(
@@ -183,10 +188,12 @@ class _Session:
         self.device = torch.device(resolved.device)
         self.resuming = record.resuming
         self._epochs = Epochs()
+        self.earlier = next(_BEGUN)
 
     def go(self, checkpoint: Checkpoint | None) -> dict[str, Any]:
         """All phases."""
         execution.settle(self.arithmetic.resolved)
+        self._clear()
         self._announce(checkpoint)
         real = self._data()
         net = ConvNet(self.config.network, real.shape, real.classes)
@@ -212,6 +219,15 @@ class _Session:
         judge.conclude(state)
         return self.record.end("done", "")
 
+    def _clear(self) -> None:
+        """Earlier runs of this process take no more memory than must be, and none of the peak read on a card."""
+        if self.earlier:
+            gc.collect()
+            memory.give_back()
+        if self.device.type == "cuda":
+            torch.cuda.init()  # type: ignore[no-untyped-call]
+            torch.cuda.reset_peak_memory_stats(self.device)
+
     def _announce(self, checkpoint: Checkpoint | None) -> None:
         from engine import __version__
 
@@ -230,6 +246,7 @@ class _Session:
                 resumed_from=checkpoint.iteration if checkpoint is not None else None,
                 after_sequence=state.get("journal") if checkpoint is not None else None,
                 changes=changes(self.folder),
+                earlier=self.earlier,
             )
         )
         self.arithmetic.warn()

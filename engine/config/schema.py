@@ -301,7 +301,12 @@ class Execution(Section):
     )
     precision: Literal["float32", "mixed"] = Field("float32", description="float32 is exact.")
     compile: Literal["auto", "on", "off"] = Field("auto", description="Compile the step and its adjoint.")
-    threads: int = Field(0, ge=0, le=1024, description="CPU threads; 0 takes all cores.")
+    threads: int = Field(
+        0,
+        ge=0,
+        le=1024,
+        description="CPU threads; 0 takes all cores, one for small networks, whatever OMP_NUM_THREADS says.",
+    )
     keep_activations: int = Field(
         3072,
         ge=0,

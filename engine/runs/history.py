@@ -28,6 +28,7 @@ from engine.events import (
     RunStarted,
     Snapshot,
     StateChanged,
+    superseded,
 )
 from engine.runs.eta import Estimate
 from engine.runs.journal import Record, read_all
@@ -127,6 +128,8 @@ class RunHistory:
         diverged: whether it failed, and would again from its last checkpoint: it needs other settings.
         phase, detail, done, total: what it is doing and how far (units of the phase).
         iteration: iterations completed; ``iterations`` in all.
+        shared: whether the process of one of its sittings had computed other runs before: "memory" includes what they
+            left there, and is the most that this one took. Never so on a card, whose memory is counted by itself.
         series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations.
         experts: expert number -> ExpertProgress.
         log: lines for people, the newest LOG_LINES.
@@ -140,12 +143,9 @@ class RunHistory:
     def __init__(self) -> None:
         self.sequence = 0
         self.rewinds = 0
-        self.worked = 0.0  # stays when a run starts afresh: that work was done too
+        self.worked = 0.0
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._estimate = Estimate()
-        self._reset()
-
-    def _reset(self) -> None:
         self.started: RunStarted | None = None
         self.started_at: float | None = None
         self.updated_at: float | None = None
@@ -158,12 +158,12 @@ class RunHistory:
         self.total: int | None = None
         self.iteration = 0
         self.iterations = 0
+        self.shared = False
         self.series: dict[str, Series] = {}
         self.experts: dict[int, ExpertProgress] = {}
         self.result: dict[str, Any] | None = None
         self._recoveries: list[tuple[int | None, Recovered]] = []
         self._entries: list[_Entry] = []
-        self.log.clear()
 
     # -- reading ------------------------------------------------------------------------------------
 
@@ -276,6 +276,7 @@ class RunHistory:
             event, moment, sequence = item.event, item.time, item.sequence
         else:
             event, moment, sequence = item, clock.time() if time is None else time, None
+        again = self.started is not None
         if self.updated_at is not None and self.state != "paused" and not isinstance(event, RunStarted):
             self.worked += max(0.0, moment - self.updated_at)  # the clock may have been set back
         if isinstance(event, RunStarted):
@@ -293,24 +294,31 @@ class RunHistory:
         else:
             self._changed(event)
         self.updated_at = moment
-        line = log_line(event)
+        line = log_line(event, again=again)
         if line is not None:
             self.log.append(LogLine(moment, *line, sequence, self.worked))
 
     def _run_started(self, event: RunStarted, moment: float) -> None:
-        first = self.started_at
-        if event.resumed_from is None:
-            if self.started is not None:
-                self.rewinds += 1
-            self._reset()
-        else:
+        if event.resumed_from is not None:
             self._rewind(event.resumed_from, event.after_sequence)
+        elif self.started is not None:
+            self._begin_again()
         self.started = event
-        self.started_at = moment if first is None or event.resumed_from is None else first
+        if self.started_at is None:
+            self.started_at = moment
         self.iterations = event.iterations
+        self.shared |= event.earlier > 0 and not str(event.execution.get("device")).startswith("cuda")
         self.state, self.message, self.result, self.diverged = "running", "", None, False
         self.phase, self.detail, self.done, self.total = "", "", 0, None
         self._estimate.begin(None)
+
+    def _begin_again(self) -> None:
+        """Takes back the loop and what came of it; what was done before it is found again, and the log stays."""
+        self.rewinds += 1
+        self.series, self.shared = {}, False
+        self._entries = [entry for entry in self._entries if not superseded(entry.event, None)]
+        self._recoveries = []
+        self.iteration = 0
 
     def _rewind(self, iteration: int, sequence: int | None) -> None:
         """Takes back what came after the run stood at ``iteration`` and journal record ``sequence``."""

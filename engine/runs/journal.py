@@ -255,15 +255,14 @@ def without_superseded(records: Iterable[Record]) -> list[Record]:
     """The records that still hold: what a later continuation replaced is dropped.
 
     A :class:`RunStarted` that continues from a checkpoint supersedes what was written after that checkpoint's
-    sequence number; one that starts afresh supersedes everything before it. A :class:`Recovered` supersedes the
+    sequence number; one that starts afresh supersedes the loop and what came of it: experts and baselines, which are
+    found again, and the log stay. A :class:`Recovered` supersedes the
     iterations beyond the checkpoint it went back to, and what was made of them.
     """
     kept: list[Record] = []
     for record in records:
         if isinstance(record.event, RunStarted):
-            if record.event.resumed_from is None:
-                kept.clear()
-            elif record.event.after_sequence is not None:
+            if record.event.resumed_from is not None and record.event.after_sequence is not None:
                 while kept and kept[-1].sequence > record.event.after_sequence:
                     kept.pop()
             else:

@@ -60,9 +60,13 @@ def told_changes(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value if isinstance(value, str) else written(value)}" for key, value in changes.items())
 
 
-def log_line(event: Event) -> tuple[str, str] | None:
-    """Level and text of an event for the log; None for one that belongs to curves and bars."""
-    text = _text(event)
+def log_line(event: Event, *, again: bool = False) -> tuple[str, str] | None:
+    """Level and text of an event for the log; None for one that belongs to curves and bars.
+
+    Args:
+        again: whether the run had begun before.
+    """
+    text = _text(event, again)
     if not text:
         return None
     warning = (isinstance(event, Recovered) or (isinstance(event, Notice) and event.level != "info")) or (
@@ -71,13 +75,15 @@ def log_line(event: Event) -> tuple[str, str] | None:
     return ("warning" if warning else "info"), text
 
 
-def _text(event: Event) -> str:
+def _text(event: Event, again: bool) -> str:
     if isinstance(event, Notice):
         return event.message
     if isinstance(event, RunStarted):
-        again = "" if event.resumed_from is None else f", continued from iteration {event.resumed_from}"
+        since = ", begun again: there was no checkpoint to go on from" if again else ""
+        if event.resumed_from is not None:
+            since = f", continued from iteration {event.resumed_from}"
         own = f", with {told_changes(event.changes)}" if event.changes else ""
-        return f"run {event.run}, seed {event.seed}, on {event.host}{again}{own}"
+        return f"run {event.run}, seed {event.seed}, on {event.host}{since}{own}"
     if isinstance(event, Recovered):
         return (
             f"back to iteration {event.iteration} ({event.recoveries} of {event.most} times), from here on with "

@@ -79,9 +79,24 @@ def holds(pid: int, identity: str | None) -> bool:
     return current is not None and identity in (None, current)
 
 
+def doing(state: str, phase: str, done: int, total: int | None) -> str:
+    """What a run is at besides distillation, whose iterations are counted by themselves: "experts 9/40", "compile".
+
+    Empty in distillation, and of a run that is not at work. Of a download the share is told: "data 31 %".
+    """
+    if state not in ("running", "paused") or phase in ("", "distill"):
+        return ""
+    if not total:
+        return phase
+    return f"data {100 * done // total} %" if phase == "data" else f"{phase} {done}/{total}"
+
+
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What ``status.json`` says. Times are seconds since the epoch; ``accuracy`` is 0..1."""
+    """What ``status.json`` says. Times are seconds since the epoch; ``accuracy`` is 0..1.
+
+    ``done`` of ``total`` counts units of the ``phase``: expert epochs, networks, iterations; None where unknown.
+    """
 
     state: str = "queued"
     pid: int = 0
@@ -129,6 +144,11 @@ class Status:
     def effective_state(self, now: float | None = None) -> str:
         """The state as it really is: "failed" where the process of a running one is gone."""
         return "failed" if self.liveness(now) == "crashed" else self.state
+
+    @property
+    def doing(self) -> str:
+        """As :func:`doing` has it, of the state as it really is."""
+        return doing(self.effective_state(), self.phase, self.done, self.total)
 
 
 _FIELDS = hints(Status)
@@ -184,7 +204,8 @@ class StatusWriter:
         """Takes over what an event says; a new phase or state is written at once, all else as a beat."""
         if isinstance(event, RunStarted):
             started = {"preset": event.preset, "seed": event.seed, "iterations": event.iterations}
-            self.update(**started, iteration=event.resumed_from or 0, message="", diverged=False)
+            anew: dict[str, Any] = {"phase": "", "done": 0, "total": None, "message": "", "diverged": False}
+            self.update(**started, **anew, iteration=event.resumed_from or 0)
         elif isinstance(event, Phase):
             self.update(phase=event.name, done=0, total=event.total)
         elif isinstance(event, StateChanged):

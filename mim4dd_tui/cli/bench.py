@@ -19,9 +19,18 @@ def bench(
     ] = False,
     only: Annotated[str, typer.Option("--only", metavar="WORD", help="Only cases whose name contains WORD.")] = "",
     device: Annotated[str, typer.Option("--device", metavar="cpu|cuda", help="Where both sides compute.")] = "cpu",
-    threads: Annotated[int, typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes all cores.")] = 0,
+    threads: Annotated[
+        int,
+        typer.Option("--threads", metavar="N", min=0, help="CPU threads; 0 takes OMP_NUM_THREADS, else all cores."),
+    ] = 0,
     minutes: Annotated[
-        float | None, typer.Option("--minutes", metavar="M", min=0.0, help="Begin no case after this long.")
+        float | None,
+        typer.Option(
+            "--minutes",
+            metavar="M",
+            min=0.0,
+            help="Begin no case but the first after this long; compiling counts.",
+        ),
     ] = None,
     data_dir: DataDir = None,
     as_json: Json = False,
@@ -36,12 +45,13 @@ def bench(
     import torch
 
     from benchmarks import speed
-    from benchmarks.bench import Bench
+    from benchmarks.bench import Bench, only_errors
 
     if device == "cuda" and not torch.cuda.is_available():
         raise UsageError("--device cuda: torch sees no CUDA device here (see mim4dd doctor)")
     if threads:
         torch.set_num_threads(threads)
+    only_errors()
     found = Bench(
         quick=quick, only=only, device=device, data_dir=data_dir_of(data_dir),
         minutes=math.inf if minutes is None else minutes,

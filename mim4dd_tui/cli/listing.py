@@ -48,7 +48,7 @@ HEADERS = ("run", "state", "progress", "accuracy", "begun")
 def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The table of the runs, headers first.
 
-    Names are what other commands are given: what was changed, the phase and long ages give way to them.
+    Names are what other commands are given: what was changed, that it distils and long ages give way to them.
     """
     room = columns(sys.stdout)
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
@@ -76,6 +76,8 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "state": status.effective_state(),
         "message": status.message or ("its process is gone; `mim4dd resume` continues it" if crashed else ""),
         "phase": status.phase,
+        "done": status.done,
+        "total": status.total,
         "iteration": status.iteration,
         "iterations": status.iterations,
         "accuracy": status.accuracy,
@@ -86,8 +88,11 @@ def _row(folder: RunFolder) -> dict[str, Any]:
 
 def _cells(row: dict[str, Any], aged: Callable[[float], str], *, phase: bool) -> tuple[str, ...]:
     accuracy, created = row.get("accuracy"), row.get("created")
-    progress = f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
-    if phase and row["state"] in ("running", "paused") and row.get("phase"):
+    from engine.runs.status import doing
+
+    state, iterations = row["state"], f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
+    progress = doing(state, row.get("phase", ""), row.get("done", 0), row.get("total")) or iterations
+    if phase and progress == iterations and state in ("running", "paused") and row.get("phase"):
         progress = f"{row['phase']} {progress}"
     return (
         str(row["run"]),
@@ -118,7 +123,8 @@ def show(
     if as_json:
         write_json(result)
         return
-    print_result(result, folder.path)
+    status = folder.status()
+    print_result(result, folder.path, doing="" if status is None else status.doing)
 
 
 def _show_config(folder: RunFolder, as_json: bool) -> None:

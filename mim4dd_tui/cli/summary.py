@@ -29,8 +29,9 @@ def score(values: Any, reason: str = "") -> str:
     return f"{text} ({', '.join(details)})" if details else text
 
 
-def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
-    """Names and values of what a person wants to know of a run."""
+def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, str]]:
+    """Names and values of what a person wants to know of a run; ``doing`` is what it is at besides distillation, as
+    :attr:`engine.runs.status.Status.doing` has it."""
     accuracy = document.get("accuracy")
 
     def of(key: str) -> str:
@@ -47,8 +48,11 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     ]
     if isinstance(accuracy, dict) and accuracy.get("selected_on") in CHOSEN:
         lines.insert(4, ("", CHOSEN[accuracy["selected_on"]]))
-    if document.get("state") != "done" and document.get("iterations"):
+    begun = document.get("iteration") or not doing
+    if begun and document.get("state") != "done" and document.get("iterations"):
         lines.insert(2, ("iteration", f"{document.get('iteration')} of {document['iterations']}"))
+    if doing:
+        lines.insert(2, ("phase", doing))
     information = document.get("mutual_information")
     if isinstance(information, dict) and information.get("nats") is not None:
         ceiling = information.get("ceiling")
@@ -59,6 +63,7 @@ def result_lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     return lines
 
 
-def print_result(document: dict[str, Any], folder: Path | None = None) -> None:
-    """The result of a run, and where its folder is to be named too that, on standard output."""
-    pairs(result_lines(document) + ([("folder", str(folder))] if folder is not None else []))
+def print_result(document: dict[str, Any], folder: Path | None = None, *, doing: str = "") -> None:
+    """The result of a run, and where its folder is to be named too that, on standard output; ``doing`` as in
+    :func:`result_lines`."""
+    pairs(result_lines(document, doing) + ([("folder", str(folder))] if folder is not None else []))

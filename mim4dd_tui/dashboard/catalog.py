@@ -44,6 +44,7 @@ class RunInfo:
     alive: bool  # a living process holds it
     diverged: bool = False  # it failed, and would again from its last checkpoint
     here: bool = False  # that process is this one
+    doing: str = ""  # what it is at besides distillation, and how far: "experts 9/40"
     changes: Mapping[str, Any] = field(default_factory=dict)  # settings changed for it alone, where they are known
 
     @property
@@ -55,6 +56,11 @@ class RunInfo:
     def score(self) -> str:
         """Its accuracy in words: ``87.3 %``, ``~87.3 %`` where it is a live one, of a few networks; or nothing."""
         return "" if self.accuracy is None else score(self.accuracy, live=self.state != "done")
+
+    @property
+    def progress(self) -> str:
+        """How far it has come: ``experts 9/40`` in a phase of its own count, else ``12/80`` iterations, or nothing."""
+        return self.doing or (f"{self.iteration}/{self.iterations}" if self.iterations else "")
 
     @property
     def named_by_preset(self) -> bool:
@@ -123,6 +129,7 @@ def read_run(folder: RunFolder) -> RunInfo:
         alive=alive,
         here=alive and (status.pid, status.host) == (os.getpid(), host_name()),
         diverged=status.diverged and not alive,
+        doing=status.doing,
     )
 
 

@@ -162,7 +162,9 @@ def _values(history: RunHistory, name: str) -> list[float]:
 
 
 def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
-    """The numbers that matter, most important first. ``memory`` in MiB, where it is measured here."""
+    """The numbers that matter, most important first. ``memory`` in MiB, where it is measured here.
+
+    Memory is marked ``<=`` where it includes what earlier runs left in the process."""
     best, last = history.best, history.last
     bound, ceiling = _last(history, "bound"), _last(history, "ceiling")
     execution = history.started.execution if history.started is not None else {}
@@ -177,7 +179,7 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
         (_named("best", best), _score(best), ACCURACY),
         ("random", _score(history.random_selection), 0),
         ("MI bound", bound_of(bound, ceiling), BOUND),
-        ("memory", "-" if used is None else f"{used:,.0f} MiB", 0),
+        ("memory", "-" if used is None else f"{'<= ' if history.shared else ''}{used:,.0f} MiB", 0),
         (_named("last", last), _score(last), 0),
         ("full set", _score(history.full_set), 0),
         ("NCE/obj.", "-" if gradient is None else number(gradient), 0),

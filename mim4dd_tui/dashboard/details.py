@@ -64,7 +64,9 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
     if info.alive and not info.here:
         text.append("  in another process", style="dim")
     text.append("\n")
-    rows = [("iteration", f"{info.iteration} of {info.iterations}")]
+    rows = [("phase", info.doing)] if info.doing else []
+    if info.iteration or not info.doing:
+        rows.append(("iteration", f"{info.iteration} of {info.iterations}"))
     if info.accuracy is not None:
         live = "" if info.state == "done" else " live, of a few networks"
         rows.append(("accuracy", percent(info.accuracy) + live))

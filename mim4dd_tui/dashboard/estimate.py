@@ -40,7 +40,8 @@ JOURNAL_BYTES = 330
 class Measured:
     """What one run on this machine took. Seconds, or None where it did not come so far.
 
-    ``networks`` maps a protocol to the seconds of one of its networks; ``peak`` is in MiB.
+    ``networks`` maps a protocol to the seconds of one of its networks; ``peak`` is in MiB, where it is ``shared`` with
+    what earlier runs had left in the process.
     """
 
     name: str
@@ -51,11 +52,13 @@ class Measured:
     networks: dict[str, float] = field(default_factory=dict)
     peak: float | None = None
     checkpoint: int | None = None  # bytes
+    shared: bool = False
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """``seconds`` of what is known, by part; ``unknown`` names the parts that were never measured here."""
+    """``seconds`` of what is known, by part; ``unknown`` names the parts that were never measured here. Memory that is
+    ``shared`` was measured where earlier runs had left some: it is the most that a run alike took."""
 
     parts: dict[str, float]
     unknown: tuple[str, ...]
@@ -64,6 +67,7 @@ class Estimate:
     memory_measured: bool
     disk: int  # bytes of the run folder
     cache: int  # bytes of experts that are not there yet
+    shared: bool = False
 
     @property
     def seconds(self) -> float | None:
@@ -99,6 +103,7 @@ def measured(folder: RunFolder) -> Measured | None:
         networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
         peak=max(peaks, default=None),
         checkpoint=_checkpoint(folder),
+        shared=history.shared,
     )
 
 
@@ -225,7 +230,8 @@ def _same_machine(a: Config, b: Config) -> bool:
 def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     """What a run of ``config`` takes, from measurements of earlier ones (the newest first).
 
-    Memory is the engine's own calculation where no run alike was measured; it holds for the CPU alone.
+    Memory is that of the newest run alike that was the first of its process, else of the newest; where none was
+    measured the engine's own calculation, which holds for the CPU alone.
     """
     parts: dict[str, float] = {}
     unknown: list[str] = []
@@ -235,7 +241,8 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         unknown.append("experts")
     else:
         parts["experts"] = missing * config.experts.epochs * (epoch or 0.0)
-    like = next((run for run in runs if run.iteration is not None and same_iteration(config, run.config)), None)
+    alike = [run for run in runs if run.iteration is not None and same_iteration(config, run.config)]
+    like = alike[0] if alike else None
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
@@ -246,7 +253,9 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         unknown.append("evaluations")
     else:
         parts["evaluations"] = evaluations
-    peak = like.peak if like is not None else None
+    sampled = [run for run in alike if run.peak is not None]
+    alone = next((run for run in sampled if not run.shared), sampled[0] if sampled else None)
+    peak = alone.peak if alone is not None else None
     calculated = memory.estimate(config).total / MIB if config.execution.device in ("auto", "cpu") else None
     return Estimate(
         parts=parts,
@@ -256,6 +265,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         memory_measured=peak is not None,
         disk=_disk(config, like),
         cache=missing * (config.experts.epochs + 1) * parameters(config) * 4,
+        shared=alone is not None and alone.shared,
     )
 
 
@@ -344,7 +354,8 @@ def in_words(found: Estimate, *, memory_free: float | None = None, disk_free: in
     lines = [_time(found, "here") if found.seconds is not None else "time not known until it has run here"]
     needs = []
     if found.memory is not None:
-        needs.append(f"memory {size(found.memory * MIB)}" + ("" if found.memory_measured else " (calculated)"))
+        most = "at most " if found.shared else ""
+        needs.append(f"memory {most}{size(found.memory * MIB)}" + ("" if found.memory_measured else " (calculated)"))
     needs.append(f"disk {size(found.disk + found.cache)}")
     return [*lines, " · ".join(needs), *_lacking(found, memory_free, disk_free)]
 
@@ -355,8 +366,10 @@ def in_a_line(found: Estimate, *, memory_free: float | None = None, disk_free: i
     if lacking:
         return lacking[0]
     time = _time(found) if found.seconds is not None else "time not known"
-    room = f" · {'' if found.memory_measured else '~'}{size(found.memory * MIB)}" if found.memory is not None else ""
-    return time + room
+    if found.memory is None:
+        return time
+    mark = "at most " if found.shared else "" if found.memory_measured else "~"
+    return f"{time} · {mark}{size(found.memory * MIB)}"
 
 
 def _time(found: Estimate, where: str = "") -> str:

@@ -5,6 +5,9 @@ from __future__ import annotations
 import dataclasses
 import itertools
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Callable
 from functools import partial
@@ -17,7 +20,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import bench as bench_module
 from benchmarks import cases, machine, page, reference, speed
-from benchmarks.bench import Bench
+from benchmarks.bench import Bench, Case
 from engine import compilation, execution, portions
 from engine.compilation import narrow_arithmetic
 from engine.config.schema import Network
@@ -126,10 +129,37 @@ def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:
     assert report["growth"] == []
 
 
-def test_no_case_is_begun_when_the_time_is_up(small: ConvNet) -> None:
-    report = speed.run(Bench(quick=True, only="loading/digits", minutes=0))
-    assert report["cases"] == {}
-    assert report["left_out"]["from loading/digits"] == "the 0 minutes were up"
+@pytest.mark.parametrize(("minutes", "told"), [(0.0, "0 minutes"), (1.0, "1 minute"), (2.5, "2.5 minutes")])
+def test_no_case_but_the_first_is_begun_when_the_time_is_up(
+    monkeypatch: pytest.MonkeyPatch, minutes: float, told: str
+) -> None:
+    """Compiling alone may take longer: who asked for little time is still told something."""
+    both = [Case(name, lambda: None, None) for name in ("loading/one", "loading/two")]
+    monkeypatch.setattr(speed, "all_cases", lambda _bench: iter(both))
+    monkeypatch.setattr(Bench, "late", lambda _bench: True)
+    monkeypatch.setattr(time, "perf_counter", map(float, itertools.count()).__next__)
+    report = speed.run(Bench(quick=True, minutes=minutes))
+    assert list(report["cases"]) == ["loading/one"]
+    assert report["left_out"]["from loading/two"] == f"the time was up ({told})"
+    assert report["growth"] == []
+
+
+@pytest.mark.parametrize("command", ["mim4dd_tui.__main__.main(['bench', '--json'])", "benchmarks.__main__.main()"])
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds the card it looks for")
+def test_what_torch_logs_stands_between_no_lines_of_the_report(command: str) -> None:
+    """With CUDA_HOME set, as on the front node of a cluster, compiling makes torch warn of a card that is not there."""
+    measuring = (
+        "import importlib, sys, benchmarks.speed, benchmarks.__main__, mim4dd_tui.__main__\n"
+        "def run(*_):\n"
+        "    importlib.import_module('torch.utils.cpp_extension')\n"
+        "    return {'cases': {}, 'growth': [], 'left_out': {}}\n"
+        "benchmarks.speed.run, sys.argv = run, ['benchmarks', '--json']\n"
+    )
+    with_home = os.environ | {"CUDA_HOME": "/nowhere/cuda"}
+    with_home.pop("TORCH_LOGS", None)
+    for code, silent in ((measuring + command, True), (measuring + "run()", False)):
+        done = subprocess.run([sys.executable, "-c", code], env=with_home, capture_output=True, text=True, check=True)
+        assert ("No CUDA runtime is found" not in done.stdout + done.stderr) == silent
 
 
 def test_portions_stand_beside_the_whole(small: ConvNet, monkeypatch: pytest.MonkeyPatch) -> None:

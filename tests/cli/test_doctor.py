@@ -12,7 +12,7 @@ from engine import doctor
 from mim4dd_tui.__main__ import main
 
 HEALTHY: dict[str, Any] = {
-    "torch": "2.15.0+cpu", "cuda_build": None, "threads": 2, "cpu": "AVX512", "amx": False, "mps": False,
+    "torch": "2.15.0+cpu", "cuda_build": None, "cpu": "AVX512", "amx": False, "mps": False,
     "cuda": [], "torchvision": "0.29.2+cpu",
 }  # fmt: skip
 
@@ -28,15 +28,28 @@ def test_a_healthy_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "digits" in out
 
 
+def test_the_threads_are_those_that_a_run_takes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not torch's own number, which OMP_NUM_THREADS decides and no run asks for."""
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    monkeypatch.setattr(doctor, "cores", lambda: 2)
+    monkeypatch.setattr("os.cpu_count", lambda: 4)
+    assert main(["doctor"]) == 0
+    assert "a run takes 2 threads of 4 cores, 1 for small networks; AVX512" in " ".join(capsys.readouterr().out.split())
+
+
 def test_what_there_is_one_of_is_written_as_one(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY | {"threads": 1})
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
+    monkeypatch.setattr(doctor, "cores", lambda: 1)
     monkeypatch.setattr(doctor, "data_sets", lambda _dir: [doctor.Check("data", "svhn", "warning", doctor.MISSING)])
     monkeypatch.setattr("os.cpu_count", lambda: 2)
     assert main(["doctor"]) == 0
     out = capsys.readouterr().out
-    assert "1 thread of 2 cores" in out
+    assert "a run takes 1 thread of 2 cores; AVX512" in out
     assert "svhn: downloaded when a run needs it" in out
 
 
@@ -78,7 +91,7 @@ def test_the_probe_looks_at_this_environments_torch() -> None:
     found = doctor.probe()
     assert found["torch"].partition("+")[0] == importlib.metadata.version("torch").partition("+")[0]
     assert "torchvision" in found
-    assert found["threads"] == 1  # the test suite's own setting reaches the probe
+    assert found["cpu"]
 
 
 def test_a_damaged_data_set_is_not_called_fine(

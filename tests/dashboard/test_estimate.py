@@ -118,6 +118,33 @@ def test_a_journal_is_measured_without_its_slow_beginning(tmp_path: Path) -> Non
     assert found.peak == 520.0
 
 
+def test_a_run_that_was_not_the_first_of_its_process_tells_only_a_bound() -> None:
+    first, later = measured(peak=789.0), measured(peak=1174.0, shared=True)
+    for runs in ([first, later], [later, first]):
+        found = estimate.estimate(BASE, runs)
+        assert (found.memory, found.shared) == (789.0, False), "whatever came after it"
+        assert in_words(found)[1].startswith("memory 789 MiB ")
+    found = estimate.estimate(BASE, [later, measured(peak=1300.0, shared=True)])
+    assert (found.memory, found.shared, found.memory_measured) == (1174.0, True, True)
+    assert in_words(found)[1].startswith("memory at most 1.1 GiB ")
+    assert in_a_line(found, memory_free=1e6, disk_free=10**15).endswith(" · at most 1.1 GiB")
+    other = changed(BASE, {"network.width": 48})
+    assert not estimate.estimate(other, [later]).shared, "its memory is calculated"
+
+
+def test_the_journal_says_whether_a_run_was_the_first_of_its_process(tmp_path: Path) -> None:
+    folder = make(tmp_path, host_name())
+    found = estimate.measured(folder)
+    assert found is not None
+    assert not found.shared
+    started = RunStarted(folder.name, "digits-ipc1", 0, 10, 20, host_name(), 1, "0", {}, 20, earlier=2)
+    with JournalWriter(folder.journal_path) as writer:
+        writer.append(started)
+    found = estimate.measured(folder)
+    assert found is not None
+    assert found.shared, "resumed in a process that had computed others"
+
+
 def test_a_run_of_another_machine_says_nothing_about_this_one(tmp_path: Path) -> None:
     assert estimate.measured(make(tmp_path, "elsewhere")) is None
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 
-from engine.events import Evaluation, Iteration
+from engine.events import Evaluation, Event, Iteration, RunStarted
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.comparison import Contender, table
 from mim4dd_tui.dashboard.curves import facts
@@ -44,6 +45,24 @@ async def test_pane_and_facts_spell_alike_and_live_is_told_from_final(make_app: 
         bound = screen.history.series["bound"].last
         assert f"MI bound {bound:.2f}" in screen.query_one("#information", PlotPane).render_line(0).text
         assert shown["MI bound"].startswith(f"{bound:.2f}/")
+
+
+def test_memory_that_earlier_runs_share_is_marked_as_a_bound() -> None:
+    start = RunStarted("run", "digits-ipc1", 0, 10, 300, "here", 1, "0", {"device": "cpu"})
+    on_card = replace(start, execution={"device": "cuda:0"})
+    read = Iteration(1, 0.3, None, None, None, None, 0.1, None, 0.04, 0.1, 1174.0)
+    cases: list[tuple[tuple[Event, ...], str]] = [
+        ((start, read), "1,174 MiB"),
+        ((replace(start, earlier=1), read), "<= 1,174 MiB"),
+        ((replace(start, earlier=1), read, replace(start, resumed_from=1)), "<= 1,174 MiB"),
+        ((replace(start, earlier=1), read, start, read), "1,174 MiB"),  # begun again, in a process of its own
+        ((replace(on_card, earlier=1), read), "1,174 MiB"),
+    ]
+    for events, said in cases:
+        history = RunHistory()
+        for event in events:
+            history.apply(event)
+        assert {name: value for name, value, _ in facts(history)}["memory"] == said
 
 
 def test_facts_and_comparison_say_the_same_of_a_run() -> None:

@@ -245,6 +245,11 @@ def test_experts_are_taken_up_where_they_were(tmp_path: Path) -> None:
         (0, 1, False), (0, 2, False), (0, 3, False), (1, 1, False),
         (0, 3, True), (1, 2, False), (1, 3, False),
     ]  # fmt: skip
+    history = RunHistory.load(place.folder / "journal.jsonl")
+    assert [each.loss.iterations for each in history.experts.values()] == [[1, 2, 3], [1, 2, 3]], "of both sittings"
+    starts = [line.text for line in history.log if line.text.startswith("run ")]
+    assert [", begun again: " in text for text in starts] == [False, True]
+    assert "stopped on request" in " ".join(line.text for line in history.log)
 
 
 def test_a_damaged_checkpoint_costs_time_and_nothing_else(

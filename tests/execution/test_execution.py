@@ -91,6 +91,20 @@ def test_processors_of_one_architecture_are_told_apart(monkeypatch: pytest.Monke
 
 
 @pytest.mark.usefixtures("settled")
+@pytest.mark.parametrize(("preset", "threads"), [("digits-ipc1", 1), ("mnist-ipc1-small", 3)])
+def test_a_run_takes_all_cores_but_one_for_small_networks_whatever_openmp_is_told(
+    preset: str, threads: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the option's help and doctor have it."""
+    monkeypatch.setenv("OMP_NUM_THREADS", "2")
+    monkeypatch.setattr(execution, "cores", lambda: 3)
+    torch.set_num_threads(2)
+    found = execution.resolve(resolve(preset, ["execution.device=cpu"]).config)
+    execution.settle(found)
+    assert found.threads == torch.get_num_threads() == threads
+
+
+@pytest.mark.usefixtures("settled")
 @pytest.mark.parametrize(("precision", "allowed"), [("float32", False), ("mixed", True)])
 def test_float32_is_float32_on_cards_that_would_round(
     precision: str, allowed: bool, resolved: execution.Resolved

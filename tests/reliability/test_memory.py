@@ -14,7 +14,7 @@ from engine import keeping, memory
 from engine.config.load import changed, dump, list_presets, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
-from engine.events import Event, Notice
+from engine.events import Event, Notice, RunStarted
 from engine.memory import CERTAIN, MIB, available, caution, estimate, require
 from engine.networks import ConvNet
 from engine.run import start
@@ -205,3 +205,36 @@ def test_estimates_are_right_within_their_factor(name: str, tmp_path: Path) -> N
     ratio = estimate(config).total / json.loads(done.stdout.splitlines()[-1])
     print(f"{name}: estimate / measured = {ratio:.2f}")
     assert 1 / CERTAIN < ratio < CERTAIN
+
+
+# -- several runs in one process
+
+
+def test_a_run_says_how_many_its_process_computed_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[str] = []
+    monkeypatch.setattr(memory, "give_back", lambda: given.append("back"))
+    watch, place = Watch(), Place(tmp_path)
+    with quickly():
+        place.start(tiny(objective__iterations=1), watch)
+        Place(tmp_path / "other").start(tiny(objective__iterations=1), watch)
+    first, second = (event.earlier for event in watch.events if isinstance(event, RunStarted))
+    assert second == first + 1
+    assert given[-1:] == ["back"], "what is still held counts in the second's memory"
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only glibc is asked")
+def test_freed_memory_is_given_back() -> None:
+    """Small blocks beneath one that is still held, as a run leaves them: glibc keeps them until it is asked."""
+    code = (
+        "import ctypes, os, psutil\n"
+        "from engine.memory import give_back, resident\n"
+        "blocks = [bytes(4000) for _ in range(50_000)]\n"
+        "held = blocks[-1]\n"
+        "del blocks\n"
+        "before = resident()\n"
+        "give_back()\n"
+        "glibc = hasattr(ctypes.CDLL(None), 'gnu_get_libc_version')\n"
+        "print((before - resident()) / 2**20 if glibc else 190)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert float(done.stdout) > 100, "of 190 MiB"

@@ -17,6 +17,7 @@ from engine.events import (
     Notice,
     Phase,
     Progress,
+    Recovered,
     RunEnded,
     Snapshot,
     StateChanged,
@@ -157,10 +158,55 @@ def test_a_final_evaluation_after_the_last_checkpoint_is_taken_back() -> None:
     assert all(line.text != "gone" for line in history.log)
 
 
-def test_a_start_afresh_takes_back_everything() -> None:
-    history = live([started(), iteration(1), evaluation(1), picture(1), expert(0, 5), started()])
-    assert shown(history) == {**shown(RunHistory()), "state": "running"}
-    assert history.rewinds == 1
+BEGUN_TWICE: list[Event] = [
+    started(),
+    Phase("experts", 15),
+    expert(0, 4),
+    expert(0, 5),
+    expert(1, 1),
+    evaluation(0, "full_set", 0.95),
+    Notice("info", "said in the first sitting"),
+    picture(0),
+    evaluation(0, mean=0.1, best_so_far=True),
+    iteration(1),
+    evaluation(1),
+    picture(1),
+    CheckpointWritten(1, "checkpoints/1", 0.1),
+    Recovered(0, 1, 1, 3, 0.5),
+    StateChanged("stopped", "stopped on request"),
+    RunEnded("stopped", "stopped on request", {"state": "stopped"}),
+    started(),
+]
+"""A run that is resumed where no checkpoint is left."""
+
+
+def begun_twice() -> tuple[RunHistory, RunHistory]:
+    """Its history live, and read again without what was superseded."""
+    records = [Record(n, float(n), event) for n, event in enumerate(BEGUN_TWICE, start=1)]
+    return live(BEGUN_TWICE), RunHistory.of(without_superseded(records))
+
+
+def test_a_run_that_begins_again_takes_back_its_loop_alone() -> None:
+    for history in begun_twice():
+        assert (history.state, history.iteration, history.result, history.recoveries) == ("running", 0, None, [])
+        assert (history.series, history.snapshots, history.checkpoint) == ({}, [], None)
+        assert history.evaluations == [evaluation(0, "full_set", 0.95)], "a baseline is of no iterate"
+        assert history.experts[0].loss.iterations == [4, 5]
+        assert history.experts[1].last == expert(1, 1)
+        history.apply(expert(0, 5, reused=True))
+        history.apply(expert(1, 2))
+        assert history.experts[0].loss.iterations == [4, 5]
+        assert (history.experts[1].loss.iterations, history.done) == ([1, 2], 7)
+    assert live(BEGUN_TWICE).rewinds == 2  # the recovery's and this
+
+
+def test_the_log_of_a_run_that_begins_again_keeps_its_first_sitting_and_says_that_it_is_the_second() -> None:
+    for history in begun_twice():
+        lines = [line.text for line in history.log]
+        assert "said in the first sitting" in lines
+        assert "stopped on request" in lines
+        starts = [line for line in lines if line.startswith("run one")]
+        assert [", begun again: there was no checkpoint to go on from" in line for line in starts] == [False, True]
 
 
 def test_seconds_are_those_of_all_sittings_without_what_lies_between() -> None:

@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from engine.errors import DataError, RunFailed
-from engine.events import KINDS, VERSION, Event, Notice, Phase, Progress, to_dict
+from engine.events import KINDS, VERSION, Event, Notice, Phase, Progress, RunEnded, to_dict
 from engine.runs.journal import JournalReader, JournalWriter, MalformedLineError, parse_line, read_all
 from tests.runs.helpers import evaluation, iteration, started
 
@@ -149,12 +149,13 @@ def test_records_after_the_checkpoint_are_superseded(tmp_path: Path) -> None:
     assert len(JournalReader(path).poll()) == 11
 
 
-def test_a_start_afresh_supersedes_everything(tmp_path: Path) -> None:
+def test_a_start_afresh_supersedes_the_loop_and_the_end(tmp_path: Path) -> None:
     path = tmp_path / "j"
+    first: list[Event] = [started(), note("kept"), evaluation(0, "full_set"), evaluation(0), iteration(1)]
     with JournalWriter(path) as writer:
-        for event in (started(), iteration(1), started(), iteration(1)):
+        for event in (*first, RunEnded("stopped"), started(), iteration(1)):
             writer.append(event)
-    assert [r.sequence for r in read_all(path)] == [3, 4]
+    assert [r.sequence for r in read_all(path)] == [1, 2, 3, 7, 8]
 
 
 def test_without_a_sequence_the_iteration_decides(tmp_path: Path) -> None:

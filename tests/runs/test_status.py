@@ -7,13 +7,14 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from engine.events import Phase, Progress, RunEnded, StateChanged
+from engine.events import Event, Phase, Progress, RunEnded, StateChanged
 from engine.runs import status as module
 from engine.runs.status import STALE_SECONDS, Status, StatusWriter, holds, host_name, process_identity
 from tests.runs.helpers import evaluation, iteration, started
@@ -59,6 +60,41 @@ def test_events_are_taken_over(tmp_path: Path) -> None:
     assert (read.state, read.message, read.diverged) == ("failed", "why", True)
     writer.hear(started())
     assert not writer.status.diverged, "it is tried again all the same"
+    assert (writer.status.phase, writer.status.done, writer.status.total) == ("", 0, None), "of the sitting before"
+
+
+def test_a_phase_has_a_count_of_its_own_until_distillation(tmp_path: Path) -> None:
+    writer = StatusWriter(tmp_path, ticker=lambda: 0.0)
+    heard: list[tuple[Event, str]] = [
+        (started(), ""),
+        (StateChanged("running"), ""),
+        (Phase("data", detail="mnist"), "data"),
+        (Progress("data", 52, 400, "train-images"), "data 13 %"),
+        (Phase("experts", 40), "experts 0/40"),
+        (Progress("experts", 9, 40), "experts 9/40"),
+        (StateChanged("paused"), "experts 9/40"),
+        (StateChanged("running"), "experts 9/40"),
+        (Phase("compile"), "compile"),
+        (Phase("distill", 100), ""),
+        (Progress("distill", 7, 100), ""),
+        (Phase("evaluate", 10), "evaluate 0/10"),
+        (StateChanged("stopped"), ""),
+    ]
+    for event, doing in heard:
+        writer.hear(event)
+        assert writer.status.doing == doing, event
+
+
+def test_a_phase_is_not_told_of_a_process_that_is_gone() -> None:
+    assert replace(ELSEWHERE, heartbeat=time.time(), phase="experts", done=9, total=40).doing == "experts 9/40"
+    assert replace(ELSEWHERE, heartbeat=0.0, phase="experts", done=9, total=40).doing == ""
+
+
+def test_a_status_from_before_phases_were_counted_is_read(tmp_path: Path) -> None:
+    (tmp_path / "status.json").write_text('{"state": "stopped", "iteration": 5, "iterations": 80}')
+    read = Status.read(tmp_path)
+    assert read is not None
+    assert (read.iteration, read.doing) == (5, "")
 
 
 def test_a_later_process_keeps_what_it_does_not_know(tmp_path: Path) -> None:

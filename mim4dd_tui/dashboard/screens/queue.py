@@ -216,12 +216,12 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
 def _cells(place: int, one: Waiting) -> tuple[Cell, ...]:
     status = one.folder.status()
     state = "paused" if one.state == "going" and status is not None and status.state == "paused" else one.state
-    progress = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
+    iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
     return (
         Cell(str(place), MUTED),
         Cell(one.name, bold=one.state == "going"),
         Cell(state, COLOURS[state]),
-        Cell(progress, MUTED),
+        Cell((status.doing if status is not None else "") or iterations, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),
         Cell(str(status.seed) if status is not None and status.seed is not None else "", MUTED),
     )

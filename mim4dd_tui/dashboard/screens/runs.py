@@ -186,7 +186,7 @@ class RunsScreen(Screen[None]):
             Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
             Cell(run.state, colour),
             Cell(run.score, bold=run.state == "done"),
-            Cell(f"{run.iteration}/{run.iterations}" if run.iterations else "", MUTED),
+            Cell(run.progress, MUTED),
             Cell(ago(now - run.started) if run.started else "", MUTED),
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
