@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from rich.text import Text
@@ -33,6 +34,11 @@ def written(value: object) -> str:
     if isinstance(value, bool):
         return "true" if value else "false"
     return repr(value) if isinstance(value, float) else str(value)
+
+
+def briefly(changes: Mapping[str, object]) -> str:
+    """``weight 0.3, norm group``: changed settings without their sections, which few need to know what is meant."""
+    return ", ".join(f"{key.rpartition('.')[2]} {written(value)}" for key, value in changes.items())
 
 
 def brief(origin: str) -> str:

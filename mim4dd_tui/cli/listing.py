@@ -14,6 +14,7 @@ from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, c
 from mim4dd_tui.cli.output import needed, say, table, write_json
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.plain import age, ago, score, tell
+from mim4dd_tui.spelling import briefly
 from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:
@@ -52,8 +53,11 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """
     room = columns(sys.stdout)
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
-    own = ["changed", *(told_changes(row.get("changes", {})) for row in rows)]
-    tries = [[(*line, text) for line, text in zip(lines, own, strict=True)]] if any(own[1:]) else []
+    tries = []
+    if any(row.get("changes") for row in rows):
+        for told in (told_changes, briefly):
+            own = ["changed", *(told(row.get("changes", {})) for row in rows)]
+            tries.append([(*line, text) for line, text in zip(lines, own, strict=True)])
     tries += [lines, *([HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age))]
     return next((each for each in tries if room is None or needed(each) <= room), tries[-1])
 

@@ -14,9 +14,10 @@ from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name
+from mim4dd_tui.fitting import SHORTEST, shortened
 from mim4dd_tui.plain import score
 from mim4dd_tui.quantities import counted
-from mim4dd_tui.spelling import written
+from mim4dd_tui.spelling import briefly
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
@@ -63,6 +64,11 @@ class RunInfo:
         return self.doing or (f"{self.iteration}/{self.iterations}" if self.iterations else "")
 
     @property
+    def changed(self) -> str:
+        """What was changed for it alone, in few words."""
+        return briefly(self.changes)
+
+    @property
     def named_by_preset(self) -> bool:
         """Whether the folder's name says no more than preset, seed and time."""
         return bool(self.preset) and self.name.startswith(f"{self.preset}-s{self.seed}-")
@@ -86,7 +92,7 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     """Short names: preset and seed where the folder's name says no more, else that name.
 
     Seed 0 is said where a run of the same preset has another; what was changed for a run, where another has the same
-    name and there are so many columns of ``room`` for it.
+    name and some of ``room`` is left beside it.
     """
     seeded = {run.preset for run in runs if run.named_by_preset and run.seed}
     names = [
@@ -94,16 +100,12 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
         for run in runs
     ]
     times = Counter(names)
-    longer = [
-        f"{name} {_changes(run)}" if times[name] > 1 and run.changes else name
+    return [
+        f"{name} {shortened(run.changed, beside)}"
+        if times[name] > 1 and run.changes and (beside := room - cell_len(name) - 1) >= SHORTEST
+        else name
         for name, run in zip(names, runs, strict=True)
     ]
-    return [long if cell_len(long) <= room else name for long, name in zip(longer, names, strict=True)]
-
-
-def _changes(run: RunInfo) -> str:
-    """``weight 0.3, norm group``: without the sections, which few need to know what is meant."""
-    return ", ".join(f"{key.rpartition('.')[2]} {written(value)}" for key, value in run.changes.items())
 
 
 def read_run(folder: RunFolder) -> RunInfo:

@@ -51,7 +51,8 @@ def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: 
     made(tmp_path, None, "information.weight=0.3", "network.norm=group")
     found = Shelf(tmp_path).read()
     assert sorted(labels(found)) == ["digits-ipc1", "digits-ipc1 norm group, weight 0.3"]
-    assert labels(found, 20) == ["digits-ipc1"] * 2, "cut, it would tell nothing"
+    assert sorted(labels(found, 24)) == ["digits-ipc1", "digits-ipc1 nor…ight 0.3"]
+    assert labels(found, 18) == ["digits-ipc1"] * 2, "so short it would tell nothing"
     assert [run.changes for run in chosen(found, words="weight 0.3")] == [
         {"information.weight": 0.3, "network.norm": "group"}
     ]
@@ -83,4 +84,7 @@ async def test_the_list_of_all_runs_has_a_column_for_them_where_there_are_any(
         await until(pilot, lambda: "plain" in text(app) and "worked" in text(app))
         assert "changed" not in text(app)
         made(tmp_path / "runs", "own", "information.weight=0.3")
-        await until(pilot, lambda: "changed" in text(app) and "information.weight 0.3" in text(app))
+        await until(pilot, lambda: "changed" in text(app) and "weight 0.3" in text(app))
+        await pilot.resize_terminal(80, 24)
+        await until(pilot, lambda: "seed" not in text(app))
+        assert "weight 0.3" in text(app), "it tells apart what is of one preset and seed"

@@ -17,7 +17,6 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
-from engine.runs.log import told_changes
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -39,11 +38,11 @@ COLUMNS = (
     Column("state", 9, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
     Column("progress", 12, right=True, rank=3, fits=True),
-    Column("begun", 11, right=True, rank=4, fits=True),
-    Column("worked", 8, right=True, rank=6),
-    Column("preset", 20, rank=5, fits=True),
-    Column("seed", 5, right=True, rank=7),
-    Column("changed", 24, rank=8, fits=True, optional=True),
+    Column("begun", 11, right=True, rank=5, fits=True),
+    Column("worked", 8, right=True, rank=7),
+    Column("preset", 20, rank=6, fits=True),
+    Column("seed", 5, right=True, rank=8),
+    Column("changed", 24, rank=4, fits=True, optional=True),
     Column("loss", PLACES, rank=9),
 )
 HEADINGS: dict[str, Sort] = {
@@ -191,7 +190,7 @@ class RunsScreen(Screen[None]):
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
             Cell("" if run.seed is None else str(run.seed), MUTED),
-            Cell(told_changes(run.changes), MUTED),
+            Cell(run.changed, MUTED),
             Cell(sparkline(curve, unicode=self.dashboard.unicode), "primary"),
         )
 

@@ -84,7 +84,7 @@ class RunList(CalmList):
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        whole = labels(list(runs), left - AGE)
+        whole = labels(list(runs), left)
         kept = AGE if len(set(whole)) < len(whole) else 0  # what tells runs of one preset and seed apart
         names = shortened_apart(whole, max(1, left - kept))
         rows = []
