@@ -48,8 +48,7 @@ async def test_a_value_is_typed_as_its_keys_say(make_app: MakeApp, typed: tuple[
         box = app.screen.query_one("#settings-value", Input)
         assert (box.has_focus, box.value) == (True, "0.0")
         burst(app, *typed)
-        await pilot.pause(0.5)
-        assert box.value == left
+        await until(pilot, lambda: box.value == left)
 
 
 async def test_enter_takes_what_was_typed_before_it(make_app: MakeApp) -> None:
@@ -70,8 +69,7 @@ async def test_escape_leaves_and_the_next_key_is_the_lists(make_app: MakeApp) ->
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*EDIT)
         burst(app, *"99", "escape", "enter", "1")
-        await pilot.pause(0.5)
-        assert app.screen.query_one("#settings-value", Input).value == "0.01"
+        await until(pilot, lambda: app.screen.query_one("#settings-value", Input).value == "0.01")
 
 
 async def test_a_search_ends_where_enter_is(make_app: MakeApp) -> None:
