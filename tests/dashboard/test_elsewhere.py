@@ -188,7 +188,9 @@ async def test_a_comparison_follows_runs_that_are_gone_on_with_or_deleted(
 
 
 @pytest.mark.parametrize("lines", [5, 12, 13, 40])
-async def test_of_a_log_that_gives_a_row_away_nothing_is_below(make_app: MakeApp, tmp_path: Path, lines: int) -> None:
+async def test_of_a_log_that_gives_a_row_away_nothing_is_below(
+    make_app: MakeApp, tmp_path: Path, lines: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
     other = Other(tmp_path / "runs")
     other.say(*(Notice("info", f"line {number}") for number in range(lines)))
     app = make_app()
@@ -197,13 +199,26 @@ async def test_of_a_log_that_gives_a_row_away_nothing_is_below(make_app: MakeApp
         app.open_run(other.folder)
         await until(pilot, lambda: f"line {lines - 1}" in text(app))
         gauges = app.screen.query_one(GaugesLine)
+        monkeypatch.setattr(gauges, "follow", lambda *_, **__: None)
+        gauges.add_class("-live")
         await until(pilot, lambda: gauges.region.height == 1 and app.screen.query_one("#log").region.bottom == 22)
         log = app.screen.query_one(LogPane)
         await until(pilot, lambda: within(app, log).endswith(f"line {lines - 1}"))
-        for _ in range(10):
-            await pilot.pause()
-            assert "more below" not in text(app)
-        gauges.remove_class("-live")
-        await until(pilot, lambda: log.region.bottom == 23 and within(app, log).endswith(f"line {lines - 1}"))
-        gauges.add_class("-live")
-        await until(pilot, lambda: log.region.bottom == 22 and within(app, log).endswith(f"line {lines - 1}"))
+        note = log.query_one("#log-below", Static)
+        told: list[str] = []
+        monkeypatch.setattr(note, "update", lambda words: told.append(str(words)))  # also for a moment only
+
+        async def at_its_end() -> None:
+            for _ in range(10):
+                await pilot.pause(0.02)
+            assert within(app, log).endswith(f"line {lines - 1}")
+
+        await at_its_end()
+        for _ in range(3):
+            gauges.remove_class("-live")
+            await until(pilot, lambda: log.region.bottom == 23)
+            await at_its_end()
+            gauges.add_class("-live")
+            await until(pilot, lambda: log.region.bottom == 22)
+            await at_its_end()
+        assert not [words for words in told if not words.startswith("0 more")]

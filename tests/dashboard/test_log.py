@@ -173,6 +173,7 @@ async def at_its_end(app: DashboardApp, pilot: Pilot[Leave]) -> LogPane:
     await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
     await until(pilot, lambda: "done" in within(app, app.screen.query_one("#log-lines")))
     pane = app.screen.query_one(LogPane)
+    await until(pilot, lambda: pane.region.bottom == app.size.height - 1)  # the gauges of what went on are gone
     assert pane.query_one(LogLines).max_scroll_y > 0
     return pane
 
@@ -203,7 +204,10 @@ async def test_a_glance_is_of_the_newest_line_and_the_large_log_stays_where_it_w
         pane = await at_its_end(app, pilot)
         await pilot.press("k", "k", "k", "k")
         await until(pilot, lambda: "5 more below · G" in text(app))  # the note lies over one of them
+        pane.action_roll(-1)
+        pane.action_roll(1)  # before anything was painted
         left = pane.query_one(LogLines).scroll_y
+        assert pane.query_one(LogLines).max_scroll_y - left == 5
         for first in "1", "2":  # straight, or by way of a view without a log
             await pilot.press(first)
             await until(pilot, lambda: app.screen.has_class("-view-log") is False)

@@ -190,8 +190,8 @@ class LogPane(Vertical):
             lines.scroll_to(y=self._left, animate=False)
 
     def action_roll(self, lines: int) -> None:
-        """Scroll by lines."""
-        self.query_one(LogLines).scroll_relative(y=lines, animate=False)
+        """Scroll by lines; at once, as a second key would else begin where the first did."""
+        self.query_one(LogLines).scroll_relative(y=lines, animate=False, immediate=True)
 
     def action_filter_log(self) -> None:
         """Show the filter's box."""
