@@ -221,3 +221,17 @@ async def test_a_glance_is_of_the_newest_line_and_the_large_log_stays_where_it_w
         await pilot.press("4")
         await until(pilot, lambda: pane.region.height > 1 and within(app, pane).endswith(" s done"))
         assert "more below" not in text(app)
+
+
+async def test_keys_as_quick_as_the_lines_that_come_leave_the_log_at_its_end(make_app: MakeApp) -> None:
+    """The large log is left before the move to its end was painted."""
+    app = make_app(FakeEngine(iterations=300, experts=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await at_its_end(app, pilot)
+        pane.action_roll(-3)
+        pane.action_roll(1_000_000)
+        pane.enlarge(False)
+        pane.show([*pane._all, Line(201.0, "info", "one more"), Line(202.0, "info", "the newest")])
+        pane.enlarge(True)
+        await until(pilot, lambda: "3:22 the newest" in text(app))
+        assert "more below" not in text(app)

@@ -99,14 +99,15 @@ class LogLines(VerticalScroll):
     def release_anchor(self) -> None:
         """Where it is scrolled: what leaves it at its end takes nothing from it, which Textual asks only of a move."""
         super().release_anchor()
-        self.call_after_refresh(self._settle)
+        self.call_after_refresh(self.settle)
 
     def laid_out(self) -> None:
         """Call it after every layout: Textual reckons the end from the height before."""
         if self.follows and self.scroll_y < self.max_scroll_y:
             self.follow()
 
-    def _settle(self) -> None:
+    def settle(self) -> None:
+        """Follow again where it is at its end."""
         if min(self.scroll_y, self.scroll_target_y) >= self.max_scroll_y or self.max_scroll_y == 0:
             self.follow()
 
@@ -184,14 +185,16 @@ class LogPane(Vertical):
             return
         self._large, lines = large, self.query_one(LogLines)
         if not large:
-            self._left = None if lines.follows else lines.scroll_y
+            self._left = lines.scroll_y if self.below else None
             lines.follow()
         elif self._left is not None:
             lines.scroll_to(y=self._left, animate=False)
 
     def action_roll(self, lines: int) -> None:
-        """Scroll by lines; at once, as a second key would else begin where the first did."""
-        self.query_one(LogLines).scroll_relative(y=lines, animate=False, immediate=True)
+        """Scroll by lines; at once, as a second key, or a line that comes, would else begin where the first did."""
+        shown = self.query_one(LogLines)
+        shown.scroll_relative(y=lines, animate=False, immediate=True)
+        shown.settle()
 
     def action_filter_log(self) -> None:
         """Show the filter's box."""
