@@ -70,9 +70,12 @@ class Turns:
         waiting = [one for one in found if one.state != "going"]
         if not waiting or len(waiting) < len(found) or self._app.closing:
             return
-        more = f" and {len(waiting) - 1} more" if len(waiting) > 1 else ""
-        what = "was interrupted" if waiting[0].state == "interrupted" else "waits"
-        question = f"{waiting[0].name}{more} {what} in the queue"
+        name, more = waiting[0].name, len(waiting) - 1
+        if waiting[0].state == "interrupted":
+            question = f"{name} was interrupted" + (f", {more} more {'waits' if more == 1 else 'wait'}" if more else "")
+        else:
+            question = f"{name} and {more} more wait" if more else f"{name} waits"
+        question += " in the queue"
 
         def answered(yes: bool | None) -> None:
             if yes:

@@ -294,6 +294,9 @@ async def test_a_preset_that_cannot_be_used_is_deleted(make_app: MakeApp) -> Non
         await pilot.press("slash", *"wrong", "enter")
         await until(pilot, lambda: "network.norm" in within(app, home.query_one("#summary")))
         assert "delete" not in home.idle
+        assert not home.query_one(SettingsForm).display, "they would be another preset's"
+        await pilot.press("s")
+        await until(pilot, lambda: "network.norm" in told(app))
         await pilot.press("r", "p")
         await until(pilot, lambda: "network.norm" in within(app, home.query_one("#summary")))
         await pilot.press("X")

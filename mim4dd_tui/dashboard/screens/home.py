@@ -183,6 +183,7 @@ class HomeScreen(KeepingUpScreen):
             self._preset, self._problem = None, str(error)
             self._follow(None)
         else:
+            self._problem = ""
             if preset != self._preset:
                 self._preset = preset
                 self._follow(resolved.preset, self._given(preset))
@@ -197,7 +198,7 @@ class HomeScreen(KeepingUpScreen):
         on_run = self.query_one("#runs").has_focus and self._run is not None
         summary, form = self.query_one("#summary", Static), self.query_one(SettingsForm)
         seen = self._in_view if self.query_one("#presets-search").has_focus else None
-        form.display = not on_run and seen is None
+        form.display = not on_run and seen is None and self._preset is not None
         summary.set_class(on_run, "-run")
         if on_run and self._run is not None:
             summary.update(self._run_text(self._run))
@@ -302,7 +303,7 @@ class HomeScreen(KeepingUpScreen):
             return
         form = self.query_one(SettingsForm)
         if self._preset is None or not form.display:
-            self.notify("choose a preset first (p)", severity="warning")
+            self.notify(self._problem or "choose a preset first (p)", severity="warning")
             return
         self.dashboard.remember(preset=self._preset, changes=form.changed())
         self.dashboard.start_run(
@@ -320,7 +321,7 @@ class HomeScreen(KeepingUpScreen):
         """Ask for seeds, then put runs with the settings shown into the queue."""
         form = self.query_one(SettingsForm)
         if self._preset is None or not form.display:
-            self.notify("choose a preset first (p)", severity="warning")
+            self.notify(self._problem or "choose a preset first (p)", severity="warning")
             return
         remember = partial(self.dashboard.remember, preset=self._preset, changes=form.changed())
         self.dashboard.turns.ask(form.config, recorded(self._source), form.origins(), remember, self.refresh_runs)
