@@ -53,6 +53,10 @@ def reason(message: str, key: str) -> str:
     return message.partition(f"{key}: ")[2].strip() or message.strip()
 
 
+NAME = 18
+"""Columns of the longest name of a setting."""
+
+
 def setting_row(name: str, value: str, before: str | None, origin: str, width: int, accent: str) -> Text:
     """A line of the settings: name, value and, from 44 columns up, origin.
 
@@ -61,7 +65,7 @@ def setting_row(name: str, value: str, before: str | None, origin: str, width: i
         width: columns of the line.
         accent: colour of what was changed.
     """
-    name_width, wide, edited = min(26, max(18, width // 2)), width >= 44, before is not None
+    name_width, wide, edited = min(26, max(NAME + 1, width // 2)), width >= 44, before is not None
     value_width = min(width - name_width - (10 if wide else 0), 34)
     beside = f"{before} > {value}"
     if edited and wide and len(beside) < value_width:

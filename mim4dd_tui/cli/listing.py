@@ -49,7 +49,8 @@ HEADERS = ("run", "state", "progress", "accuracy", "begun")
 def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The table of the runs, headers first.
 
-    Names are what other commands are given: what was changed, that it distils and long ages give way to them.
+    Names are what other commands are given: what was changed, that it distils and long ages give way to them, and then
+    whole columns.
     """
     room = columns(sys.stdout)
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
@@ -59,6 +60,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
             own = ["changed", *(told(row.get("changes", {})) for row in rows)]
             tries.append([(*line, text) for line, text in zip(lines, own, strict=True)])
     tries += [lines, *([HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age))]
+    tries += [[line[:count] for line in tries[-1]] for count in (4, 2)]
     return next((each for each in tries if room is None or needed(each) <= room), tries[-1])
 
 

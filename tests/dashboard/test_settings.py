@@ -11,7 +11,7 @@ from engine.config.load import resolve
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
-from mim4dd_tui.spelling import value_of
+from mim4dd_tui.spelling import NAME, every_setting, setting_row, value_of
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, text, told, until, within, words
 from tests.dashboard.shelves import make_run
@@ -262,3 +262,10 @@ async def test_a_value_is_taken_where_the_mouse_or_tab_leaves_it(make_app: MakeA
         await leave("none")
         await until(pilot, lambda: f"{key} stays 123: " in told(app))
         assert form.changed() == {key: 123}
+
+
+def test_every_setting_has_room_for_its_name_in_the_narrowest_form() -> None:
+    assert max(len(field.key.rpartition(".")[2]) for field in every_setting()) == NAME
+    for field in every_setting():
+        name = field.key.rpartition(".")[2]
+        assert f"  {name} " in setting_row(name, "1", None, "default", 30, "red").plain

@@ -29,7 +29,7 @@ COLUMNS = (
     Column("", 3, right=True),
     Column("run", 0, least=24, middle=True),
     Column("state", 11, rank=1),
-    Column("progress", 12, right=True, rank=2),
+    Column("progress", 16, right=True, rank=2, fits=True),
     Column("preset", 20, rank=3, fits=True),
     Column("seed", 6, right=True, rank=4),
 )

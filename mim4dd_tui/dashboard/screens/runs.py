@@ -34,10 +34,10 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("", 1),
-    Column("run", 0, least=18, most=31, middle=True),
+    Column("run", 0, least=18, most=40, middle=True),
     Column("state", 9, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
-    Column("progress", 12, right=True, rank=3, fits=True),
+    Column("progress", 16, right=True, rank=3, fits=True),
     Column("begun", 11, right=True, rank=5, fits=True),
     Column("worked", 8, right=True, rank=7),
     Column("preset", 20, rank=6, fits=True),

@@ -84,9 +84,10 @@ class RunList(CalmList):
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        whole = labels(list(runs), left)
-        kept = AGE if len(set(whole)) < len(whole) else 0  # what tells runs of one preset and seed apart
-        names = shortened_apart(whole, max(1, left - kept))
+        told, plain = labels(list(runs), left), labels(list(runs), 0)
+        kept = AGE if len(set(told)) < len(told) else 0  # what tells runs of one preset and seed apart
+        short = shortened_apart(plain, max(1, left - kept))
+        names = [long if long != name else brief for long, name, brief in zip(told, plain, short, strict=True)]
         rows = []
         for run, score, label in zip(runs, scores, names, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))

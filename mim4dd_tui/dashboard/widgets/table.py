@@ -239,9 +239,15 @@ class Table(ScrollView, can_focus=True):
         room = self.scrollable_content_region.width  # without the scroll bar
         after = range(first or self._first, len(self._columns))
         places = [0, *(i for i in after if i not in self._left_out)] if self._columns else []
-        taken = sorted(places, key=lambda i: self._columns[i].rank)
-        while len(taken) > 1 and sum((self._columns[i].width or self._columns[i].least) + 1 for i in taken) > room + 1:
-            taken.pop()
+        taken: list[int] = []
+        left = room + 1
+        for i in sorted(places, key=lambda i: self._columns[i].rank):
+            needed = (self._columns[i].width or self._columns[i].least) + 1
+            if not taken or needed <= left:
+                taken.append(i)
+                left -= needed
+            elif self._shifts:  # what has no room is named, and moved to in its order
+                break
         flexible = [i for i in taken if not self._columns[i].width]
         rest = room - sum(self._columns[i].width for i in taken) - (len(taken) - 1)
         widths = {i: self._columns[i].width for i in sorted(taken)}
