@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from rich.cells import cell_len
 from rich.text import Text
 
 from engine.config.fields import FieldInfo, fields
@@ -36,9 +37,16 @@ def written(value: object) -> str:
     return repr(value) if isinstance(value, float) else str(value)
 
 
-def briefly(changes: Mapping[str, object]) -> str:
-    """``weight 0.3, norm group``: changed settings without their sections, which few need to know what is meant."""
-    return ", ".join(f"{key.rpartition('.')[2]} {written(value)}" for key, value in changes.items())
+def briefly(changes: Mapping[str, object], room: int | None = None) -> str:
+    """``weight 0.3, norm group``: changed settings without their sections, which few need to know what is meant.
+
+    In less ``room`` their first letters alone (``wei… 0.3``), or the values; nothing where these have none.
+    """
+    named = [(key.rpartition(".")[2], written(value)) for key, value in changes.items()]
+    whole = ", ".join(f"{name} {value}" for name, value in named)
+    short = ", ".join(f"{shortened(name, 4, middle=False)} {value}" for name, value in named)
+    values = ", ".join(value for _, value in named)
+    return next((text for text in (whole, short, values, "") if room is None or cell_len(text) <= room), "")
 
 
 def brief(origin: str) -> str:

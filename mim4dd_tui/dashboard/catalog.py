@@ -14,7 +14,6 @@ from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name
-from mim4dd_tui.fitting import SHORTEST, shortened
 from mim4dd_tui.plain import score
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import briefly
@@ -101,9 +100,7 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     ]
     times = Counter(names)
     return [
-        f"{name} {shortened(run.changed, beside)}"
-        if times[name] > 1 and run.changes and (beside := room - cell_len(name) - 1) >= SHORTEST
-        else name
+        f"{name} {briefly(run.changes, room - cell_len(name) - 1)}".rstrip() if times[name] > 1 else name
         for name, run in zip(names, runs, strict=True)
     ]
 

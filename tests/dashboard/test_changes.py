@@ -13,6 +13,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.log import log_line, told_changes
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.dashboard.catalog import labels
+from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import text, until
@@ -51,7 +52,8 @@ def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: 
     made(tmp_path, None, "information.weight=0.3", "network.norm=group")
     found = Shelf(tmp_path).read()
     assert sorted(labels(found)) == ["digits-ipc1", "digits-ipc1 norm group, weight 0.3"]
-    assert sorted(labels(found, 24)) == ["digits-ipc1", "digits-ipc1 nor…ight 0.3"]
+    assert sorted(labels(found, 33)) == ["digits-ipc1", "digits-ipc1 norm group, wei… 0.3"]
+    assert sorted(labels(found, 24)) == ["digits-ipc1", "digits-ipc1 group, 0.3"]
     assert labels(found, 18) == ["digits-ipc1"] * 2, "so short it would tell nothing"
     assert [run.changes for run in chosen(found, words="weight 0.3")] == [
         {"information.weight": 0.3, "network.norm": "group"}
@@ -88,3 +90,24 @@ async def test_the_list_of_all_runs_has_a_column_for_them_where_there_are_any(
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "seed" not in text(app))
         assert "weight 0.3" in text(app), "it tells apart what is of one preset and seed"
+
+
+@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
+async def test_the_queue_tells_them_and_names_whole(make_app: MakeApp, tmp_path: Path, size: tuple[int, int]) -> None:
+    names = [
+        folder.name
+        for weight in ("0.0", "0.35")
+        for folder in RunQueue(tmp_path / "runs").add(
+            resolve("digits-ipc1", [f"information.weight={weight}"]).config,
+            [0],
+            preset="digits-ipc1",
+            origins={"information.weight": EDITED},
+        )
+    ]
+    app = make_app()
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: all(name in text(app) for name in names))
+        assert "weight 0.0" in text(app)
+        assert "weight 0.35" in text(app)

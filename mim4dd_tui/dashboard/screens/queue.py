@@ -14,6 +14,7 @@ from textual.message import Message
 from textual.screen import Screen
 from textual.widgets import Static
 
+from engine.runs.changes import changes
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import Waiting
@@ -21,17 +22,19 @@ from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import remove
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+from mim4dd_tui.spelling import briefly
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
 COLUMNS = (
     Column("", 3, right=True),
-    Column("run", 0, least=24, middle=True),
-    Column("state", 11, rank=1),
-    Column("progress", 16, right=True, rank=2, fits=True),
-    Column("preset", 20, rank=3, fits=True),
-    Column("seed", 6, right=True, rank=4),
+    Column("run", 0, least=18, most=40, middle=True),
+    Column("state", 11, rank=1, fits=True),
+    Column("progress", 16, right=True, rank=3, fits=True),
+    Column("changed", 24, rank=2, fits=True, optional=True),
+    Column("preset", 20, rank=4, fits=True),
+    Column("seed", 6, right=True, rank=5),
 )
 COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary", "paused": "warning"}
 REFRESH_SECONDS = 1.0
@@ -55,6 +58,7 @@ class QueueScreen(Screen[None]):
     def __init__(self) -> None:
         super().__init__()
         self._waiting: dict[str, Waiting] = {}
+        self._changed_for: dict[str, str] = {}  # what was changed for each, which stays
         self._reading = Reading(self, self._read_queue)
 
     @property
@@ -92,7 +96,12 @@ class QueueScreen(Screen[None]):
 
     def _read_queue(self) -> None:
         waiting = self.dashboard.turns.queue.read()
-        rows = [TableRow(one.name, _cells(place, one)) for place, one in enumerate(waiting, 1)]
+        for one in waiting:
+            if one.name not in self._changed_for:
+                self._changed_for[one.name] = briefly(changes(one.folder))
+        rows = [
+            TableRow(one.name, _cells(place, one, self._changed_for[one.name])) for place, one in enumerate(waiting, 1)
+        ]
         self.post_message(self.Read(rows, waiting))
 
     @on(Read)
@@ -213,7 +222,7 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
     remove(app.runs_dir, one.folder)
 
 
-def _cells(place: int, one: Waiting) -> tuple[Cell, ...]:
+def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
     status = one.folder.status()
     state = "paused" if one.state == "going" and status is not None and status.state == "paused" else one.state
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
@@ -222,6 +231,7 @@ def _cells(place: int, one: Waiting) -> tuple[Cell, ...]:
         Cell(one.name, bold=one.state == "going"),
         Cell(state, COLOURS[state]),
         Cell((status.doing if status is not None else "") or iterations, MUTED),
+        Cell(changed, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),
         Cell(str(status.seed) if status is not None and status.seed is not None else "", MUTED),
     )
