@@ -104,12 +104,15 @@ class Recorder:
             self.observer(event)
 
     def progress(self, event: Progress) -> None:
-        """Tell of progress at most ten times a second, and always of the end of a phase. Not journaled."""
+        """Tell of progress at most ten times a second, and always of the end of a phase. Not journaled.
+
+        The status, which writes itself seldom enough, has all of it: a pause in the work may follow the last word.
+        """
+        self.status.hear(event)
         now = time.monotonic()
         if now - self._spoke < PROGRESS_SECONDS and event.done != event.total:
             return
         self._spoke = now
-        self.status.hear(event)
         if self.observer is not None:
             self.observer(event)
 

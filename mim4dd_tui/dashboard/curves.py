@@ -74,7 +74,10 @@ def information(history: RunHistory) -> Figure:
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
-    return Figure(tuple(series), levels, y_floor=0.0, told=nats, empty="no bound read yet")
+    off = history.iteration > 0 and not any(map(math.isfinite, _values(history, "nce")))
+    return Figure(
+        tuple(series), levels, y_floor=0.0, told=nats, empty="the term is off" if off else "no bound read yet"
+    )
 
 
 def accuracy(history: RunHistory) -> Figure:

@@ -24,6 +24,7 @@ from engine.events import Observer
 from engine.files import explained, private_folder, read_json_object, write_json
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
+from engine.runs.lock import LOOK_SECONDS
 from mim4dd_tui.dashboard.session import Launch, Order, keep_traceback
 
 FILE = ".queue.json"
@@ -65,14 +66,31 @@ class RunQueue:
         """
         if self._worker is None:
             private_folder(self.runs_dir)
-            lock = FileLock(self.runs_dir / WORKER, timeout=0, mode=0o600, thread_local=False)
+            lock = self._claiming()
             with explained(self.runs_dir / WORKER):
                 try:
-                    lock.acquire()
+                    lock.acquire(timeout=LOOK_SECONDS, poll_interval=0.01)
                 except Timeout:
                     return False
             self._worker = lock
         return True
+
+    def elsewhere(self) -> bool:
+        """Whether another process works the queue off; False where the disk does not say."""
+        if self._worker is not None or not (self.runs_dir / WORKER).exists():
+            return False
+        lock = self._claiming()
+        try:
+            lock.acquire()
+        except Timeout:
+            return self._worker is None  # else it was claimed here just now
+        except OSError:
+            return False
+        lock.release()
+        return False
+
+    def _claiming(self) -> FileLock:
+        return FileLock(self.runs_dir / WORKER, timeout=0, mode=0o600, thread_local=False)
 
     def give_back(self) -> None:
         """Another process may work the queue off."""

@@ -131,19 +131,12 @@ class Turns:
             what = made[0].name if len(made) == 1 else f"{len(made)} runs"
             if during and self._follow(session):
                 self._app.notify(f"{what} will follow; Q shows the queue")
-            elif self._elsewhere():
+            elif self.queue.elsewhere():
                 self._app.notify(f"{what} put into the queue; another process works it off")
             else:
                 self._app.notify(f"{what} put into the queue; Q shows it, s there starts it")
 
         self.changes.do(put, then)
-
-    def _elsewhere(self) -> bool:
-        """Whether another process works on the queue. On the changes' thread."""
-        free = self.queue.claim()
-        if free and not self.going:
-            self.queue.give_back()
-        return not free
 
     def go(self) -> None:
         """From now on start what waits, one after another."""

@@ -66,6 +66,10 @@ async def test_two_dashboards_do_not_begin_one_queue(make_app: MakeApp, tmp_path
         await until(there, lambda: "another process works on this queue" in told(second))
         assert not second.turns.going
         assert begun == ["one"]
+        await there.press("Q")
+        await until(there, lambda: "2 waiting · another process works on this queue" in text(second))
+        assert "s start" not in text(second)
+        await there.press("escape")
         second.clear_notifications()
         await there.press("w", "enter")
         await until(there, lambda: "another process works it off" in told(second))

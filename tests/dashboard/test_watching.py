@@ -13,6 +13,8 @@ import pytest
 from engine.events import Observer
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard.curves import information
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -24,6 +26,7 @@ from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import make_run
+from tests.runs.helpers import iteration
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -348,3 +351,29 @@ async def test_a_run_that_is_over_does_not_tell_the_dashboards_memory(make_app: 
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
         facts = app.screen.query_one(FactsPane)
         await until(pilot, lambda: ("memory", "-", 0) in facts.facts)
+
+
+async def test_curves_that_come_into_sight_are_drawn_at_once(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also where the curves that are seen are painted seldom."""
+    app = make_app(FakeEngine(iterations=40, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 40)
+        await pilot.pause(1.0)
+        monkeypatch.setattr(Pace, "due", lambda *_, **__: False)
+        run_screen(app)._news = False
+        await pilot.resize_terminal(160, 48)
+        ratio = app.screen.query_one("#ratio", PlotPane)
+        await until(pilot, lambda: ratio.display and bool(ratio._figure.series), seconds=10)
+
+
+def test_a_run_whose_term_is_off_says_so_in_the_place_of_its_bound() -> None:
+    history = RunHistory()
+    assert information(history).empty == "no bound read yet"
+    history.apply(iteration(1, bound=None, bounds=None, ceiling=None))
+    assert information(history).empty == "no bound read yet", "it is read every few iterations alone"
+    history = RunHistory()
+    history.apply(iteration(1, nce=None, bound=None, bounds=None, ceiling=None, gradient_ratio=None))
+    assert information(history).empty == "the term is off"

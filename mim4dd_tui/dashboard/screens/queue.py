@@ -50,14 +50,16 @@ class QueueScreen(Screen[None]):
     class Read(Message):
         """The queue was read."""
 
-        def __init__(self, rows: list[TableRow], waiting: list[Waiting]) -> None:
+        def __init__(self, rows: list[TableRow], waiting: list[Waiting], claimed: bool) -> None:
             super().__init__()
             self.rows = rows
             self.waiting = waiting
+            self.claimed = claimed  # by another process
 
     def __init__(self) -> None:
         super().__init__()
         self._waiting: dict[str, Waiting] = {}
+        self._claimed = False
         self._changed_for: dict[str, str] = {}  # what was changed for each, which stays
         self._reading = Reading(self, self._read_queue)
 
@@ -102,7 +104,7 @@ class QueueScreen(Screen[None]):
         rows = [
             TableRow(one.name, _cells(place, one, self._changed_for[one.name])) for place, one in enumerate(waiting, 1)
         ]
-        self.post_message(self.Read(rows, waiting))
+        self.post_message(self.Read(rows, waiting, self.dashboard.turns.queue.elsewhere()))
 
     @on(Read)
     def _read(self, message: Read) -> None:
@@ -110,6 +112,7 @@ class QueueScreen(Screen[None]):
         if self.dashboard.closing:
             return
         self._waiting = {one.name: one for one in message.waiting}
+        self._claimed = message.claimed
         table = self.query_one(Table)
         table.show(COLUMNS, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
@@ -139,7 +142,7 @@ class QueueScreen(Screen[None]):
     def _elsewhere(self) -> bool:
         """Whether another process starts its runs."""
         going = any(one.state == "going" and not self._here(one) for one in self._waiting.values())
-        return going and not self.dashboard.turns.going
+        return (going or self._claimed) and not self.dashboard.turns.going
 
     def _here(self, one: Waiting) -> bool:
         """Whether a run is the one of this process."""
@@ -200,7 +203,7 @@ class QueueScreen(Screen[None]):
     def action_hold(self) -> None:
         """Start nothing more after the run that is going."""
         if self._elsewhere:
-            self.notify("another process works on this queue: it is held there", severity="warning")
+            self.notify("another process works on this queue: hold it there", severity="warning")
             return
         self.dashboard.turns.hold()
         self._reading.anew()

@@ -192,8 +192,9 @@ class RunScreen(LeafingScreen):
         self.query_one("#problem-ways", Static).update(Text(told, style="dim"))
 
     def on_resize(self) -> None:
-        """Why it failed is broken to the width."""
+        """Why it failed is broken to the width; curves that come into sight are drawn."""
         self.call_after_refresh(self._tell_again)
+        self.call_after_refresh(self._paint, force=True)
 
     def _tell_again(self) -> None:
         if not self.gone and self.has_class("-failed") and self.problem:

@@ -276,7 +276,8 @@ class WatchScreen(Screen[None]):
 
     def action_stop(self) -> None:
         """Stop with a checkpoint."""
-        if self._ask("stop", "stopping at the next step, with a checkpoint"):
+        saved = ", with a checkpoint" if self.history.phase == "distill" else ""
+        if self._ask("stop", f"stopping at the next step{saved}"):
             self._asked_to_stop = True
             self.heard([])
 
