@@ -43,9 +43,14 @@ class Turns:
         """Find out how many runs of the queue nobody works on, nor begins to; then do something with that."""
         self._look(lambda found: then(self._waiting(found)))
 
-    def _waiting(self, found: Sequence[Waiting]) -> int:
+    @property
+    def begun(self) -> str:
+        """Name of the run this process works on, or loads its engine for; empty where there is none."""
         session = self._app.session
-        begun = session.path.name if session is not None and session.running and session.path is not None else ""
+        return session.path.name if session is not None and session.running and session.path is not None else ""
+
+    def _waiting(self, found: Sequence[Waiting]) -> int:
+        begun = self.begun
         return sum(one.state != "going" and one.name != begun for one in found)
 
     def left(self) -> int:

@@ -62,6 +62,8 @@ async def test_two_dashboards_do_not_begin_one_queue(make_app: MakeApp, tmp_path
     async with first.run_test(size=(80, 24)) as here, second.run_test(size=(80, 24), notifications=True) as there:
         await agreed(first, here)
         await until(here, lambda: begun == ["one"])
+        await here.press("Q")
+        await until(here, lambda: "going" in text(first) and "1 waiting" in text(first))
         await agreed(second, there)
         await until(there, lambda: "another process works on this queue" in told(second))
         assert not second.turns.going

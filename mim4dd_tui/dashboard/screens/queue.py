@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -97,7 +98,10 @@ class QueueScreen(Screen[None]):
             self._reading.keep_up()
 
     def _read_queue(self) -> None:
-        waiting = self.dashboard.turns.queue.read()
+        begun = self.dashboard.turns.begun  # which says so itself only once its engine is loaded
+        waiting = [
+            replace(one, state="going") if one.name == begun else one for one in self.dashboard.turns.queue.read()
+        ]
         for one in waiting:
             if one.name not in self._changed_for:
                 self._changed_for[one.name] = briefly(changes(one.folder))

@@ -12,7 +12,7 @@ from textual.widgets.option_list import Option
 from mim4dd_tui.dashboard.catalog import RunInfo, labels
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.fitting import SHORTEST, shortened_apart
 from mim4dd_tui.plain import age, ago
 
 AGES_SECONDS = 20.0
@@ -61,6 +61,7 @@ class RunList(CalmList):
                     self._rewrite()
             else:
                 self.set_options([Option(row, id=name) for name, row in zip(names, self._rows(), strict=True)])
+                self.call_after_refresh(self._rewrite)  # a scroll bar may have come
             if index is None:
                 return None
             wanted = begun or before
@@ -85,7 +86,8 @@ class RunList(CalmList):
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
         told, plain = labels(list(runs), left), labels(list(runs), 0)
-        kept = AGE if len(set(told)) < len(told) else 0  # what tells runs of one preset and seed apart
+        equal = len(set(told)) < len(told)  # the age tells them apart, where names have any room beside it
+        kept = AGE if equal and left - AGE >= SHORTEST else 0
         short = shortened_apart(plain, max(1, left - kept))
         names = [long if long != name else brief for long, name, brief in zip(told, plain, short, strict=True)]
         rows = []
