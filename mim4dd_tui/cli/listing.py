@@ -93,9 +93,9 @@ def _row(folder: RunFolder) -> dict[str, Any]:
 
 
 def _cells(row: dict[str, Any], aged: Callable[[float], str], *, phase: bool) -> tuple[str, ...]:
-    accuracy, created = row.get("accuracy"), row.get("created")
     from engine.runs.status import doing
 
+    accuracy, created = row.get("accuracy"), row.get("created")
     state, iterations = row["state"], f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
     progress = doing(state, row.get("phase", ""), row.get("done", 0), row.get("total")) or iterations
     if phase and progress == iterations and state in ("running", "paused") and row.get("phase"):

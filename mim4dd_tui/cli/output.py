@@ -127,7 +127,11 @@ def say_in_words(text: str) -> None:
 
 def needed(lines: Sequence[Sequence[str]]) -> int:
     """Columns that a table of these lines (its headers among them) takes on a terminal."""
-    return sum(max(cell_len(line[column]) for line in lines) + GAP for column in range(len(lines[0]))) - GAP
+    return sum(width + GAP for width in _widths(lines)) - GAP
+
+
+def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
+    return [max(cell_len(line[column]) for line in lines) for column in range(len(lines[0]))]
 
 
 def table(
@@ -168,7 +172,7 @@ def _terminal_table(
     from rich.text import Text
 
     console = Console(file=sys.stdout, highlight=False)
-    widths = [max(cell_len(line[column]) for line in (headers, *rows)) for column in range(len(headers))]
+    widths = _widths((headers, *rows))
     if names is not None:
         room = console.width - sum(widths) + widths[names] - GAP * (len(headers) - 1)
         mark = "…" if console.encoding.startswith("utf") else "~"

@@ -47,6 +47,12 @@ async def agreed(app: DashboardApp, pilot: Pilot[Leave]) -> None:
     await pilot.press("y")
 
 
+async def going(app: DashboardApp, pilot: Pilot[Leave]) -> None:
+    """Go on with what waits, as far as the first run comes that is held at iteration 12."""
+    await agreed(app, pilot)
+    await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+
+
 async def test_two_dashboards_do_not_begin_one_queue(make_app: MakeApp, tmp_path: Path) -> None:
     """Also while the one that was first still loads its engine, when no run is seen to go on."""
     queued(tmp_path / "runs", "one", "two")
@@ -86,8 +92,7 @@ async def test_a_queue_that_is_held_is_anybodys(make_app: MakeApp, tmp_path: Pat
     app = make_app(FakeEngine(iterations=12, hold=True))
     other = RunQueue(tmp_path / "runs")
     async with app.run_test(size=(80, 24)) as pilot:
-        await agreed(app, pilot)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        await going(app, pilot)
         assert not other.claim()
         app.turns.hold()
         assert not other.claim(), "its run goes on"
@@ -102,8 +107,7 @@ async def test_the_question_of_q_follows_what_goes_on(make_app: MakeApp, tmp_pat
     engine = FakeEngine(iterations=12, hold=True)
     app = make_app(engine)
     async with app.run_test(size=(80, 24)) as pilot:
-        await agreed(app, pilot)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        await going(app, pilot)
         await pilot.press("q")
         await until(pilot, lambda: "one is still going" in text(app) and "; 2 runs in the" in text(app))
         engine.hold = False
@@ -121,8 +125,7 @@ async def test_a_stop_holds_the_queue_at_once_and_s_after_it_counts(make_app: Ma
     engine = FakeEngine(iterations=12, hold=True)
     app = make_app(engine)
     async with app.run_test(size=(80, 24)) as pilot:
-        await agreed(app, pilot)
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        await going(app, pilot)
         await pilot.press("Q")
         await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "2 waiting" in text(app))
         await pilot.press("j")
