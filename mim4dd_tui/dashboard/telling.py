@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from textual import work
-from textual.app import App, SystemCommand
+from textual.app import SystemCommand
 from textual.driver import Driver
 from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
@@ -15,6 +15,7 @@ from textual.screen import Screen
 from engine.errors import MimError
 from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.commands import KeyCommands, commands
+from mim4dd_tui.dashboard.opaque import OpaqueApp
 from mim4dd_tui.dashboard.remembered import ATTENTION, Remembered
 from mim4dd_tui.fitting import homely, wrapped
 from mim4dd_tui.terminal import Abilities, Colours
@@ -27,7 +28,7 @@ FRAME = 5
 """... and what is beside it on a narrow screen: its frame, and a bar."""
 
 
-class TellingApp(App[Answer]):
+class TellingApp(OpaqueApp[Answer]):
     """Knows the terminal's abilities and voice, and what was remembered from last time."""
 
     COMMANDS = {KeyCommands}  # noqa: RUF012

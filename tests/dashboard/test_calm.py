@@ -16,6 +16,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.geometry import Region
+from textual.widgets import Static
 from textual.widgets._footer import FooterKey
 
 from engine.events import Iteration, Phase
@@ -24,10 +25,12 @@ from mim4dd_tui.dashboard import curves, settled
 from mim4dd_tui.dashboard.growing import grown
 from mim4dd_tui.dashboard.pace import LONGEST, SHARE, TYPING_SECONDS, Pace
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
+from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.settled import APART_SECONDS, NEVER, OVERDUE, QUIET_SECONDS, Collector
 from mim4dd_tui.dashboard.widgets import plot
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.plots.draw import Drawing, Glyphs, draw
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.smooth import Smoothing, ema
@@ -337,6 +340,24 @@ async def test_a_covered_screen_draws_nothing_and_catches_up(make_app: MakeApp, 
         await until(pilot, lambda: "losses" in shown)
         pane = screen.query_one("#losses", PlotPane)
         assert pane.figure.series[-1].x[-1] > reached
+
+
+async def test_a_covered_list_has_nothing_in_front_painted(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True), preset="digits-ipc1", autostart=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.history.iteration == 20)
+        home, screen = app.screen_stack[-2], run_screen(app)
+        assert isinstance(home, HomeScreen)
+        await pilot.pause(0.2)
+        refreshed: list[object] = []
+        monkeypatch.setattr(screen, "refresh", lambda *regions, **_named: refreshed.append(regions))
+        home.query_one("#runs-heading", Static).update("runs  31")
+        home.query_one(RunList).refresh(layout=True)
+        await pilot.pause(0.3)
+        assert not refreshed
+        monkeypatch.undo()
+        await pilot.press("escape")
+        await until(pilot, lambda: app.screen is home and "runs" in text(app))
 
 
 async def test_help_is_made_once_and_begins_at_the_top(make_app: MakeApp) -> None:

@@ -54,7 +54,7 @@ class KeepingUpScreen(Screen[None]):
         self.set_interval(RUNS_SECONDS, self._keep_up)
 
     def _keep_up(self) -> None:
-        if self.is_current and not self.dashboard.closing:
+        if self.is_active and not self.dashboard.closing:
             self._reading.keep_up()
 
     def refresh_runs(self) -> None:

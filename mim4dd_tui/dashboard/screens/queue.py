@@ -94,7 +94,7 @@ class QueueScreen(Screen[None]):
         self.refresh_bindings()
 
     def _refresh(self) -> None:
-        if self.is_current and not self.dashboard.closing:
+        if self.is_active and not self.dashboard.closing:
             self._reading.keep_up()
 
     def _read_queue(self) -> None:

@@ -118,7 +118,7 @@ class RunsScreen(Screen[None]):
             self._reading.anew()
 
     def _refresh(self) -> None:
-        if self.is_current and not self.dashboard.closing:
+        if self.is_active and not self.dashboard.closing:
             self._reading.keep_up()
 
     def _read_runs(self) -> None:

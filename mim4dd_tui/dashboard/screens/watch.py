@@ -78,7 +78,7 @@ class WatchScreen(Screen[None]):
             alive = self.session.running  # before the queue: what a thread said last must still be heard
             self._take(self.session.poll(), alive)
             path = self.session.path
-            if alive or path is None or not self.is_current:
+            if alive or path is None or not self.is_active:
                 return
             if not self.there:
                 self._leave_deleted()
@@ -105,7 +105,7 @@ class WatchScreen(Screen[None]):
         if self.gone:
             return
         self._take(message.items, message.alive)
-        if not message.there and self.is_current:
+        if not message.there and self.is_active:
             self._leave_deleted()
 
     @property

@@ -85,7 +85,7 @@ class PresetList(Vertical):
         self._followed = name, overrides
 
     def _look(self) -> None:
-        if self.screen.is_current:
+        if self.screen.is_active:
             self._reading.keep_up()
 
     def _reread(self) -> None:
