@@ -18,6 +18,7 @@ Scope = Literal[
     "settings",
     "run",
     "plot",
+    "panes",
     "pictures",
     "gallery",
     "log",
@@ -178,6 +179,13 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "W", "plot('rougher')", "rougher", "Smooth less.", "W"),
     Key("plot", "0", "plot('reset')", "reset", "All of it again: no zoom, no cursor."),
     Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone, or all again.", footer=True),
+    # panes: the one in focus, or the first
+    Key("panes", "left_square_bracket", "divide('columns', -1)", "narrower", "Make the pane in focus narrower, or the "
+        "first; the mouse drags what lies between two.", "["),
+    Key("panes", "right_square_bracket", "divide('columns', 1)", "wider", "Make it wider.", "]"),
+    Key("panes", "left_curly_bracket", "divide('rows', -1)", "lower", "Make it lower.", "{"),
+    Key("panes", "right_curly_bracket", "divide('rows', 1)", "taller", "Make it taller.", "}"),
+    Key("panes", "backslash", "divide_evenly", "even panes", "All panes of this view as they were at first.", "\\"),
     # pictures
     Key("pictures", "comma", "scrub(-1)", "earlier", "The snapshot before; the curves' cursors go with it.", ","),
     Key("pictures", "full_stop", "scrub(1)", "later", "The next snapshot; the last follows the run.", "."),
@@ -214,6 +222,7 @@ TITLES: dict[Scope, str] = {
     "settings": "Settings",
     "run": "Run",
     "plot": "Curves (the one in focus; tab moves the focus)",
+    "panes": "Panes (the one in focus, or the first)",
     "pictures": "Pictures over time",
     "gallery": "Pictures in focus (3, or tab)",
     "log": "Log",

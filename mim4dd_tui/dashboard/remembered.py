@@ -15,6 +15,7 @@ from platformdirs import user_state_path
 from engine.errors import MimError
 from engine.files import private_folder, read_json_object, write_json
 from mim4dd_tui.dashboard.shelf import FILTERS, SORTS, Sort
+from mim4dd_tui.dashboard.widgets.panes import plausible
 from mim4dd_tui.plots.figure import Viewport
 
 Attention = Literal["all", "bell", "off"]
@@ -47,6 +48,7 @@ class Remembered:
         attention: how the end of a run is told.
         preset, changes: the last settings that a run was started with, as changes to a preset.
         plots: by pane, the looks of a plot.
+        panes: by view, how columns and rows of panes were moved (``widgets.panes.Sizes``).
     """
 
     theme: str = ""
@@ -64,6 +66,7 @@ class Remembered:
     preset: str = ""
     changes: dict[str, Any] = field(default_factory=dict)
     plots: dict[str, dict[str, Any]] = field(default_factory=dict)
+    panes: dict[str, list[int]] = field(default_factory=dict)
 
     @staticmethod
     def load(path: Path | None = None) -> Remembered:
@@ -109,6 +112,8 @@ def _plausible(name: str, value: Any) -> bool:
     if name == "changes":
         plain = (str, int, float, bool)
         return isinstance(value, dict) and all(isinstance(v, plain) for v in value.values())
+    if name == "panes":
+        return plausible(value)
     return isinstance(value, dict) and all(_plausible_looks(looks) for looks in value.values())
 
 

@@ -7,9 +7,7 @@ from typing import TYPE_CHECKING, ClassVar, cast
 
 from textual import on, work
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.message import Message
-from textual.screen import Screen
 
 from engine.config.schema import Config
 from engine.errors import MimError
@@ -19,8 +17,10 @@ from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, table
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.screens.divided import DividedScreen
 from mim4dd_tui.dashboard.session import there
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
+from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
@@ -40,12 +40,12 @@ BRIEF = {"accuracy": "live acc.", "bound": "MI, nats", "nce": "NCE"}
 """Their headings where the whole ones leave no room for the names of the curves."""
 
 
-class CompareScreen(Screen[None]):
+class CompareScreen(DividedScreen):
     """Reads the journals on a thread, again and again: a run may be gone on with, or deleted, by another process."""
 
     CSS_PATH = "compare.tcss"
-    BINDINGS = bindings("compare", "plot")
-    SCOPES: ClassVar[tuple[Scope, ...]] = ("compare", "plot", "table", "app")
+    BINDINGS = bindings("compare", "plot", "panes")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("compare", "plot", "panes", "table", "app")
     AUTO_FOCUS: ClassVar[str | None] = "#compare-table"
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (36, "-tall")]  # noqa: RUF012
@@ -78,17 +78,19 @@ class CompareScreen(Screen[None]):
 
     def compose(self) -> ComposeResult:
         """The plots over the table: one of any metric, or four."""
-        with Container(id="compare-plots"):
-            yield PlotPane("", id="compare-plot")
-            for metric in FOUR:
-                yield PlotPane(METRICS[metric][0], brief=BRIEF.get(metric, ""), whole="M", id=f"compare-{metric}")
-        yield Table(id="compare-table", opens=False, shifts=True)
+        with Panes(view="compared", id="compare-body"):
+            with Panes(view="four", id="compare-plots"):
+                yield PlotPane("", id="compare-plot")
+                for metric in FOUR:
+                    yield PlotPane(METRICS[metric][0], brief=BRIEF.get(metric, ""), whole="M", id=f"compare-{metric}")
+            yield Table(id="compare-table", opens=False, shifts=True)
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Read, and go on reading."""
         remembered = self.dashboard.remembered.metric
         self._metric = remembered if remembered in METRICS else "accuracy"
+        self.take_sizes()
         self.set_class(self.dashboard.remembered.grid, "-grid")
         self._write()
         self._refresh()

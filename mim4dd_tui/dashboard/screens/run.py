@@ -10,7 +10,6 @@ import psutil
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
-from textual.containers import Container
 from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
@@ -21,6 +20,7 @@ from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
 from mim4dd_tui.dashboard.progress import progress
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
+from mim4dd_tui.dashboard.screens.divided import DividedScreen
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
@@ -28,6 +28,7 @@ from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.graphics import FALLBACK_CELL, GraphicsPane
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
+from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
@@ -45,12 +46,12 @@ CURVES = frozenset(key.action for key in KEYS if key.scope == "plot")
 """Actions that something has to be drawn for."""
 
 
-class RunScreen(LeafingScreen):
+class RunScreen(DividedScreen, LeafingScreen):
     """Shows a session. Holds the history; the panes show what they are handed."""
 
     CSS_PATH = "run.tcss"
-    BINDINGS = bindings("run", "plot", "pictures")
-    SCOPES: ClassVar[tuple[Scope, ...]] = ("run", "plot", "pictures", "gallery", "log", "app")
+    BINDINGS = bindings("run", "plot", "panes", "pictures")
+    SCOPES: ClassVar[tuple[Scope, ...]] = ("run", "plot", "panes", "pictures", "gallery", "log", "app")
     HORIZONTAL_BREAKPOINTS = [(0, "-narrow"), (76, "-normal"), (120, "-wide")]  # noqa: RUF012
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (28, "-roomy"), (36, "-tall")]  # noqa: RUF012
     AUTO_FOCUS: ClassVar[str | None] = ""  # keys of curves then act on all of them
@@ -82,7 +83,7 @@ class RunScreen(LeafingScreen):
             name: PlotPane(title, brief=curves.BRIEF.get(name, ""), whole="z", id=name)
             for name, title in titles.items()
         }
-        with Container(id="body"):
+        with Panes(id="body"):
             yield panes["losses"]
             yield GraphicsPane(id="pictures")
             yield panes["information"]
@@ -104,6 +105,7 @@ class RunScreen(LeafingScreen):
         remembered = self.dashboard.remembered
         for pane in self.query(PlotPane):
             pane.viewport = seen_as(pane.viewport, remembered.plots.get(str(pane.id), {}))
+        self.take_sizes()
         self._view = remembered.view
         self._dress(self._view)
         self.call_after_refresh(self._enter, self._view)  # only what is seen can have the focus
@@ -313,6 +315,7 @@ class RunScreen(LeafingScreen):
     def _dress(self, view: str) -> None:
         """One class of the screen names the view; the style sheet does the rest."""
         self.query(PlotPane).remove_class("-alone")
+        self.query_one(Panes).view = view
         for name in (*VIEWS, "alone"):
             self.set_class(name == view, f"-view-{name}")
         self.query_one(LogPane).enlarge(view == "log")

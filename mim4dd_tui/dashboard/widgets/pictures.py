@@ -83,6 +83,7 @@ class PicturesPane(Inked, can_focus=True):
         self._sheet: Sheet | None = None
         self._rows: list[Row] | None = None
         self._grid: Grid | None = None
+        self._pressed: int | None = None  # the image that the button went down on
         self._order: list[int] = []
         self._left = 0
         self.waiting = "no picture yet"
@@ -157,10 +158,14 @@ class PicturesPane(Inked, can_focus=True):
             return
         self.beside = not self.beside
 
+    def on_mouse_down(self, event: events.MouseDown) -> None:
+        """A click begins on an image."""
+        self._pressed = self._place_at(event.x, event.y)
+
     def on_click(self, event: events.Click) -> None:
         """Select the image under the pointer; a second click enlarges it."""
         place = self._place_at(event.x, event.y)
-        if place is None:
+        if place is None or place != self._pressed:
             return
         if place == self.selected:
             self.action_enlarge(1)

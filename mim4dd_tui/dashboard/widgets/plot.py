@@ -71,6 +71,7 @@ class PlotPane(Inked, can_focus=True):
         self._drawing: Drawing | None = None
         self._lines: list[list[tuple[str, int]]] = []
         self._drag_from: int | None = None
+        self._pressed = False  # the button went down on the curve
         self._dragged = 0
 
     # ---- what is shown
@@ -311,8 +312,11 @@ class PlotPane(Inked, can_focus=True):
         self.viewport = zoomed(self._figure, self.viewport, 1.25, self._value_under(event))
 
     def on_mouse_down(self, event: events.MouseDown) -> None:
-        """A drag may begin."""
+        """A drag may begin; one of the pane's edge, or of its title, is of what lies between two panes."""
         self._dragged = 0
+        self._pressed = event.y > 0 and self.gutter.left <= event.x < self.outer_size.width - self.gutter.right
+        if not self._pressed:
+            return
         self._drag_from = event.screen_x
         self.capture_mouse()
 
@@ -332,9 +336,9 @@ class PlotPane(Inked, can_focus=True):
         self.release_mouse()
 
     def on_click(self, event: events.Click) -> None:
-        """Set the cursor, unless it was the end of a drag."""
+        """Set the cursor, unless it was the end of a drag, of the curve or of a pane."""
         value = self._value_under(event)
-        if value is not None and not self._dragged:
+        if value is not None and self._pressed and not self._dragged:
             self.viewport = self.viewport.changed(cursor=value)
             self.post_message(self.Placed(self))
 
