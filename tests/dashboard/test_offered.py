@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 import threading
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -24,10 +26,11 @@ from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import Order
+from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
-from tests.dashboard.conftest import MakeApp
+from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until
 from tests.dashboard.shelves import make_run
@@ -183,7 +186,8 @@ async def test_names_that_have_no_room_are_counted() -> None:
     [
         (70, "loss  objective 0.286  information 0.571  log y  smooth 0.5  zoomed"),
         (50, "loss  objective 0.286  information 0.571 [yw+]"),
-        (30, "loss  objective 0.286 [yw+]"),
+        (35, "loss  objective information [yw+]"),
+        (30, "loss  objective information"),
         (22, "loss  objective 0.286"),
     ],
 )
@@ -243,12 +247,58 @@ async def test_eight_compared_runs_are_all_named(
         await until(pilot, lambda: isinstance(app.screen, CompareScreen) and " A " in text(app))
         if grid:
             await pilot.press("M")
-            await until(pilot, lambda: "H" in text(app) and "objective" in text(app))
+            await until(pilot, lambda: "H" in text(app) and "obj" in text(app))
         for pane in app.screen.query(PlotPane):
             if pane.display:
                 said = pane.render_line(0).text
                 named = all(f" {letter} " in said + " " for letter in "ABCDEFGH")
                 assert named, said
+
+
+@pytest.mark.parametrize("colours", [True, False], ids=["colours", "none"])
+async def test_with_a_cursor_every_curve_of_four_plots_keeps_its_name(
+    make_app: MakeApp, tmp_path: Path, colours: bool
+) -> None:
+    for seed, name in enumerate(("lion", "tapir", "zebra", "okapi")):
+        make_run(tmp_path / "runs", name, seed=seed)
+    app = make_app(abilities=RICH if colours else replace(RICH, no_color=True))
+    async with app.run_test(size=(60, 20)) as pilot:
+        infos = Shelf(tmp_path / "runs").read()
+        app.compare(infos, {info.name: k for k, info in enumerate(infos, 1)})
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "80.0" in text(app))
+        await pilot.press("M", "g", "h", "w", "plus")
+        panes = [pane for pane in app.screen.query(PlotPane) if pane.id != "compare-plot"]
+        await until(pilot, lambda: all(pane.viewport.cursor is not None and pane.display for pane in panes))
+        for pane in panes:
+            said = re.sub(r"[\u2800-\u28ff]", "", pane.render_line(0).text).split()
+            assert [word for word in said if word in "ABCD"] == list("ABCD"), said
+            assert said[said.index("A") + 1].replace(".", "").isdecimal(), f"no value is read: {said}"
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  at 2  log y"),
+        (36, "loss A 28.6 % B 28.6 % C 28.6 % at 2"),
+        (31, "loss  A 28.6 %  B C  at 2 [y]"),
+        (27, "loss A 28.6 % B C at 2 [y]"),
+        (25, "loss  A 28.6 %  B C  at 2"),
+        (22, "loss A 28.6 % B C at 2"),
+        (20, "loss A 28.6 B C at 2"),
+        (17, "loss  A 28.6  B C"),
+        (15, "loss A 28.6 B C"),
+        (14, "loss  A 28.6 %"),
+        (12, "loss  A B C"),
+    ],
+)
+async def test_before_a_name_go_marks_units_and_the_cursors_place(width: int, said: str) -> None:
+    x = np.array([1.0, 2.0])
+    app = Alone(Figure(tuple(Series(letter, x, x / 7, ink) for ink, letter in enumerate("ABC", 1)), told=percent))
+    async with app.run_test(size=(width, 12)) as pilot:
+        pane = app.query_one(PlotPane)
+        pane.viewport = Viewport(log_y=True, cursor=2.0)
+        await pilot.pause()
+        assert pane.render_line(0).text.rstrip() == said
 
 
 def test_a_comparison_says_which_accuracy_is_live() -> None:

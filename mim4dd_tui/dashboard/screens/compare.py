@@ -36,7 +36,7 @@ LEAST = 9
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
-BRIEF = {"accuracy": "live acc.", "bound": "MI, nats", "nce": "NCE"}
+BRIEF = {"accuracy": "live acc.", "objective": "obj.", "bound": "MI, nats", "nce": "NCE"}
 """Their headings where the whole ones leave no room for the names of the curves."""
 
 

@@ -40,6 +40,10 @@ Move = Literal[
 ]
 DEVIATION, QUALIFIED = re.compile(r" ± \S+"), re.compile(r" ± \S+|, \S+")
 """What gives way first beside a value: its deviation, then what follows a comma in its name as well."""
+UNIT = re.compile(r" %")
+"""What a value can be read without: the axis has it too."""
+Told = Literal["all", "one", "names", "some"]
+"""What a title tells: all values; all names, with a value or more; all names; not even those."""
 STEPS = {"left": -1, "right": 1, "far_left": -10, "far_right": 10}
 
 
@@ -155,57 +159,70 @@ class PlotPane(Inked, can_focus=True):
         """The heading, and as much as there is room for beside it, each with its ink.
 
         Levels are left out first, and marks are shortened to their keys; then go deviations, then what qualifies a
-        name, then values from the end, whose names stay as long as they can: they are the curves' legend. What is left
-        out even so is counted. The cursor's place outlives all values but the first; so do the marks, unless without
-        them a cursor's values can all be read.
+        name, then values from the end. Before a name goes, which is what tells the curves apart, the marks go, then
+        units, then, of three curves or more, the cursor's place; names that are left out even so are counted. The
+        place outlives all values but the first; so do the marks, unless without them a cursor's values can all be read.
         """
         said, levels = _spelled(self._values(), self._samples()), _spelled(self._levels())
-        heading, kept, read = self._filled(said, levels, marked=True)
-        if self.viewport.cursor is not None and not read:
-            bare = self._filled(said, levels, marked=False)
-            heading, kept = bare[:2] if bare[2] else (heading, kept)
-        return heading, kept
+        place = said[-1:] if self.viewport.cursor is not None else []
+        curves = said[: len(said) - len(place)]
+        filled = self._filled(curves, place, levels, marked=True)
+        if place and filled[2] != "all":
+            bare = self._filled(curves, place, levels, marked=False)
+            filled = bare if bare[2] == "all" else filled
+        if filled[2] == "some":
+            brief = _without(UNIT, curves)
+            # of two curves the one without a name is known by the other's
+            for values, where in ((curves, place), (brief, place), (brief, [] if len(curves) > 2 else place)):
+                other = self._filled(values, where, levels, marked=False)
+                # who has put a cursor somewhere wants to read a value
+                if other[2] in ("all", "one") or (other[2] == "names" and not (place and filled[1])):
+                    return other[:2]
+        return filled[:2]
 
     def _filled(
-        self, said: list[tuple[str, int]], levels: list[tuple[str, int]], *, marked: bool
-    ) -> tuple[str, list[tuple[str, int]], bool]:
-        """The heading, what stands beside it, and whether all values do."""
-        placed, width = self.viewport.cursor is not None, self.content_size.width
-        curves, place = (said[:-1], said[-1:]) if placed else (said, [])
+        self,
+        said: list[tuple[str, int]],
+        place: list[tuple[str, int]],
+        levels: list[tuple[str, int]],
+        *,
+        marked: bool,
+    ) -> tuple[str, list[tuple[str, int]], Told]:
+        """The heading, what stands beside it, and what of the curves that tells."""
+        width = self.content_size.width
         headings = dict.fromkeys((self.heading, self._brief or self.heading))
         for heading, spared in ((heading, spared) for spared in (DEVIATION, QUALIFIED) for heading in headings):
-            marks = self._marks(said, width - len(heading)) if marked else []
+            marks = self._marks(said + place, width - len(heading)) if marked else []
             room = width - len(heading) - _length(marks)
-            others = levels[: _fitting(said, levels, room)]
-            whole = curves if _length(said + others) <= room else _without(spared, curves)
-            ways = ((way, every) for wide, every in self._ways(whole, place) for way in (wide, _close(wide)))
-            fitting = ((way, every, at < 2) for at, (way, every) in enumerate(ways) if _length(way) <= room)
-            kept, every, read = next(fitting, ([], False, False))
-            if every:
+            others = levels[: _fitting(said + place, levels, room)]
+            whole = said if _length(said + place + others) <= room else _without(spared, said)
+            ways = ((way, told) for wide, told in self._ways(whole, place) for way in (wide, _close(wide)))
+            kept, told = next(((way, told) for way, told in ways if _length(way) <= room), ([], "some"))
+            if told in ("all", "one"):
                 break
-        return heading, kept + others + marks, read
+        return heading, kept + others + marks, told
 
     def _ways(
         self, said: list[tuple[str, int]], place: list[tuple[str, int]]
-    ) -> Iterator[tuple[list[tuple[str, int]], bool]]:
-        """Ever shorter ways of naming the curves beside the cursor's place, and whether all are named, one by value."""
+    ) -> Iterator[tuple[list[tuple[str, int]], Told]]:
+        """Ever shorter ways of naming the curves beside the cursor's place, each with what it tells of them."""
         count = len(said)
         samples = self._samples()
         names = [(f" {samples.get(ink, '')}{name}", ink) for name, _, ink in self._values()[:count]]
         named = all(name.strip() for name, _ in names)
-        yield said + place, True
+        yield said + place, "all"
         if named:
-            yield from (([*said[:whole], *_begun(names[whole:]), *place], True) for whole in range(count - 1, 0, -1))
+            yield from (([*said[:whole], *_begun(names[whole:]), *place], "one") for whole in range(count - 1, 0, -1))
         if named and not place:
-            yield _begun(names), False
+            yield _begun(names), "names"
         key = f" ({self._whole})" if self._whole else ""
         for seen in range(count - 1 if count > 1 else 0, 0, -1):
             rest = (f"  +{count - seen} more{key}", 0)
-            yield [*said[:1], *_begun(names[1:seen]), *place, rest], False
+            yield [*said[:1], *_begun(names[1:seen]), *place, rest], "some"
             if not place:  # who has put a cursor somewhere wants to read a value
-                yield [*_begun(names[:seen]), rest], False
-        yield said[:1] + place, False
-        yield said[:1], False
+                yield [*_begun(names[:seen]), rest], "some"
+        yield said[:1] + place, "some"
+        yield said[:1], "some"
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
