@@ -193,6 +193,7 @@ class Notice(Event):
     kind: ClassVar[str] = "notice"
     level: str
     message: str
+    refused: str = ""  # the request that could not be done: "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)
