@@ -247,6 +247,7 @@ class _Session:
                 after_sequence=state.get("journal") if checkpoint is not None else None,
                 changes=changes(self.folder),
                 earlier=self.earlier,
+                again=self.record.journal.sequence > 0,
             )
         )
         self.arithmetic.warn()

@@ -278,7 +278,6 @@ class RunHistory:
             event, moment, sequence = item.event, item.time, item.sequence
         else:
             event, moment, sequence = item, clock.time() if time is None else time, None
-        again = self.started is not None
         if self.updated_at is not None and self.state != "paused" and not isinstance(event, RunStarted):
             self.worked += max(0.0, moment - self.updated_at)  # the clock may have been set back
         if isinstance(event, RunStarted):
@@ -296,7 +295,7 @@ class RunHistory:
         else:
             self._changed(event)
         self.updated_at = moment
-        line = log_line(event, again=again)
+        line = log_line(event)
         if line is not None:
             self.log.append(LogLine(moment, *line, sequence, self.worked))
 

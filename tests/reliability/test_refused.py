@@ -194,12 +194,8 @@ def test_sets_that_were_refused_are_written_at_a_stop(tmp_path: Path, cache: Pat
     """Also where the checkpoint of that iterate is there already."""
     made = place(tmp_path, cache)
     watch = Watch(act=lambda w: w.request("stop") if refused_sets(w.events) else None)
-    hit: list[int] = []
-
-    def once() -> bool:
-        return at(watch, 2)() and not hit and hit.append(1) is None
-
-    with refusing(made, "distilled", once):
+    left = [2]  # once, at iteration 2
+    with refusing(made, "distilled", lambda: at(watch, 2)() and bool(left) and left.pop() == 2):
         assert made.start(tiny(**SMALL), watch)["state"] == "stopped"
     assert written(watch.events) == [(0, True), (2, True)]
     found = load_artifact(made.folder / "distilled" / "last.safetensors")
