@@ -36,6 +36,7 @@ class RunStarted(Event):
     that was left before its first checkpoint) and ``after_sequence`` the journal sequence number at that
     checkpoint: events with a larger number that were written before this one are superseded. ``earlier`` counts the
     runs that its process had computed before: resident memory, read of the process, includes what they left.
+    ``again`` says that the run had begun before.
     """
 
     kind: ClassVar[str] = "run_started"
@@ -52,6 +53,7 @@ class RunStarted(Event):
     after_sequence: int | None = None
     changes: dict[str, Any] = field(default_factory=dict)  # settings changed on top of the preset, by key
     earlier: int = 0
+    again: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ class Notice(Event):
     kind: ClassVar[str] = "notice"
     level: str
     message: str
+    refused: str = ""  # the request that could not be done: "checkpoint"
 
 
 @dataclass(frozen=True, slots=True)

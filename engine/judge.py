@@ -1,11 +1,10 @@
-"""What happens between iterations: live evaluations, the choice of the best iterate, pictures, checkpoints;
-and at the end the numbers a run is known by.
+"""What happens between iterations: live evaluations, the choice of the best iterate, pictures, distilled sets, and when
+checkpoints are written (``saving.py``); and at the end the numbers a run is known by.
 """
 
 from __future__ import annotations
 
 import math
-import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -19,7 +18,7 @@ from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Best, Loop, State
-from engine.errors import DataError, RunDiverged
+from engine.errors import DataError, RunDiverged, RunFailed
 from engine.evaluation import Score, evaluate_on
 from engine.events import Evaluation, Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
@@ -27,8 +26,8 @@ from engine.files import write_npy
 from engine.networks import ConvNet
 from engine.record import Recorder
 from engine.recovery import Diverged, exhausted
-from engine.runs import checkpoint as checkpoints
 from engine.runs.folder import RunFolder
+from engine.saving import Saves
 
 
 def _nothing() -> None:
@@ -67,12 +66,11 @@ class Judge:
         self.record = record
         self.cache_dir = cache_dir
         self.loop: Loop | None = None
-        self._saved = self._due_saved = -1  # iterations of the newest checkpoint, and of the newest that was due
-        self._saved_at = time.monotonic()
+        self.saves = Saves(config, folder, record)
         self._pictured = -1
         self._every = live_every(config)
         self._asked = False  # for an evaluation that is being made
-        self._behind = False  # a process that was killed had no time to write the sets of its last checkpoint
+        self._behind = False  # the sets on the disk are not those of the newest checkpoint: a kill, or the disk refused
         self._examine: Callable[[], None] = _nothing
 
     def attach(self, loop: Loop, *, resumed: int | None = None, examine: Callable[[], None] | None = None) -> None:
@@ -87,10 +85,8 @@ class Judge:
         self._examine = examine or _nothing
         if self._every > self.config.evaluation.every and resumed is None:
             self.record(Notice("info", self._rarer()))
+        self.saves.attach(loop, resumed)
         if resumed is not None:
-            self._saved = resumed
-            found = checkpoints.newest_due(self.folder.path)
-            self._due_saved = found if found is not None else -1
             if self.folder.snapshot_path(resumed).exists():
                 self._pictured = resumed
             self._behind = _iteration(self.folder.distilled_path("last")) != resumed
@@ -118,9 +114,8 @@ class Judge:
             self._asked = True
             self._evaluate_on_request(state)
             self._asked = False
-        self._save_if_due(state)
-        if self._behind:
-            self._write_sets(state)
+        if self.saves.if_due(state) or (self._behind and state.iteration == self.saves.at):
+            self._attempt_sets(state)
         self.record.tick()
 
     def metrics(self, event: Iteration) -> None:
@@ -131,8 +126,6 @@ class Judge:
     def recover(self, state: State, fault: Diverged) -> None:
         """Go back to the last checkpoint that was due, to go on from there with smaller rates.
 
-        To no other, which a clock, a request or a stop has left: what a run gives does not depend on these.
-
         Raises:
             RunDiverged: it cannot be cured so, or the run went back as often as it may.
             DataError: no checkpoint is whole.
@@ -142,19 +135,19 @@ class Judge:
         if state.recoveries >= settings.recoveries:
             raise exhausted(fault, state.recoveries, settings.recovery_factor) from fault
         failed, recoveries = state.iteration + 1, state.recoveries + 1
-        path = self.folder.path
-        found = checkpoints.latest(path, due=True) or checkpoints.latest(path)  # older versions did not tell them apart
+        found = self.saves.back()
         if found is None:
             raise RunDiverged(f"{fault}; there is no checkpoint to go back to: begin the run anew") from fault
-        self.record.passed_over(found)
+        tensors, document = found
         assert self.loop is not None
-        vars(state).update(vars(State.restore(found.tensors, found.state, state.pixels.device)))
+        vars(state).update(vars(State.restore(tensors, document, state.pixels.device)))
         state.recoveries = recoveries
         if self.loop.term is not None:
-            self.loop.term.restore(found.tensors)
+            self.loop.term.restore(tensors)
         rates = settings.recovery_factor**recoveries
         self.record(Recovered(state.iteration, failed, recoveries, settings.recoveries, rates, str(fault)))
-        self._save(state, due=True)  # so that a run taken up from here knows of the smaller rates
+        if self.saves.attempt(state, due=True):  # so that a run taken up from here knows of the smaller rates
+            self._attempt_sets(state)
 
     def _due(self, every: int, state: State) -> bool:
         last = state.iteration == self.config.objective.iterations
@@ -243,8 +236,12 @@ class Judge:
     def _picture(self, state: State) -> None:
         pixels = self._set(state).preview()
         path = self.folder.snapshot_path(state.iteration)
-        write_npy(path, pixels, durable=False)
         self._pictured = state.iteration
+        try:
+            write_npy(path, pixels, durable=False)
+        except RunFailed as error:
+            self.record.warn(f"no picture of iteration {state.iteration} was written: {error}; the run goes on")
+            return
         self.record(
             Snapshot(
                 iteration=state.iteration,
@@ -255,24 +252,6 @@ class Judge:
             )
         )
 
-    def _save_if_due(self, state: State) -> None:
-        due = self._due_by_iterations(state)
-        if state.iteration == self._saved and not due:
-            return
-        waited = time.monotonic() - self._saved_at > self.config.execution.checkpoint_seconds
-        asked = self.record.control.take("checkpoint")  # taken also where one is due anyway: it answers the request
-        if due or waited or asked:
-            self._save(state, due=due)
-
-    def _due_by_iterations(self, state: State) -> bool:
-        """Whether the checkpoint of the last multiple of ``checkpoint_every``, or of the end, is still to be written.
-
-        In a suspicious stretch it waits: a few iterations will tell whether this is a state to go back to.
-        """
-        over, every = state.iteration == self.config.objective.iterations, self.config.execution.checkpoint_every
-        wanted = state.iteration if over else state.iteration // every * every
-        return wanted > self._due_saved and (over or state.vigil.streak == 0)
-
     def stopped(self, state: State) -> None:
         """Save the state, unless it is saved already, and the sets that stand in it; say what was asked for in vain.
 
@@ -280,19 +259,11 @@ class Judge:
         """
         if self._asked or self.record.control.pending("evaluate"):
             self.record(Notice("info", "the evaluation that was asked for was not made: the run stopped before"))
-        if state.iteration != self._saved:
-            self._save(state, due=False)
-
-    def _save(self, state: State, *, due: bool) -> None:
-        assert self.loop is not None
-        tensors = state.tensors()
-        if self.loop.term is not None:
-            tensors |= self.loop.term.tensors()
-        self.record.checkpoint(state.iteration, {k: v.cpu() for k, v in tensors.items()}, state.document(), due=due)
-        self._saved, self._saved_at = state.iteration, time.monotonic()
-        if due:
-            self._due_saved = state.iteration
-        self._write_sets(state)
+        if state.iteration != self.saves.at:
+            self._behind = True
+            self.saves.write(state, due=False)
+        if self._behind:
+            self._write_sets(state)
 
     def _set(self, iterate: State | Best) -> DistilledSet:
         assert self.loop is not None
@@ -316,12 +287,23 @@ class Judge:
             },
         )
 
+    def _attempt_sets(self, state: State) -> None:
+        """The sets that go with a checkpoint; the next one brings others where the disk refuses them."""
+        try:
+            self._write_sets(state)
+        except RunFailed as error:
+            self.record.warn(
+                f"the distilled sets of iteration {state.iteration} were not written: {error}; the run goes on and "
+                "writes them with the next checkpoint"
+            )
+
     def _write_sets(self, state: State) -> None:
         """The best and the last iterate as artifacts with their pictures."""
-        self._behind = False
+        self._behind = True
         for name, chosen in (("best", self._set(self._best(state))), ("last", self._set(state))):
             chosen.save(self.folder.distilled_path(name), cache_dir=self.cache_dir)
             write_grid(chosen, self.folder.distilled_path(name).with_suffix(".png"))
+        self._behind = False
 
     def _best(self, state: State) -> Best:
         if self.config.evaluation.every > 0 and state.best is not None:

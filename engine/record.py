@@ -149,10 +149,15 @@ class Recorder:
         self(StateChanged(state, reason))
 
     def checkpoint(self, iteration: int, tensors: dict[str, torch.Tensor], state: dict[str, Any], *, due: bool) -> None:
-        """Write a checkpoint with the journal's position in it, and say so; ``due`` as :func:`save` has it."""
+        """Write a checkpoint, and say so. ``state`` names as "journal" the position in the journal that it was made at.
+
+        Raises:
+            Refused: the disk does not take it.
+            RunFailed: the disk refuses the journal.
+        """
         began = time.perf_counter()
-        sequence = self.journal.sync()
-        path = save(self.folder.path, iteration, tensors, state | {"journal": sequence}, due=due)
+        self.journal.sync()
+        path = save(self.folder.path, iteration, tensors, state, due=due)
         relative = str(path.relative_to(self.folder.path))
         self(CheckpointWritten(iteration, relative, time.perf_counter() - began))
 

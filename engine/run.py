@@ -33,7 +33,6 @@ from engine.distill import Loop, State, initial_pixels, initial_state, root_mean
 from engine.errors import DataError, MimError, RunDiverged
 from engine.evaluation.baselines import full_set, random_selection
 from engine.events import Evaluation, ExpertEpoch, Observer, Phase, Progress, RunStarted
-from engine.experts.epochs import Epochs
 from engine.experts.store import Trajectories, ensure
 from engine.files import default_cache_dir
 from engine.formation import decode, decode_labels
@@ -45,6 +44,7 @@ from engine.record import Recorder
 from engine.runs.changes import changes
 from engine.runs.checkpoint import Checkpoint, latest
 from engine.runs.control import Control, StopRequested
+from engine.runs.epochs import Epochs
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.plain import fits, hints
@@ -247,6 +247,7 @@ class _Session:
                 after_sequence=state.get("journal") if checkpoint is not None else None,
                 changes=changes(self.folder),
                 earlier=self.earlier,
+                again=self.record.journal.sequence > 0,
             )
         )
         self.arithmetic.warn()

@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from engine import events
-from engine.runs.log import SUBJECTS, standing, told_changes
+from engine.runs.log import BEGUN_AGAIN, SUBJECTS, standing, told_changes
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
@@ -179,7 +179,9 @@ class PlainObserver:
     def _other(self, event: events.Event) -> str:
         if isinstance(event, events.RunStarted):
             self._iterations = event.iterations
-            again = f", resumed from iteration {event.resumed_from}" if event.resumed_from is not None else ""
+            again = f", {BEGUN_AGAIN}" if event.again else ""
+            if event.resumed_from is not None:
+                again = f", resumed from iteration {event.resumed_from}"
             own = f" with {told_changes(event.changes)}" if event.changes else ""
             return f"run {event.run} (preset {event.preset or '-'}, seed {event.seed}){own}{again}"
         if isinstance(event, events.Phase):

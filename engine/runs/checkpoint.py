@@ -19,13 +19,17 @@ from typing import Any, NamedTuple
 from torch import Tensor
 
 from engine import sealed
-from engine.errors import DataError
-from engine.files import private_folder, sync_folder
+from engine.errors import DataError, RunFailed
+from engine.files import explained, private_folder, sync_folder
 
 FORMAT = "mim4dd checkpoint"
 VERSION = 1
 FOLDER = "checkpoints"
 _NAME = re.compile(r"(\d{6,})-(\d{8,})(-due)?\.safetensors")
+
+
+class Refused(RunFailed):
+    """The disk does not take a checkpoint."""
 
 
 @dataclass(frozen=True)
@@ -87,12 +91,8 @@ def save(
         keep: how many to keep, at least 1.
 
     Raises:
-        RunFailed: the disk is full, read-only or failing; the earlier checkpoints are untouched.
+        Refused: the disk is full, read-only or failing; the earlier checkpoints are untouched.
     """
-    private_folder(folder / FOLDER)
-    older = _files(folder)
-    serial = older[0].serial + 1 if older else 1
-    path = folder / FOLDER / f"{serial:06d}-{iteration:08d}{'-due' if due else ''}.safetensors"
     document = {
         "format": FORMAT,
         "version": VERSION,
@@ -100,7 +100,15 @@ def save(
         "written": time.time(),
         "state": state,
     }
-    sealed.write(path, tensors, document)
+    try:
+        private_folder(folder / FOLDER)
+        with explained(folder / FOLDER):
+            older = _files(folder)
+        serial = older[0].serial + 1 if older else 1
+        path = folder / FOLDER / f"{serial:06d}-{iteration:08d}{'-due' if due else ''}.safetensors"
+        sealed.write(path, tensors, document)
+    except RunFailed as error:
+        raise Refused(str(error)) from error.__cause__
     files = [_File(serial, iteration, due, path), *older]
     kept = {*files[: max(1, keep)], *[file for file in files if file.due][: max(1, keep)]}
     for file in files:

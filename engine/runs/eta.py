@@ -32,6 +32,11 @@ class Estimate:
         """What passes from now to the next unit is not work."""
         self._last = None
 
+    def found(self, units: int) -> None:
+        """So many units more count as done that are no work of this phase, as in a cache."""
+        if self._last is not None:
+            self._last = (self._last[0], self._last[1] + units)
+
     def advance(self, now: float, done: int, total: int | None = None) -> None:
         """``done`` units are finished at ``now`` seconds on any clock."""
         if total is not None:

@@ -30,6 +30,7 @@ from engine.events import (
     StateChanged,
     superseded,
 )
+from engine.runs.epochs import Epochs
 from engine.runs.eta import Estimate
 from engine.runs.journal import Record, read_all
 from engine.runs.log import LogLine, log_line
@@ -146,6 +147,7 @@ class RunHistory:
         self.worked = 0.0
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
         self._estimate = Estimate()
+        self._epochs = Epochs()
         self.started: RunStarted | None = None
         self.started_at: float | None = None
         self.updated_at: float | None = None
@@ -276,7 +278,6 @@ class RunHistory:
             event, moment, sequence = item.event, item.time, item.sequence
         else:
             event, moment, sequence = item, clock.time() if time is None else time, None
-        again = self.started is not None
         if self.updated_at is not None and self.state != "paused" and not isinstance(event, RunStarted):
             self.worked += max(0.0, moment - self.updated_at)  # the clock may have been set back
         if isinstance(event, RunStarted):
@@ -294,7 +295,7 @@ class RunHistory:
         else:
             self._changed(event)
         self.updated_at = moment
-        line = log_line(event, again=again)
+        line = log_line(event)
         if line is not None:
             self.log.append(LogLine(moment, *line, sequence, self.worked))
 
@@ -311,6 +312,7 @@ class RunHistory:
         self.state, self.message, self.result, self.diverged = "running", "", None, False
         self.phase, self.detail, self.done, self.total = "", "", 0, None
         self._estimate.begin(None)
+        self._epochs = Epochs()
 
     def _begin_again(self) -> None:
         """Takes back the loop and what came of it; what was done before it is found again, and the log stays."""
@@ -368,12 +370,10 @@ class RunHistory:
         self.detail = event.detail
         self._advance(event.phase, event.done, event.total, moment)
 
-    def _advance(self, phase: str, done: int, total: int | None, moment: float, *, work: bool = True) -> None:
+    def _advance(self, phase: str, done: int, total: int | None, moment: float) -> None:
         if phase != self.phase:
             self.phase = phase
             self._estimate.begin(total)
-        if not work:
-            self._estimate.pause()
         self._estimate.advance(moment, done, total)
         self.done, self.total = done, total if total is not None else self.total
 
@@ -384,8 +384,12 @@ class RunHistory:
         progress.last, progress.sequence = event, sequence
         progress.loss.add(event.epoch, event.loss)
         progress.train_accuracy.add(event.epoch, event.train_accuracy)
-        done = sum(each.last.epoch for each in self.experts.values())  # of several at once, too
-        self._advance("experts", done, event.experts * event.epochs, moment, work=not event.reused)
+        found = self._epochs.found
+        reached = self._epochs.after(event)
+        self._estimate.found(self._epochs.found - found)
+        if event.reused:
+            self._estimate.pause()
+        self._advance("experts", reached.done, reached.total, moment)
 
     def _keep(self, event: Evaluation | Snapshot | CheckpointWritten, sequence: int | None) -> None:
         self._entries.append(_Entry(sequence, event))

@@ -36,6 +36,9 @@ class LogLine:
     worked: float = 0.0
 
 
+BEGUN_AGAIN = "begun again: there was no checkpoint to go on from"
+"""Of a run that had begun before and starts from its beginning."""
+
 SUBJECTS = {
     "live": "accuracy",
     "live_on_test": "accuracy on test images, which choose nothing",
@@ -60,13 +63,9 @@ def told_changes(changes: Mapping[str, Any]) -> str:
     return ", ".join(f"{key} {value if isinstance(value, str) else written(value)}" for key, value in changes.items())
 
 
-def log_line(event: Event, *, again: bool = False) -> tuple[str, str] | None:
-    """Level and text of an event for the log; None for one that belongs to curves and bars.
-
-    Args:
-        again: whether the run had begun before.
-    """
-    text = _text(event, again)
+def log_line(event: Event) -> tuple[str, str] | None:
+    """Level and text of an event for the log; None for one that belongs to curves and bars."""
+    text = _text(event)
     if not text:
         return None
     warning = (isinstance(event, Recovered) or (isinstance(event, Notice) and event.level != "info")) or (
@@ -75,11 +74,11 @@ def log_line(event: Event, *, again: bool = False) -> tuple[str, str] | None:
     return ("warning" if warning else "info"), text
 
 
-def _text(event: Event, again: bool) -> str:
+def _text(event: Event) -> str:
     if isinstance(event, Notice):
         return event.message
     if isinstance(event, RunStarted):
-        since = ", begun again: there was no checkpoint to go on from" if again else ""
+        since = f", {BEGUN_AGAIN}" if event.again else ""
         if event.resumed_from is not None:
             since = f", continued from iteration {event.resumed_from}"
         own = f", with {told_changes(event.changes)}" if event.changes else ""

@@ -31,6 +31,10 @@ class NotRunningError(MimError):
     """A run is asked for something, and no process works on it."""
 
 
+class RefusedError(MimError):
+    """A run could not do what it was asked for, and goes on."""
+
+
 class UnansweredError(MimError):
     """A request was left for a run, and nothing came of it in time."""
 

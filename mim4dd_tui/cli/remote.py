@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from mim4dd_tui.cli.failures import NotRunningError, UnansweredError, UsageError
+from mim4dd_tui.cli.failures import NotRunningError, RefusedError, UnansweredError, UsageError
 from mim4dd_tui.cli.options import (
     Headless,
     Json,
@@ -136,7 +136,7 @@ def request(
 
     The run is named first; with --latest, which takes its place, only what it is to do.
     """
-    from engine.events import CheckpointWritten, Evaluation
+    from engine.events import CheckpointWritten, Evaluation, Notice
     from engine.runs.journal import JournalReader
 
     name, what = _requested(name, what, latest)
@@ -153,6 +153,8 @@ def request(
             elif what == "evaluate" and isinstance(event, Evaluation) and event.subject == "request":
                 score = {"accuracy": event.mean, "accuracy_std": event.std, "protocol": event.protocol}
                 found.update(score, iteration=event.iteration)
+            elif isinstance(event, Notice) and event.refused == what:
+                raise RefusedError(f"run {folder.name}: {event.message}")
         return bool(found)
 
     return _have(folder, what, answered, wait, timeout, as_json, found)
@@ -248,6 +250,7 @@ def _have(
         UsageError: there is a timeout without a wait.
         NotRunningError: no process works on the run, or it died meanwhile.
         UnansweredError: the time is over, or the run ended without an answer.
+        RefusedError: the run could not do it.
     """
     if timeout is not None and not wait:
         raise UsageError("--timeout says how long to wait: add --wait")

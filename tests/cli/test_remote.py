@@ -32,13 +32,13 @@ CONFIG = Config.model_validate({"data": {"name": "digits"}})
 
 @contextmanager
 def going_on(
-    runs: Path, name: str = "alpha", *, iterations: int = 30, delay: float = 0.002
+    runs: Path, name: str = "alpha", *, iterations: int = 30, delay: float = 0.002, full: bool = False
 ) -> Iterator[threading.Thread]:
     """A run that goes on until it is stopped, held as the engine holds it; it stands at iteration 30 or beyond."""
     control = Control()
 
     def work() -> None:
-        engine = FakeEngine(iterations=iterations, delay=delay, hold=True)
+        engine = FakeEngine(iterations=iterations, delay=delay, hold=True, full=full)
         with RunLock(runs / name):
             engine(Order(runs_dir=runs, resume=runs / name), lambda event: None, control)
 
@@ -110,6 +110,15 @@ def test_a_request_waits_for_its_answer(
         assert any(event.get(field) == value and event["iteration"] > 20 for event in events)
         assert document["request"] == what
         assert document["answered"] is True
+
+
+def test_a_request_that_is_refused_says_why_and_the_run_goes_on(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with going_on(runs, iterations=5000, delay=0.01, full=True) as thread:
+        assert main(["request", "alpha", "checkpoint", "--wait", "--timeout", "20", "--json"]) == 1
+        out, err = capsys.readouterr()
+        assert "run alpha: no checkpoint was written at iteration " in err
+        assert json.loads(out)["kind"] == "RefusedError"
+        assert thread.is_alive()
 
 
 @pytest.mark.parametrize(

@@ -62,6 +62,7 @@ class FakeEngine:
     epochs: int = 4
     experts: int = 2
     hold: bool = False  # after the last iteration go on ticking until stopped
+    full: bool = False  # the disk refuses checkpoints that are asked for
 
     def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
         if order.resume is not None:
@@ -194,7 +195,10 @@ class _FakeRun:
                 self.evaluation("live", i, 0.4 + 0.47 * (1 - math.exp(-3 * along)), best=True)
             if self.control.take("evaluate"):
                 self.evaluation("request", i, 0.5)
-            if self.control.take("checkpoint") or i == 20:
+            asked = self.control.take("checkpoint")
+            if asked and script.full:
+                self.say(Notice("warning", f"no checkpoint was written at iteration {i}: full", refused="checkpoint"))
+            elif asked or i == 20:
                 (self.folder.checkpoints / f"{i}.safetensors").touch()
                 self.say(CheckpointWritten(i, f"checkpoints/{i}.safetensors", 0.01))
             if i == 15:

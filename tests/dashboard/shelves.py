@@ -11,9 +11,10 @@ from typing import Any
 from engine.config.load import changed, resolve
 from engine.events import Evaluation, Iteration, RunEnded, RunStarted, StateChanged
 from engine.files import write_json
-from engine.runs.folder import RunFolder
+from engine.runs.folder import RunFolder, list_runs
 from engine.runs.journal import JournalWriter
 from engine.runs.status import Status
+from tests.dashboard.helpers import text
 
 
 def make_run(
@@ -80,3 +81,29 @@ def write_journal(
         moments.append(begun + 90.0)
         writer.append(StateChanged(state, message))
         writer.append(RunEnded(state, message, {}))
+
+
+def fill(runs_dir: Path) -> None:
+    """Three runs, the newest last."""
+    make_run(runs_dir, "first", accuracy=0.7, age=300, seed=1)
+    make_run(runs_dir, "second", accuracy=0.9, age=200, objective__student_steps=7)
+    make_run(runs_dir, "third", state="stopped", accuracy=0.4, age=100)
+
+
+def shown(app: object) -> list[str]:
+    """Which of these three are on the screen, from the top."""
+    return [
+        name for line in text(app).splitlines() for name in ("first", "second", "third") if f" {name} " in f"{line} "
+    ]
+
+
+def stands(folder: RunFolder, **values: Any) -> None:
+    """Give a run's status other values."""
+    status = folder.status()
+    assert status is not None
+    write_json(folder.status_path, asdict(replace(status, **values)))
+
+
+def states(runs: Path) -> list[str]:
+    """Of all runs of a folder, the oldest first."""
+    return [status.state for folder in list_runs(runs) if (status := folder.status()) is not None]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import math
+from dataclasses import replace
 
 import pytest
 
@@ -50,6 +51,8 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
     ("event", "words"),
     [
         (STARTED, "run mine (preset digits-ipc1, seed 3)"),
+        (replace(STARTED, again=True), "seed 3), begun again: there was no checkpoint to go on from"),
+        (replace(STARTED, again=True, resumed_from=20), "seed 3), resumed from iteration 20"),
         (Phase("experts", 10, "8 experts"), "experts: 8 experts"),
         (Evaluation(50, "live", "quick-100", 0.873, 0.004, [0.87], "test", "test", 1.0, True), "87.3 ± 0.4 %"),
         (CheckpointWritten(50, "x", 0.1), "checkpoint at iteration 50"),

@@ -1,10 +1,9 @@
-"""The queue: its order on disk, what kills and hang-ups leave of it, and how the dashboard works it off."""
+"""The queue: its order on disk, what kills and hang-ups leave of it, how it is worked off, and its screen."""
 
 from __future__ import annotations
 
 import json
 import os
-from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,9 +14,8 @@ from hypothesis import strategies as st
 from engine.config.load import resolve
 from engine.errors import ConfigError, MimError, RunLocked
 from engine.events import Event, Observer
-from engine.files import write_json
 from engine.runs.control import Control
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.entry import exit_code
 from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue, seeds_of
@@ -28,16 +26,10 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, told, until, within, words
-from tests.dashboard.shelves import make_run
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within, words
+from tests.dashboard.shelves import make_run, stands, states
 
 CONFIG = resolve("digits-ipc1").config
-
-
-def stands(folder: RunFolder, **values: Any) -> None:
-    status = folder.status()
-    assert status is not None
-    write_json(folder.status_path, asdict(replace(status, **values)))
 
 
 def names(queue: RunQueue) -> list[tuple[str, str]]:
@@ -127,10 +119,6 @@ def test_seeds_by_example() -> None:
 
 def order_for(folder: RunFolder) -> Order:
     return Order(runs_dir=folder.path.parent, resume=folder.path)
-
-
-def states(runs: Path) -> list[str]:
-    return [status.state for folder in list_runs(runs) if (status := folder.status()) is not None]
 
 
 def test_left_alone_the_thread_works_off_the_queue(tmp_path: Path) -> None:
@@ -242,36 +230,6 @@ async def test_seeds_are_queued_reordered_and_run_one_after_another(
         await until(pilot, lambda: run_screen(app).history.iteration == 12)
 
 
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_run_added_while_another_goes_on_follows_by_itself(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
-) -> None:
-    engine = FakeEngine(iterations=12, hold=True)
-    app = make_app(engine)
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 0)
-        await pilot.press("escape", "w", "enter")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and len(list_runs(tmp_path / "runs")) == 2)
-        engine.hold = False
-        await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])
-        assert isinstance(app.screen, HomeScreen), "the next run took the screen from what somebody looks at"
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_stopping_a_run_holds_the_queue(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
-    app = make_app(FakeEngine(iterations=12, hold=True))
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: "digits-ipc1" in text(app))
-        await pilot.pause()
-        app.turns.queue.add(CONFIG, [0, 1])
-        await pilot.press("Q", "s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
-        await pilot.press("x")
-        await until(pilot, lambda: not app.turns.going)
-        assert sorted(states(tmp_path / "runs")) == ["queued", "stopped"]
-
-
 async def test_quitting_says_what_becomes_of_the_runs_that_wait(make_app: MakeApp) -> None:
     app = make_app(FakeEngine(iterations=12, hold=True))
     async with app.run_test(size=(80, 24)) as pilot:
@@ -290,38 +248,6 @@ async def test_quitting_says_what_becomes_of_the_runs_that_wait(make_app: MakeAp
         assert within(app, app.screen.query_one("#answers")).count("2 runs in the queue will wait") == 1
         await pilot.press("s")
         await until(pilot, lambda: app.return_value is not None)
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_opening_again_offers_to_go_on(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
-    queue = RunQueue(tmp_path / "runs")
-    first, _ = queue.add(CONFIG, [0, 1])
-    stands(first, state="running", pid=999_999_999, host=host_name())
-    app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "interrupted" in text(app))
-        await pilot.press("enter")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
-        assert not app.turns.going
-    app = make_app(FakeEngine(iterations=12))
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        await pilot.press("y")
-        await until(pilot, lambda: states(tmp_path / "runs") == ["done", "done"])
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_queue_that_another_process_works_on_is_not_called_held(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
-) -> None:
-    queue = RunQueue(tmp_path / "runs")
-    first, _ = queue.add(CONFIG, [0, 1])
-    stands(first, state="running", pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("Q")
-        await until(pilot, lambda: "another process works on this queue" in text(app))
-        assert "held" not in text(app)
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -366,31 +292,6 @@ async def test_a_failed_run_is_the_dashboards_exit_code_also_after_a_good_one(
     assert exit_code(app, 0) == 1
 
 
-@pytest.mark.parametrize("size", SIZES)
-@pytest.mark.parametrize(("key", "told"), [("", "begins; l shows it"), ("b", "begins"), ("Q", "begins")])
-async def test_a_run_that_begins_by_itself_names_only_keys_that_the_screen_has(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, key: str, told: str
-) -> None:
-    engine = FakeEngine(iterations=12, hold=True)
-    app = make_app(engine)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
-        await pilot.press("escape", "w", "enter")
-        await until(
-            pilot, lambda: isinstance(app.screen, HomeScreen) and app.turns._waiting(app.turns.queue.read()) == 1
-        )
-        name = next(one.name for one in app.turns.queue.read() if one.state == "queued")
-        if key:
-            await pilot.press(key)
-            await until(pilot, lambda: not isinstance(app.screen, HomeScreen))
-        app.clear_notifications()
-        engine.hold = False
-        await until(pilot, lambda: any(name in notice.message for notice in app._notifications))
-        (notice,) = [notice for notice in app._notifications if name in notice.message]
-        assert " ".join(notice.message.split()) == f"{name} {told}"
-
-
 async def test_a_queued_run_has_the_room_that_its_preset_leaves(make_app: MakeApp, tmp_path: Path) -> None:
     name = "digits-ipc1-s1-20261127-032145"
     make_run(tmp_path / "runs", name, state="queued")
@@ -431,91 +332,3 @@ def test_only_runs_that_wait_change_their_places(tmp_path: Path) -> None:
     assert [name for name, _ in names(queue)] == [first.name, third.name, second.name]
     queue.move(third.name, 5)
     assert [name for name, _ in names(queue)] == [first.name, second.name, third.name]
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_run_that_another_process_has_taken_is_passed_over(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
-) -> None:
-    queue, engine = RunQueue(tmp_path / "runs"), FakeEngine(iterations=12)
-    first, second = queue.add(CONFIG, [0, 1])
-
-    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
-        if order.resume == first.path:
-            raise RunLocked("another process holds it")
-        return engine(order, observer, control)
-
-    app = make_app(launch)
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
-        await pilot.press("y")
-        await until(pilot, lambda: f"{first.name} is passed over" in told(app))
-        await until(pilot, lambda: states(tmp_path / "runs").count("done") == 1)
-        assert second.status() is not None
-        await until(pilot, lambda: app.session is not None and not app.session.running)
-    assert app.exit_status == 0, "nothing failed here"
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_a_queue_held_by_hand_stays_held_when_a_run_is_added(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
-) -> None:
-    app = make_app(FakeEngine(iterations=12, hold=True))
-    async with app.run_test(size=size, notifications=True) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
-        await pilot.press("escape", "w", "enter")
-        await until(pilot, lambda: "will follow" in told(app))
-        assert app.turns.going
-        await pilot.press("Q")
-        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "one after another" in text(app))
-        await pilot.press("p")
-        await until(pilot, lambda: "held: s starts them" in text(app))
-        await pilot.press("escape", "w", "enter")
-        await until(pilot, lambda: "put into the queue; Q shows it, s there starts it" in told(app))
-        assert not app.turns.going
-        await pilot.press("Q")
-        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "2 waiting" in text(app))
-        await pilot.press("s")
-        await until(pilot, lambda: app.turns.going)
-        await pilot.press("escape", "w", "enter")
-        await until(pilot, lambda: app.turns._waiting(app.turns.queue.read()) == 3)
-        assert app.turns.going, "it was let go on by hand"
-
-
-async def test_runs_that_nobody_watched_hold_no_events_when_the_next_begins(make_app: MakeApp, tmp_path: Path) -> None:
-    engine = FakeEngine(iterations=12)
-    app = make_app(engine)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, HomeScreen))
-        app.turns.queue.add(CONFIG, [0, 1, 2])
-        app.turns.going = True
-        app.turns._begin(watch=False)
-        await until(pilot, lambda: len(app.sessions) == 4 and not app.turns.going)
-        *before, last = app.sessions
-        assert [session.poll() for session in before] == [[], [], []]
-        await pilot.press("l")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
-        assert run_screen(app).session is last, "the last one is still there to be looked at, whole"
-
-
-async def test_a_run_that_is_looked_at_beneath_another_screen_keeps_its_last_events(
-    make_app: MakeApp, tmp_path: Path
-) -> None:
-    engine = FakeEngine(iterations=12, hold=True)
-    app = make_app(engine)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
-        first = run_screen(app)
-        app.turns.queue.add(CONFIG, [0])
-        app.turns.going = True
-        await pilot.press("question_mark")
-        await until(pilot, lambda: app.screen is not first)
-        engine.hold = False
-        await until(pilot, lambda: len(app.sessions) == 2 and not app.turns.going)
-        await pilot.press("escape")
-        await until(pilot, lambda: app.screen is first and first.state == "done")

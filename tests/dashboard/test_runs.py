@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -19,19 +18,16 @@ from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.exports import of_comparison
-from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.shelf import SERIES, Shelf, chosen, colours, remove
-from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, run_screen, text, until, words
-from tests.dashboard.shelves import make_run
+from tests.dashboard.shelves import fill, make_run, shown
 
 
 def info(name: str, state: str = "done", accuracy: float | None = None, iteration: int = 5, seed: int = 0) -> RunInfo:
@@ -184,18 +180,6 @@ def test_nothing_outside_the_runs_folder_is_removed(tmp_path: Path) -> None:
 # ---- the screen
 
 
-def fill(runs_dir: Path) -> None:
-    make_run(runs_dir, "first", accuracy=0.7, age=300, seed=1)
-    make_run(runs_dir, "second", accuracy=0.9, age=200, objective__student_steps=7)
-    make_run(runs_dir, "third", state="stopped", accuracy=0.4, age=100)
-
-
-def shown(app: object) -> list[str]:
-    return [
-        name for line in text(app).splitlines() for name in ("first", "second", "third") if f" {name} " in f"{line} "
-    ]
-
-
 @pytest.mark.parametrize("size", SIZES)
 async def test_browse_sort_filter_search_and_open(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     fill(tmp_path / "runs")
@@ -223,66 +207,6 @@ async def test_browse_sort_filter_search_and_open(make_app: MakeApp, size: tuple
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
     again = make_app()
     assert (again.remembered.sort, again.remembered.reverse) == ("accuracy", True)
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_mark_and_compare(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
-    fill(tmp_path / "runs")
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("b")
-        await until(pilot, lambda: len(shown(app)) == 3)
-        await pilot.press("c")
-        await pilot.pause()
-        assert isinstance(app.screen, RunsScreen), "one run was compared with nothing"
-        await pilot.press("space", "space", "space", "c")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
-        table = app.screen.query_one(Table)
-        rows = {row.id: [cell.text for cell in row.cells[1:]] for row in table._rows}
-        assert rows["state"] == ["stopped", "done", "done"]
-        assert rows["objective.student_steps"] == ["15", "7", "15"]
-        assert rows["seed"] == ["0", "0", "1"]
-        assert "network.width" not in rows
-        await pilot.press("d")
-        await pilot.pause()
-        assert any(row.id == "network.width" for row in table._rows)
-        await pilot.press("m")
-        await until(pilot, lambda: text(app).lstrip().startswith("objective"))
-        await pilot.press("y", "plus", "z")
-        await pilot.pause()
-        assert not table.display or table.size.height == 0
-        await pilot.press("escape")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_four_metrics_at_once(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
-    fill(tmp_path / "runs")
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("b")
-        await until(pilot, lambda: len(shown(app)) == 3)
-        await pilot.press("space", "space", "space", "c")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
-        await pilot.press("M")
-
-        def seen() -> list[str | None]:
-            return [pane.id for pane in app.screen.query(PlotPane) if pane.display and pane.size.height > 2]
-
-        await until(pilot, lambda: len(seen()) == 4)
-        for words in ("accuracy", "objective", "MI bound, nats", "contrastive loss"):
-            assert words in text(app)
-        assert app.screen.query_one(Table).size.height >= 3, "no room for the table"
-        await pilot.press("y")
-        await until(pilot, lambda: all(pane.viewport.log_y for pane in app.screen.query(PlotPane) if pane.display))
-        await pilot.press("E")
-        exports = tmp_path / "runs" / "exports"
-        await until(pilot, lambda: len(list(exports.glob("compare-*/*.svg"))) == 4)
-        await pilot.press("tab", "y")
-        assert [pane.viewport.log_y for pane in app.screen.query(PlotPane) if pane.display].count(False) == 1
-        await pilot.press("m")
-        await until(pilot, lambda: seen() == ["compare-plot"])
-    assert not make_app().remembered.grid
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -382,134 +306,11 @@ async def test_the_search_keeps_its_letters_from_the_keys(
     assert make_app().remembered.which == "all"
 
 
-@pytest.mark.parametrize(
-    ("size", "seen", "before", "after"), [((80, 24), 5, "A B C", "F G H"), ((60, 20), 3, "A B C D E", "D E F G H")]
-)
-async def test_runs_that_have_no_room_in_a_comparison_are_reached_by_keys(
-    make_app: MakeApp, tmp_path: Path, size: tuple[int, int], seen: int, before: str, after: str
-) -> None:
-    for seed in range(8):
-        make_run(tmp_path / "runs", f"quick-s{seed}-20260101-120000", seed=seed)
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        await pilot.press("b")
-        await until(pilot, lambda: text(app).count("quick-s") == 8)
-        await pilot.press(*["space"] * 8, "c")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and f"{after} →" in text(app))
-        table = app.screen.query_one(Table)
-
-        def heading() -> str:
-            return table.render_line(0).text
-
-        def columns() -> list[str]:
-            return heading()[22:].split()
-
-        assert columns() == list("ABCDEFGH"[:seen])
-        rows = {row.id: row for row in table._rows}
-        assert {cell.text for cell in rows["best accuracy"].cells[1:]} == {"~80.0 %"}
-        assert "→ columns" in text(app).splitlines()[-1]
-        await pilot.press("left")
-        assert columns() == list("ABCDEFGH"[:seen]), "there is nothing before the first"
-        await pilot.press("right")
-        assert columns() == list("ABCDEFGH"[1 : seen + 1])
-        assert heading().startswith("← A")
-        await pilot.press(*["right"] * 9)
-        assert columns() == list("ABCDEFGH"[-seen:])
-        assert heading().startswith(f"← {before} ")
-        assert "→" not in heading()
-        await pilot.press("left")
-        assert columns() == list("ABCDEFGH"[-seen - 1 : -1])
-        cursors = [pane.viewport.cursor for pane in app.screen.query(PlotPane)]
-        assert set(cursors) == {None}, "the keys went to the curves too"
-        await pilot.resize_terminal(140, 40)
-        await until(pilot, lambda: "settings that differ" in text(app) and columns() == list("ABCDEFGH"))
-        assert "columns" not in text(app).splitlines()[-1]
-        await pilot.press("right")
-        await until(pilot, lambda: any(pane.viewport.cursor is not None for pane in app.screen.query(PlotPane)))
-
-
-async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp_path: Path) -> None:
-    """Of runs begun together, begin and end of the names are the same: only the seed between them differs."""
-    for seed in (1, 2):
-        make_run(tmp_path / "runs", f"digits-ipc1-s{seed}-20260101-120000", seed=seed)
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("b")
-        await until(pilot, lambda: text(app).count("digits-ipc1-s") == 2)
-        await pilot.press("space", "space", "c")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 80" in text(app))
-        table = app.screen.query_one(Table)
-        names = {row.id: [cell.text for cell in row.cells[1:]] for row in table._rows}["run"]
-        assert sorted(names) == ["digits-ipc1 s1", "digits-ipc1 s2"]
-        assert "enter" not in text(app).splitlines()[-1], "a key that opens nothing is offered"
-
-
 def test_seed_0_is_said_where_a_run_of_its_preset_has_another(tmp_path: Path) -> None:
     named = ("digits-ipc1-s0-20260101-000000", 0), ("digits-ipc1-s3-20260101-000001", 3), ("my-own", 0)
     runs = [read_run(make_run(tmp_path, name, seed=seed)) for name, seed in named]
     assert labels(runs) == ["digits-ipc1 s0", "digits-ipc1 s3", "my-own"]
     assert labels([runs[0], runs[2]]) == ["digits-ipc1", "my-own"]
-
-
-@pytest.mark.parametrize(("seconds", "age"), [(10, "now"), (600, "10m"), (7300, "2 h"), (86_400 * 3, "3d")])
-async def test_runs_of_one_seed_are_told_apart_by_their_age_also_beside_a_live_accuracy(
-    make_app: MakeApp, tmp_path: Path, seconds: float, age: str
-) -> None:
-    name = "digits-ipc1-s0-20260101-000000"
-    make_run(tmp_path / "runs", name, age=seconds)
-    make_run(tmp_path / "runs", name.replace("-s0-", "-s1-"), state="stopped", seed=1, age=20)
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: "~" in text(app))
-        line = next(line for line in text(app).splitlines() if "digits-ipc1 s0" in line)
-        assert age in line
-
-
-async def test_compared_curves_have_their_cursor_at_one_place_also_when_the_others_are_shown(
-    make_app: MakeApp, tmp_path: Path
-) -> None:
-    fill(tmp_path / "runs")
-    app = make_app()
-    async with app.run_test(size=(120, 40)) as pilot:
-        await pilot.press("b")
-        await until(pilot, lambda: len(shown(app)) == 3)
-        await pilot.press("space", "space", "c")
-        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "A 40" in text(app))
-        await pilot.press("h", "h")
-
-        def places() -> set[float | None]:
-            return {pane.viewport.cursor for pane in app.screen.query(PlotPane)}
-
-        assert len(places()) == 1
-        assert None not in places()
-        await pilot.press("M")
-        await until(pilot, lambda: app.screen.query_one("#compare-objective").size.height > 2)
-        pane = app.screen.query_one("#compare-objective", PlotPane)
-        before = places()
-        await pilot.click("#compare-objective", offset=(pane.size.width // 3, pane.size.height // 2))
-        await until(pilot, lambda: len(places()) == 1 and places() != before)
-
-
-async def test_nothing_is_exported_before_the_runs_are_read(
-    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    fill(tmp_path / "runs")
-    held = threading.Event()
-    monkeypatch.setattr("mim4dd_tui.dashboard.screens.compare._poll", lambda _reader: held.wait(60) and [])
-    app = make_app()
-    async with app.run_test(size=(120, 40), notifications=True) as pilot:
-        await pilot.press("b")
-        await until(pilot, lambda: len(shown(app)) == 3)
-        await pilot.press("space", "space", "c", "E")
-        await until(pilot, lambda: "still being read" in text(app))
-        held.set()
-    assert not (tmp_path / "runs" / "exports").exists()
-
-
-def test_every_comparison_is_exported_into_a_folder_of_its_own(tmp_path: Path) -> None:
-    folders = [of_comparison(tmp_path) for _ in range(3)]
-    assert len(set(folders)) == 3
-    assert all(folder.is_dir() and folder.parent == tmp_path / "exports" for folder in folders)
 
 
 async def test_names_are_whole_and_columns_that_still_fit_are_there(make_app: MakeApp, tmp_path: Path) -> None:

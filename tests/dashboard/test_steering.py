@@ -12,7 +12,7 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -75,6 +75,18 @@ async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp, size: tup
         history = run_screen(app).history
         await until(pilot, lambda: history.checkpoint is not None and history.checkpoint.iteration != 20)
         await until(pilot, lambda: any(e.subject == "request" for e in history.evaluations))
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+
+
+async def test_a_checkpoint_that_is_refused_is_told_to_whom_it_was_promised(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=10_000, delay=0.01, full=True))
+    async with app.run_test(size=(120, 40)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 20)
+        await pilot.press("K")
+        await until(pilot, lambda: "no checkpoint was written at iteration" in told(app))
+        assert run_screen(app).state == "running"
         await pilot.press("x")
         await until(pilot, lambda: run_screen(app).state == "stopped")
 

@@ -245,6 +245,7 @@ def test_experts_are_taken_up_where_they_were(tmp_path: Path) -> None:
         (0, 1, False), (0, 2, False), (0, 3, False), (1, 1, False),
         (0, 3, True), (1, 2, False), (1, 3, False),
     ]  # fmt: skip
+    assert [e.again for e in first.events + second.events if isinstance(e, RunStarted)] == [False, True]
     history = RunHistory.load(place.folder / "journal.jsonl")
     assert [each.loss.iterations for each in history.experts.values()] == [[1, 2, 3], [1, 2, 3]], "of both sittings"
     starts = [line.text for line in history.log if line.text.startswith("run ")]

@@ -253,7 +253,7 @@ FAULTS = (
     ),
     Fault(
         "recovery: a checkpoint that a clock, a request or a stop has left decides where it goes back to",
-        "engine/judge.py",
+        "engine/saving.py",
         "checkpoints.latest(path, due=True) or ",
         "",
         "tests/reliability/test_numbers.py::test_where_it_goes_back_to_is_decided_by_no_clock_no_request_and_no_stop",

@@ -15,7 +15,7 @@ def make_folder(runs_dir: Path, name: str = "one") -> RunFolder:
     return RunFolder.create(runs_dir, name, Config(), preset="digits-ipc1", origins={"seed": "default"})
 
 
-def started(resumed_from: int | None = None, after_sequence: int | None = None) -> RunStarted:
+def started(resumed_from: int | None = None, after_sequence: int | None = None, *, again: bool = False) -> RunStarted:
     """The first event of a process's work."""
     return RunStarted(
         run="one",
@@ -29,6 +29,7 @@ def started(resumed_from: int | None = None, after_sequence: int | None = None) 
         execution={"device": "cpu"},
         resumed_from=resumed_from,
         after_sequence=after_sequence,
+        again=again,
     )
 
 

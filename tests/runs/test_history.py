@@ -175,7 +175,7 @@ BEGUN_TWICE: list[Event] = [
     Recovered(0, 1, 1, 3, 0.5),
     StateChanged("stopped", "stopped on request"),
     RunEnded("stopped", "stopped on request", {"state": "stopped"}),
-    started(),
+    started(again=True),
 ]
 """A run that is resumed where no checkpoint is left."""
 
@@ -392,6 +392,34 @@ def test_pauses_and_found_units_do_not_count() -> None:
     cached.apply(expert(1, 1), time=11.0)
     cached.apply(expert(1, 2), time=21.0)
     assert cached.eta(21.0) == pytest.approx(80.0)
+
+
+def test_epochs_of_an_expert_that_goes_on_do_not_make_those_to_come_seem_faster() -> None:
+    """Of the second expert three epochs of five were in the cache: one was computed, like the others in ten seconds."""
+    history = live([started(), Phase("experts", 15)])
+    for epoch in range(1, 6):
+        history.apply(expert(0, epoch), time=10.0 * epoch)
+    history.apply(expert(1, 4), time=60.0)
+    assert history.done == 9
+    assert history.eta(60.0) == pytest.approx(60.0)
+    history.apply(expert(1, 5), time=70.0)
+    assert history.eta(70.0) == pytest.approx(50.0)
+
+
+@pytest.mark.parametrize("progress", [True, False], ids=["live", "from the journal"])
+def test_epochs_of_an_earlier_sitting_do_not_make_those_to_come_seem_faster(progress: bool) -> None:
+    """What another sitting reached counts when it is found again, as in what the run says of its progress."""
+    history = live([started(), Phase("experts", 15), *(expert(number, 3) for number in range(3)), started()])
+    history.apply(Phase("experts", 15), time=100.0)
+    done = 0
+    for moment, event in ((110.0, expert(0, 4)), (120.0, expert(0, 5)), (130.0, expert(1, 4)), (140.0, expert(1, 5))):
+        history.apply(event, time=moment)
+        done += 4 if event.epoch == 4 else 1
+        if progress:
+            history.apply(Progress("experts", done, 15), time=moment)
+        assert history.done == done
+        assert history.eta(moment) in (None, pytest.approx(10.0 * (15 - done)))
+    assert history.eta(140.0) is not None
 
 
 def test_a_resumed_run_is_not_shown_at_its_beginning() -> None:

@@ -141,6 +141,9 @@ class WatchScreen(Screen[None]):
             if isinstance(event, CheckpointWritten) and self._told_checkpoint:
                 self._told_checkpoint = False
                 self.notify(f"checkpoint written at iteration {event.iteration}", timeout=3)
+            if isinstance(event, Notice) and event.refused == "checkpoint" and self._told_checkpoint:
+                self._told_checkpoint = False
+                self.notify(event.message, severity="error", timeout=12)
         self.heard(events)
         if warned:
             self.warned()

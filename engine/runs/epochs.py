@@ -6,18 +6,22 @@ from engine.events import ExpertEpoch, Progress
 
 
 class Epochs:
-    """Adds up the epochs of all experts, also of several that are trained side by side."""
+    """Adds up the epochs of all experts of one sitting, also of several that are trained side by side.
+
+    Attributes:
+        found: how many of them were found in the cache.
+    """
 
     def __init__(self) -> None:
         self._reached: dict[int, int] = {}
-        self._found = 0
+        self.found = 0
 
     def after(self, event: ExpertEpoch) -> Progress:
         """The progress after an expert's epoch. Its ``detail`` says what was found in the cache, where anything was:
         whole experts, and the epochs of one whose training was broken off."""
         if event.expert not in self._reached:
-            self._found += event.epoch if event.reused else event.epoch - 1
+            self.found += event.epoch if event.reused else event.epoch - 1
         self._reached[event.expert] = event.epoch
         done = sum(self._reached.values())
-        found = f"{self._found} of them found in the cache" if done > self._found else "found in the cache"
-        return Progress("experts", done, event.experts * event.epochs, found if self._found else "")
+        found = f"{self.found} of them found in the cache" if done > self.found else "found in the cache"
+        return Progress("experts", done, event.experts * event.epochs, found if self.found else "")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from engine.events import ExpertEpoch
-from engine.experts.epochs import Epochs
+from engine.runs.epochs import Epochs
 
 
 def epoch(expert: int, number: int, *, reused: bool = False) -> ExpertEpoch:
