@@ -69,6 +69,7 @@ class Judge:
         self.saves = Saves(config, folder, record)
         self._pictured = -1
         self._every = live_every(config)
+        self._measured = self._networks = 0  # of the final evaluation: iterates that are done, networks in all
         self._asked = False  # for an evaluation that is being made
         self._behind = False  # the sets on the disk are not those of the newest checkpoint: a kill, or the disk refused
         self._examine: Callable[[], None] = _nothing
@@ -213,7 +214,9 @@ class Judge:
         )
 
     def _final_progress(self, done: int, total: int) -> None:
-        self.record.progress(Progress("evaluate", done, total))
+        """Of the iterates measured so far and this one."""
+        before = self._measured * total
+        self.record.progress(Progress("evaluate", before + done, max(self._networks, before + total)))
 
     def _say(self, subject: str, iteration: int, score: Score, selected_on: str, *, best: bool = False) -> None:
         self.record(
@@ -328,9 +331,11 @@ class Judge:
         """Measure the chosen iterates and the last one by the final protocol on the test images, each once."""
         self._write_sets(state)
         scores: dict[int, Score] = {}
+        self._measured, self._networks = 0, self.final_networks(state)
         for subject, (chosen, selected_on) in self._final(state).items():
             if chosen.iteration not in scores:
                 scores[chosen.iteration] = self._score(chosen, ("final",), "test", live=False)
+                self._measured = len(scores)
             self._say(subject, chosen.iteration, scores[chosen.iteration], selected_on)
         if self.selected_on == "test":
             self.record(

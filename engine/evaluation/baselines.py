@@ -17,6 +17,7 @@ from torch import Tensor
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
+from engine.evaluation.counting import Count
 from engine.evaluation.evaluate import Score, nothing, train_networks
 from engine.evaluation.protocols import PROTOCOLS
 from engine.evaluation.shapes import draws_at_once
@@ -160,18 +161,24 @@ def _train(
     if teacher is not None:
         with torch.no_grad():
             sets = [(images, net(teacher, images).softmax(1)) for images, _ in sets]
+    protocol = PROTOCOLS[config.evaluation.protocol]
+    trained_on = protocol.epochs * len(sets[0][1])
+    count = Count(progress, networks * len(draws), trained_on=trained_on, measured_on=len(real.test_labels))
     trained = train_networks(
         [one for one in sets for _ in range(networks)],
         None,
         net=net,
-        protocol=PROTOCOLS[config.evaluation.protocol],
+        protocol=protocol,
         augment=augment,
         seed=seed,
         purposes=[("random selection", draw, network) for draw in draws for network in range(networks)],
         tick=tick,
-        progress=progress,
+        progress=count.trained,
         execution=execution,
     )
-    found = [accuracy(net, one, real.test_images, real.test_labels, tick, execution) for one in trained]
+    found = []
+    for one in trained:
+        found.append(accuracy(net, one, real.test_images, real.test_labels, tick, execution))
+        count.measured()
     seconds = (time.perf_counter() - began) / len(draws)
     return [_Draw(found[i * networks : (i + 1) * networks], seconds) for i in range(len(draws))]

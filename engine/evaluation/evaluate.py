@@ -16,6 +16,7 @@ from engine.data.augment import Augment
 from engine.data.cutmix import as_probabilities
 from engine.data.prepare import RealSet
 from engine.errors import DataError
+from engine.evaluation.counting import Count
 from engine.evaluation.protocols import PROTOCOLS, Protocol
 from engine.networks import ConvNet
 from engine.seeds import generator
@@ -173,7 +174,7 @@ def evaluate(
         purpose: with the seed and the network's number decides every draw; no global seed is touched.
         on: "test" or "validation" ("none" means test).
         tick: called before every step and chunk of images; may raise to stop.
-        progress: hears of networks trained, out of all.
+        progress: hears of networks trained and measured, out of all.
         execution: its "precision" is computed in.
 
     Raises:
@@ -208,19 +209,26 @@ def evaluate_on(
     began = time.perf_counter()
     measured = ["validation" if place == "validation" else "test" for place in places]
     targets = [measured_images(real, place) for place in measured]
+    settings = PROTOCOLS[protocol]
+    tests = sum(len(answers) for _, answers in targets)
+    count = Count(progress, networks, trained_on=settings.epochs * len(labels), measured_on=tests)
     parameters = train_networks(
         [(images, labels)],
         step_size,
         net=net,
-        protocol=PROTOCOLS[protocol],
+        protocol=settings,
         augment=augment,
         seed=seed,
         purposes=[(*purpose, index) for index in range(networks)],
         tick=tick,
-        progress=progress,
+        progress=count.trained,
         execution=execution,
     )
-    found = [[accuracy(net, one, *target, tick, execution) for one in parameters] for target in targets]
+    found: list[list[float]] = [[] for _ in targets]
+    for one in parameters:
+        for scores, target in zip(found, targets, strict=True):
+            scores.append(accuracy(net, one, *target, tick, execution))
+        count.measured()
     seconds = time.perf_counter() - began
     return [Score.of(each, protocol, place, seconds) for each, place in zip(found, measured, strict=True)]
 

@@ -61,7 +61,7 @@ def experts_loss(history: RunHistory) -> Figure:
         values = np.array(expert.loss.values, dtype=float)
         name = f"expert {place + 1}" if place == newest else ""
         series.append(Series(name, epochs, values, OBJECTIVE if place == newest else OBJECTIVE + 100))
-    return Figure(tuple(s for s in series if len(s.x)), empty="no epoch yet")
+    return Figure(tuple(s for s in series if len(s.x)), x_name="epoch", empty="no epoch yet")
 
 
 def information(history: RunHistory) -> Figure:
@@ -70,13 +70,18 @@ def information(history: RunHistory) -> Figure:
     layers = sorted(name for name in history.series if name.startswith("bound."))
     if len(layers) > 1:
         for ink, name in zip(LAYERS, layers, strict=False):
-            series += _curve(history, name, "", ink + 100)
+            series += _curve(history, name, f"layer {name.removeprefix('bound.')}", ink + 100)
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
     off = history.iteration > 0 and not any(map(math.isfinite, _values(history, "nce")))
     return Figure(
-        tuple(series), levels, y_floor=0.0, told=nats, empty="the term is off" if off else "no bound read yet"
+        tuple(series),
+        levels,
+        y_floor=0.0,
+        told=nats,
+        y_name="nats",
+        empty="the term is off" if off else "no bound read yet",
     )
 
 

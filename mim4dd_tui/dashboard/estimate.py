@@ -41,7 +41,7 @@ class Measured:
     """What one run on this machine took. Seconds, or None where it did not come so far.
 
     ``networks`` maps a protocol to the seconds of one of its networks; ``peak`` is in MiB, where it is ``shared`` with
-    what earlier runs had left in the process.
+    what earlier runs had left in the process. One that is not ``whole`` may have needed more later.
     """
 
     name: str
@@ -53,6 +53,7 @@ class Measured:
     peak: float | None = None
     checkpoint: int | None = None  # bytes
     shared: bool = False
+    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -104,6 +105,7 @@ def measured(folder: RunFolder) -> Measured | None:
         peak=max(peaks, default=None),
         checkpoint=_checkpoint(folder),
         shared=history.shared,
+        whole=history.state == "done",
     )
 
 
@@ -230,8 +232,8 @@ def _same_machine(a: Config, b: Config) -> bool:
 def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     """What a run of ``config`` takes, from measurements of earlier ones (the newest first).
 
-    Memory is that of the newest run alike that was the first of its process, else of the newest; where none was
-    measured the engine's own calculation, which holds for the CPU alone.
+    Memory is that of the newest run alike that is done and was the first of its process, else of one that is done, else
+    of the newest; where none was measured the engine's own calculation, which holds for the CPU alone.
     """
     parts: dict[str, float] = {}
     unknown: list[str] = []
@@ -254,7 +256,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     else:
         parts["evaluations"] = evaluations
     sampled = [run for run in alike if run.peak is not None]
-    alone = next((run for run in sampled if not run.shared), sampled[0] if sampled else None)
+    alone = min(sampled, key=lambda run: (not run.whole, run.shared), default=None)  # the first of the best
     peak = alone.peak if alone is not None else None
     calculated = memory.estimate(config).total / MIB if config.execution.device in ("auto", "cpu") else None
     return Estimate(
@@ -263,7 +265,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         source=like.name if like is not None else "",
         memory=peak if peak is not None else calculated,
         memory_measured=peak is not None,
-        disk=_disk(config, like),
+        disk=_disk(config, next((run.checkpoint for run in alike if run.checkpoint is not None), None)),
         cache=missing * (config.experts.epochs + 1) * parameters(config) * 4,
         shared=alone is not None and alone.shared,
     )
@@ -307,12 +309,11 @@ def parameters(config: Config) -> int:
     return total + CLASSES[config.data.name] * (channels * side * side + 1)
 
 
-def _disk(config: Config, like: Measured | None) -> int:
+def _disk(config: Config, checkpoint: int | None) -> int:
     """Bytes of the run folder: snapshots, up to four checkpoints, journal, two distilled sets."""
     count, iterations = pixels(config), config.objective.iterations
     snapshots = (iterations // config.execution.snapshot_every + 1) * (count + 128)
-    checkpoint = like.checkpoint if like is not None and like.checkpoint is not None else 3 * 4 * count
-    return snapshots + 4 * checkpoint + JOURNAL_BYTES * iterations + 2 * 4 * count
+    return snapshots + 4 * (checkpoint or 3 * 4 * count) + JOURNAL_BYTES * iterations + 2 * 4 * count
 
 
 # ---- in words

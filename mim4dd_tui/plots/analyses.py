@@ -93,10 +93,10 @@ def loss_page(document: dict[str, Any]) -> Page:
     pairs = [(a, b) for a, b in zip(ours["values"], theirs["values"], strict=True) if a is not None and b is not None]
     shares = [[a / b - 1 for a, b in zip(*points, strict=True) if a is not None and b] for points in _by_point(pairs)]
     apart = (_banded("with the term against without", ours["iterations"], shares, 1),) if pairs else ()
-    below = Figure(apart, (Level("", 0.0, 0),), percent=True, x_name="iteration")
+    below = Figure(apart, (Level("", 0.0, 0),), percent=True)
     return stacked(
         [
-            lay_out(Figure(tuple(series), x_name="iteration"), Viewport(), inks, title, WIDTH, HEIGHT),
+            lay_out(Figure(tuple(series)), Viewport(), inks, title, WIDTH, HEIGHT),
             lay_out(below, Viewport(), inks, "paired difference of the loss", WIDTH, HEIGHT),
         ]
     )

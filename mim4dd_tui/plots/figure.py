@@ -76,7 +76,8 @@ class Figure:
     percent: bool = False  # y is a fraction, labelled in percent
     told: Callable[[float, float], str] | None = None  # a value and its spread (nan: none) in words; else a number
     y_floor: float | None = None  # the y axis reaches at least down to this (left axis, linear)
-    x_name: str = ""
+    x_name: str = "iteration"  # on paper
+    y_name: str = ""  # its unit, on paper
     empty: str = "no data yet"
     extent: tuple[float, float] | None = None  # the x axis covers at least this
 

@@ -25,7 +25,10 @@ Anchor = Literal["start", "middle", "end"]
 SIDES: tuple[Side, Side] = ("left", "right")
 INK = "#1a1d29"
 FAINT = "#c9ccd6"
+QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
+FAINTER, BEHIND = 100, 0.4
+"""Inks from which curves are drawn behind the others, and how strongly."""
 MOST_POINTS = 3
 """Points kept of a series for every pixel column: the first of its range, the smallest and the largest."""
 
@@ -88,7 +91,8 @@ def lay_out(
         height: pixels, at least 120.
     """
     page = Page(width, height)
-    page.shapes.append(Words((MARGIN, 22), title, size=15, bold=True))
+    unit = f" ({figure.y_name})" if figure.y_name else ""
+    page.shapes.append(Words((MARGIN, 22), title + unit, size=15, bold=True))
     bounds = window(figure, view)
     if bounds is None:
         page.shapes.append(Words((width / 2, height / 2), nothing(figure), anchor="middle"))
@@ -127,7 +131,14 @@ class _Plot:
         yield from self._legend()
 
     def _colour(self, ink: int) -> str:
-        return self.colours.get(ink % 100, INK)
+        return self.colours.get(ink % FAINTER, INK)
+
+    def _paler(self, ink: int) -> str:
+        """The colour of a curve's name: as faint as the curve."""
+        if ink < FAINTER:
+            return self._colour(ink)
+        red, green, blue = _towards_white(self._colour(ink), BEHIND)
+        return f"#{red:02x}{green:02x}{blue:02x}"
 
     def _across(self, places: Floats) -> Floats:
         return self.left + places * (self.right - self.left)
@@ -142,6 +153,7 @@ class _Plot:
             x = self._across(self.x.place(np.array([tick])))[0]
             yield Stroke([(x, self.top), (x, self.bottom)], FAINT, 0.5)
             yield Words((x, self.bottom + 18), short(tick), anchor="middle", size=11)
+        yield Words((self.right, self.bottom + 31), self.figure.x_name, QUIET, "end", 11)
         for side, scale in self.y.items():
             for tick in scale.ticks(7) if scale is not None else ():
                 assert scale is not None
@@ -158,14 +170,14 @@ class _Plot:
         scale = self.y[series.side]
         if scale is None:
             return
-        colour, faint = self._colour(series.ink), series.ink >= 100
+        colour, faint = self._colour(series.ink), series.ink >= FAINTER
         x = self._across(curve.x)
         if curve.raw is not None:
             for part in _pieces(x, self._down(scale, curve.raw)):
                 yield Stroke(part, colour, 1, 0.3)
         y, own = self._down(scale, curve.y), x[curve.own]
         for part in _pieces(x, y):
-            yield Stroke(part, colour, 1.6, 0.4 if faint else 1.0)
+            yield Stroke(part, colour, 1.6, BEHIND if faint else 1.0)
             if series.markers or len(part) == 1:
                 yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part if px in own)
 
@@ -185,12 +197,15 @@ class _Plot:
 
     def _legend(self) -> Iterator[Shape]:
         x = float(MARGIN)
-        notes = [(s.name, self._colour(s.ink)) for s in self.figure.series if s.name and s.ink < 100]
+        both = all(scale is not None for scale in self.y.values())
+        sides = {"left": "", "right": " (right axis)" if both else ""}
+        named = sorted((s for s in self.figure.series if s.name), key=lambda s: (s.side == "right", s.ink >= FAINTER))
+        notes = [(s.name + sides[s.side], self._paler(s.ink)) for s in named]
         marks = [name for name, on in (("log y", self.view.log_y), ("log x", self.view.log_x)) if on]
         if self.view.smoothing:
             marks.append(f"smoothed {self.view.smoothing:g}")
-        for name, colour in [*notes, *((mark, "#6b7080") for mark in marks)]:
-            yield Words((x, 42), name, colour, size=12, bold=colour != "#6b7080")
+        for name, colour in [*notes, *((mark, QUIET) for mark in marks)]:
+            yield Words((x, 42), name, colour, size=12, bold=colour != QUIET)
             x += 7.4 * len(name) + 18
 
 

@@ -111,7 +111,7 @@ async def test_the_line_of_keys_is_cut_between_keys_and_keeps_the_help(
         await pilot.press("escape", "b")
         await until(pilot, lambda: "mark" in line_of_keys(app) and whole(app))
         await pilot.press("space", "space", "c")
-        await until(pilot, lambda: "differing" in line_of_keys(app) and whole(app))
+        await until(pilot, lambda: "all settings" in line_of_keys(app) and whole(app))
         await pilot.press("escape", "escape", "s")
         await until(pilot, lambda: "pause" in line_of_keys(app) and whole(app))
         await pilot.press("4")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -193,10 +194,18 @@ class CompareScreen(DividedScreen):
         self.query_one("#compare-plot", PlotPane).move("reset")
         self._write()
 
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What keys lead to from here."""
+        return {"grid": "one" if self.has_class("-grid") else "four"} | (
+            {"only_different": "all settings"} if self._only_different else {}
+        )
+
     def action_grid(self) -> None:
         """Four metrics at once, or one."""
         self.toggle_class("-grid")
         self.remove_class("-one")
+        self.refresh_bindings()
         self.dashboard.remember(grid=self.has_class("-grid"))
         if isinstance(self.focused, PlotPane):
             self.query_one(Table).focus()
@@ -205,6 +214,7 @@ class CompareScreen(DividedScreen):
     def action_only_different(self) -> None:
         """All settings, or what differs."""
         self._only_different = not self._only_different
+        self.refresh_bindings()
         self._write()
 
     def action_copy(self) -> None:

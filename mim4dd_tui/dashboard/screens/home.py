@@ -211,6 +211,11 @@ class HomeScreen(KeepingUpScreen):
         self.refresh_bindings()
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """What keys of the settings lead to."""
+        return {key: name for form in self.query(SettingsForm) for key, name in form.labels.items()}
+
+    @property
     def idle(self) -> frozenset[str]:
         """Actions that do nothing as things stand: of settings that are not shown, of no run."""
         idle = set[str]()

@@ -96,8 +96,7 @@ class LeafingScreen(WatchScreen):
 
     def action_scrub(self, step: int) -> None:
         """Through the snapshots in time; the curves' cursors go along."""
-        self._replaying = False
-        self._replay.pause()
+        self.stop_playing()
         self._turn(step)
 
     def _turn(self, step: int) -> None:
@@ -113,24 +112,30 @@ class LeafingScreen(WatchScreen):
     def action_replay(self) -> None:
         """Play the snapshots from the first to the newest, or stop where it is."""
         if self._replaying:
-            self._replaying = False
-            self._replay.pause()
+            self.stop_playing()
             return
         if len(self._album) < 2:
             self.notify("there are no two snapshots to play", severity="warning")
             return
         self._replaying = True
+        self.query_one(PicturesPane).play(True)
         self._turn(-len(self._album))
         self._replay.reset()
         self._replay.resume()
+
+    def stop_playing(self) -> None:
+        """Stay at the snapshot shown, if they go by."""
+        if self._replaying:
+            self._replaying = False
+            self._replay.pause()
+            self.query_one(PicturesPane).play(False)
 
     def _play_on(self) -> None:
         if self.gone:
             return
         self._turn(1)
         if self._album.follows:
-            self._replaying = False
-            self._replay.pause()
+            self.stop_playing()
 
     def action_pictures_page(self, step: int) -> None:
         """Through the images of one snapshot."""

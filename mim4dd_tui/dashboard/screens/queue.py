@@ -136,6 +136,8 @@ class QueueScreen(Screen[None]):
         one = self._waiting.get(self.query_one(Table).chosen or "")
         order = [waiting.name for waiting in self._waiting.values() if waiting.state != "going"]
         idle = {"go", "hold"} if self._elsewhere else {"go" if self.dashboard.turns.going else "hold"}
+        if not order:  # what goes on is the last
+            idle.add("hold")
         if one is None or one.name not in order:
             return frozenset({*idle, "shift(-1)", "shift(1)", "take_out"})
         if one.state == "queued":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import psutil
@@ -30,7 +30,7 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
-from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
@@ -44,6 +44,7 @@ FACTS_SECONDS = {False: 3.0, True: 5.0}
 """Likewise of the numbers, unless one of them is a new accuracy."""
 CURVES = frozenset(key.action for key in KEYS if key.scope == "plot")
 """Actions that something has to be drawn for."""
+LEAFING = frozenset(key.action for key in KEYS if key.scope == "pictures")
 
 
 class RunScreen(DividedScreen, LeafingScreen):
@@ -155,7 +156,7 @@ class RunScreen(DividedScreen, LeafingScreen):
     def _catch_up(self) -> None:
         if not self.gone:
             if self._coloured != self.app.theme:
-                self._coloured, self._logged = self.app.theme, None
+                self.recolour()
             self.heard([])
             self._paint(force=True)
 
@@ -271,6 +272,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         for pane in panes:
             name = str(pane.id)
             if name in self._dirty:
+                if name == "information":
+                    self._told = 0.0  # the bound stands among the numbers too
                 title, figure = curves.FIGURES[name]
                 if name == "losses" and training:
                     title = "experts' loss"
@@ -286,7 +289,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         self.query_one(LogPane).show(lines)
 
     def recolour(self) -> None:
-        """The theme is another: the log, head and numbers are written anew."""
+        """The theme is another: the log, head and numbers are written anew, pictures drawn."""
+        self.query_one(PicturesPane).recolour()
         self._coloured, self._logged = self.app.theme, None
         self._log()
         self._head()
@@ -324,10 +328,16 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._tell_again()
 
     @property
+    def labels(self) -> Mapping[str, str]:
+        """Also what the log's filter takes next."""
+        return {**super().labels, "filter_kind": self.query_one(LogPane).other_kind} if self.is_mounted else {}
+
+    @property
     def idle(self) -> frozenset[str]:
-        """Also the keys of curves while there is none."""
+        """Also the keys of curves while there is none, and of pictures over time beside the log."""
+        idle = super().idle | (LEAFING if self.has_class("-view-log") else frozenset())
         drawn = self.history.series or curves.training(self.history)
-        return super().idle if drawn else super().idle | CURVES
+        return idle if drawn else idle | CURVES
 
     def check_action(self, action: str, parameters: tuple[object, ...]) -> bool | None:
         """Keys of curves are offered where curves are seen."""
@@ -351,12 +361,15 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""
+        if move in STEPS or move == "reset":  # else the next snapshot would take the cursor along
+            self.stop_playing()
         move_all(self._panes(), move, self.query(PlotPane))
         self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:
         message.stop()
+        self.stop_playing()
         place_all(self.query(PlotPane), message.pane)
 
     def _panes(self) -> list[PlotPane]:

@@ -15,7 +15,7 @@ from mim4dd_tui.dashboard.keys import first_of
 
 Own = tuple[tuple[str, str, str], ...]
 """Keys as :data:`mim4dd_tui.dashboard.keys.TYPING` has them."""
-LOOKS = ("plot(", "zoom_pane")
+LOOKS = ("plot(", "zoom_pane", "scrub(", "replay")
 """Actions that are left out first where there is no room for all."""
 
 
@@ -55,7 +55,7 @@ class KeyLine(Footer):
         """Show the keys that do something as things stand, and of these as many as there is room for."""
         idle, labels, idle_here = idle_actions(self.screen), _labels(self.screen), _idle(self.screen.focused)
         for key in keys:
-            name = labels.get(key.action, self._names.get(key, key.description))
+            name = labels.get(key.action or key.key, self._names.get(key, key.description))
             if name != key.description:
                 key.description = name
                 key.refresh(layout=True)
@@ -103,7 +103,7 @@ def _idle(place: object) -> Collection[str]:
 
 
 def _labels(screen: object) -> Mapping[str, str]:
-    """What a screen calls some of its actions as things stand."""
+    """What a screen calls some of its actions, or a field of its keys, as things stand."""
     labels: Mapping[str, str] = getattr(screen, "labels", {})
     return labels
 

@@ -205,7 +205,13 @@ class LogPane(Vertical):
     def action_filter_kind(self) -> None:
         """Words, or an expression."""
         self._change(self.query_one("#log-filter", Input).value, expression=not self._filter.expression)
+        self.screen.refresh_bindings()
         self.action_filter_log()
+
+    @property
+    def other_kind(self) -> str:
+        """What the filter does not take what is typed for."""
+        return "words" if self._filter.expression else "regex"
 
     def _change(self, text: str, *, expression: bool) -> None:
         self._filter.change(text, expression=expression)

@@ -87,6 +87,7 @@ class PicturesPane(Inked, can_focus=True):
         self._order: list[int] = []
         self._left = 0
         self.waiting = "no picture yet"
+        self.playing = False  # snapshots go by on their own
 
     def show(self, sheet: Sheet | None) -> None:
         """Show another snapshot, or nothing."""
@@ -104,6 +105,15 @@ class PicturesPane(Inked, can_focus=True):
         changed = [0, *(y for y, (a, b) in enumerate(zip(before, rows, strict=True), 1) if a != b)]
         top, width = self.gutter.top, self.outer_size.width
         self.refresh(*(Region(0, top + y, width, 1) for y in changed))
+
+    def play(self, playing: bool) -> None:
+        """Say whether snapshots go by on their own."""
+        self.playing = playing
+        self.refresh(Region(0, self.gutter.top, self.outer_size.width, 1))
+
+    def recolour(self) -> None:
+        """The theme is another: so is what lies between the images."""
+        self._stale()
 
     @property
     def idle_actions(self) -> frozenset[str]:
@@ -301,6 +311,8 @@ class PicturesPane(Inked, can_focus=True):
         if self.has_focus or self.extent != "all":
             name = sheet.name(self.selected)
             notes.insert(0, f"{name} chosen" if self.extent == "all" else name)
+        if self.playing:
+            notes.insert(0, "playing")
         if self._grid is not None and self._grid.shown < len(self._order):
             last = min(len(self._order), self.first + self._grid.shown)
             notes.append(f"{self.first + 1}-{last} of {len(self._order)}")

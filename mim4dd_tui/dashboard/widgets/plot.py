@@ -235,7 +235,7 @@ class PlotPane(Inked, can_focus=True):
             if index is None:
                 continue
             x = float(series.x[index])
-            if series.ink >= DIM and not series.name:
+            if series.ink >= DIM:  # behind the others: see below
                 continue
             band, spread = series.band, math.nan
             if band is not None:
@@ -263,7 +263,13 @@ class PlotPane(Inked, can_focus=True):
         return {ink: Stroke.of(ink).sample(glyphs) + apart for ink in inks} if wanted else {}
 
     def _levels(self) -> list[tuple[str, str, int]]:
-        return [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
+        """Levels; then the curves behind the others, where they have names."""
+        levels = [(level.name, self._told(level.value), level.ink) for level in self._figure.levels]
+        behind = [series for series in self._figure.series if series.ink >= DIM and series.name]
+        read = [(series, _nearest(series, self.viewport.cursor)) for series in behind]
+        return levels + [
+            (series.name, self._told(float(series.y[index])), series.ink) for series, index in read if index is not None
+        ]
 
     def _told(self, value: float, spread: float = math.nan) -> str:
         return (self._figure.told or number)(value, spread)

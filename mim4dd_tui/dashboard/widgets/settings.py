@@ -396,7 +396,13 @@ class SettingsForm(Vertical):
     def action_only_changed(self) -> None:
         """Show all settings, or only those that differ from the base."""
         self._changed_only = not self._changed_only
+        self.screen.refresh_bindings()
         self._fill()
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What keys lead to from here."""
+        return {"c": "all"} if self._changed_only else {}
 
     def action_previous_choice(self) -> None:
         """The choice before."""
