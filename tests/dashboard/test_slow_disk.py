@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import TypeVar, cast
 
 import pytest
 from filelock import FileLock
@@ -13,6 +16,7 @@ from filelock import FileLock
 from engine.config.load import resolve
 from engine.errors import RunFailed, RunLocked
 from engine.runs.folder import RunFolder, list_runs
+from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.one_by_one import OneByOne
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import LOCK, RunQueue
@@ -203,6 +207,35 @@ def test_a_queue_that_another_process_keeps_is_said_to_be(tmp_path: Path, monkey
                 change()
     queue.drop(one.name)
     assert queue.read() == []
+
+
+async def test_changes_that_wait_for_the_queue_wait_together_and_fail_with_one_notice(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: FileLock
+) -> None:
+    monkeypatch.setattr("mim4dd_tui.dashboard.run_queue.WAIT_SECONDS", 1.0)
+    queue = RunQueue(tmp_path / "runs")
+    first, *others = (folder.name for folder in queue.add(CONFIG, [0, 1, 2, 3]))
+    app, done = make_app(), list[float]()
+    unheard = OneByOne(cast("DashboardApp", SimpleNamespace(closing=True, call_later=lambda then: None)))
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: len(list_runs(tmp_path / "runs")) == 4 and app.is_running)
+        app.turns.changes.finish()
+        with held:
+            begun = time.monotonic()
+            for _ in range(5):
+                app.turns.changes.do(
+                    partial(app.turns.queue.move, first, 1), lambda: done.append(time.monotonic() - begun)
+                )
+            await until(pilot, lambda: len(done) == 5)
+            assert done[-1] < 3.0, "they have waited one after the other"
+            assert told(app).count("another process keeps") == 1
+            for _ in range(2):
+                unheard.do(partial(app.turns.queue.move, first, 1))
+            unheard.finish()
+            assert len(unheard.untold) == 1
+        app.turns.changes.do(partial(app.turns.queue.move, first, 1))
+        await until(pilot, lambda: [one.name for one in queue.read()] == [others[0], first, *others[1:]])
 
 
 async def test_keys_that_change_the_queue_wait_beside_the_interface_in_their_order(
