@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 import time
 from collections.abc import Callable
@@ -78,12 +79,38 @@ async def test_one_reading_at_a_time_and_once_more_for_what_was_asked_meanwhile(
             reading.keep_up()
             reading.anew()
         await pilot.pause()
-        assert reading.busy
+        assert (gate.came, gate.inside) == (1, 1)
         gate.open.set()
-        await until(pilot, lambda: not reading.busy)
+        await until(pilot, lambda: gate.came == 2 and not gate.inside)
+        await pilot.pause(0.1)
         assert (gate.came, gate.most) == (2, 1), "what had changed meanwhile was not read, or several times"
-        reading.keep_up()
-        await until(pilot, lambda: gate.came == 3 and not reading.busy)
+        reading.anew()
+        await until(pilot, lambda: gate.came == 3 and not gate.inside)
+
+
+async def test_a_thread_that_asks_for_a_reading_while_the_app_closes_waits_for_nothing(make_app: MakeApp) -> None:
+    gate, app = Gate(), make_app()
+    gate.open.set()
+
+    def asks(reading: Reading) -> bool:
+        thread = threading.Thread(target=reading.anew, daemon=True)
+        thread.start()
+        thread.join(5)  # the interface's loop stands still meanwhile
+        return not thread.is_alive()
+
+    async with app.run_test(size=SIZE) as pilot:
+        reading = Reading(app.screen, gate)
+        assert asks(reading)
+        await until(pilot, lambda: gate.came == 1)
+        gone = QueueScreen()
+        app.push_screen(gone)
+        await until(pilot, lambda: app.screen is gone)
+        app.pop_screen()
+        await until(pilot, lambda: not gone.is_attached)
+        assert asks(Reading(gone, gate))
+    assert asks(reading)
+    await asyncio.sleep(0.1)
+    assert gate.came == 1, "for a screen that is gone"
 
 
 async def test_a_reading_that_fails_does_not_keep_the_next_one_away(make_app: MakeApp) -> None:
@@ -98,10 +125,11 @@ async def test_a_reading_that_fails_does_not_keep_the_next_one_away(make_app: Ma
         reading.anew()
         await until(pilot, lambda: gate.inside == 1)
         reading.anew()
+        await pilot.pause()
         gate.open.set()
-        await until(pilot, lambda: not reading.busy)
+        await until(pilot, lambda: not any(worker.is_running for worker in app.workers if worker.group == "reading"))
         reading.anew()
-        await until(pilot, lambda: gate.came == 2 and not reading.busy)
+        await until(pilot, lambda: gate.came == 2)
 
 
 @pytest.mark.parametrize(("key", "screen"), [("", HomeScreen), ("b", RunsScreen), ("Q", QueueScreen)])

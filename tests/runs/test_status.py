@@ -86,7 +86,8 @@ def test_a_phase_has_a_count_of_its_own_until_distillation(tmp_path: Path) -> No
 
 
 def test_a_phase_is_told_of_what_ended_before_distillation_alone() -> None:
-    experts, evaluate = {"phase": "experts", "done": 9, "total": 40}, {"phase": "evaluate", "done": 3, "total": 10}
+    experts: dict[str, Any] = {"phase": "experts", "done": 9, "total": 40}
+    evaluate: dict[str, Any] = {"phase": "evaluate", "done": 3, "total": 10}
     for beat in (time.time(), 0.0):  # at work; its process gone
         assert replace(ELSEWHERE, heartbeat=beat, **experts).doing == "experts 9/40"
     for state in ("stopped", "failed"):

@@ -38,7 +38,7 @@ COLUMNS = (
     Column("state", 7, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
     Column("progress", 16, right=True, rank=3, fits=True),
-    Column("begun", 11, right=True, rank=5),
+    Column("begun", 11, right=True, rank=5, fits=True),
     Column("worked", 8, right=True, rank=7),
     Column("preset", 20, rank=6, fits=True),
     Column("seed", 5, right=True, rank=8),
