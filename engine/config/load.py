@@ -7,7 +7,7 @@ preset or file itself, ``--set``, ``--seed``. The origin of every value is kept.
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -92,16 +92,27 @@ def list_presets() -> list[PresetInfo]:
 
     One's own first; then those that come with the program, in the order of the data sets, the sized-down ones leading.
     """
-    found = []
-    for name, path in presets.names().items():
-        layers = Layers()
-        try:
-            layers.read(path, name)
-            config = layers.config()
-            found.append(presets.info(name, path, config))
-        except ConfigError as error:
-            found.append(presets.broken(name, path, str(error)))
+    return listed(_info(name, path) for name, path in presets.names().items())
+
+
+def preset_info(name: str) -> PresetInfo | None:
+    """One preset as :func:`list_presets` has it; None where there is none of this name that is meant to be run."""
+    path = presets.names().get(name)
+    return None if path is None else _info(name, path)
+
+
+def listed(found: Iterable[PresetInfo]) -> list[PresetInfo]:
+    """Presets in the order of :func:`list_presets`."""
     return sorted(found, key=_order)
+
+
+def _info(name: str, path: Path) -> PresetInfo:
+    layers = Layers()
+    try:
+        layers.read(path, name)
+        return presets.info(name, path, layers.config())
+    except ConfigError as error:
+        return presets.broken(name, path, str(error))
 
 
 def _order(info: PresetInfo) -> tuple[bool, int, bool, int, str]:

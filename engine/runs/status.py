@@ -79,12 +79,14 @@ def holds(pid: int, identity: str | None) -> bool:
     return current is not None and identity in (None, current)
 
 
-def doing(state: str, phase: str, done: int, total: int | None) -> str:
+def doing(state: str, phase: str, done: int, total: int | None, iteration: int) -> str:
     """What a run is at besides distillation, whose iterations are counted by themselves: "experts 9/40", "compile".
 
-    Empty in distillation, and of a run that is not at work. Of a download the share is told: "data 31 %".
+    Of a run that stopped or failed before its first iteration, where it did. Empty in distillation, and of any other
+    run that is not at work. Of a download the share is told: "data 31 %".
     """
-    if state not in ("running", "paused") or phase in ("", "distill"):
+    ended_before = state in ("stopped", "failed") and not iteration and phase != "evaluate"
+    if not (state in ("running", "paused") or ended_before) or phase in ("", "distill"):
         return ""
     if not total:
         return phase
@@ -148,7 +150,7 @@ class Status:
     @property
     def doing(self) -> str:
         """As :func:`doing` has it, of the state as it really is."""
-        return doing(self.effective_state(), self.phase, self.done, self.total)
+        return doing(self.effective_state(), self.phase, self.done, self.total, self.iteration)
 
 
 _FIELDS = hints(Status)

@@ -97,7 +97,8 @@ def _cells(row: dict[str, Any], aged: Callable[[float], str], *, phase: bool) ->
 
     accuracy, created = row.get("accuracy"), row.get("created")
     state, iterations = row["state"], f"{row['iteration']}/{row['iterations']}" if row.get("iterations") else "-"
-    progress = doing(state, row.get("phase", ""), row.get("done", 0), row.get("total")) or iterations
+    at = (row.get("phase", ""), row.get("done", 0), row.get("total"), row.get("iteration", 0))
+    progress = doing(state, *at) or iterations
     if phase and progress == iterations and state in ("running", "paused") and row.get("phase"):
         progress = f"{row['phase']} {progress}"
     return (

@@ -44,7 +44,7 @@ class RunInfo:
     alive: bool  # a living process holds it
     diverged: bool = False  # it failed, and would again from its last checkpoint
     here: bool = False  # that process is this one
-    doing: str = ""  # what it is at besides distillation, and how far: "experts 9/40"
+    doing: str = ""  # what it is at besides distillation, or ended at before it, and how far: "experts 9/40"
     changes: Mapping[str, Any] = field(default_factory=dict)  # settings changed for it alone, where they are known
 
     @property

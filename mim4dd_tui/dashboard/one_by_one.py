@@ -27,7 +27,7 @@ class OneByOne:
     All is done that was asked for, also where the interface closes meanwhile: the process waits for it.
 
     Attributes:
-        untold: what went wrong when the interface had closed.
+        untold: what went wrong when the interface had closed, each once.
     """
 
     def __init__(self, app: TellingApp[Any]) -> None:
@@ -89,10 +89,10 @@ class OneByOne:
             return self._asked.popleft()
 
     def _tell(self, problem: str) -> None:
-        if self._app.closing:
-            self.untold.append(problem)
-        else:
+        if not self._app.closing:
             self._app.notify(problem, severity="error")
+        elif problem not in self.untold:
+            self.untold.append(problem)
 
 
 def _fail(error: Exception) -> None:

@@ -67,7 +67,8 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
         return f"{path.name} is done{reached}; `mim4dd show {run}`"
     again = f"; `mim4dd resume {run}`"
     if status is not None and state == "stopped":
-        return f"{path.name} stopped at iteration {status.iteration} of {status.iterations}{again}"
+        place = status.doing or f"iteration {status.iteration} of {status.iterations}"
+        return f"{path.name} stopped at {place}{again}"
     if state != "failed":
         return ""
     unforeseen = error is not None and not isinstance(error, MimError)

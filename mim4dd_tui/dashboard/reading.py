@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
+from contextlib import suppress
 
 from textual.dom import DOMNode
 
@@ -26,18 +27,17 @@ class Reading:
         self._busy = False
         self._again = False
 
-    @property
-    def busy(self) -> bool:
-        """Whether it is being read."""
-        return self._busy
-
     def keep_up(self) -> None:
         """Read, unless that is going on already: for a timer."""
         self._begin(again=False)
 
     def anew(self) -> None:
-        """Read what is there from now on: where a reading is going on, once more after it. Any thread may ask."""
-        self._begin(again=True)
+        """Read what is there from now on: where a reading is going on, once more after it.
+
+        Any thread may ask, and waits for nothing; where the screen or the interface has closed, nothing is read.
+        """
+        with suppress(RuntimeError):  # the interface's loop is closed
+            self._screen.call_later(self._begin, again=True)
 
     def _begin(self, *, again: bool) -> None:
         with self._lock:

@@ -7,8 +7,10 @@ gone stands first and is continued from its checkpoint; one that ended, or was d
 
 from __future__ import annotations
 
+import math
 import os
 import threading
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -31,6 +33,9 @@ FILE = ".queue.json"
 LOCK = ".queue.lock"
 WORKER = ".queue.worker"
 WAIT_SECONDS = 5.0
+"""How long a change waits for another process to finish its own."""
+SHARED_SECONDS = 1.0
+"""A change that comes so soon after one that waited in vain has waited with it: it only looks once more."""
 LARGEST_SEED = 2**31 - 1
 MOST = 1000
 """Runs put into the queue at once."""
@@ -55,6 +60,7 @@ class RunQueue:
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self._worker: FileLock | None = None
+        self._refused = -math.inf  # when a change last waited in vain
 
     def claim(self) -> bool:
         """Whether this process works the queue off from now on; False where another one does.
@@ -179,10 +185,12 @@ class RunQueue:
     def _changing(self) -> Iterator[list[str]]:
         private_folder(self.runs_dir)
         with explained(self.runs_dir / LOCK):
-            lock = FileLock(self.runs_dir / LOCK, timeout=WAIT_SECONDS, mode=0o600)
+            waited = time.monotonic() - self._refused < SHARED_SECONDS
+            lock = FileLock(self.runs_dir / LOCK, timeout=LOOK_SECONDS if waited else WAIT_SECONDS, mode=0o600)
             try:
                 lock.acquire()
             except Timeout:  # an OSError, but no fault of the disk
+                self._refused = time.monotonic()
                 raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
         try:
             names = self._names()

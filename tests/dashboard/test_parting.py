@@ -53,6 +53,15 @@ def test_each_run_has_one_line_with_what_can_be_done_next(tmp_path: Path) -> Non
     ], "where it was last, though it had two sittings"
 
 
+def test_of_a_run_that_stopped_among_its_experts_it_is_told_where(tmp_path: Path) -> None:
+    folder = make_run(tmp_path, "ten", state="stopped", journal=False)
+    status = folder.status()
+    assert status is not None
+    at = replace(status, iteration=0, phase="experts", done=9, total=40)
+    write_json(folder.status_path, asdict(at), durable=False)
+    assert lines([sat(folder.path)], [], tmp_path) == ["ten stopped at experts 9/40; `mim4dd resume ten`"]
+
+
 def test_a_run_that_no_command_finds_by_its_name_is_named_by_its_folder(tmp_path: Path) -> None:
     ten = make_run(tmp_path / "my runs", "ten", state="stopped", iterations=72).path
     (line,) = lines([sat(ten)], [], tmp_path)

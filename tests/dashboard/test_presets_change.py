@@ -321,6 +321,35 @@ async def test_a_preset_that_can_be_used_again_is_chosen(make_app: MakeApp) -> N
         assert "yours: digits-ipc1 with seed 12" in words(app)
 
 
+async def test_of_a_preset_that_could_not_be_used_and_is_gone_that_is_said(make_app: MakeApp) -> None:
+    user_dir().mkdir(parents=True)
+    path = user_dir() / "wrong.toml"
+    path.write_text("[network]\nnorm = 3\n")
+    app = make_app(preset="wrong")
+    async with app.run_test(size=SIZE) as pilot:
+        summary = app.screen.query_one("#summary")
+        await until(pilot, lambda: "network.norm" in within(app, summary))
+        path.unlink()
+        await until(pilot, lambda: "the preset wrong is gone" in within(app, summary))
+        assert "network.norm" not in within(app, summary)
+        await pilot.press("s")
+        await until(pilot, lambda: "the preset wrong is gone" in told(app))
+        path.write_text('extends = "digits-ipc1"\nseed = 12\n')
+        await until(pilot, lambda: form_of(app).display and form_of(app).config.seed == 12)
+
+
+async def test_a_file_that_cannot_be_used_is_not_called_gone(make_app: MakeApp, tmp_path: Path) -> None:
+    path = tmp_path / "own.toml"
+    path.write_text("[network]\nnorm = 3\n")
+    app = make_app(preset=str(path))
+    async with app.run_test(size=SIZE) as pilot:
+        summary = app.screen.query_one("#summary")
+        await until(pilot, lambda: "network.norm" in within(app, summary))
+        write("other")
+        await found(pilot, app, "other")
+        assert "network.norm" in within(app, summary)
+
+
 # ---- beside the interface
 
 
@@ -356,6 +385,37 @@ async def test_keys_do_not_wait_for_presets_that_are_read(make_app: MakeApp, mon
         finally:
             held.let_go.set()
         await found(pilot, app, "mine")
+        assert threading.main_thread() not in held.threads
+
+
+async def test_keys_do_not_wait_for_all_presets_when_one_is_kept_or_deleted(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write("later")
+    held, app = Held(), make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await found(pilot, app, "later")
+        monkeypatch.setattr(presets, "list_presets", held)
+        field = app.screen.query_one("#presets", OptionList)
+        try:
+            await pilot.press("e", "S", *"kept", "enter")
+            await until(pilot, lambda: "saved as" in told(app))
+            assert listed(app)[:2] == ["kept", "later"]
+            assert field.highlighted == 0
+            assert app.screen.query_one(PresetList).own == {"kept", "later"}
+            await pilot.press("p", "X")
+            await until(pilot, lambda: isinstance(app.screen, ConfirmScreen))
+            await pilot.press("y")
+            await until(pilot, lambda: "deleted the preset kept" in told(app))
+            assert listed(app)[0] == "later"
+            assert field.highlighted == listed(app).index("digits-ipc1")
+            await until(pilot, lambda: held.inside)
+        finally:
+            held.let_go.set()
+        write("most")
+        await found(pilot, app, "most")
+        assert field.highlighted == listed(app).index("digits-ipc1")
+        assert "kept" not in listed(app)
         assert threading.main_thread() not in held.threads
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from types import SimpleNamespace
+from typing import TypeVar, cast
 
 import pytest
 from filelock import FileLock
@@ -13,6 +17,7 @@ from filelock import FileLock
 from engine.config.load import resolve
 from engine.errors import RunFailed, RunLocked
 from engine.runs.folder import RunFolder, list_runs
+from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.one_by_one import OneByOne
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import LOCK, RunQueue
@@ -74,12 +79,38 @@ async def test_one_reading_at_a_time_and_once_more_for_what_was_asked_meanwhile(
             reading.keep_up()
             reading.anew()
         await pilot.pause()
-        assert reading.busy
+        assert (gate.came, gate.inside) == (1, 1)
         gate.open.set()
-        await until(pilot, lambda: not reading.busy)
+        await until(pilot, lambda: gate.came == 2 and not gate.inside)
+        await pilot.pause(0.1)
         assert (gate.came, gate.most) == (2, 1), "what had changed meanwhile was not read, or several times"
-        reading.keep_up()
-        await until(pilot, lambda: gate.came == 3 and not reading.busy)
+        reading.anew()
+        await until(pilot, lambda: gate.came == 3 and not gate.inside)
+
+
+async def test_a_thread_that_asks_for_a_reading_while_the_app_closes_waits_for_nothing(make_app: MakeApp) -> None:
+    gate, app = Gate(), make_app()
+    gate.open.set()
+
+    def asks(reading: Reading) -> bool:
+        thread = threading.Thread(target=reading.anew, daemon=True)
+        thread.start()
+        thread.join(5)  # the interface's loop stands still meanwhile
+        return not thread.is_alive()
+
+    async with app.run_test(size=SIZE) as pilot:
+        reading = Reading(app.screen, gate)
+        assert asks(reading)
+        await until(pilot, lambda: gate.came == 1)
+        gone = QueueScreen()
+        app.push_screen(gone)
+        await until(pilot, lambda: app.screen is gone)
+        app.pop_screen()
+        await until(pilot, lambda: not gone.is_attached)
+        assert asks(Reading(gone, gate))
+    assert asks(reading)
+    await asyncio.sleep(0.1)
+    assert gate.came == 1, "for a screen that is gone"
 
 
 async def test_a_reading_that_fails_does_not_keep_the_next_one_away(make_app: MakeApp) -> None:
@@ -94,10 +125,11 @@ async def test_a_reading_that_fails_does_not_keep_the_next_one_away(make_app: Ma
         reading.anew()
         await until(pilot, lambda: gate.inside == 1)
         reading.anew()
+        await pilot.pause()
         gate.open.set()
-        await until(pilot, lambda: not reading.busy)
+        await until(pilot, lambda: not any(worker.is_running for worker in app.workers if worker.group == "reading"))
         reading.anew()
-        await until(pilot, lambda: gate.came == 2 and not reading.busy)
+        await until(pilot, lambda: gate.came == 2)
 
 
 @pytest.mark.parametrize(("key", "screen"), [("", HomeScreen), ("b", RunsScreen), ("Q", QueueScreen)])
@@ -203,6 +235,35 @@ def test_a_queue_that_another_process_keeps_is_said_to_be(tmp_path: Path, monkey
                 change()
     queue.drop(one.name)
     assert queue.read() == []
+
+
+async def test_changes_that_wait_for_the_queue_wait_together_and_fail_with_one_notice(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, held: FileLock
+) -> None:
+    monkeypatch.setattr("mim4dd_tui.dashboard.run_queue.WAIT_SECONDS", 1.0)
+    queue = RunQueue(tmp_path / "runs")
+    first, *others = (folder.name for folder in queue.add(CONFIG, [0, 1, 2, 3]))
+    app, done = make_app(), list[float]()
+    unheard = OneByOne(cast("DashboardApp", SimpleNamespace(closing=True, call_later=lambda then: None)))
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: len(list_runs(tmp_path / "runs")) == 4 and app.is_running)
+        app.turns.changes.finish()
+        with held:
+            begun = time.monotonic()
+            for _ in range(5):
+                app.turns.changes.do(
+                    partial(app.turns.queue.move, first, 1), lambda: done.append(time.monotonic() - begun)
+                )
+            await until(pilot, lambda: len(done) == 5)
+            assert done[-1] < 3.0, "they have waited one after the other"
+            assert told(app).count("another process keeps") == 1
+            for _ in range(2):
+                unheard.do(partial(app.turns.queue.move, first, 1))
+            unheard.finish()
+            assert len(unheard.untold) == 1
+        app.turns.changes.do(partial(app.turns.queue.move, first, 1))
+        await until(pilot, lambda: [one.name for one in queue.read()] == [others[0], first, *others[1:]])
 
 
 async def test_keys_that_change_the_queue_wait_beside_the_interface_in_their_order(

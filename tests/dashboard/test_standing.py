@@ -5,34 +5,48 @@ from __future__ import annotations
 import json
 import os
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 
 import pytest
 
+from engine.config.load import EDITED
 from engine.files import write_json
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli.summary import result_lines
+from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.details import run_text
-from mim4dd_tui.dashboard.run_queue import Waiting
+from mim4dd_tui.dashboard.run_queue import FILE, Waiting
 from mim4dd_tui.dashboard.screens import queue
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import text, until
+from tests.dashboard.helpers import text, until, words
 from tests.dashboard.shelves import make_run
 
+CHANGED = ("objective.student_steps", "information.weight")
 
-def going(runs_dir: Path, phase: str, done: int, total: int | None, iteration: int = 0) -> RunFolder:
-    """A run that this process holds, in a phase."""
+
+def going(
+    runs_dir: Path, phase: str, done: int, total: int | None, iteration: int = 0, state: str = "running"
+) -> RunFolder:
+    """A run that this process holds, or that ended, in a phase."""
     folder = make_run(runs_dir, "one", state="running", iterations=80, accuracy=None, journal=False)
+    count(folder, phase, done, total, iteration, state)
+    return folder
+
+
+def count(
+    folder: RunFolder, phase: str, done: int, total: int | None, iteration: int = 0, state: str = "running"
+) -> None:
+    """What such a run says of itself a little later."""
     status = folder.status()
     assert status is not None
     status = replace(status, pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()))
-    status = replace(status, phase=phase, done=done, total=total, iteration=iteration)
+    status = replace(status, state=state, phase=phase, done=done, total=total, iteration=iteration)
     write_json(folder.status_path, asdict(status), durable=False)
-    return folder
 
 
 def rows(out: str) -> dict[str, str]:
@@ -40,11 +54,14 @@ def rows(out: str) -> dict[str, str]:
     return {line.split("  ")[0]: line.split("  ", 1)[1].strip() for line in out.splitlines() if "  " in line}
 
 
-def test_while_experts_train_every_list_counts_their_epochs(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    folder = going(tmp_path, "experts", 9, 40)
+@pytest.mark.parametrize("state", ["running", "stopped", "failed"])
+def test_every_list_counts_the_epochs_of_experts(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    folder = going(tmp_path, "experts", 9, 40, state=state)
     assert main(["runs", "--runs-dir", str(tmp_path)]) == 0
     line = capsys.readouterr().out.splitlines()[1].split()
-    assert line[:4] == ["one", "running", "experts", "9/40"]
+    assert line[:4] == ["one", state, "experts", "9/40"]
     assert main(["runs", "--json", "--runs-dir", str(tmp_path)]) == 0
     (row,) = json.loads(capsys.readouterr().out)
     assert (row["phase"], row["done"], row["total"]) == ("experts", 9, 40)
@@ -85,3 +102,42 @@ async def test_the_browser_counts_the_epochs_too(make_app: MakeApp, tmp_path: Pa
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "experts 9/40" in text(app))
         assert "0/80" not in text(app)
+
+
+@pytest.mark.parametrize(("key", "length"), [("b", 18), ("b", 20), ("b", 22), ("b", 24), ("Q", 18), ("Q", 22)])
+async def test_the_columns_of_a_list_stay_while_a_run_counts(
+    make_app: MakeApp, tmp_path: Path, key: str, length: int
+) -> None:
+    runs_dir = tmp_path / "runs"
+    other = make_run(runs_dir, "x" * length, state="queued", objective__student_steps=7, information__weight=0.25)
+    about = json.loads(other.about_path.read_text())
+    write_json(other.about_path, about | {"origins": dict.fromkeys(CHANGED, EDITED)}, durable=False)
+    folder = going(runs_dir, "experts", 9, 24)
+    write_json(runs_dir / FILE, {"runs": [folder.name, other.name]}, durable=False)
+    app = make_app()
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: "experts 9/24" in text(app) and "xxx" in text(app))
+        headings = text(app).splitlines()[2]
+        for phase, done, total in (("experts", 22, 24), ("baselines", 10, 10), ("distill", 9, 80)):
+            count(folder, phase, done, total, 9 if phase == "distill" else 0)
+            told = f"{done}/{total}" if phase == "distill" else f"{phase} {done}/{total}"
+            await until(pilot, partial(seen, app, told))
+            assert text(app).splitlines()[2] == headings
+
+
+def seen(app: DashboardApp, what: str) -> bool:
+    return what in text(app)
+
+
+async def test_before_it_is_deleted_it_is_said_that_a_run_stopped_among_its_experts(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    going(tmp_path / "runs", "experts", 9, 40, state="stopped")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "experts 9/40" in text(app))
+        await pilot.press("X")
+        await until(pilot, lambda: "stopped, experts 9/40; it cannot" in words(app))

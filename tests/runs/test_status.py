@@ -85,9 +85,19 @@ def test_a_phase_has_a_count_of_its_own_until_distillation(tmp_path: Path) -> No
         assert writer.status.doing == doing, event
 
 
-def test_a_phase_is_not_told_of_a_process_that_is_gone() -> None:
-    assert replace(ELSEWHERE, heartbeat=time.time(), phase="experts", done=9, total=40).doing == "experts 9/40"
-    assert replace(ELSEWHERE, heartbeat=0.0, phase="experts", done=9, total=40).doing == ""
+def test_a_phase_is_told_of_what_ended_before_distillation_alone() -> None:
+    experts: dict[str, Any] = {"phase": "experts", "done": 9, "total": 40}
+    evaluate: dict[str, Any] = {"phase": "evaluate", "done": 3, "total": 10}
+    for beat in (time.time(), 0.0):  # at work; its process gone
+        assert replace(ELSEWHERE, heartbeat=beat, **experts).doing == "experts 9/40"
+    for state in ("stopped", "failed"):
+        ended = replace(ELSEWHERE, state=state)
+        assert replace(ended, **experts).doing == "experts 9/40"
+        assert replace(ended, phase="data", done=52, total=400).doing == "data 13 %"
+        assert replace(ended, **experts, iteration=7).doing == "", "a run gone on with reads its experts again"
+        assert replace(ended, **evaluate).doing == "", "a live evaluation, of the first images"
+    assert replace(ELSEWHERE, state="done", **experts).doing == ""
+    assert replace(ELSEWHERE, heartbeat=0.0, **evaluate, iteration=80).doing == ""
 
 
 def test_a_status_from_before_phases_were_counted_is_read(tmp_path: Path) -> None:

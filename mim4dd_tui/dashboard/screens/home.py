@@ -52,6 +52,7 @@ class HomeScreen(KeepingUpScreen):
         self._start = start
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
         self._problem = ""  # why what is highlighted could not be chosen
+        self._unusable = ""  # the preset of the list that it is
         self._source: str | None = None  # the preset that it, or the run whose settings they are, comes from
         self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
@@ -154,6 +155,8 @@ class HomeScreen(KeepingUpScreen):
             self._gone = take_up(self.app, form, message.name, message.found, told=self._gone)
         elif self._preset is None and presets.chosen is not None:
             self._choose(presets.chosen)
+        elif self._unusable and self._unusable not in presets.names:
+            self._problem = f"the preset {self._unusable} is gone: choose another one (p)"
         self._describe()
 
     @on(OptionList.OptionHighlighted, "#runs")
@@ -181,9 +184,10 @@ class HomeScreen(KeepingUpScreen):
             resolved = resolve(preset, self._given(preset))
         except MimError as error:
             self._preset, self._problem = None, str(error)
+            self._unusable = preset if preset in self.query_one(PresetList).names else ""
             self._follow(None)
         else:
-            self._problem = ""
+            self._problem = self._unusable = ""
             if preset != self._preset:
                 self._preset = preset
                 self._follow(resolved.preset, self._given(preset))
@@ -262,16 +266,19 @@ class HomeScreen(KeepingUpScreen):
         message.stop()
         config, known = message.form.config, self.query_one(PresetList).names
         base = self._preset if self._preset in known else None
-        ask_to_keep(self.app, config, base, known, self._choose_anew)
+        ask_to_keep(self.app, config, base, known, self._kept)
 
     def _deleted(self, name: str) -> None:
-        self._choose_anew(name if find_preset(name) else DEFAULT)  # one of the program's may have stood behind it
+        self._renewed(name, name if find_preset(name) else DEFAULT)  # one of the program's may have stood behind it
 
-    def _choose_anew(self, name: str) -> None:
-        """What is kept under the name is another thing now."""
-        self.query_one(PresetList).fill(name)
+    def _kept(self, name: str) -> None:
+        self._renewed(name, name)
+
+    def _renewed(self, name: str, chosen: str) -> None:
+        """What is kept under the name is another thing now; choose one."""
+        self.query_one(PresetList).renew(name, chosen)
         self._preset = None
-        self._choose(name)
+        self._choose(chosen)
 
     @on(OptionList.OptionSelected, "#presets")
     def _preset_selected(self) -> None:

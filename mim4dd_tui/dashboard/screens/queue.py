@@ -22,7 +22,7 @@ from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import remove
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
-from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
 from mim4dd_tui.spelling import briefly
 
 if TYPE_CHECKING:
@@ -118,7 +118,9 @@ class QueueScreen(Screen[None]):
         self._waiting = {one.name: one for one in message.waiting}
         self._claimed = message.claimed
         table = self.query_one(Table)
-        table.show(COLUMNS, message.rows, nothing="nothing waits; w on the first screen puts runs here")
+        going = any(one.state == "going" for one in message.waiting)
+        columns = reserved(COLUMNS, "progress") if going else COLUMNS
+        table.show(columns, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
         told = "the runs are started one after another" if self.dashboard.turns.going else "held: s starts them"
         if self._elsewhere:

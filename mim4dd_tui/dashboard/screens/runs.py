@@ -26,7 +26,7 @@ from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, col
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
+from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
 from mim4dd_tui.plain import ago, duration
 
 if TYPE_CHECKING:
@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 COLUMNS = (
     Column("", 1),
     Column("run", 0, least=18, most=40, middle=True),
-    Column("state", 9, rank=1, fits=True),
+    Column("state", 7, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
     Column("progress", 16, right=True, rank=3, fits=True),
     Column("begun", 11, right=True, rank=5, fits=True),
@@ -157,7 +157,8 @@ class RunsScreen(Screen[None]):
         self._inks = colours(self._marked, self._inks)
         now = time.time()
         rows = [TableRow(run.name, self._cells(run, now)) for run in shown]
-        self.query_one(Table).show(COLUMNS, rows, nothing=self._nothing())
+        columns = reserved(COLUMNS, "state", "progress") if any(run.alive for run in shown) else COLUMNS
+        self.query_one(Table).show(columns, rows, nothing=self._nothing())
         self._title(len(shown))
         self.refresh_bindings()
 
@@ -334,7 +335,8 @@ class RunsScreen(Screen[None]):
             (run,) = runs
             accuracy = f", accuracy {run.score}" if run.score else ""
             question, deed = f"Delete {run.name}?", "Delete it for good"
-            details = f"{run.state}, iteration {run.iteration} of {run.iterations}{accuracy}; it cannot be brought back"
+            place = run.doing or f"iteration {run.iteration} of {run.iterations}"
+            details = f"{run.state}, {place}{accuracy}; it cannot be brought back"
         else:
             question, deed = f"Delete the {len(runs)} marked runs?", "Delete them for good"
             details = f"{', '.join(run.name for run in runs)}; they cannot be brought back"

@@ -14,7 +14,7 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.load import Resolved, list_presets, resolve
+from engine.config.load import Resolved, list_presets, listed, preset_info, resolve
 from engine.config.presets import PresetInfo, names, user_dir
 from engine.errors import MimError
 from mim4dd_tui.dashboard.reading import Reading
@@ -67,6 +67,7 @@ class PresetList(Vertical):
         self._presets: dict[str, PresetInfo] = {}
         self._words = ""
         self._chosen = ""
+        self._deeds = 0  # what was kept or deleted here
         self._room = 0  # columns of a name, as they were shortened last
 
     def compose(self) -> ComposeResult:
@@ -132,6 +133,18 @@ class PresetList(Vertical):
         self._take(_mark(), list_presets())
         self._chosen = chosen
         self._close_search()
+
+    def renew(self, name: str, chosen: str) -> None:
+        """What was kept or deleted under a name, at once, with ``chosen`` highlighted; others may be made of it, and
+        all are read again beside the interface."""
+        known = [info for info in self._presets.values() if info.name != name]
+        now = preset_info(name)
+        self._deeds += 1
+        # no mark of a folder: what was read before is of no use any more, and what is there now is news
+        self._take((("", self._deeds, 0),), listed(known if now is None else [*known, now]))
+        self._chosen = chosen
+        self._close_search()
+        self._reading.anew()
 
     def point(self, chosen: str) -> None:
         """Highlight what was chosen elsewhere; nothing where it is no preset of the list."""

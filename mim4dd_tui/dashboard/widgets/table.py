@@ -63,6 +63,11 @@ def _fitted(column: Column, number: int, rows: Sequence[TableRow]) -> Column:
     return replace(column, width=min(column.width, widest)) if column.fits else column
 
 
+def reserved(columns: Sequence[Column], *titles: str) -> tuple[Column, ...]:
+    """The columns, those of these titles with their whole width: what is counted there takes no room from others."""
+    return tuple(replace(column, fits=column.fits and column.title not in titles) for column in columns)
+
+
 class Table(ScrollView, can_focus=True):
     """Rows under a heading, with a cursor that stays on its row when the rows change.
 
