@@ -14,7 +14,7 @@ from benchmarks import machine, reference
 from benchmarks.bench import Bench, Case, Report, convolving
 from engine import compilation, execution, keeping, portions
 from engine.config.schema import Execution, Network
-from engine.experts.store import at_once
+from engine.experts.missing import at_once
 from engine.gradient import StepInput, meta_gradient
 from engine.kernels import Kernels, eager
 from engine.networks import ConvNet

@@ -17,7 +17,7 @@ from engine.budget import live_every, live_share
 from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
-from engine.distill import Best, Loop, State
+from engine.distill import Loop
 from engine.errors import DataError, RunDiverged, RunFailed
 from engine.evaluation import Score, evaluate_on
 from engine.events import Evaluation, Iteration, Notice, Progress, Recovered, Snapshot
@@ -28,6 +28,7 @@ from engine.record import Recorder
 from engine.recovery import Diverged, exhausted
 from engine.runs.folder import RunFolder
 from engine.saving import Saves
+from engine.state import Best, State
 
 
 def _nothing() -> None:

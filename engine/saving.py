@@ -18,12 +18,13 @@ from typing import Any
 from torch import Tensor
 
 from engine.config.schema import Config
-from engine.distill import Loop, State
+from engine.distill import Loop
 from engine.errors import RunFailed
 from engine.events import Notice
 from engine.record import Recorder
 from engine.runs import checkpoint as checkpoints
 from engine.runs.folder import RunFolder
+from engine.state import State
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
 from engine.evaluation.shapes import shapes_of
-from engine.experts.store import Trajectories, ensure
+from engine.experts import Trajectories, ensure
 from engine.files import default_cache_dir, read_json_object, write_json
 from engine.networks import ConvNet
 from engine.reuse import ready

@@ -1,4 +1,4 @@
-"""The run folder: where everything of one run lies, how it is named, made and found."""
+"""The run folder: where everything of one run lies, how it is made and found."""
 
 from __future__ import annotations
 
@@ -15,50 +15,13 @@ import tomli_w
 
 from engine.config.load import load_config
 from engine.config.schema import Config
-from engine.errors import ConfigError, DataError
+from engine.errors import DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
+from engine.runs.naming import check_name, taken
 from engine.runs.status import Status
 
-SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LATEST = "--latest"
 FORMAT = 1
-
-
-EXPORTS = "exports"
-"""Where what is taken out of a run is put, in its folder; of several runs, beside their folders."""
-
-
-def require_free(runs_dir: Path, name: str) -> None:
-    """Refuses a name that no new run can have here.
-
-    Raises:
-        ConfigError: it is unsafe (:func:`check_name`), or there is such a run.
-    """
-    if (runs_dir / check_name(name)).exists():
-        raise _taken(runs_dir, name)
-
-
-def _taken(runs_dir: Path, name: str) -> ConfigError:
-    return ConfigError(
-        f"there is a run {name!r} in {runs_dir} already: choose another --name, or go on with it by "
-        f"`mim4dd resume {name}`"
-    )
-
-
-def check_name(name: str) -> str:
-    """A run's name as it is, if it is safe as the name of a folder.
-
-    Raises:
-        ConfigError: it could reach outside the runs folder or trouble a shell.
-    """
-    if not SAFE_NAME.fullmatch(name) or name.endswith("."):
-        raise ConfigError(
-            f"run name {name!r}: allowed are letters, digits, '.', '_' and '-', at most 100, "
-            "starting with a letter or digit and not ending with '.'"
-        )
-    if name == EXPORTS:
-        raise ConfigError(f"run name {name!r}: a folder of this name beside the runs holds what is taken out of them")
-    return name
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,7 +152,7 @@ class RunFolder:
                     break
             else:
                 return RunFolder(runs_dir / chosen)
-        raise _taken(runs_dir, wanted)
+        raise taken(runs_dir, wanted)
 
     @staticmethod
     def open(path: Path) -> RunFolder:

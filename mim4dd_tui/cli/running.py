@@ -105,7 +105,7 @@ def run(
         chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
         return _detached(["run", target], chosen, places, as_json)
     if shown:
-        from engine.runs.folder import require_free
+        from engine.runs.naming import require_free
         from mim4dd_tui.dashboard import run_dashboard
 
         if name is not None:

@@ -17,8 +17,8 @@ from pathlib import Path
 
 from engine.events import Evaluation
 from engine.files import explained, private_folder, write_bytes
-from engine.runs.folder import EXPORTS
 from engine.runs.history import RunHistory
+from engine.runs.naming import EXPORTS
 from mim4dd_tui.dashboard.comparison import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport

@@ -8,7 +8,8 @@ from weakref import WeakKeyDictionary
 
 import numpy as np
 
-from engine.runs.history import RunHistory, Series
+from engine.runs.history import RunHistory
+from engine.runs.series import Series
 from mim4dd_tui.plots.figure import Floats
 from mim4dd_tui.plots.smooth import Smoothing, extended
 

@@ -15,7 +15,7 @@ from engine.config.load import dump, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.runs.control import Control, StopRequested
-from engine.runs.folder import check_name
+from engine.runs.naming import check_name
 from tests.distill.helpers import quickly, tiny
 
 ROOT = Path(__file__).resolve().parents[2]

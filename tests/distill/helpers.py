@@ -15,7 +15,7 @@ from engine import run
 from engine.config.schema import Config
 from engine.evaluation import PROTOCOLS
 from engine.events import Evaluation, Event, Iteration, Phase, Progress, to_dict
-from engine.experts import store
+from engine.experts import missing
 from engine.runs.control import Control
 from engine.runs.history import RunHistory
 from engine.runs.journal import read_all
@@ -78,7 +78,7 @@ def quickly(epochs: int = 6) -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         short = replace(PROTOCOLS["quick-100"], epochs=epochs, falls=((epochs // 2, 0.1),))
         patch.setitem(PROTOCOLS, "quick-100", short)
-        patch.setattr(store, "PARTIAL_SECONDS", 0.0)
+        patch.setattr(missing, "PARTIAL_SECONDS", 0.0)
         yield
 
 

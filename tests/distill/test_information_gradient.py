@@ -15,7 +15,7 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
 from engine.data.types import RawSet
-from engine.distill import Loop, initial_state
+from engine.distill import Loop
 from engine.experts import Trajectories
 from engine.information import contrast
 from engine.information.critic import pool
@@ -24,6 +24,7 @@ from engine.kernels import eager
 from engine.networks import ConvNet
 from engine.objectives import Context, Trajectory
 from engine.seeds import generator
+from engine.state import initial_state
 from tests.distill.helpers import tiny
 from tests.distill.test_loop import Quiet
 

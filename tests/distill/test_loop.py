@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.config.schema import Config
-from engine.distill import Loop, State, initial_state, updated_step_size
+from engine.distill import Loop, updated_step_size
 from engine.errors import RunFailed
 from engine.events import Iteration
 from engine.gradient import SyntheticGradient
@@ -25,6 +25,7 @@ from engine.objectives import RealNetworks, SyntheticSet
 from engine.recovery import Diverged
 from engine.runs.control import StopRequested
 from engine.seeds import generator
+from engine.state import State, initial_state
 from tests.distill.helpers import tiny
 
 SHAPE = (10, 1, 8, 8)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import torch
 
-from engine import run
+from engine import phases
 from engine.artifact import DistilledSet
 from engine.budget import live_every
 from engine.data.prepare import split
@@ -108,7 +108,7 @@ def changed_in(raw: RawSet, positions: torch.Tensor, part: str) -> RawSet:
 def followed(raw: RawSet, place: Place, monkeypatch: pytest.MonkeyPatch) -> Watch:
     watch = Watch()
     with monkeypatch.context() as patch:
-        patch.setattr(run, "load", lambda *arguments, **named: raw)
+        patch.setattr(phases, "load", lambda *arguments, **named: raw)
         place.start(tiny(**CHANGES | {"evaluation__every": 2, "data__zca": True}), watch)
     return watch
 

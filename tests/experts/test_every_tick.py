@@ -16,7 +16,7 @@ import torch
 
 from engine.data.types import RawSet
 from engine.events import Notice
-from engine.experts import store as store_module
+from engine.experts import missing
 from engine.files import ASIDE
 from engine.runs.control import StopRequested
 from tests.experts.helpers import Bench, bench, emptied, equal, flipped, truncated
@@ -196,7 +196,7 @@ def test_interrupted_at_any_tick_nothing_is_lost(
 
 def test_killed_at_any_tick(whole: Bench, ticks: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing is written on the way out: only what was on the disk counts."""
-    monkeypatch.setattr(store_module, "PARTIAL_SECONDS", 0.0)
+    monkeypatch.setattr(missing, "PARTIAL_SECONDS", 0.0)
     expected = whole.paths()
     source = Bench(whole.raw, whole.config, tmp_path / "source")
     clock = Clock(0, stop)

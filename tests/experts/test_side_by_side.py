@@ -17,7 +17,7 @@ from engine.config.schema import Config, Network
 from engine.data.prepare import RealSet
 from engine.evaluation.shapes import Shape, judging_shapes
 from engine.events import ExpertEpoch
-from engine.experts import Trajectories, store
+from engine.experts import Trajectories, missing, store
 from engine.experts.train import Expert
 from engine.networks import ConvNet
 from engine.networks.derivatives import Derivatives
@@ -40,7 +40,7 @@ def real(config: Config) -> RealSet:
 
 @pytest.fixture
 def pairs(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "at_once", lambda *_: 2)
+    monkeypatch.setattr(missing, "at_once", lambda *_: 2)
 
 
 def rows(found: Trajectories) -> Tensor:
@@ -54,7 +54,7 @@ def test_side_by_side_they_become_what_they_become_alone(
     config: Config, real: RealSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     alone, _ = train(config, real, tmp_path / "alone")
-    monkeypatch.setattr(store, "at_once", lambda *_: 2)
+    monkeypatch.setattr(missing, "at_once", lambda *_: 2)
     together, heard = train(config, real, tmp_path / "pairs")
     torch.testing.assert_close(rows(together), rows(alone), rtol=1e-3, atol=1e-4)
     expected = [(expert, epoch) for pair in ((0, 1), (2, 3), (4,)) for epoch in range(1, EPOCHS + 1) for expert in pair]
@@ -90,9 +90,9 @@ def test_experts_after_different_epochs_are_not_paired(config: Config, real: Rea
 
 def test_a_cpu_trains_one_at_a_time() -> None:
     net = ConvNet(Network(width=128), (3, 32, 32), 10)
-    assert store.at_once(net, 256, torch.device("cpu")) == 1
-    assert store.at_once(net, 256, torch.device("cuda")) == 4
-    assert store.at_once(net, 10, torch.device("cuda")) == 8, "at most so many"
+    assert missing.at_once(net, 256, torch.device("cpu")) == 1
+    assert missing.at_once(net, 256, torch.device("cuda")) == 4
+    assert missing.at_once(net, 10, torch.device("cuda")) == 8, "at most so many"
 
 
 @pytest.mark.parametrize(

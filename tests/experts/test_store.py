@@ -21,7 +21,7 @@ from engine.config.schema import Augmentation, Config, Network
 from engine.data.prepare import RealSet
 from engine.errors import DataError, RunFailed
 from engine.events import ExpertEpoch, Notice
-from engine.experts import Trajectories, store
+from engine.experts import Trajectories, missing
 from engine.experts.store import key_of, provenance
 from engine.seeds import generator
 from tests.experts.helpers import emptied, flipped, truncated
@@ -229,7 +229,7 @@ def test_after_a_kill_the_last_partial_file_is_taken_up(
     config: Config, real: RealSet, whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The cache as a kill in the fourth epoch leaves it: copied in the middle of training."""
-    monkeypatch.setattr(store, "PARTIAL_SECONDS", 0.0)
+    monkeypatch.setattr(missing, "PARTIAL_SECONDS", 0.0)
     steps = 0
 
     def tick() -> None:
@@ -305,7 +305,7 @@ def test_two_runs_share_the_work(config: Config, real: RealSet, cache: Path) -> 
     heard, done = Heard(), threading.Event()
 
     def wait() -> None:
-        store.ensure(
+        missing.ensure(
             config, real, network(config, real), cache_dir=cache, execution=EXECUTION, observer=heard,
             tick=lambda: None,
         )  # fmt: skip

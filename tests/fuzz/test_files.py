@@ -14,11 +14,11 @@ from engine import sealed
 from engine.artifact import import_mtt, load_artifact
 from engine.config.schema import Network
 from engine.data import whitening
-from engine.distill import State, initial_state
 from engine.experts.store import Store, Trajectories
 from engine.experts.train import Expert
 from engine.networks import ConvNet
 from engine.runs import checkpoint
+from engine.state import State, initial_state
 from tests.artifact.helpers import distilled, transform
 from tests.distill.helpers import tiny
 from tests.fuzz.cases import budget, changed, every, mutated, refused_or_given, resealed, within

@@ -197,14 +197,14 @@ FAULTS = (
     ),
     Fault(
         "checkpoint: the step size's momentum is missing",
-        "engine/distill.py",
+        "engine/state.py",
         'step_momentum=document["step_momentum"],',
         "step_momentum=0.0,",
         "tests/distill/test_loop.py::test_a_state_survives_its_checkpoint_to_the_bit",
     ),
     Fault(
         "checkpoint: the pixels' momentum is missing",
-        "engine/distill.py",
+        "engine/state.py",
         'momentum=tensors["momentum"].to(device),',
         'momentum=torch.zeros_like(tensors["momentum"]).to(device),',
         "tests/distill/test_loop.py::test_a_state_survives_its_checkpoint_to_the_bit",

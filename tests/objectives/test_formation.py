@@ -15,11 +15,11 @@ from engine import reuse
 from engine.artifact import DistilledSet, load_artifact
 from engine.data.prepare import prepare
 from engine.data.sources import load
-from engine.distill import initial_pixels
 from engine.errors import DataError
 from engine.export import export
 from engine.formation import compose, decode, decode_labels, pull_back
 from engine.seeds import generator
+from engine.state import initial_pixels
 from tests.distill.helpers import Place, Watch, quickly, tiny
 
 

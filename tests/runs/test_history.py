@@ -23,8 +23,9 @@ from engine.events import (
     StateChanged,
 )
 from engine.runs.eta import Estimate
-from engine.runs.history import LOG_LINES, RunHistory, Series
+from engine.runs.history import LOG_LINES, RunHistory
 from engine.runs.journal import JournalReader, JournalWriter, Record, read_all, without_superseded
+from engine.runs.series import Series
 from tests.runs.helpers import evaluation, iteration, started
 
 
