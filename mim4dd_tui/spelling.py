@@ -40,13 +40,12 @@ def written(value: object) -> str:
 def briefly(changes: Mapping[str, object], room: int | None = None) -> str:
     """``weight 0.3, norm group``: changed settings without their sections, which few need to know what is meant.
 
-    In less ``room`` their first letters alone (``wei… 0.3``), or the values; nothing where these have none.
+    In less ``room`` their first letters alone (``wei… 0.3``); or nothing: a bare value could be any setting's.
     """
     named = [(key.rpartition(".")[2], written(value)) for key, value in changes.items()]
     whole = ", ".join(f"{name} {value}" for name, value in named)
     short = ", ".join(f"{shortened(name, 4, middle=False)} {value}" for name, value in named)
-    values = ", ".join(value for _, value in named)
-    return next((text for text in (whole, short, values, "") if room is None or cell_len(text) <= room), "")
+    return next((text for text in (whole, short, "") if room is None or cell_len(text) <= room), "")
 
 
 def brief(origin: str) -> str:

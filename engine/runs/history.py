@@ -258,7 +258,7 @@ class RunHistory:
         self.updated_at = moment
         line = log_line(event)
         if line is not None:
-            self.log.append(LogLine(moment, *line, sequence, self.worked))
+            self.log.append(LogLine(moment, *line, sequence, self.worked, _stands_at(event)))
 
     def _run_started(self, event: RunStarted, moment: float) -> None:
         if event.resumed_from is not None:
@@ -299,7 +299,7 @@ class RunHistory:
             for number, expert in list(self.experts.items()):
                 if expert.sequence is not None and expert.sequence > sequence:
                     del self.experts[number]
-            kept = [line for line in self.log if line.sequence is None or line.sequence <= sequence]
+            kept = [line for line in self.log if _stands(line, iteration, sequence)]
             if len(kept) != len(self.log):
                 self.log = deque(kept, maxlen=LOG_LINES)
 
@@ -376,3 +376,16 @@ class RunHistory:
         elif isinstance(event, RunEnded):
             self.state, self.message, self.result = event.state, event.message, event.result
             self.diverged = event.diverged
+
+
+def _stands_at(event: Event) -> int | None:
+    if isinstance(event, CheckpointWritten):
+        return event.iteration
+    return 0 if isinstance(event, (RunEnded, StateChanged)) else None
+
+
+def _stands(line: LogLine, iteration: int, sequence: int) -> bool:
+    """Whether a line stands when the run goes on from ``iteration`` and journal record ``sequence``."""
+    if line.sequence is None or line.sequence <= sequence:
+        return True
+    return line.stands_at is not None and line.stands_at <= iteration

@@ -26,7 +26,9 @@ from engine.events import (
 class LogLine:
     """A line for people. ``level`` is info or warning; ``time`` in seconds since the epoch.
 
-    ``worked`` is how many seconds the run had been at work then, in all its sittings.
+    ``worked`` is how many seconds the run had been at work then, in all its sittings. ``stands_at`` is the iteration
+    from which a run that goes on takes it not back: how it ended, and the checkpoint that it goes on from. None: what
+    is done once more is said once more.
     """
 
     time: float
@@ -34,6 +36,7 @@ class LogLine:
     text: str
     sequence: int | None = None
     worked: float = 0.0
+    stands_at: int | None = None
 
 
 BEGUN_AGAIN = "begun again: there was no checkpoint to go on from"

@@ -92,7 +92,7 @@ def outcome(contenders: Sequence[Contender]) -> list[Line]:
         _result("run", [one.label for one in contenders]),
         _result("state", [one.state for one in contenders]),
         _result("best accuracy", [_score(one.history.best) for one in contenders]),
-        _result("newest accuracy", [_score(one.history.last) for one in contenders]),
+        _result("last accuracy", [_score(one.history.last) for one in contenders]),
     ]
 
 

@@ -101,7 +101,7 @@ async def test_what_differs_is_seen_below_the_accuracies(
         await pilot.press("c")
         await until(pilot, lambda: bool(copied))
         rows = [line.split("\t")[0] for line in copied[0].splitlines()]
-        assert rows[:6] == ["run", "state", "best accuracy", "newest accuracy", "seed", "data.name"]
+        assert rows[:6] == ["run", "state", "best accuracy", "last accuracy", "seed", "data.name"]
         assert rows[-7:] == [
             "iteration", "objective", "MI bound", "step size", "random selection", "full set", "worked",
         ]  # fmt: skip
@@ -295,3 +295,16 @@ def test_every_comparison_is_exported_into_a_folder_of_its_own(tmp_path: Path) -
     folders = [of_comparison(tmp_path) for _ in range(3)]
     assert len(set(folders)) == 3
     assert all(folder.is_dir() and folder.parent == tmp_path / "exports" for folder in folders)
+
+
+async def test_keys_of_a_comparison_say_what_they_lead_to(make_app: MakeApp) -> None:
+    app = make_app()
+    for name, seed in (("one", 0), ("two", 1)):
+        make_run(app.runs_dir, name, seed=seed)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b", "space", "j", "space", "c")
+        await until(pilot, lambda: "M four d all settings" in text(app))
+        await pilot.press("M", "d")
+        await until(pilot, lambda: "M one d differing" in text(app))
+        await pilot.press("M", "d")
+        await until(pilot, lambda: "M four d all settings" in text(app))

@@ -184,3 +184,13 @@ def test_a_line_says_what_there_is_not_enough_of_else_time_and_memory() -> None:
 )
 def test_a_preset_in_a_line_gives_up_its_name_before_what_it_takes(room: int, said: str) -> None:
     assert preset_line("mnist-ipc10-dream", "about 1:30", "red", room).plain == said
+
+
+def test_a_run_that_is_not_over_may_need_more_later() -> None:
+    young = measured(peak=500.0, checkpoint=None, whole=False)
+    found = estimate.estimate(BASE, [young, measured()])
+    assert found.memory == 700.0
+    assert found.disk == estimate.estimate(BASE, [measured()]).disk
+    shared = measured(peak=900.0, shared=True)
+    assert estimate.estimate(BASE, [young, shared]).memory == 900.0, "that of a whole run, though it is a bound"
+    assert estimate.estimate(BASE, [young]).memory == 500.0, "better than none"

@@ -77,3 +77,21 @@ async def test_leafing_by_hand_ends_a_replay(
         await pilot.press("full_stop")
         await pilot.pause(0.6)
         assert cursors(app) == {1.0}
+
+
+@pytest.mark.parametrize("key", ["h", "0"])
+async def test_a_replay_says_that_it_plays_and_a_cursor_moved_by_hand_ends_it(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, key: str
+) -> None:
+    monkeypatch.setattr(leafing, "REPLAY_SECONDS", {False: 0.2, True: 0.2})
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await done(app, pilot)
+        assert "playing" not in text(app)
+        await pilot.press("p")
+        await until(pilot, lambda: cursors(app) not in ({None}, {0.0}) and "playing" in text(app))
+        await pilot.press(key)
+        await until(pilot, lambda: "playing" not in text(app))
+        there = cursors(app)
+        await pilot.pause(0.6)
+        assert cursors(app) == there

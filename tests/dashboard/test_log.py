@@ -128,6 +128,7 @@ async def test_words_then_an_expression_then_a_wrong_one(make_app: MakeApp, size
         await pilot.press("ctrl+r")
         await until(pilot, lambda: "expert 2 of 2 trained" in text(app))
         assert "regex (^r)" in text(app)
+        assert "^r words" in text(app).splitlines()[-1], "the line of keys says what comes next"
         box.value = "expert [12"
         await until(pilot, lambda: "unterminated character set" in text(app))
         assert "expert 2 of 2 trained" in text(app)

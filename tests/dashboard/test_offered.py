@@ -308,7 +308,7 @@ def test_a_comparison_says_which_accuracy_is_live() -> None:
     for subject in ("live", "best", "last"):
         over.apply(evaluation(10, subject, best_so_far=subject == "live"))
     lines = {name: values for name, values, _ in table([_contender("A", going), _contender("B", over)])}
-    for name in ("best accuracy", "newest accuracy"):
+    for name in ("best accuracy", "last accuracy"):
         assert lines[name] == ("~50.0 ± 1.0 %", "50.0 ± 1.0 %")
 
 

@@ -9,8 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from engine.events import Iteration
+from engine.runs.history import RunHistory
+from mim4dd_tui.dashboard import curves
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
-from mim4dd_tui.plots.paper import Area, Stroke, lay_out, to_png, to_svg
+from mim4dd_tui.plots.paper import Area, Stroke, Words, lay_out, to_png, to_svg
 
 
 def test_paper_shows_what_the_screen_shows() -> None:
@@ -86,3 +89,22 @@ def test_a_zoomed_curve_enters_and_leaves_through_the_edges_of_its_frame() -> No
         assert (min(p[0] for p in points), max(p[0] for p in points)) == pytest.approx(edges)
     below, above = (sorted(p[1] for p in area.points)[k] for k in (0, -1))
     assert below < min(p[1] for p in curve.points) < max(p[1] for p in curve.points) < above
+
+
+def test_paper_names_axes_units_and_every_curve() -> None:
+    history = RunHistory()
+    for i in range(1, 9):
+        history.apply(Iteration(i, 2.0, 4.0, 1.0, 2.3, [0.5, 1.0], 0.1, 0.8, 0.05, 0.1), time=float(i))
+
+    def words(name: str) -> list[str]:
+        page = lay_out(curves.FIGURES[name][1](history), Viewport(), {}, name)
+        return [shape.text for shape in page.shapes if isinstance(shape, Words)]
+
+    assert {"objective", "nce (right axis)", "iteration"} <= set(words("losses"))
+    assert {"information (nats)", "MI bound", "layer 0", "layer 1", "log C"} <= set(words("information"))
+
+
+def test_an_axis_is_named_only_where_there_are_two() -> None:
+    x = np.array([1.0, 2.0])
+    page = lay_out(Figure((Series("nce", x, x, 2, side="right"),)), Viewport(), {}, "t")
+    assert "nce" in [shape.text for shape in page.shapes if isinstance(shape, Words)]

@@ -377,3 +377,18 @@ def test_a_run_whose_term_is_off_says_so_in_the_place_of_its_bound() -> None:
     history = RunHistory()
     history.apply(iteration(1, nce=None, bound=None, bounds=None, ceiling=None, gradient_ratio=None))
     assert information(history).empty == "the term is off"
+
+
+async def test_title_and_numbers_tell_one_bound(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=200, delay=0.02), preset="digits-ipc1", autostart=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.history.iteration > 20)
+        screen, told = run_screen(app), set[float]()
+        while screen.history.iteration < 120:
+            await pilot.pause(0.05)
+            figure = screen.query_one("#information", PlotPane).figure
+            bound = float(figure.series[-1].y[-1])
+            facts = {name: value for name, value, _ in screen.query_one(FactsPane).facts}
+            assert facts["MI bound"].startswith(f"{bound:.2f}"), "an old reading among the numbers"
+            told.add(bound)
+        assert len(told) > 1

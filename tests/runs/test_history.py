@@ -159,6 +159,28 @@ def test_a_final_evaluation_after_the_last_checkpoint_is_taken_back() -> None:
     assert all(line.text != "gone" for line in history.log)
 
 
+def test_how_a_run_ended_and_what_it_goes_on_from_stay_in_its_log() -> None:
+    said: list[Event] = [
+        started(),
+        iteration(1),
+        Notice("info", "before the checkpoint"),
+        CheckpointWritten(1, "checkpoints/1", 0.1),
+        iteration(2),
+        Notice("info", "done once more"),
+        CheckpointWritten(2, "checkpoints/2", 0.1),
+        StateChanged("stopped", "stopped on request"),
+        started(resumed_from=1, after_sequence=3),
+    ]
+    history = RunHistory.of([Record(n, float(n), event) for n, event in enumerate(said, start=1)])
+    lines = [line.text for line in history.log]
+    assert "before the checkpoint" in lines
+    assert "done once more" not in lines
+    assert "checkpoint at iteration 1" in lines
+    assert "checkpoint at iteration 2" not in lines
+    assert any("stopped on request" in line for line in lines)
+    assert "continued from iteration 1" in lines[-1]
+
+
 BEGUN_TWICE: list[Event] = [
     started(),
     Phase("experts", 15),

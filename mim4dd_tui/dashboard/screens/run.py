@@ -243,6 +243,9 @@ class RunScreen(DividedScreen, LeafingScreen):
         if newest is self._newest and now - self._told < FACTS_SECONDS[self.dashboard.slow_link]:
             return
         self._newest, self._told = newest, now
+        self._fill(
+            [pane for pane in self.query("#information").results(PlotPane) if pane.display]
+        )  # it tells the bound too
         measured = self.session.owned and self.alive  # later the process has nothing of it
         memory = self._process.memory_info().rss / 2**20 if measured else None
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
@@ -264,7 +267,11 @@ class RunScreen(DividedScreen, LeafingScreen):
             return
         self._news = False
         self._pace.begin()
+        bound = "information" in self._dirty
         self._fill([pane for pane in self.query(PlotPane) if pane.display])  # others wait until they are seen
+        if bound and "information" not in self._dirty:
+            self._told = 0.0  # it stands among the numbers too
+            self._facts(time.monotonic())
 
     def _fill(self, panes: Sequence[PlotPane]) -> None:
         """Give these panes the curves as they are now."""
@@ -272,8 +279,6 @@ class RunScreen(DividedScreen, LeafingScreen):
         for pane in panes:
             name = str(pane.id)
             if name in self._dirty:
-                if name == "information":
-                    self._told = 0.0  # the bound stands among the numbers too
                 title, figure = curves.FIGURES[name]
                 if name == "losses" and training:
                     title = "experts' loss"

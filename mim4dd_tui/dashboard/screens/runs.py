@@ -334,18 +334,18 @@ class RunsScreen(Screen[None]):
         if len(runs) == 1:
             (run,) = runs
             accuracy = f", accuracy {run.score}" if run.score else ""
-            question, deed = f"Delete {run.name}?", "Delete it for good"
+            question, deed, leave = f"Delete {run.name}?", "Delete it for good", "No, keep it"
             place = run.doing or f"iteration {run.iteration} of {run.iterations}"
             details = f"{run.state}, {place}{accuracy}; it cannot be brought back"
         else:
-            question, deed = f"Delete the {len(runs)} marked runs?", "Delete them for good"
+            question, deed, leave = f"Delete the {len(runs)} marked runs?", "Delete them for good", "No, keep them"
             details = f"{', '.join(run.name for run in runs)}; they cannot be brought back"
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._delete(runs)
 
-        self.app.push_screen(ConfirmScreen(question, details, deed), answered)
+        self.app.push_screen(ConfirmScreen(question, details, deed, leave), answered)
 
     @work(thread=True, group="delete", exit_on_error=False)
     def _delete(self, runs: Sequence[RunInfo]) -> None:

@@ -45,7 +45,8 @@ class FactsPane(Inked):
     def _fact(self, fact: Fact, width: int, inks: Inks) -> list[Segment]:
         name, value, ink = fact
         name = name[: LABEL - 1].ljust(LABEL)
-        value = value[: max(0, width - LABEL - 1)]
+        room = max(0, width - LABEL - 1)
+        value = (value if cell_len(value) <= room else value.removesuffix(" nats"))[:room]
         style = inks.of(ink) if ink and not inks.colourless else inks.base
         rest = max(0, width - len(name) - cell_len(value))
         return [
