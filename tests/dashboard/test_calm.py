@@ -9,6 +9,7 @@ import time
 import weakref
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,17 +17,20 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from textual.geometry import Region
+from textual.screen import Screen
 from textual.widgets import Static
 from textual.widgets._footer import FooterKey
 
 from engine.events import Iteration, Phase
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard import curves, settled
+from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.growing import grown
 from mim4dd_tui.dashboard.pace import LONGEST, SHARE, TYPING_SECONDS, Pace
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.settled import APART_SECONDS, NEVER, OVERDUE, QUIET_SECONDS, Collector
 from mim4dd_tui.dashboard.widgets import plot
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
@@ -37,6 +41,7 @@ from mim4dd_tui.plots.smooth import Smoothing, ema
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import run_screen, text, until
+from tests.dashboard.shelves import make_run
 
 # ---- the collector
 
@@ -445,3 +450,58 @@ async def test_colours_follow_the_theme(make_app: MakeApp) -> None:
         await until(pilot, lambda: pane.inks.base != base)
         await asyncio.sleep(0)
         assert pane.inks.base == pane.rich_style
+
+
+# ---- paintings
+
+
+@pytest.fixture
+def painted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What is painted: the whole screen (``LayoutUpdate``) or parts of it (``ChopsUpdate``)."""
+    found: list[str] = []
+    display = DashboardApp._display
+
+    def noted(self: DashboardApp, screen: Screen[Any], renderable: Any) -> None:
+        found.append(type(renderable).__name__)
+        display(self, screen, renderable)
+
+    monkeypatch.setattr(DashboardApp, "_display", noted)
+    return found
+
+
+async def test_a_run_that_is_opened_is_painted_at_once_and_whole_but_no_part_of_it_before(
+    make_app: MakeApp, tmp_path: Path, painted: list[str]
+) -> None:
+    make_run(tmp_path / "runs", "lion")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "lion" in text(app))
+        for _ in range(2):
+            await pilot.pause(0.2)
+            painted.clear()
+            await pilot.press("enter")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen) and "50/50" in text(app))
+            await pilot.pause(0.2)
+            assert painted[:2] == ["LayoutUpdate"] * 2, painted
+            assert painted.count("LayoutUpdate") == 2, painted
+            await pilot.press("escape")
+            await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+
+
+@pytest.mark.parametrize(("key", "said"), [("b", "lion"), ("Q", "waits")])
+async def test_a_list_that_stays_the_same_is_not_painted_again(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, painted: list[str], key: str, said: str
+) -> None:
+    for module in ("runs", "queue"):
+        monkeypatch.setattr(f"mim4dd_tui.dashboard.screens.{module}.REFRESH_SECONDS", 0.05)
+    make_run(tmp_path / "runs", "lion", age=86_400.0)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: not isinstance(app.screen, HomeScreen) and said in text(app))
+        await pilot.pause(0.5)
+        painted.clear()
+        await pilot.pause(0.5)
+        assert "LayoutUpdate" not in painted
+        assert "ChopsUpdate" not in painted

@@ -127,7 +127,9 @@ class QueueScreen(Screen[None]):
             told = "another process works on this queue"
         count = sum(one.state != "going" for one in message.waiting)
         text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
-        self.query_one("#runs-title", Static).update(text)
+        title = self.query_one("#runs-title", Static)
+        if title.content != text:
+            title.update(text)
         self.refresh_bindings()
 
     @property

@@ -206,7 +206,9 @@ class RunsScreen(Screen[None]):
         if self._marked:
             notes.append(f"{len(self._marked)} marked")
         text.append("  " + " · ".join(notes), style="dim")
-        self.query_one("#runs-title", Static).update(text)
+        title = self.query_one("#runs-title", Static)
+        if title.content != text:
+            title.update(text)
 
     @property
     def path(self) -> Path | None:

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, cast
 
 from textual import on, work
 from textual.message import Message
-from textual.screen import Screen
 
 from engine.errors import MimError, RunLocked
 from engine.events import CheckpointWritten, Event, Notice, RunStarted, StateChanged
@@ -16,6 +15,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
 from mim4dd_tui.dashboard.catalog import read_run
+from mim4dd_tui.dashboard.painted import PaintedScreen
 from mim4dd_tui.dashboard.session import Heard, Request, Session, there
 
 if TYPE_CHECKING:
@@ -29,7 +29,7 @@ AT_WORK = ("pause", "stop", "checkpoint", "evaluate")
 """Actions that something has to be at work for."""
 
 
-class WatchScreen(Screen[None]):
+class WatchScreen(PaintedScreen[None]):
     """Keeps the history of one run. A subclass shows it: :meth:`heard` after every hearing, :meth:`ended` once."""
 
     class Arrived(Message):

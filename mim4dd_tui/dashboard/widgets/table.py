@@ -118,7 +118,7 @@ class Table(ScrollView, can_focus=True):
 
     def show(self, columns: tuple[Column, ...], rows: Sequence[TableRow], *, nothing: str = "") -> None:
         """Show these from now on; ``nothing`` is said where there is no row."""
-        chosen = self.chosen
+        chosen, before = self.chosen, (self._columns, self._left_out, self._rows, self.nothing)
         self._rows, self.nothing = rows, nothing
         self._columns = tuple(_fitted(column, number, rows) for number, column in enumerate(columns))
         self._left_out = {
@@ -133,7 +133,8 @@ class Table(ScrollView, can_focus=True):
             self.cursor = place
         self._in_sight()
         self._shift(0)
-        self.refresh()
+        if (self._columns, self._left_out, self._rows, self.nothing) != before:
+            self.refresh()
 
     @property
     def chosen(self) -> str | None:
