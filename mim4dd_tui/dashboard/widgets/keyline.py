@@ -15,7 +15,7 @@ from mim4dd_tui.dashboard.keys import first_of
 
 Own = tuple[tuple[str, str, str], ...]
 """Keys as :data:`mim4dd_tui.dashboard.keys.TYPING` has them."""
-LOOKS = ("plot(", "zoom_pane", "scrub(", "replay")
+LOOKS = ("plot(", "zoom_pane", "scrub(", "replay", "enlarge(")
 """Actions that are left out first where there is no room for all."""
 
 
