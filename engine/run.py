@@ -148,7 +148,7 @@ def _run(
             checkpoint = latest(folder.path) if resuming else None
             return _Session(folder, resolved, record, data_dir, cache_dir).go(checkpoint)
         except StopRequested:
-            return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
+            return record.end("stopped", "stopped on request")
         except MimError as error:
             record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -17,6 +18,7 @@ from engine.config.load import load_config
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
+from engine.runs.called import called, option
 from engine.runs.status import Status
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
@@ -41,7 +43,7 @@ def require_free(runs_dir: Path, name: str) -> None:
 def _taken(runs_dir: Path, name: str) -> ConfigError:
     return ConfigError(
         f"there is a run {name!r} in {runs_dir} already: choose another --name, or go on with it by "
-        f"`mim4dd resume {name}`"
+        f"`mim4dd resume {called(runs_dir / name)}`"
     )
 
 
@@ -246,7 +248,8 @@ class RunFolder:
     @property
     def anew(self) -> str:
         """What to do where a run cannot be continued."""
-        return f"begin it anew with `mim4dd run {self.config_path}`"
+        config = shlex.quote(str(self.config_path))
+        return f"begin it anew with `mim4dd run {config}{option(self.path.parent)}`"
 
     def write_execution(self, values: Mapping[str, Any]) -> None:
         """Records how the run computes."""
@@ -370,7 +373,7 @@ def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) ->
             return folder
     except OSError as error:
         raise DataError(f"cannot look at the run {name!r} in {runs_dir}: {error.strerror}") from error
-    hint = _meant(_near(runs_dir, name)) or "; `mim4dd runs` lists them"
+    hint = _meant(_near(runs_dir, name)) or f"; `mim4dd runs{option(runs_dir)}` lists them"
     raise DataError(f"there is no run {name!r} in {runs_dir}{hint}")
 
 
@@ -402,7 +405,7 @@ def _latest(runs_dir: Path, states: Collection[str] | None) -> RunFolder:
             best, chosen = key, folder
     if chosen is None:
         if not there:
-            raise DataError(f"there is no run in {runs_dir}: start one with `mim4dd run PRESET`")
+            raise DataError(f"there is no run in {runs_dir}: start one with `mim4dd run PRESET{option(runs_dir)}`")
         is_what = "was started yet" if states is None else f"is {' or '.join(states)}"
-        raise DataError(f"no run in {runs_dir} {is_what}: `mim4dd runs` lists them")
+        raise DataError(f"no run in {runs_dir} {is_what}: `mim4dd runs{option(runs_dir)}` lists them")
     return chosen

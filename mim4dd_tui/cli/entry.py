@@ -22,6 +22,7 @@ def run_command(arguments: Sequence[str]) -> int:
 
     Errors are told on standard error; with ``--json`` also as the document on standard output.
     """
+    output.open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
