@@ -15,6 +15,7 @@ from typing import Any
 import tomli_w
 
 from engine.config.load import load_config
+from engine.config.presets import stem
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
@@ -23,6 +24,7 @@ from engine.runs.status import Status
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 LATEST = "--latest"
+CONFIG = "config.toml"
 FORMAT = 1
 
 
@@ -65,7 +67,9 @@ def check_name(name: str) -> str:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Where a run came from (``run.json``). ``origins`` says of every setting which file or option set it."""
+    """Where a run came from (``run.json``): a preset, or a file as :func:`engine.config.presets.of_file` has it.
+
+    ``origins`` says of every setting which file or option set it."""
 
     run: str
     preset: str | None = None
@@ -88,7 +92,7 @@ class RunFolder:
     @property
     def config_path(self) -> Path:
         """The resolved configuration: enough to run it again."""
-        return self.path / "config.toml"
+        return self.path / CONFIG
 
     @property
     def exists(self) -> bool:
@@ -296,8 +300,9 @@ class RunFolder:
 
 
 def _default_name(config: Config, preset: str | None, created: float) -> str:
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", preset or config.data.name).strip("-._")[:60] or "run"
-    return f"{stem}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}"
+    source = stem(preset) if preset and preset != CONFIG else config.data.name  # a run's own file says nothing
+    short = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._")[:60] or "run"
+    return f"{short}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}"
 
 
 def _fill(folder: RunFolder, config: Config, about: About) -> None:

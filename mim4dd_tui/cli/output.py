@@ -34,7 +34,7 @@ class RefusedError(MimError):
 
 
 @contextmanager
-def _taking(stream: TextIO) -> Iterator[TextIO]:
+def taking(stream: TextIO) -> Iterator[TextIO]:
     """A stream to write to; one that refuses is put out of the way, so that closing it does not try again.
 
     Raises:
@@ -120,14 +120,14 @@ def _plain(value: Any) -> Any:
 
 def write_json(document: Any) -> None:
     """Write the one JSON document; numbers that are not finite become null, paths become strings."""
-    with _taking(sys.stdout if _reserved is None else _reserved) as stream:
+    with taking(sys.stdout if _reserved is None else _reserved) as stream:
         stream.write(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         stream.flush()
 
 
 def say(text: str = "") -> None:
     """A line of the result, on standard output, as it is."""
-    with _taking(sys.stdout) as stream:
+    with taking(sys.stdout) as stream:
         stream.write(text + "\n")
 
 
@@ -139,12 +139,12 @@ def reporting() -> Iterator[None]:
         flush()
     except RefusedError as error:
         if not error.gone:
-            tell(f"{error}; what was to be told there is lost")
+            tell(f"mim4dd: {error}; what was to be told there is lost")
 
 
 def flush() -> None:
     """Have all that was said written."""
-    with _taking(sys.stdout) as stream:
+    with taking(sys.stdout) as stream:
         stream.flush()
 
 
@@ -222,7 +222,7 @@ def _terminal_table(
         )
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))
-    with _taking(sys.stdout):
+    with taking(sys.stdout):
         console.print(drawn)
 
 
