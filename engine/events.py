@@ -36,7 +36,8 @@ class RunStarted(Event):
     that was left before its first checkpoint) and ``after_sequence`` the journal sequence number at that
     checkpoint: events with a larger number that were written before this one are superseded. ``earlier`` counts the
     runs that its process had computed before: resident memory, read of the process, includes what they left.
-    ``again`` says that the run had begun before.
+    ``again`` says that the run had begun before. ``preset`` is what its settings come from: a preset's name; of a file
+    its own and what it extends, ``mine.toml on digits-ipc1`` (None in older journals).
     """
 
     kind: ClassVar[str] = "run_started"

@@ -40,7 +40,7 @@ def start(
     Args:
         config: the whole run; what ``resolve`` gave knows preset and origins too.
         runs_dir: where the run folder is made, named ``name`` or after preset and time.
-        preset: name the configuration came from, for the record.
+        preset: what the configuration came from, for the record: a preset, or a file as ``resolve`` says it.
         origins: where each value came from, for the record.
         data_dir: where data sets are found and downloaded to; MIM4DD_DATA_DIR or the user's cache.
         cache_dir: experts, baselines and whitening shared by runs; MIM4DD_CACHE_DIR or the user's cache.
@@ -118,7 +118,7 @@ def _run(
             checkpoint = latest(folder.path) if resuming else None
             return Session(folder, resolved, record, data_dir, cache_dir).go(checkpoint)
         except StopRequested:
-            return record.end("stopped", "stopped on request; `mim4dd resume` continues it")
+            return record.end("stopped", "stopped on request")
         except MimError as error:
             record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise

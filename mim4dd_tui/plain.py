@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from engine import events
-from engine.runs.log import BEGUN_AGAIN, SUBJECTS, standing, told_changes
+from engine.runs.log import BEGUN_AGAIN, SUBJECTS, log_line, standing, told_changes, went_back
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
@@ -194,10 +194,14 @@ class PlainObserver:
             return f"  checkpoint at iteration {event.iteration}"
         if isinstance(event, events.Notice):
             return f"  {event.level}: {event.message}" if event.level != "info" else f"  {event.message}"
+        if isinstance(event, events.Recovered) and (line := log_line(event)) is not None:
+            return f"  {line[0]}: {line[1]}"
         if isinstance(event, events.StateChanged):
             if event.state in ENDS:
                 return ""
             return standing(event.state, event.reason)
         if isinstance(event, events.RunEnded):
-            return f"run {standing(event.state, event.message if self._reasons else '')}"
+            back = event.result.get("recoveries")
+            since = f"; it went back {went_back(back)}" if back else ""
+            return f"run {standing(event.state, event.message if self._reasons else '')}{since}"
         return ""

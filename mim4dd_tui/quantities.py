@@ -45,6 +45,14 @@ def nats(value: float, _spread: float = math.nan) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "-"
 
 
+def known_of(value: float, ceiling: float | None) -> str:
+    """A bound in words: ``at least 2.00 of at most 2.30 nats``; one below 0 says nothing."""
+    most = f"at most {nats(ceiling)} nats" if ceiling is not None else ""
+    if value < 0:
+        return f"nothing shown{f' of {most}' if most else ''}: the bound, {nats(value)}, is below 0"
+    return f"at least {nats(value)} {f'of {most}' if most else 'nats'}"
+
+
 def bound_of(value: float | None, ceiling: float | None) -> str:
     """A bound below its ceiling, with the unit: ``2.00/2.30 nats``; ``-`` where none was read."""
     if value is None:

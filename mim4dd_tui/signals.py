@@ -114,9 +114,7 @@ class Attendant:
                 self._tell(f"{STOPPING[signal.Signals(number)]}: stopping with a checkpoint{again}")
             self._request("stop")
         elif number == signal.SIGINT:
-            raise AbandonedError(
-                "ended at once, without a checkpoint of its own; `mim4dd resume` goes on from the last one"
-            )
+            raise AbandonedError("ended at once, without a checkpoint of its own")
 
 
 @contextmanager

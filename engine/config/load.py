@@ -30,7 +30,9 @@ OPTION, EDITED = "--set", "edited"
 
 @dataclass(frozen=True)
 class Resolved:
-    """A configuration, the preset it came from, and for every key where its value came from.
+    """A configuration, what it came from, and for every key where its value came from.
+
+    ``preset`` is the preset's name; of a file what :func:`engine.config.presets.of_file` says of it.
 
     Origins are "default", "preset NAME", a file's path, "--set" or "--seed"; of a run also "edited", in a form.
     """
@@ -223,11 +225,12 @@ def beneath(name: str, base: str | None) -> tuple[tuple[str, ...], Config]:
     return content(path)[0], below.config()
 
 
-def _lay_named(layers: Layers, preset_or_file: str) -> str | None:
-    """Lay a preset or a file; the preset's name if it was one."""
-    if preset_or_file.endswith(".toml") or "/" in preset_or_file or "\\" in preset_or_file:
-        layers.read(Path(preset_or_file))
-        return None
+def _lay_named(layers: Layers, preset_or_file: str) -> str:
+    """Lay a preset or a file; the preset's name, or what stands in its place."""
+    if presets.is_file(preset_or_file):
+        path = Path(preset_or_file)
+        layers.read(path)
+        return presets.of_file(path, content(path)[0])
     try:
         path = presets.find(preset_or_file)
     except ConfigError:

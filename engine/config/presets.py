@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -98,6 +99,35 @@ SOME = 12
 def is_builtin(path: Path) -> bool:
     """Whether a file is one of the program's presets."""
     return path.resolve().parent == builtin_dir()
+
+
+ON = ".toml on "
+"""Between a file and what it extends, as :func:`of_file` has it."""
+
+
+def of_file(path: Path, bases: Sequence[str]) -> str:
+    """What stands in a preset's place where settings come from a file: ``mine.toml``, or ``mine.toml on digits-ipc1``.
+
+    A file without the ending is ``./mine``, as it has to be written to be read as one.
+    """
+    name = printable(path.name if path.suffix == ".toml" else f"./{path.name}")
+    return f"{name} on {' and '.join(map(printable, bases))}" if bases else name
+
+
+def is_file(source: str) -> bool:
+    """Whether a word, or what stands in a preset's place, names a file: it holds a separator or ends in ``.toml``."""
+    return ON in source or source.endswith(".toml") or "/" in source or "\\" in source
+
+
+def brief(source: str) -> str:
+    """What stands in a preset's place where there is little room: ``mine.toml`` of ``mine.toml on digits-ipc1``."""
+    name, on, _ = source.partition(ON)
+    return f"{name}.toml" if on else source
+
+
+def stem(source: str) -> str:
+    """What runs are named after: the preset, or the file without its ending."""
+    return brief(source).removesuffix(".toml")
 
 
 def info(name: str, path: Path, config: Config) -> PresetInfo:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import os
 import re
+import shlex
 import time
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -14,19 +15,24 @@ from typing import Any
 import tomli_w
 
 from engine.config.load import load_config
+from engine.config.presets import stem
 from engine.config.schema import Config
 from engine.errors import DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
+from engine.runs.called import option
 from engine.runs.naming import check_name, taken
 from engine.runs.status import Status
 
 LATEST = "--latest"
+CONFIG = "config.toml"
 FORMAT = 1
 
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Where a run came from (``run.json``). ``origins`` says of every setting which file or option set it."""
+    """Where a run came from (``run.json``): a preset, or a file as :func:`engine.config.presets.of_file` has it.
+
+    ``origins`` says of every setting which file or option set it."""
 
     run: str
     preset: str | None = None
@@ -49,7 +55,7 @@ class RunFolder:
     @property
     def config_path(self) -> Path:
         """The resolved configuration: enough to run it again."""
-        return self.path / "config.toml"
+        return self.path / CONFIG
 
     @property
     def exists(self) -> bool:
@@ -209,7 +215,8 @@ class RunFolder:
     @property
     def anew(self) -> str:
         """What to do where a run cannot be continued."""
-        return f"begin it anew with `mim4dd run {self.config_path}`"
+        config = shlex.quote(str(self.config_path))
+        return f"begin it anew with `mim4dd run {config}{option(self.path.parent)}`"
 
     def write_execution(self, values: Mapping[str, Any]) -> None:
         """Records how the run computes."""
@@ -256,8 +263,9 @@ class RunFolder:
 
 
 def _default_name(config: Config, preset: str | None, created: float) -> str:
-    stem = re.sub(r"[^A-Za-z0-9._-]+", "-", preset or config.data.name).strip("-._")[:60] or "run"
-    return f"{stem}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}"
+    source = stem(preset) if preset and preset != CONFIG else config.data.name  # a run's own file says nothing
+    short = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._")[:60] or "run"
+    return f"{short}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}"
 
 
 def _fill(folder: RunFolder, config: Config, about: About) -> None:
@@ -333,7 +341,7 @@ def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) ->
             return folder
     except OSError as error:
         raise DataError(f"cannot look at the run {name!r} in {runs_dir}: {error.strerror}") from error
-    hint = _meant(_near(runs_dir, name)) or "; `mim4dd runs` lists them"
+    hint = _meant(_near(runs_dir, name)) or f"; `mim4dd runs{option(runs_dir)}` lists them"
     raise DataError(f"there is no run {name!r} in {runs_dir}{hint}")
 
 
@@ -365,7 +373,7 @@ def _latest(runs_dir: Path, states: Collection[str] | None) -> RunFolder:
             best, chosen = key, folder
     if chosen is None:
         if not there:
-            raise DataError(f"there is no run in {runs_dir}: start one with `mim4dd run PRESET`")
+            raise DataError(f"there is no run in {runs_dir}: start one with `mim4dd run PRESET{option(runs_dir)}`")
         is_what = "was started yet" if states is None else f"is {' or '.join(states)}"
-        raise DataError(f"no run in {runs_dir} {is_what}: `mim4dd runs` lists them")
+        raise DataError(f"no run in {runs_dir} {is_what}: `mim4dd runs{option(runs_dir)}` lists them")
     return chosen

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from engine.errors import RunLocked
 from engine.files import ASIDE, explained, read_json_object, sync_folder, write_json
+from engine.runs.called import called
 from engine.runs.status import STALE_SECONDS, Status, holds, host_name, process_identity
 
 if TYPE_CHECKING:
@@ -179,5 +180,5 @@ def refusal(folder: Path) -> str:
     """What a second process is told: who holds the run, and what can be done."""
     claim = holder(folder)
     who = claim.describe() if claim else "another process"
-    name = folder.name
-    return f"run {name} is held by {who}: watch it with `mim4dd attach {name}` or end it with `mim4dd stop {name}`"
+    run = called(folder)
+    return f"run {folder.name} is held by {who}: watch it with `mim4dd attach {run}` or end it with `mim4dd stop {run}`"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,6 +64,14 @@ def standing(state: str, message: str) -> str:
 def told_changes(changes: Mapping[str, Any]) -> str:
     """``information.weight 0.3, network.norm group``: settings of a run that were changed for it."""
     return ", ".join(f"{key} {value if isinstance(value, str) else written(value)}" for key, value in changes.items())
+
+
+def went_back(recoveries: Sequence[Mapping[str, Any]]) -> str:
+    """``once to iteration 40: its rates are now those set times 0.25``, of a result's ``recoveries``."""
+    last = recoveries[-1]
+    times = "once" if len(recoveries) == 1 else f"{len(recoveries)} times, the last time"
+    rates = "" if last.get("rates") is None else f": its rates are now those set times {last['rates']:.3g}"
+    return f"{times} to iteration {last.get('iteration')}{rates}"
 
 
 def log_line(event: Event) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from engine.errors import ConfigError
+from engine.runs.called import called
 
 SAFE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 
@@ -28,7 +29,7 @@ def taken(runs_dir: Path, name: str) -> ConfigError:
     """The error of a name that another run has."""
     return ConfigError(
         f"there is a run {name!r} in {runs_dir} already: choose another --name, or go on with it by "
-        f"`mim4dd resume {name}`"
+        f"`mim4dd resume {called(runs_dir / name)}`"
     )
 
 

@@ -27,6 +27,7 @@ from typing import Any
 from engine import sealed
 from engine.errors import DataError
 from engine.events import Evaluation
+from engine.runs.called import called
 from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
@@ -104,7 +105,7 @@ def _put(values: Document, key: str, value: Any, reason: str) -> None:
 
 def _state(run: Path, status: Status | None, history: RunHistory) -> tuple[str, str]:
     """State and message as they really are: a run whose process is gone has failed, and can be resumed."""
-    resume = f"continue it with `mim4dd resume {run.name}`"
+    resume = f"continue it with `mim4dd resume {called(run)}`"
     if status is None:
         # The journal alone cannot say whether a process is still at work.
         if history.state in ("stopped", "failed", "done"):

@@ -20,11 +20,14 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from engine.errors import MimError
-from mim4dd_tui.cli.output import descriptors, say, say_in_words, write_json
+from engine.runs.called import called
+from mim4dd_tui.cli.output import descriptors, reporting, say, say_in_words, write_json
+from mim4dd_tui.cli.sequence import named
 from mim4dd_tui.plain import tell
 
 if TYPE_CHECKING:
     from engine.events import Event, Observer
+    from mim4dd_tui.cli.sequence import Later
 
 LOG = "output.log"
 """File of the run folder with what a detached process prints."""
@@ -126,18 +129,33 @@ def _ending(code: int) -> str:
 
 
 def _conclude(said: dict[str, Any], pid: int, as_json: bool) -> None:
-    document = said | {"pid": pid}
+    with reporting():
+        _told(said | {"pid": pid}, as_json)
+
+
+def _told(said: dict[str, Any], as_json: bool) -> None:
     if as_json:
-        write_json(document)
+        write_json(said)
         return
-    run = said["run"]
-    say_in_words(f"{run} goes on in process {pid}; what it prints goes to {said['log']}")
+    run = called(Path(said["path"]))
+    say_in_words(f"{said['run']} goes on in process {said['pid']}; what it prints goes to {said['log']}")
     say_in_words(f"`mim4dd attach {run}` shows it, `mim4dd stop {run}` ends it with a checkpoint")
+    if "later" in said:
+        say_in_words(f"{named(said['later']['seeds'])} to follow; those after a run that is stopped are not begun")
 
 
-def observing(observer: Observer, runs_dir: Path) -> Observer:
+def in_detached_process() -> bool:
+    """Whether this process was started by :func:`detach`."""
+    return bool(_lines)
+
+
+def observing(observer: Observer, runs_dir: Path, rest: Later | None = None) -> Observer:
     """The observer of a run: as it is, or in a detached process one that also moves the output into the folder
-    of every run that begins and tells the command that waits of the first."""
+    of every run that begins and tells the command that waits of the first.
+
+    Args:
+        rest: what this process begins after the run.
+    """
     if not _lines:
         return observer
     line = _lines[0]
@@ -148,7 +166,8 @@ def observing(observer: Observer, runs_dir: Path) -> Observer:
         if isinstance(event, RunStarted):
             path = (runs_dir / event.run).absolute()
             log = _move_output(path)
-            line.say({"run": event.run, "path": str(path), "log": str(log), "host": event.host})
+            follow = {} if rest is None else {"later": rest.document}
+            line.say({"run": event.run, "path": str(path), "log": str(log), "host": event.host, **follow})
         observer(event)
 
     return hear

@@ -10,11 +10,13 @@ from contextlib import nullcontext, suppress
 import typer
 
 from engine.errors import MimError
+from mim4dd_tui.characters import write_plain
 from mim4dd_tui.cli import output
 from mim4dd_tui.cli.app import app
 from mim4dd_tui.cli.failures import crash_sentence, error_document
 from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import AbandonedError
+from mim4dd_tui.terminal import abilities
 
 
 def run_command(arguments: Sequence[str]) -> int:
@@ -22,7 +24,11 @@ def run_command(arguments: Sequence[str]) -> int:
 
     Errors are told on standard error; with ``--json`` also as the document on standard output.
     """
+    output.open_closed_streams()
     for stream in (sys.stdout, sys.stderr):
+        if not abilities().unicode:
+            write_plain(stream)
+            continue
         with suppress(AttributeError, ValueError, OSError):
             stream.reconfigure(errors="replace")  # type: ignore[union-attr]
     as_json = "--json" in arguments
@@ -56,9 +62,6 @@ def _run(arguments: list[str], as_json: bool) -> int:
         tell(f"mim4dd: {error}")
         abandoned = isinstance(error, AbandonedError)
         return _fail(error_document(error), as_json, -error.exit_code if abandoned else error.exit_code)
-    except BrokenPipeError:  # the same, while Typer writes its help
-        output.discard(sys.stdout)
-        return 1
     except Exception as error:
         sentence = crash_sentence(error)
         tell(sentence)

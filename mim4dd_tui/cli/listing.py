@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.runs.called import called, option
 from engine.runs.log import told_changes
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, complete_run, locate, runs_dir_of
 from mim4dd_tui.cli.output import needed, say, table, write_json
+from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.plain import age, ago, score, tell
 from mim4dd_tui.spelling import briefly
@@ -37,7 +39,7 @@ def runs(
     if as_json:
         write_json(rows)
     elif not rows:
-        tell(f"There are no runs in {place}; start one with `mim4dd run digits-ipc1`.")
+        tell(f"There are no runs in {place}; start one with `mim4dd run digits-ipc1{option(place)}`.")
     else:
         headers, *lines = _lines(rows)
         table(headers, lines, right=(2, 3, 4), names=0)
@@ -78,9 +80,10 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     if status is None:
         return row | {"message": "its status file is missing or damaged"}
     crashed = status.liveness() == "crashed"
+    gone = f"its process is gone; `mim4dd resume {called(folder.path)}` continues it"
     return row | {
         "state": status.effective_state(),
-        "message": status.message or ("its process is gone; `mim4dd resume` continues it" if crashed else ""),
+        "message": status.message or (gone if crashed else ""),
         "phase": status.phase,
         "done": status.done,
         "total": status.total,
@@ -120,7 +123,8 @@ def show(
     as_json: Json = False,
 ) -> None:
     """Show a run: its state, its numbers, where the distilled set is."""
-    folder = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "show"))
+    place = runs_dir_of(runs_dir)
+    folder = locate(place, chosen_run(name, latest, "show", place))
     if config:
         _show_config(folder, as_json)
         return
@@ -131,7 +135,10 @@ def show(
         write_json(result)
         return
     status = folder.status()
-    print_result(result, folder.path, doing="" if status is None else status.doing)
+    if status is None:
+        print_result(result, folder.path)
+    else:
+        print_result(result, folder.path, doing=status.doing, after=Later.read(folder.path, status))
 
 
 def _show_config(folder: RunFolder, as_json: bool) -> None:

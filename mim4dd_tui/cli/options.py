@@ -9,13 +9,12 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.runs.called import option, usual_runs_dir
 from mim4dd_tui.cli.failures import UsageError
 from mim4dd_tui.graphics.choice import VARIABLE, Graphics, named
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
-
-RUNS_DIR = "MIM4DD_RUNS_DIR"
 
 
 def complete_preset(incomplete: str) -> list[str]:
@@ -89,11 +88,7 @@ RunName = Annotated[
 
 def runs_dir_of(given: Path | None) -> Path:
     """The folder of all runs: the option, else ``MIM4DD_RUNS_DIR``, else ``./runs``."""
-    if given is not None:
-        return given.expanduser()
-    if chosen := os.environ.get(RUNS_DIR):
-        return Path(chosen).expanduser()
-    return Path("runs")
+    return given.expanduser() if given is not None else usual_runs_dir()
 
 
 def data_dir_of(given: Path | None) -> Path:
@@ -147,7 +142,7 @@ def seeds_of(text: str) -> list[int]:
     return seeds
 
 
-def chosen_run(name: str | None, latest: bool, command: str) -> str:
+def chosen_run(name: str | None, latest: bool, command: str, runs_dir: Path) -> str:
     """What to look for: a run's name or path, or ``--latest``.
 
     Raises:
@@ -155,7 +150,7 @@ def chosen_run(name: str | None, latest: bool, command: str) -> str:
     """
     if (name is None) == (not latest):
         wrong = "name a run or use --latest" if name is None else "name a run or use --latest, not both"
-        raise UsageError(f"{command}: {wrong}; `mim4dd runs` lists the runs")
+        raise UsageError(f"{command}: {wrong}; `mim4dd runs{option(runs_dir)}` lists the runs")
     return "--latest" if name is None else name
 
 

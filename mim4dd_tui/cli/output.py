@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import math
 import os
@@ -14,6 +15,7 @@ from rich.cells import cell_len
 
 from engine.errors import MimError
 from mim4dd_tui.fitting import SHORTEST, fitted, shortened_apart, wrapped
+from mim4dd_tui.plain import tell
 from mim4dd_tui.terminal import columns
 
 GAP = 2
@@ -26,12 +28,13 @@ class RefusedError(MimError):
     """Standard output does not take what is written to it: its disk is full, or its reader has ``gone``."""
 
     def __init__(self, cause: OSError) -> None:
-        super().__init__(f"standard output cannot be written: {cause.strerror or cause}")
+        why = "it is closed" if cause.errno == errno.EBADF else cause.strerror or cause
+        super().__init__(f"standard output cannot be written: {why}")
         self.gone = isinstance(cause, BrokenPipeError)
 
 
 @contextmanager
-def _taking(stream: TextIO) -> Iterator[TextIO]:
+def taking(stream: TextIO) -> Iterator[TextIO]:
     """A stream to write to; one that refuses is put out of the way, so that closing it does not try again.
 
     Raises:
@@ -50,6 +53,20 @@ def discard(stream: TextIO) -> None:
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, stream.fileno())
         os.close(nowhere)
+
+
+def open_closed_streams() -> None:
+    """Standard streams that were closed when this process began, as daemons leave them, are there again.
+
+    Input ends at once, diagnostics go nowhere, and what is written to standard output is refused. Their descriptors
+    are taken by that too: else the next file that is opened would get one, and what libraries print with it.
+    """
+    for descriptor, (name, mode) in enumerate((("stdin", "r"), ("stdout", "w"), ("stderr", "w"))):
+        if getattr(sys, name) is not None:
+            continue
+        nowhere = os.open(os.devnull, os.O_WRONLY if name == "stderr" else os.O_RDONLY)
+        os.set_inheritable(nowhere, nowhere == descriptor)
+        setattr(sys, name, os.fdopen(nowhere, mode, encoding="utf-8", closefd=False))
 
 
 @contextmanager
@@ -103,20 +120,31 @@ def _plain(value: Any) -> Any:
 
 def write_json(document: Any) -> None:
     """Write the one JSON document; numbers that are not finite become null, paths become strings."""
-    with _taking(sys.stdout if _reserved is None else _reserved) as stream:
+    with taking(sys.stdout if _reserved is None else _reserved) as stream:
         stream.write(json.dumps(_plain(document), indent=2, ensure_ascii=False, allow_nan=False) + "\n")
         stream.flush()
 
 
 def say(text: str = "") -> None:
     """A line of the result, on standard output, as it is."""
-    with _taking(sys.stdout) as stream:
+    with taking(sys.stdout) as stream:
         stream.write(text + "\n")
+
+
+@contextmanager
+def reporting() -> Iterator[None]:
+    """What was done stays done where standard output does not take the report of it: that is told, and no error."""
+    try:
+        yield
+        flush()
+    except RefusedError as error:
+        if not error.gone:
+            tell(f"mim4dd: {error}; what was to be told there is lost")
 
 
 def flush() -> None:
     """Have all that was said written."""
-    with _taking(sys.stdout) as stream:
+    with taking(sys.stdout) as stream:
         stream.flush()
 
 
@@ -194,7 +222,7 @@ def _terminal_table(
         )
     for row in rows:
         drawn.add_row(*(Text(text) for text in row))
-    with _taking(sys.stdout):
+    with taking(sys.stdout):
         console.print(drawn)
 
 

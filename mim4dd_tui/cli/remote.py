@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from engine.runs.called import called, option
 from mim4dd_tui.cli.failures import NotRunningError, RefusedError, UnansweredError, UsageError
 from mim4dd_tui.cli.options import (
     Headless,
@@ -23,7 +24,8 @@ from mim4dd_tui.cli.options import (
     locate,
     runs_dir_of,
 )
-from mim4dd_tui.cli.output import say_in_words, write_json
+from mim4dd_tui.cli.output import reporting, say_in_words, write_json
+from mim4dd_tui.cli.sequence import Later, named
 from mim4dd_tui.plain import percent, tell
 
 if TYPE_CHECKING:
@@ -70,7 +72,7 @@ def attach(
     if name is None and not latest:
         folder = _going_on(place) or locate(place, "--latest")
     else:
-        folder = locate(place, chosen_run(name, latest, "attach"))
+        folder = locate(place, chosen_run(name, latest, "attach", place))
     shown = not (headless or as_json) and abilities().dashboard
     pixels = graphics_of(graphics, shown=shown)
     if shown:
@@ -178,7 +180,7 @@ def _going_on(runs_dir: Path) -> RunFolder | None:
         return None
     chosen = max(alive)[2]
     if len(alive) > 1:
-        tell(f"{len(alive)} runs are going on; this is {chosen.name}, `mim4dd runs` lists them")
+        tell(f"{len(alive)} runs are going on; this is {chosen.name}, `mim4dd runs{option(runs_dir)}` lists them")
     return chosen
 
 
@@ -196,7 +198,7 @@ def _follow(folder: RunFolder, as_json: bool) -> int:
     if state == "queued":
         raise NotRunningError(_never_begun(folder))
     if state in LIVE:
-        raise NotRunningError(f"the status of run {folder.name} cannot be read; `mim4dd show {folder.name}`")
+        raise NotRunningError(f"the status of run {folder.name} cannot be read; `mim4dd show {called(folder.path)}`")
     status = folder.status()
     if status is None or status.liveness() == "crashed":
         raise NotRunningError(_gone(folder))
@@ -226,7 +228,8 @@ def _requested(first: str | None, second: str | None, latest: bool) -> tuple[str
 
 def _live(name: str | None, latest: bool, command: str, runs_dir: Path | None) -> RunFolder:
     """The run that a command names; for ``--latest`` the last one begun of those that go on."""
-    return locate(runs_dir_of(runs_dir), chosen_run(name, latest, command), states=LIVE)
+    place = runs_dir_of(runs_dir)
+    return locate(place, chosen_run(name, latest, command, place), states=LIVE)
 
 
 def _state(folder: RunFolder) -> str | None:
@@ -276,26 +279,26 @@ def _ask(folder: RunFolder, what: str) -> Status:
     if status.liveness() == "queued":
         raise NotRunningError(_never_begun(folder))
     if status.liveness() == "ended":
-        on = "" if status.state == "done" else f"; `mim4dd resume {folder.name}` continues it"
+        on = "" if status.state == "done" else f"; `mim4dd resume {called(folder.path)}` continues it"
         raise NotRunningError(f"run {folder.name} is over ({status.state}), so there is nothing to {what}{on}")
     if status.state == "paused" and what in REQUESTS:
-        tell(f"{folder.name} is paused and answers once it goes on (`mim4dd resume {folder.name}`)")
+        tell(f"{folder.name} is paused and answers once it goes on (`mim4dd resume {called(folder.path)}`)")
     post(folder.control_path, what)
     return status
 
 
 def _never_begun(folder: RunFolder) -> str:
-    return f"run {folder.name} was never begun: `mim4dd resume {folder.name}` begins it"
+    return f"run {folder.name} was never begun: `mim4dd resume {called(folder.path)}` begins it"
 
 
 def _gone(folder: RunFolder) -> str:
-    status = folder.status()
+    status, run = folder.status(), called(folder.path)
     if status is None:
-        return f"the status file of run {folder.name} is missing or damaged; `mim4dd resume {folder.name}` repairs it"
+        return f"the status file of run {folder.name} is missing or damaged; `mim4dd resume {run}` repairs it"
     where = f"process {status.pid} on {status.host}"
     return (
         f"no process works on run {folder.name} any more ({where} is gone): "
-        f"`mim4dd resume {folder.name}` continues it from its last checkpoint"
+        f"`mim4dd resume {run}` continues it from its last checkpoint"
     )
 
 
@@ -318,7 +321,9 @@ def _awaited(folder: RunFolder, what: str, answered: Callable[[], bool], timeout
         elif liveness == "crashed":
             raise NotRunningError(_gone(folder))
         elif liveness == "ended" and what != "stop":
-            raise UnansweredError(f"run {folder.name} ended before it could {what}; `mim4dd show {folder.name}`")
+            raise UnansweredError(
+                f"run {folder.name} ended before it could {what}; `mim4dd show {called(folder.path)}`"
+            )
         if timeout is not None and time.monotonic() - begun > timeout:
             who = f"process {status.pid} on {status.host}" if status is not None else "its process"
             raise UnansweredError(
@@ -330,14 +335,14 @@ def _awaited(folder: RunFolder, what: str, answered: Callable[[], bool], timeout
 
 ASKED = {
     "stop": "is asked to stop",
-    "pause": "is asked to pause; `mim4dd resume {run}` lets it go on",
+    "pause": "is asked to pause; `mim4dd resume {called}` lets it go on",
     "checkpoint": "is asked for a checkpoint",
     "evaluate": "is asked for an evaluation",
 }
 DONE = {
     "stop": "has ended ({state}) at iteration {iteration}",
-    "pause": "is paused at iteration {iteration}; `mim4dd resume {run}` lets it go on",
-    "resume": "goes on in process {pid} on {host}; `mim4dd attach {run}` shows it",
+    "pause": "is paused at iteration {iteration}; `mim4dd resume {called}` lets it go on",
+    "resume": "goes on in process {pid} on {host}; `mim4dd attach {called}` shows it",
     "checkpoint": "has written a checkpoint at iteration {iteration}",
     "evaluate": "was evaluated at iteration {iteration}: {score} ({protocol})",
 }
@@ -346,6 +351,7 @@ DONE = {
 def _conclude(
     folder: RunFolder, what: str, status: Status, answered: bool, as_json: bool, found: Mapping[str, Any]
 ) -> None:
+    rest = Later.read(folder.path, status) if what == "stop" else None
     document = {
         "run": folder.name,
         "path": folder.path,
@@ -356,9 +362,15 @@ def _conclude(
         "host": status.host,
         "pid": status.pid,
         **found,
+        **({} if rest is None else {"later": rest.document}),
     }
-    if as_json:
-        write_json(document)
-        return
-    score = percent(found["accuracy"], found["accuracy_std"]) if "accuracy" in found else ""
-    say_in_words(f"{folder.name} {(DONE if answered else ASKED)[what].format(**document, score=score)}")
+    with reporting():
+        if as_json:
+            write_json(document)
+            return
+        score = percent(found["accuracy"], found["accuracy_std"]) if "accuracy" in found else ""
+        text = (DONE if answered else ASKED)[what].format(**document, called=called(folder.path), score=score)
+        say_in_words(f"{folder.name} {text}")
+        if rest is not None:
+            done = answered and status.state == "done"  # before it was asked: the process goes on with the next
+            say_in_words(f"{named(rest.seeds)} to follow" if done else rest.left)

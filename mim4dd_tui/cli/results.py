@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import DataError
+from engine.runs.called import called
 from mim4dd_tui.cli.failures import UsageError, require_torch
 from mim4dd_tui.cli.options import (
     DataDir,
@@ -22,7 +23,7 @@ from mim4dd_tui.cli.options import (
     locate,
     runs_dir_of,
 )
-from mim4dd_tui.cli.output import pairs, write_json
+from mim4dd_tui.cli.output import pairs, reporting, write_json
 from mim4dd_tui.cli.summary import score as score_text
 from mim4dd_tui.plain import tell
 
@@ -69,7 +70,8 @@ def evaluate(
     as_json: Json = False,
 ) -> None:
     """Train new networks on a distilled set and measure them on the real test images."""
-    path = artifact_path(runs_dir_of(runs_dir), chosen_run(target, latest, "evaluate"), which)
+    runs = runs_dir_of(runs_dir)
+    path = artifact_path(runs, chosen_run(target, latest, "evaluate", runs), which)
     require_torch()
     from engine.reuse import judge
 
@@ -137,7 +139,8 @@ def export(
     as_json: Json = False,
 ) -> None:
     """Write a distilled set as npz, as a PNG grid, as a folder of PNGs, or as .pt."""
-    path = artifact_path(runs_dir_of(runs_dir), chosen_run(target, latest, "export"), which)
+    runs = runs_dir_of(runs_dir)
+    path = artifact_path(runs, chosen_run(target, latest, "export", runs), which)
     chosen = _format_of(place, kind)
     if place is None:
         stem = path.stem if path.stem not in ("best", "last") else f"{path.parent.parent.name}-{path.stem}"
@@ -150,19 +153,19 @@ def export(
 
     item = _load(path)
     written = write(item, place.absolute(), chosen)
-    if as_json:
-        write_json(
-            {
-                "artifact": path,
-                "fingerprint": item.fingerprint(),
-                "format": chosen,
-                "path": written,
-                "images": len(item),
-                "classes": item.classes,
-            }
-        )
-    else:
-        pairs([("exported", str(written))])
+    document = {
+        "artifact": path,
+        "fingerprint": item.fingerprint(),
+        "format": chosen,
+        "path": written,
+        "images": len(item),
+        "classes": item.classes,
+    }
+    with reporting():
+        if as_json:
+            write_json(document)
+        else:
+            pairs([("exported", str(written))])
 
 
 def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
@@ -191,7 +194,7 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
     if not path.is_file():
         raise DataError(
             f"run {folder.name} has no distilled set yet: the first comes with the first checkpoint "
-            f"(`mim4dd show {folder.name}` says how far it is)"
+            f"(`mim4dd show {called(folder.path)}` says how far it is)"
         )
     return path
 

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import MimError
+from engine.runs.called import called, usual_runs_dir
+from mim4dd_tui.cli.detach import in_detached_process
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import (
@@ -32,7 +34,8 @@ from mim4dd_tui.cli.options import (
     runs_dir_of,
     seeds_of,
 )
-from mim4dd_tui.cli.output import write_json
+from mim4dd_tui.cli.output import reporting, write_json
+from mim4dd_tui.cli.sequence import Later, later
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import AbandonedError
@@ -56,6 +59,15 @@ class Places:
 
     runs_dir: Path
     data_dir: Path
+
+    @property
+    def options(self) -> dict[str, Path | None]:
+        """Options that name them to a command; None for one that it would find by itself."""
+        runs, data = self.runs_dir.absolute(), self.data_dir.absolute()
+        return {
+            "--runs-dir": None if runs == usual_runs_dir().absolute() else runs,
+            "--data-dir": None if data == data_dir_of(None).absolute() else data,
+        }
 
 
 def run(
@@ -125,7 +137,9 @@ def run(
         document, code, _ = _headless(_starting(resolved[0], name, places), places.runs_dir, resolved[0].config)
         _report(document, as_json)
         return code
-    return _one_after_another(resolved, several, name, places, as_json)
+    given = {"--name": name, "--set": overrides, "--detach": in_detached_process()}
+    rest = [later(several[at + 1 :], ["run", _lasting(target)], given | places.options) for at in range(len(several))]
+    return _one_after_another(resolved, several, rest, name, places, as_json)
 
 
 def resume(
@@ -142,7 +156,8 @@ def resume(
 
     A run that another process holds paused goes on there, and this command returns.
     """
-    folder = locate(runs_dir_of(runs_dir), chosen_run(name, latest, "resume"), states=RESUMABLE)
+    place = runs_dir_of(runs_dir)
+    folder = locate(place, chosen_run(name, latest, "resume", place), states=RESUMABLE)
     if _paused_elsewhere(folder):
         from mim4dd_tui.cli.remote import lift_pause
 
@@ -205,6 +220,11 @@ def _detached(command: list[str], options: dict[str, Any], places: Places, as_js
     return detach([*command, "--json" if as_json else "--headless"], as_json)
 
 
+def _lasting(target: str) -> str:
+    """A preset's name, or a file as it is found from every folder."""
+    return str(Path(target).absolute()) if Path(target).is_file() else target
+
+
 def _dashboard_possible() -> bool:
     from mim4dd_tui.terminal import abilities
 
@@ -233,60 +253,91 @@ def _starting(
 
 
 def _headless(
-    work: Callable[[Callable[[Event], None], Control], Document], runs_dir: Path, config: Config
+    work: Callable[[Callable[[Event], None], Control], Document],
+    runs_dir: Path,
+    config: Config,
+    rest: Later | None = None,
 ) -> tuple[Document, int, int]:
     """Run the engine with plain progress lines; the result, the exit code it means, and that of a signal which
-    asked for a stop, also where the run was done before it could (0: there was none)."""
+    asked for a stop, also where the run was done before it could (0: there was none).
+
+    Args:
+        rest: what this process begins after the run.
+    """
+    from engine.events import RunStarted
     from engine.runs.control import Control
     from mim4dd_tui.cli.detach import observing
     from mim4dd_tui.plain import PlainObserver
 
-    control = Control()
+    control, begun = Control(), list[Path]()
     supervisor = Supervisor(control, stop_on_hangup=config.execution.on_hangup == "stop")
-    observer = observing(PlainObserver(reasons=False), runs_dir)
-    document = supervisor.run(lambda: work(observer, control))
+    observer = observing(PlainObserver(reasons=False), runs_dir, rest)
+
+    def hear(event: Event) -> None:
+        if isinstance(event, RunStarted):
+            begun.append(runs_dir / event.run)
+            if rest is not None:
+                rest.keep(begun[-1])
+        observer(event)
+
+    try:
+        document = supervisor.run(lambda: work(hear, control))
+    except AbandonedError as error:
+        again = [f"; `mim4dd resume {called(path)}` goes on from the last one" for path in begun]
+        raise AbandonedError("".join([str(error), *again, f"; {rest.left}" if rest is not None else ""])) from None
     return document, supervisor.exit_code if document.get("state") == "stopped" else 0, supervisor.exit_code
 
 
 def _report(document: Document, as_json: bool) -> None:
-    if as_json:
-        write_json(document)
-    else:
-        print_result(document)
+    with reporting():
+        if as_json:
+            write_json(document)
+        else:
+            print_result(document)
 
 
 def _one_after_another(
     resolved: Sequence[Resolved],
     seeds: Sequence[int],
+    rests: Sequence[Later | None],
     name: str | None,
     places: Places,
     as_json: bool,
 ) -> int:
-    """One run a seed; what is finished is reported also where a later one fails or is stopped."""
+    """One run a seed; what is finished is reported also where a later one fails or is stopped.
+
+    Args:
+        rests: what is to follow each.
+    """
     documents: list[Document] = []
     code = 0
-    for each, seed in zip(resolved, seeds, strict=True):
+    for each, seed, rest in zip(resolved, seeds, rests, strict=True):
         own_name = None if name is None else f"{name}-seed{seed}"
         try:
-            document, code, asked = _headless(_starting(each, own_name, places), places.runs_dir, each.config)
+            document, code, asked = _headless(_starting(each, own_name, places), places.runs_dir, each.config, rest)
         except AbandonedError:
             raise
         except MimError as error:
+            if rest is not None:
+                tell(rest.left)
             raise PartlyFailedError(error, over_seeds(documents)) from error
         documents.append(document)
         if document.get("state") == "stopped":
-            tell(f"stopped at seed {seed}; `mim4dd resume` continues it, the later seeds were not begun")
+            run = called(Path(document["path"]))
+            left = f"; {rest.left}" if rest is not None else ""
+            tell(f"stopped at seed {seed}: `mim4dd resume {run}` continues it{left}")
             break
-        if asked and each is not resolved[-1]:
-            tell(f"seed {seed} was done before it could be stopped; the later seeds were not begun")
+        if asked and rest is not None:
+            tell(f"seed {seed} was done before it could be stopped; {rest.left}")
             code = asked
             break
-    if as_json:
-        write_json(over_seeds(documents))
-    else:
-        for document in documents:
-            print_result(document)
-        print_seeds(over_seeds(documents))
+    with reporting():
+        if as_json:
+            write_json(over_seeds(documents))
+        else:
+            for document in documents:
+                print_result(document)
+            print_seeds(over_seeds(documents))
     return code
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.runs.log import standing, told_changes
+from engine.runs.called import called
+from engine.runs.log import standing, told_changes, went_back
 from mim4dd_tui.cli.output import pairs
-from mim4dd_tui.plain import percent
-from mim4dd_tui.quantities import counted, nats
+from mim4dd_tui.cli.sequence import Later, named
+from mim4dd_tui.plain import score as accuracy_text
+from mim4dd_tui.quantities import counted, known_of
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",
@@ -18,15 +20,25 @@ CHOSEN = {
 
 
 def score(values: Any, reason: str = "") -> str:
-    """``87.3 ± 0.4 % (mtt-1000, 5 networks)``, or why there is none."""
+    """``87.3 ± 0.4 % (mtt-1000, 5 networks)``, or why there is none; ``~90.0 ± 0.4 % (live, ...)`` of a live one."""
     if not isinstance(values, dict) or values.get("mean") is None:
         return f"- ({reason})" if reason else "-"
-    text = percent(values["mean"], values.get("std"))
-    details = [str(values["protocol"])] if values.get("protocol") else []
+    live = values.get("final") is False
+    text = accuracy_text(values["mean"], values.get("std"), live=live)
+    details = (["live"] if live else []) + ([str(values["protocol"])] if values.get("protocol") else [])
     if values.get("networks"):
         count = values["networks"]
         details.append(counted(count, "network"))
     return f"{text} ({', '.join(details)})" if details else text
+
+
+def _standing(document: dict[str, Any]) -> str:
+    """The state, and of a run that was stopped what continues it."""
+    state, message = str(document.get("state")), str(document.get("message") or "")
+    text = standing(state, message)
+    if state != "stopped" or "`mim4dd resume" in message or not document.get("path"):
+        return text
+    return f"{text}; `mim4dd resume {called(Path(document['path']))}` continues it"
 
 
 def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, str]]:
@@ -40,7 +52,7 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     own = f" with {told_changes(document['changes'])}" if document.get("changes") else ""
     lines = [
         ("run", str(document.get("run"))),
-        ("state", standing(str(document.get("state")), str(document.get("message") or ""))),
+        ("state", _standing(document)),
         ("preset", f"{document.get('preset') or '-'}{own}, seed {document.get('seed')}"),
         ("accuracy", of("accuracy")),
         ("random real images", of("random_selection")),
@@ -55,15 +67,25 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
         lines.insert(2, ("phase", doing))
     information = document.get("mutual_information")
     if isinstance(information, dict) and information.get("nats") is not None:
-        ceiling = information.get("ceiling")
-        most = f" of at most {nats(ceiling)}" if ceiling is not None else ""
-        lines.append(("mutual information", f"at least {nats(information['nats'])}{most} nats"))
+        lines.append(("mutual information", known_of(information["nats"], information.get("ceiling"))))
+    if document.get("recoveries"):
+        lines.append(("went back", went_back(document["recoveries"])))
     if document.get("artifact"):
         lines.append(("distilled set", str(document["artifact"])))
     return lines
 
 
-def print_result(document: dict[str, Any], folder: Path | None = None, *, doing: str = "") -> None:
-    """The result of a run, and where its folder is to be named too that, on standard output; ``doing`` as in
-    :func:`result_lines`."""
-    pairs(result_lines(document, doing) + ([("folder", str(folder))] if folder is not None else []))
+def print_result(
+    document: dict[str, Any], folder: Path | None = None, *, doing: str = "", after: Later | None = None
+) -> None:
+    """The result of a run, and where its folder is to be named too that, on standard output.
+
+    Args:
+        doing: as in :func:`result_lines`.
+        after: what is to follow the run in its process.
+    """
+    lines = result_lines(document, doing)
+    if after is not None and document.get("state") != "done":
+        ended = document.get("state") in ("stopped", "failed")
+        lines.append(("after it", after.left if ended else f"{named(after.seeds)} to follow"))
+    pairs(lines + ([("folder", str(folder))] if folder is not None else []))

@@ -1,10 +1,14 @@
-"""Switches take no value, and the help shows none: Typer's ``<bool>`` behind each reads like one to give."""
+"""Commands as Typer has them, but switches, which take no value, are shown bare, and a help that cannot be written
+is no bug."""
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from typer.core import TyperCommand, TyperGroup, TyperOption
+
+from mim4dd_tui.cli.output import taking
 
 
 def _bare(params: list[Any]) -> list[Any]:
@@ -21,6 +25,11 @@ class Command(TyperCommand):
         """Its parameters, ``--help`` among them."""
         return _bare(super().get_params(ctx))
 
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Its help, on standard output."""
+        with taking(sys.stdout):
+            super().format_help(ctx, formatter)
+
 
 class Commands(TyperGroup):
     """The same of the group."""
@@ -28,3 +37,8 @@ class Commands(TyperGroup):
     def get_params(self, ctx: Any) -> list[Any]:
         """Its parameters, ``--help`` among them."""
         return _bare(super().get_params(ctx))
+
+    def format_help(self, ctx: Any, formatter: Any) -> None:
+        """Its help, on standard output."""
+        with taking(sys.stdout):
+            super().format_help(ctx, formatter)

@@ -11,6 +11,7 @@ from typing import Any
 from rich.cells import cell_len
 
 from engine.config.consistency import TRAIN_STUDENTS
+from engine.config.presets import brief, stem
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name
@@ -70,7 +71,7 @@ class RunInfo:
     @property
     def named_by_preset(self) -> bool:
         """Whether the folder's name says no more than preset, seed and time."""
-        return bool(self.preset) and self.name.startswith(f"{self.preset}-s{self.seed}-")
+        return bool(self.preset) and self.name.startswith(f"{stem(self.preset)}-s{self.seed}-")
 
     @property
     def resumable(self) -> bool:
@@ -95,7 +96,7 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     """
     seeded = {run.preset for run in runs if run.named_by_preset and run.seed}
     names = [
-        run.name if not run.named_by_preset else f"{run.preset} s{run.seed}" if run.preset in seeded else run.preset
+        run.name if not run.named_by_preset else brief(run.preset) + (f" s{run.seed}" if run.preset in seeded else "")
         for run in runs
     ]
     times = Counter(names)

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import shlex
 import signal
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
-from mim4dd_tui.cli.options import runs_dir_of
+from engine.runs.called import called, option, usual_runs_dir
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
@@ -78,16 +77,14 @@ def run_dashboard(
         if app.return_code:
             _stop(session)
         code = app.return_code or _afterwards(app, why)
-    for line in lines(app.sessions, app.turns.launch.followed, runs_dir_of(None)):
+    for line in lines(app.sessions, app.turns.launch.followed, usual_runs_dir()):
         tell(line)
     waiting = app.turns.left()
     for problem in app.turns.changes.untold:
         tell(problem)
     if waiting:
         number, they = ("1 run waits", "it") if waiting == 1 else (f"{waiting} runs wait", "them")
-        here = runs_dir.absolute() == runs_dir_of(None).absolute()
-        command = "mim4dd" if here else f"mim4dd --runs-dir {shlex.quote(str(runs_dir))}"
-        tell(f"{number} in the queue; `{command}` offers to go on with {they}")
+        tell(f"{number} in the queue; `mim4dd{option(runs_dir)}` offers to go on with {they}")
     return app.return_code or exit_code(app, code)
 
 
@@ -148,6 +145,8 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
         with attendant.listening():
             attendant.wait(session.join)
     except AbandonedError as error:
-        tell(str(error))
+        path = session.path
+        again = f"; `mim4dd resume {called(path)}` goes on from the last one" if path is not None else ""
+        tell(f"{error}{again}")
         os._exit(error.exit_code)
     return attendant.exit_code

@@ -14,7 +14,7 @@ from engine.config.load import (
     require_deletable,
     save_user_preset,
 )
-from engine.config.presets import builtin_dir, checked_name, names
+from engine.config.presets import builtin_dir, checked_name, is_file, names
 from engine.config.schema import Config
 from engine.errors import DataError, MimError
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
@@ -124,8 +124,8 @@ def find_preset(name: str) -> bool:
 
 
 def recorded(name: str | None) -> str | None:
-    """The preset that a run is recorded to come from: none that is gone."""
-    return name if name in names(hidden=True) else None
+    """The preset or file that a run is recorded to come from: no preset that is gone."""
+    return name if name is not None and (is_file(name) or name in names(hidden=True)) else None
 
 
 def kept_as(name: str, config: Config, base: str | None) -> str:

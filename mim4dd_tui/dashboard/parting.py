@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import os
 import re
-import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
 from engine.errors import MimError, RunLocked
+from engine.runs.called import called
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, there, told_bug
 from mim4dd_tui.fitting import homely
@@ -42,7 +42,7 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
     status = RunFolder(session.path).status() if session.path is not None else None
     untouched = status is not None and status.state in ("done", "stopped", "queued")
     if isinstance(error, RunLocked) and session.path is not None:
-        going = f"{session.path.name} goes on in another process; `mim4dd attach {_called(session.path, usual)}`"
+        going = f"{session.path.name} goes on in another process; `mim4dd attach {called(session.path, usual)}`"
         return _of_folder(session.path, usual) or going
     refused = untouched and isinstance(error, MimError)
     if session.path is not None and not refused:
@@ -51,13 +51,8 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
     return f"{name} was not begun: {error}" if error is not None else ""
 
 
-def _called(path: Path, usual: Path) -> str:
-    """What a command calls the run: its name, or its path where that would not be found."""
-    return path.name if path.parent.absolute() == usual.absolute() else shlex.quote(str(path))
-
-
 def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> str:
-    run = _called(path, usual)
+    run = called(path, usual)
     if not there(path):  # deleted since: there is nothing to go on with or to look at
         return f"{path.name} failed: {_first(str(error), path)}; its folder is gone" if error is not None else ""
     status = RunFolder(path).status()

@@ -22,7 +22,7 @@ from textual.widgets import Input, OptionList
 from engine.events import Iteration
 from engine.runs.folder import list_runs
 from engine.runs.history import RunHistory
-from mim4dd_tui.dashboard.ascii import plain
+from mim4dd_tui.characters import plain
 from mim4dd_tui.dashboard.attention import Voice, one_line
 from mim4dd_tui.dashboard.commands import commands, place_of
 from mim4dd_tui.dashboard.exports import COLOURS, Plot, export, tables_of

@@ -14,6 +14,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, OptionList, Static
 
 from engine.config.load import EDITED, changed, resolve
+from engine.config.presets import is_file
 from engine.config.schema import Config
 from engine.data.sources import find
 from engine.errors import MimError
@@ -53,7 +54,7 @@ class HomeScreen(KeepingUpScreen):
         self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
         self._problem = ""  # why what is highlighted could not be chosen
         self._unusable = ""  # the preset of the list that it is
-        self._source: str | None = None  # the preset that it, or the run whose settings they are, comes from
+        self._source: str | None = None  # preset or file that it, or the run whose settings they are, comes from
         self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
@@ -196,7 +197,7 @@ class HomeScreen(KeepingUpScreen):
 
     def _follow(self, source: str | None, overrides: tuple[str, ...] = ()) -> None:
         self._source, self._gone = source, False
-        self.query_one(PresetList).follow(source, overrides)
+        self.query_one(PresetList).follow(None if source is not None and is_file(source) else source, overrides)
 
     def _describe(self) -> None:
         on_run = self.query_one("#runs").has_focus and self._run is not None
@@ -365,15 +366,15 @@ class HomeScreen(KeepingUpScreen):
 
     def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
         """A run's settings into the form, as changes to its preset, or as they are where that is no more."""
-        known = None
-        if run.preset:
+        known, file = None, is_file(run.preset)  # which may be another one by now
+        if run.preset and not file:
             try:
                 known = resolve(run.preset)
             except MimError:
                 self.notify(f"its preset {run.preset} cannot be used any more: all settings as they were")
         self._in_view = None
-        self._follow(run.preset if known is not None else None)
-        self._preset = self._source or run.name
+        self._follow(run.preset if known is not None or file else None)
+        self._preset = run.preset if known is not None else run.name
         self.query_one(PresetList).point(self._preset)
         form = self.query_one(SettingsForm)
         # with no preset to compare with, what was edited then comes from the run
