@@ -355,7 +355,7 @@ def test_the_shell_completes_presets_and_runs(place: Place) -> None:
         assert all(name.startswith(words.split()[-1]) for name in found)
 
 
-def test_a_run_that_is_done_has_not_failed_where_nothing_takes_its_report(place: Place, tmp_path: Path) -> None:
+def test_a_run_that_is_done_has_not_failed_where_nothing_takes_its_report(place: Place) -> None:
     command = [*COMMAND, "run", "digits-ipc1", "--headless", *settings()]
     for name, how in (("shut", ">&-"), ("mute", "2>&-"), ("full", ">/dev/full")):
         shell = ["/bin/sh", "-c", f'exec "$@" {how}', "sh", *command, "--name", name]

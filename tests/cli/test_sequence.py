@@ -17,8 +17,10 @@ from engine.runs.folder import RunFolder
 from engine.runs.status import StatusWriter, host_name
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import detach, running
+from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import seeds_of
 from mim4dd_tui.cli.sequence import Later, later, ranges
+from mim4dd_tui.signals import AbandonedError
 
 CONFIG = Config.model_validate({"data": {"name": "digits"}})
 
@@ -127,3 +129,23 @@ def test_a_sequence_that_ends_early_keeps_what_was_to_follow(
         assert f"stopped at seed 0: `mim4dd resume {tmp_path / 'elsewhere' / 'x'}` continues it" in err
     kept = json.loads((tmp_path / "elsewhere" / "x" / "sequence.json").read_text())
     assert (kept["command"], kept["pid"]) == (command, os.getpid())
+
+
+def test_a_run_that_is_ended_at_once_says_how_to_go_on_and_what_does_not_follow(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def abandoned(self: Supervisor, work: Any) -> None:
+        work()
+        raise AbandonedError("ended at once")
+
+    def work(observer: Any, control: Any) -> dict[str, Any]:
+        RunFolder.create(tmp_path, "x", CONFIG)
+        observer(RunStarted("x", None, 0, 10, 3, "here", 1, "0", {}))
+        return {}
+
+    monkeypatch.setattr(Supervisor, "run", abandoned)
+    with pytest.raises(AbandonedError) as error:
+        running._headless(work, tmp_path, CONFIG, REST)
+    assert f"ended at once; `mim4dd resume {tmp_path / 'x'}` goes on from the last one; seeds 1-2 do not" in str(
+        error.value
+    )
