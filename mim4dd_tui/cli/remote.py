@@ -90,7 +90,10 @@ def stop(
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> int:
-    """Stop a run with a checkpoint; `mim4dd resume` continues it."""
+    """Stop a run with a checkpoint; `mim4dd resume` continues it.
+
+    Of several --seeds it ends them all, and says which do not follow and what begins them.
+    """
     from engine.runs.lock import free
 
     folder = _live(name, latest, "stop", runs_dir)

@@ -4,15 +4,27 @@ from __future__ import annotations
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from engine.config.schema import Config
 from engine.errors import ConfigError, DataError, MimError, RunFailed, RunLocked
+from engine.runs.folder import RunFolder
 from mim4dd_tui.__main__ import main
+from mim4dd_tui.characters import write_plain
 from mim4dd_tui.cli.failures import PartlyFailedError
-from tests.cli.command import COMMAND, environment, mim4dd
+from tests.cli.command import COMMAND, Ended, environment, mim4dd
+
+
+def closed(how: str, *arguments: str, cwd: Path, **variables: str) -> Ended:
+    """``mim4dd ARGUMENTS`` as a shell begins it, with streams redirected or closed."""
+    shell = ["/bin/sh", "-c", f'exec "$@" {how}', "sh", *COMMAND, *arguments]
+    env = environment(XDG_STATE_HOME=str(cwd), **variables)
+    done = subprocess.run(shell, cwd=cwd, env=env, text=True, capture_output=True, timeout=120, check=False)
+    return Ended(done.returncode, done.stdout, done.stderr)
 
 
 @pytest.fixture
@@ -158,3 +170,60 @@ def test_the_paragraphs_of_a_help_are_as_wide_as_the_terminal() -> None:
     done = mim4dd("run", "--help", env=environment(COLUMNS="80"))
     line = next(line for line in done.out.splitlines() if "progress goes to" in line)
     assert line.strip() == "or --json, progress goes to standard error as plain lines. Ctrl-C stops with a"
+
+
+@pytest.mark.parametrize("python", ["", "1"])
+@pytest.mark.parametrize(
+    "arguments",
+    [["runs"], ["runs", "--json"], ["presets"], ["paths"], ["--help"], ["run", "--help"], ["--version"]],
+    ids=" ".join,
+)
+def test_a_closed_standard_output_is_said_in_a_sentence(arguments: list[str], python: str, tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "runs", "x", Config())
+    ended = closed(">&-", *arguments, cwd=tmp_path, PYTHONUNBUFFERED=python)
+    assert ended == Ended(1, "", "mim4dd: standard output cannot be written: it is closed\n")
+    assert not (tmp_path / "mim4dd").exists(), "a report of a crash that was none"
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_help_on_a_full_disk_is_no_bug(tmp_path: Path) -> None:
+    ended = closed(">/dev/full", "--help", cwd=tmp_path)
+    assert ended == Ended(1, "", "mim4dd: standard output cannot be written: No space left on device\n")
+
+
+def test_closed_streams_are_no_reason_to_fail(tmp_path: Path) -> None:
+    RunFolder.create(tmp_path / "runs", "x", Config())
+    assert closed("2>&-", "show", "nothing", cwd=tmp_path) == Ended(3, "", "")
+    assert closed("<&- 2>&-", "runs", cwd=tmp_path).out.startswith("run ")
+    assert closed("<&- >&- 2>&-", "show", "x", cwd=tmp_path) == Ended(1, "", "")
+
+
+def test_no_file_gets_the_descriptor_of_a_closed_stream(tmp_path: Path) -> None:
+    program = (
+        "import os, sys\n"
+        "from mim4dd_tui.cli.output import open_closed_streams\n"
+        "open_closed_streams()\n"
+        "print(os.open(os.devnull, os.O_RDONLY) > 2, file=open(sys.argv[1], 'w'))\n"
+    )
+    told = tmp_path / "told"
+    shell = ["/bin/sh", "-c", 'exec "$@" <&- >&- 2>&-', "sh", sys.executable, "-c", program, str(told)]
+    subprocess.run(shell, env=environment(), check=True, timeout=60)
+    assert told.read_text() == "True\n"
+
+
+@pytest.mark.parametrize("locale", [{"LC_ALL": "C"}, {"LC_ALL": "de_DE.ISO-8859-1"}], ids=str)
+def test_plain_characters_are_written_where_the_locale_has_no_others(locale: dict[str, str], tmp_path: Path) -> None:
+    """But the name of a folder, which another program may read, comes out whole."""
+    for arguments in (["--help"], ["run", "--help"]):
+        told = mim4dd(*arguments, cwd=tmp_path, env=environment(COLUMNS="80", **locale))
+        assert told.out.isascii()
+        assert "+- Options ---" in told.out
+    told = mim4dd("paths", "--runs-dir", "é±", cwd=tmp_path, env=environment(PYTHONUTF8="1", LC_ALL="C"))
+    assert f"{tmp_path}/é" in told.out
+
+
+def test_a_deviation_in_plain_characters_is_as_wide(tmp_path: Path) -> None:
+    with (tmp_path / "told").open("w", encoding="utf-8") as stream:
+        write_plain(stream)
+        stream.write("± 87.3 ± 0.4 % … ─┐ é ж\n")
+    assert (tmp_path / "told").read_text(encoding="utf-8") == "~ 87.3 +-0.4 % ~ -+ é ж\n"

@@ -49,12 +49,12 @@ def test_runs_dir_is_the_option_then_the_variable_then_the_working_folder(
     assert runs_dir_of(Path("elsewhere")) == Path("elsewhere")
 
 
-def test_a_run_is_named_either_way_but_not_both() -> None:
-    assert chosen_run("mine", False, "show") == "mine"
-    assert chosen_run(None, True, "show") == "--latest"
+def test_a_run_is_named_either_way_but_not_both(tmp_path: Path) -> None:
+    assert chosen_run("mine", False, "show", tmp_path) == "mine"
+    assert chosen_run(None, True, "show", tmp_path) == "--latest"
     for name, latest in ((None, False), ("mine", True)):
-        with pytest.raises(UsageError, match="--latest"):
-            chosen_run(name, latest, "show")
+        with pytest.raises(UsageError, match=f"--latest.*`mim4dd runs --runs-dir {tmp_path}`"):
+            chosen_run(name, latest, "show", tmp_path)
 
 
 def test_graphics_are_the_option_then_the_variable_then_what_is_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,6 +24,7 @@ from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
 from mim4dd_tui.cli.results import Format, artifact_path, evaluate
+from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.graphics.choice import Graphics
 from tests.cli.command import COMMAND, Ended, begun, environment, mim4dd, set_options
 
@@ -195,7 +196,7 @@ def test_on_a_terminal_seeds_say_why_no_dashboard_opens(
     tmp_path: Path,
     capsys: pytest.CaptureFixture[str],
 ) -> None:
-    def done(work: object, runs_dir: Path, config: Config) -> tuple[dict[str, Any], int, int]:
+    def done(work: object, runs_dir: Path, config: Config, rest: Later | None) -> tuple[dict[str, Any], int, int]:
         return {"state": "done", "run": "r", "accuracy": None}, 0, 0
 
     monkeypatch.setattr(running, "_headless", done)
@@ -213,7 +214,7 @@ def test_ctrl_c_at_the_very_end_of_a_run_still_ends_the_series(
     """The run is done before it can be stopped; the seeds after it are not begun all the same."""
     begun: list[object] = []
 
-    def done(work: object, runs_dir: Path, config: Config) -> tuple[dict[str, Any], int, int]:
+    def done(work: object, runs_dir: Path, config: Config, rest: Later | None) -> tuple[dict[str, Any], int, int]:
         begun.append(work)
         return {"state": "done", "seed": len(begun) - 1, "accuracy": None}, 0, 130 if len(begun) == 2 else 0
 
@@ -222,7 +223,7 @@ def test_ctrl_c_at_the_very_end_of_a_run_still_ends_the_series(
     assert main(["run", "digits-ipc1", "--seeds", "0-3", "--json"]) == 130
     out, err = capsys.readouterr()
     assert [run["seed"] for run in json.loads(out)["runs"]] == [0, 1]
-    assert "seed 1 was done" in err
+    assert "seed 1 was done before it could be stopped; seeds 2-3 do not follow: `mim4dd run digits-ipc1 " in err
     begun.clear()
     assert main(["run", "digits-ipc1", "--seeds", "0-1", "--json"]) == 0, "nothing was left to be stopped"
 
@@ -352,3 +353,41 @@ def test_the_shell_completes_presets_and_runs(place: Place) -> None:
         found = ended.out.split()
         assert expected in found
         assert all(name.startswith(words.split()[-1]) for name in found)
+
+
+def test_a_run_that_is_done_has_not_failed_where_nothing_takes_its_report(place: Place) -> None:
+    command = [*COMMAND, "run", "digits-ipc1", "--headless", *settings()]
+    for name, how in (("shut", ">&-"), ("mute", "2>&-"), ("full", ">/dev/full")):
+        shell = ["/bin/sh", "-c", f'exec "$@" {how}', "sh", *command, "--name", name]
+        done = begun(shell, cwd=place.folder, env=place.env)
+        _, err = done.communicate(timeout=120)
+        assert done.returncode == 0, err
+        assert json.loads((place.folder / "runs" / name / "result.json").read_text())["state"] == "done"
+        if name != "mute":
+            assert "standard output cannot be written" in err.splitlines()[-1]
+            assert "met a bug" not in err
+    exported = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *COMMAND, "export", "shut"]
+    assert begun(exported, cwd=place.folder, env=place.env).wait(120) == 0
+
+
+def test_a_detached_run_that_was_begun_has_not_failed_where_nothing_takes_its_name(place: Place) -> None:
+    words = [*COMMAND, "run", "digits-ipc1", "--detach", "--name", "off", *settings()]
+    shell = ["/bin/sh", "-c", 'exec "$@" >&-', "sh", *words]
+    assert begun(shell, cwd=place.folder, env=place.env).wait(120) == 0
+    path = place.folder / "runs" / "off" / "status.json"
+    end = time.monotonic() + 60
+    while json.loads(path.read_text())["state"] != "done":
+        assert time.monotonic() < end
+        time.sleep(0.1)
+
+
+def test_a_run_of_a_file_says_which_and_what_that_extends(place: Place) -> None:
+    (place.folder / "c10.toml").write_text('extends = "digits-ipc1"\n')
+    made = place.command("run", "c10.toml", "--json", *settings())
+    document = json.loads(made.out)
+    assert document["preset"] == "c10.toml on digits-ipc1"
+    assert document["run"].startswith("c10-s0-")
+    assert "(preset c10.toml on digits-ipc1, seed 0)" in made.err
+    assert "c10.toml on digits-ipc1" in place.command("show", document["run"]).out
+    again = place.command("run", f"runs/{document['run']}/config.toml", "--json", *settings())
+    assert json.loads(again.out)["run"].startswith("digits-s0-"), "the name of a run's own file says nothing"

@@ -20,7 +20,7 @@ def test_later_layers_win_and_every_value_knows_its_layer(tmp_path: Path) -> Non
     resolved = resolve(path, ["experts.count=9", "experts.epochs=30", "experts.count=10"], seed=5)
     config, origins = resolved.config, resolved.origins
 
-    assert resolved.preset is None
+    assert resolved.preset == "own.toml on digits-ipc1 and mid.toml"
     assert (config.seed, origins["seed"]) == (5, "--seed")
     assert (config.experts.count, origins["experts.count"]) == (10, "--set")
     assert (config.experts.epochs, origins["experts.epochs"]) == (30, "--set")

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import tomli
 
-from engine.config import Config, dump, fields, list_presets, load_config, resolve
+from engine.config import Config, dump, fields, list_presets, load_config, presets, resolve
 from engine.config.presets import builtin_dir
 
 TRAJECTORY = [
@@ -244,3 +244,22 @@ def _sourced(lines: list[str], index: int) -> bool:
     own = lines[index].partition("#")[2]
     above = lines[index - 1] if index and lines[index - 1].lstrip().startswith("#") else ""
     return bool(SOURCE.search(own) or SOURCE.search(above))
+
+
+@pytest.mark.parametrize(
+    ("path", "bases", "told", "brief", "stem"),
+    [
+        ("a/mine.toml", ["digits-ipc1"], "mine.toml on digits-ipc1", "mine.toml", "mine"),
+        ("mine.toml", ["x", "base.toml"], "mine.toml on x and base.toml", "mine.toml", "mine"),
+        ("mine.toml", [], "mine.toml", "mine.toml", "mine"),
+        ("a/mine", [], "./mine", "./mine", "./mine"),
+    ],
+)
+def test_a_file_is_named_by_itself_and_what_it_extends(
+    path: str, bases: list[str], told: str, brief: str, stem: str
+) -> None:
+    assert presets.of_file(Path(path), bases) == told
+    assert (presets.brief(told), presets.stem(told)) == (brief, stem)
+    assert presets.is_file(told)
+    assert not presets.is_file("digits-ipc1")
+    assert presets.brief("digits-ipc1") == presets.stem("digits-ipc1") == "digits-ipc1"

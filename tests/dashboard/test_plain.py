@@ -16,6 +16,7 @@ from engine.events import (
     Notice,
     Phase,
     Progress,
+    Recovered,
     RunEnded,
     RunStarted,
     StateChanged,
@@ -56,6 +57,15 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
         (Phase("experts", 10, "8 experts"), "experts: 8 experts"),
         (Evaluation(50, "live", "quick-100", 0.873, 0.004, [0.87], "test", "test", 1.0, True), "87.3 ± 0.4 %"),
         (CheckpointWritten(50, "x", 0.1), "checkpoint at iteration 50"),
+        (replace(STARTED, preset="c10.toml on digits-ipc1"), "run mine (preset c10.toml on digits-ipc1, seed 3)"),
+        (
+            Recovered(0, 2, 2, 3, 0.25, "the objective is not finite"),
+            "  warning: back to iteration 0 (2 of 3 times), from here on with the rates times 0.25: the objective",
+        ),
+        (
+            RunEnded("done", result={"recoveries": [{"iteration": 4, "rates": 0.5}, {"iteration": 0, "rates": 0.25}]}),
+            "run done; it went back 2 times, the last time to iteration 0: its rates are now those set times 0.25",
+        ),
         (Notice("warning", "the bound stands at chance"), "warning: the bound stands at chance"),
         (StateChanged("paused", "on request"), "paused: on request"),
         (StateChanged("paused", "paused on request"), "paused on request"),

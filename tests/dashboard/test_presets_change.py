@@ -16,6 +16,7 @@ from engine.config.load import changed, delete_user_preset, list_presets, resolv
 from engine.config.presets import PresetInfo, names, user_dir
 from engine.runs.folder import RunFolder, list_runs
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.catalog import labels, read_run
 from mim4dd_tui.dashboard.estimate import Measured, Measurements
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens import keeping_up
@@ -476,3 +477,30 @@ async def test_the_list_of_runs_keeps_up_while_runs_are_measured(
         finally:
             let_go.set()
         await until(pilot, lambda: "looking through" not in words(app))
+
+
+async def test_a_run_of_a_file_says_which_and_is_never_taken_for_a_preset(make_app: MakeApp, tmp_path: Path) -> None:
+    """Its settings taken into a new run are as they were: a file of that name may hold others by now."""
+    file = tmp_path / "c10.toml"
+    file.write_text('extends = "digits-ipc1"\n[network]\nwidth = 8\n')
+    app = make_app(FakeEngine(iterations=5), preset=str(file))
+    async with app.run_test(size=SIZE) as pilot:
+        await found(pilot, app, "digits-ipc1")
+        write()
+        await found(pilot, app, "mine")
+        assert "gone" not in told(app)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    (folder,) = list_runs(app.runs_dir)
+    assert folder.about().preset == "c10.toml on digits-ipc1"
+    assert folder.name.startswith("c10-s0-")
+    assert labels([read_run(folder)]) == ["c10.toml"]
+    again = make_app(FakeEngine(iterations=5))
+    async with again.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: again.screen.query_one("#runs", OptionList).option_count == 1)
+        await pilot.press("r", "g", "D")
+        await until(pilot, lambda: again.screen.query_one(SettingsForm).config.network.width == 8)
+        assert not told(again)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(again.screen, RunScreen) and run_screen(again).state == "done")
+    assert {run.about().preset for run in list_runs(again.runs_dir)} == {"c10.toml on digits-ipc1"}

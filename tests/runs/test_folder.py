@@ -197,7 +197,7 @@ def test_the_latest_is_the_one_active_last(tmp_path: Path) -> None:
     waiting = make_folder(tmp_path, "waiting")
     assert find(tmp_path, LATEST, states=("queued",)).name == waiting.name
     assert find(tmp_path, LATEST).name == "old"
-    with pytest.raises(DataError, match=r"no run in .* is running or paused: `mim4dd runs`"):
+    with pytest.raises(DataError, match=r"no run in .* is running or paused: `mim4dd runs --runs-dir /"):
         find(tmp_path, LATEST, states=("running", "paused"))
 
 

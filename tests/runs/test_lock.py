@@ -49,7 +49,7 @@ def test_the_second_process_is_refused_and_told_who_holds_it(tmp_path: Path, oth
     with pytest.raises(RunLocked) as caught, RunLock(tmp_path):
         pass
     assert f"process {other.pid} on {host_name()} since 20" in str(caught.value)
-    assert "mim4dd stop" in str(caught.value)
+    assert f"`mim4dd stop {tmp_path}`" in str(caught.value)
     found = holder(tmp_path)
     assert found is not None
     assert found.pid == other.pid, "a refused process must not touch the claim"

@@ -128,7 +128,7 @@ def test_a_killed_run_has_failed_and_says_how_to_go_on(tmp_path: Path) -> None:
     say(run, started(), StateChanged("running"), iteration(1))
     values = check(document(run.path))
     assert values["state"] == "failed"
-    assert "mim4dd resume one" in values["message"]
+    assert f"`mim4dd resume {run.path}`" in values["message"], "it is found so from every folder"
     assert values["iteration"] == 1
 
 
