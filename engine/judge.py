@@ -111,14 +111,22 @@ class Judge:
         if self._due(self.config.execution.snapshot_every, state) and self._pictured != state.iteration:
             self._picture(state)
         if self._due(self._every, state) and state.evaluated < state.iteration:
+            self._stands(state, "evaluating")
             self._evaluate_live(state)
+            self._stands(state)
         if self.record.control.take("evaluate"):
             self._asked = True
+            self._stands(state, "evaluating")
             self._evaluate_on_request(state)
+            self._stands(state)
             self._asked = False
         if self.saves.if_due(state) or (self._behind and state.iteration == self.saves.at):
             self._attempt_sets(state)
         self.record.tick()
+
+    def _stands(self, state: State, busy: str = "") -> None:
+        """Tell that no iteration is made for a while, and what is done instead; or that it is over."""
+        self.record.progress(Progress("distill", state.iteration, self.config.objective.iterations, busy))
 
     def metrics(self, event: Iteration) -> None:
         """Tell of an iteration."""

@@ -59,7 +59,7 @@ class Recorder:
         self.resuming = resuming
         self._lock = RunLock(folder.path)
         self._fault: str | None = None
-        self._spoke = 0.0
+        self._spoke, self._detail = 0.0, ""  # when progress was told last, and of what
         self._process = psutil.Process()
 
     def __enter__(self) -> Recorder:
@@ -104,15 +104,16 @@ class Recorder:
             self.observer(event)
 
     def progress(self, event: Progress) -> None:
-        """Tell of progress at most ten times a second, and always of the end of a phase. Not journaled.
+        """Tell of progress at most ten times a second, always of the end of a phase and of other work. Not journaled.
 
         The status, which writes itself seldom enough, has all of it: a pause in the work may follow the last word.
         """
         self.status.hear(event)
         now = time.monotonic()
-        if now - self._spoke < PROGRESS_SECONDS and event.done != event.total:
+        same = event.done != event.total and event.detail == self._detail
+        if now - self._spoke < PROGRESS_SECONDS and same:
             return
-        self._spoke = now
+        self._spoke, self._detail = now, event.detail
         if self.observer is not None:
             self.observer(event)
 

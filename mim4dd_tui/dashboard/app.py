@@ -111,6 +111,8 @@ class DashboardApp(ThemedApp[Leave]):
             self.animation_level = "none"
         self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
         self.choose_graphics()
+        self.redraw_when_back()
+        self.app_resume_signal.subscribe(self, lambda _app: self._suspension.back())
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         self._collector.hold()
@@ -124,6 +126,7 @@ class DashboardApp(ThemedApp[Leave]):
     def on_unmount(self) -> None:
         """What goes on without the interface has no timer of its own, and what does not keeps no queue."""
         self._collector.release()
+        self._suspension.back()  # else the run would stay paused
         if self.session is None or not self.session.running:
             self.turns.queue.give_back()
 

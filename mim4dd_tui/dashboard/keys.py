@@ -69,6 +69,7 @@ KEYS: tuple[Key, ...] = (
         "Pictures as characters, by kitty graphics (also through tmux), by sixel: what your terminal can do.", "P"),
     Key("app", "tab", "focus_next", "next part", "The next list, curve or part; shift+tab the one before."),
     Key("app", "t", "next_theme", "theme", "Next theme: dark, light, colour-blind safe, the terminal's own, yours."),
+    Key("app", "ctrl+l", "redraw", "redraw", "Paint all anew, where the terminal has lost it.", "^l"),
     Key("app", "q", "leave", "quit", "Quit; asks first while a run goes on.", footer=True),
     Key("app", "ctrl+c", "interrupt", "quit", "As q; pressed again it stops the run with a checkpoint.", "^c",
         priority=True),

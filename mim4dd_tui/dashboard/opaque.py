@@ -17,6 +17,14 @@ class OpaqueApp(App[Answer]):
     painted anew, which is not seen and costs two screens of bytes each time.
     """
 
+    def action_redraw(self) -> None:
+        """Paint all anew: the terminal has lost it."""
+        self.app_resume_signal.publish(self)  # pictures in pixels are sent again too
+
+    def redraw_when_back(self) -> None:
+        """After a suspension all is painted anew, as Textual paints what has changed; call it at the start."""
+        self.app_resume_signal.subscribe(self, lambda _app: self.screen.refresh())
+
     @property
     def _background_screens(self) -> list[Screen[Any]]:
         return []

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from engine.config.schema import Config
 from engine.errors import MimError, RunLocked
-from engine.events import Event, Observer, RunEnded, RunStarted
+from engine.events import Event, Observer, RunEnded, RunStarted, StateChanged
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
@@ -153,6 +153,7 @@ class EngineSession:
         self._queue: deque[Heard | Record] = deque()
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
+        self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
         self._iterations = 0
         self._left_at: int | None = None  # bytes of the journal when the thread was done with it
@@ -184,6 +185,8 @@ class EngineSession:
 
     def _observe(self, event: Event) -> None:
         self.over = isinstance(event, RunEnded)
+        if isinstance(event, StateChanged):
+            self.paused = event.state == "paused"
         if isinstance(event, RunStarted):
             self._iterations = event.iterations
             self._path = self._path or self.order.runs_dir / event.run

@@ -7,17 +7,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
+    from mim4dd_tui.dashboard.session import EngineSession
 
 SUSPEND_SECONDS = 6.0
 """How long a second Ctrl-Z suspends the run as well."""
+PAUSE_SECONDS, LOOK_SECONDS = 3.0, 0.1
+"""How long the run may take to pause before it is suspended all the same, and how often that is looked at."""
 
 
 class Suspension:
-    """What Ctrl-Z does: a run of this process would stand still meanwhile, so then it takes the key twice."""
+    """What Ctrl-Z does: a run of this process would stand still meanwhile, so then it takes the key twice.
+
+    The run is paused first, so that the time it stands still counts as a pause for whoever reads its journal.
+    """
 
     def __init__(self, app: DashboardApp) -> None:
         self._app = app
         self._told = False
+        self._paused: EngineSession | None = None  # until the process is back
+        self._waited = 0.0
 
     def ask(self) -> None:
         """The key was pressed."""
@@ -35,7 +43,26 @@ class Suspension:
             )
         else:
             self._told = False  # a key too many would suspend it again right after it came back
-            app.action_suspend_process()
+            if session is not None and session.running and not session.pausing:
+                session.request("pause")
+                self._paused = session
+            self._waited = 0.0
+            self._suspend()
+
+    def back(self) -> None:
+        """The process is back, or the dashboard ends: the run goes on, if it was paused here."""
+        paused, self._paused = self._paused, None
+        if paused is not None and paused.running:
+            paused.request("resume")
+
+    def _suspend(self) -> None:
+        """As soon as the run has paused, which one in a long step may be slow to do."""
+        waits = self._paused is not None and self._paused.running and not self._paused.paused
+        if waits and self._waited < PAUSE_SECONDS:
+            self._waited += LOOK_SECONDS
+            self._app.set_timer(LOOK_SECONDS, self._suspend)
+        else:
+            self._app.action_suspend_process()
 
     def _forget(self) -> None:
         self._told = False

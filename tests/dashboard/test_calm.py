@@ -16,6 +16,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual._compositor import Compositor
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Static
@@ -505,3 +506,25 @@ async def test_a_list_that_stays_the_same_is_not_painted_again(
         await pilot.pause(0.5)
         assert "LayoutUpdate" not in painted
         assert "ChopsUpdate" not in painted
+
+
+@pytest.mark.parametrize("way", ["suspended", "ctrl+l"])
+async def test_a_terminal_that_lost_the_screen_gets_it_whole(make_app: MakeApp, way: str) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "digits-ipc1" in text(app))
+        await pilot.pause(0.3)
+        whole: list[object] = []
+        real = Compositor.render_full_update
+
+        def told(compositor: Compositor, **named: Any) -> object:
+            whole.append(compositor)
+            return real(compositor, **named)
+
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(Compositor, "render_full_update", told)
+            if way == "suspended":
+                app.app_resume_signal.publish(app)
+            else:
+                await pilot.press("ctrl+l")
+            await until(pilot, lambda: bool(whole))

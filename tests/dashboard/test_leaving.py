@@ -21,6 +21,9 @@ import psutil
 import pyte
 import pytest
 
+from engine.events import StateChanged
+from engine.runs.journal import read_all
+
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -210,6 +213,10 @@ def test_ctrl_z_goes_to_the_shell_and_fg_comes_back(open_terminal: Any) -> None:
     terminal.screen.reset()
     os.write(terminal.master, b"fg\n")
     terminal.see("s/it")
+    terminal.see("esc back")  # all of it is painted, not only what changes
+    (journal,) = terminal.runs.glob("*/journal.jsonl")
+    said = [record.event.state for record in read_all(journal) if isinstance(record.event, StateChanged)]
+    assert said[-2:] == ["paused", "running"], "what stands still is a pause"
     os.write(terminal.master, b"x")
     terminal.see("stopped")
     os.write(terminal.master, b"q")

@@ -210,7 +210,7 @@ async def test_undoing_all_can_be_undone(make_app: MakeApp) -> None:
         assert len(changes) == 2
         await pilot.press("U")
         assert form.changed() == {}
-        await until(pilot, lambda: "2 changes undone; U brings back" in text(app))
+        await until(pilot, lambda: "2 changes undone; U brings them back" in text(app))
         await pilot.press("U")
         assert form.changed() == changes
         await until(pilot, lambda: "2 changes brought back" in text(app) and "undone" not in text(app))

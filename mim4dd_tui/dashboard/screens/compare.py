@@ -32,6 +32,7 @@ if TYPE_CHECKING:
 
 REFRESH_SECONDS = 2.0
 NAME_WIDTH = 22
+"""Columns of the settings' names at least."""
 LEAST = 9
 """Columns of a run at least: an accuracy, with the mark of a live one."""
 LETTERS = "ABCDEFGH"
@@ -145,9 +146,11 @@ class CompareScreen(DividedScreen):
             pane.show(figure(metric, contenders), title=METRICS[metric][0])
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
-        names = Column("settings that differ" if self._only_different else "all settings", NAME_WIDTH)
+        spare = self.app.size.width - 4 - len(contenders) * (width + 1)
+        room = max(NAME_WIDTH, min(spare, max(len(name) for name, _, _ in lines)))
+        names = Column("settings that differ" if self._only_different else "all settings", room)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
-        rows = [self._row(line, width, contenders) for line in lines]
+        rows = [self._row(line, room, width, contenders) for line in lines]
         self.query_one(Table).show(columns, rows)
 
     def _panes(self) -> list[tuple[PlotPane, str]]:
@@ -162,11 +165,11 @@ class CompareScreen(DividedScreen):
         return [self.focused] if isinstance(self.focused, PlotPane) and self.focused in panes else panes
 
     @staticmethod
-    def _row(line: Line, width: int, contenders: list[Contender]) -> TableRow:
+    def _row(line: Line, room: int, width: int, contenders: list[Contender]) -> TableRow:
         name, values, result = line
         if name == "run":
             values = tuple(shortened_apart(values, width))
-        brief = name if len(name) <= NAME_WIDTH else "…" + name[1 - NAME_WIDTH :]
+        brief = name if len(name) <= room else "…" + name[1 - room :]
         cells = [Cell(brief, "" if result else MUTED)]
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way

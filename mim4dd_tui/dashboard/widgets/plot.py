@@ -99,7 +99,7 @@ class PlotPane(Inked, can_focus=True):
             return
         self._drawing = None
         left, top = self.gutter.left, self.gutter.top
-        columns = {bare.column_of(view.cursor) for view in (before, now)} - {None}
+        columns = {bare.column_of(self._place(view)) for view in (before, now)} - {None}
         height = self.content_size.height - 1
         cells = [Region(left + column, top + 1, 1, height) for column in columns if column is not None]
         self.refresh(Region(0, top, self.outer_size.width, 1), *cells)
@@ -125,9 +125,16 @@ class PlotPane(Inked, can_focus=True):
                     glyphs,
                     strokes=bool(self._samples()),
                 )
-            self._drawing = self._bare.with_cursor(self.viewport.cursor, glyphs)
+            self._drawing = self._bare.with_cursor(self._place(self.viewport), glyphs)
             self._lines = list(self._drawing.rows())
         return self._drawing
+
+    def _place(self, view: Viewport) -> float | None:
+        """Where the cursor is drawn: beside all there is (at the picture of iteration 0) at the end that is read."""
+        bounds = self._figure.bounds_x() if view.x is None else None
+        if view.cursor is None or bounds is None:
+            return view.cursor
+        return min(max(view.cursor, bounds[0]), bounds[1])
 
     def render_line(self, y: int) -> Strip:
         """One line: the title, or a row of the plot."""

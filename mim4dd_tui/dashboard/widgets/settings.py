@@ -378,7 +378,7 @@ class SettingsForm(Vertical):
         if changes:
             self._accept(self.base)
             self._dropped = changes
-            self._tell(f"{_changes(len(changes))} undone; U brings back")
+            self._tell(f"{_changes(len(changes))} undone; U brings {'it' if len(changes) == 1 else 'them'} back")
         elif dropped is not None:
             try:
                 self._accept(changed(self.base, dropped))

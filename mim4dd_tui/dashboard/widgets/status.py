@@ -102,7 +102,7 @@ class RunHead(Inked):
             share = min(1.0, progress.done / progress.total)
             texts.append(f"{progress.done}/{progress.total}")
             texts.append(f"{share * 100:.0f} %")
-            if progress.remaining is not None:
+            if progress.remaining is not None and progress.done < progress.total:  # what follows is not known of
                 texts.append(f"{duration(progress.remaining)} left")
         elif progress.done:
             texts.append(str(progress.done))
