@@ -33,7 +33,7 @@ _OURS = re.compile(rf"\..*\.(?:(\d+)-)?[0-9a-f]{{12}}{re.escape(ASIDE)}")
 ADVICE = {
     errno.ENOSPC: "the disk is full: free some space and try again (`mim4dd resume` continues a run)",
     errno.EDQUOT: "the disk quota is used up: free some space and try again (`mim4dd resume` continues a run)",
-    errno.EROFS: "the file system is read-only: mount it writable or choose another --runs-dir",
+    errno.EROFS: "the file system is read-only: mount it writable or choose another folder",
     errno.EACCES: "permission denied: make the folder writable or choose another place",
     errno.EPERM: "not permitted: make the folder writable or choose another place",
     errno.EIO: "the disk reports an input/output error: check it before going on with `mim4dd resume`",

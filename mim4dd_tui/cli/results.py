@@ -192,9 +192,15 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
     folder = locate(runs_dir, target)
     path = folder.distilled_path(which or "best")
     if not path.is_file():
+        status, shown = folder.status(), f"`mim4dd show {called(folder.path)}`"
+        if status is not None and status.effective_state() in ("failed", "stopped"):
+            raise DataError(
+                f"run {folder.name} has no distilled set: it {status.effective_state()} before its first checkpoint "
+                f"({shown} says why)"
+            )
         raise DataError(
             f"run {folder.name} has no distilled set yet: the first comes with the first checkpoint "
-            f"(`mim4dd show {called(folder.path)}` says how far it is)"
+            f"({shown} says how far it is)"
         )
     return path
 

@@ -101,12 +101,16 @@ def run(
     goes away the run goes on, unless execution.on_hangup is "stop"; mim4dd attach finds it again.
     """
     from engine.config.load import resolve
+    from engine.errors import ConfigError
 
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds exclude each other: use one of them")
     overrides = [*(changes or ()), *([f"execution.device={device}"] if device is not None else [])]
     several = seeds_of(seeds) if seeds is not None else None
-    resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
+    try:
+        resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
+    except ConfigError as error:  # what was typed is named, not what it stands for
+        raise ConfigError(str(error).replace("--set: execution.device:", "--device:", 1)) from None
     places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
     possible = not (headless or as_json or detach) and _dashboard_possible()
     shown = possible and not several

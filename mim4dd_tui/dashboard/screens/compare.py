@@ -146,7 +146,7 @@ class CompareScreen(DividedScreen):
             pane.show(figure(metric, contenders), title=METRICS[metric][0])
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
-        spare = self.app.size.width - 4 - len(contenders) * (width + 1)
+        spare = self.app.size.width - 6 - len(contenders) * (width + 1)
         room = max(NAME_WIDTH, min(spare, max(len(name) for name, _, _ in lines)))
         names = Column("settings that differ" if self._only_different else "all settings", room)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))

@@ -81,6 +81,9 @@ class Title:
             marks = self._marks(said + place, width - len(heading)) if marked else []
             room = width - len(heading) - _length(marks)
             others = levels[: _fitting(said + place, levels, room)]
+            behind = _spelled(self._behind()) if others == levels else []
+            if _length([*said, *place, *others, *behind]) <= room:  # all of them, or none
+                others = others + behind
             whole = said if _length(said + place + others) <= room else _without(spared, said)
             ways = ((way, told) for wide, told in self._ways(whole, place) for way in (wide, _close(wide)))
             kept, told = next(((way, told) for way, told in ways if _length(way) <= room), ([], "some"))
@@ -140,11 +143,13 @@ class Title:
         return self.arrow
 
     def _levels(self) -> list[tuple[str, str, int]]:
-        """Levels; then the curves behind the others, where they have names."""
-        levels = [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
+        return [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
+
+    def _behind(self) -> list[tuple[str, str, int]]:
+        """The curves behind the others, where they have names."""
         behind = [series for series in self.figure.series if series.ink >= DIM and series.name]
         read = [(series, nearest(series, self.view.cursor)) for series in behind]
-        return levels + [
+        return [
             (series.name, self._told(float(series.y[index])), series.ink) for series, index in read if index is not None
         ]
 
