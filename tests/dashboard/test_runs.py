@@ -316,7 +316,7 @@ def test_seed_0_is_said_where_a_run_of_its_preset_has_another(tmp_path: Path) ->
 async def test_names_are_whole_and_columns_that_still_fit_are_there(make_app: MakeApp, tmp_path: Path) -> None:
     """Also one behind a column that has no room."""
     name = "mnist-ipc1-small-s0-20261127-144710"
-    folder = make_run(tmp_path / "runs", name, state="running", iterations=5000)
+    folder = make_run(tmp_path / "runs", name, state="stopped", iterations=5000)
     origins = {"experts.learning_rate": "--set", "information.critic_optimizer": "--set"}
     write_json(folder.about_path, {"run": name, "preset": "digits-ipc1", "created": 1.0, "origins": origins})
     app = make_app()

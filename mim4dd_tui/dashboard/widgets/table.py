@@ -185,7 +185,6 @@ class Table(ScrollView, can_focus=True):
     def action_columns(self, step: int) -> None:
         """Move the columns after the first one."""
         self._shift(step)
-        self.refresh()
 
     def _shift(self, step: int) -> None:
         """Other columns beside the fixed one, as far as the last has come into sight and no further."""
@@ -195,6 +194,7 @@ class Table(ScrollView, can_focus=True):
         if bool(self._hidden) != self._offered or was != self._first:
             self._offered = bool(self._hidden)
             self.refresh_bindings()
+            self.refresh()
 
     def _all_after(self, first: int) -> bool:
         """Whether there is room for all columns from one on."""
