@@ -31,8 +31,8 @@ ABANDONED_SECONDS = 24 * 3600.0
 _OURS = re.compile(rf"\..*\.(?:(\d+)-)?[0-9a-f]{{12}}{re.escape(ASIDE)}")
 
 ADVICE = {
-    errno.ENOSPC: "the disk is full: free some space and try again (`mim4dd resume` continues a run)",
-    errno.EDQUOT: "the disk quota is used up: free some space and try again (`mim4dd resume` continues a run)",
+    errno.ENOSPC: "the disk is full: free some space",
+    errno.EDQUOT: "the disk quota is used up: free some space",
     errno.EROFS: "the file system is read-only: mount it writable or choose another folder",
     errno.EACCES: "permission denied: make the folder writable or choose another place",
     errno.EPERM: "not permitted: make the folder writable or choose another place",

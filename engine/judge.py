@@ -273,7 +273,7 @@ class Judge:
             self.record(Notice("info", "the evaluation that was asked for was not made: the run stopped before"))
         if state.iteration != self.saves.at:
             self._behind = True
-            self.saves.write(state, due=False)
+            self.saves.at_a_stop(state)
         if self._behind:
             self._write_sets(state)
 

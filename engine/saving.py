@@ -3,7 +3,8 @@
 A checkpoint is kept against a kill that may come. Where the disk refuses one, ending the run would lose for certain
 what the checkpoint was to save; going on loses it only where the kill comes before a later one is taken. So a refused
 checkpoint, due or asked for, is a warning: the older ones stay, and the next that is due is tried. It ends the run
-where there is nothing to lose or nothing to wait for: there is no older one, or the run is at its end or stops.
+where there is nothing to lose or nothing to wait for: there is no older one, or the run is at its end. A run that is to
+stop holds what it has in memory and tries again for a while, so that somebody can make room.
 
 A run that goes back goes to its last checkpoint that was due. One of these that was refused is kept in memory until
 the disk takes it, before any newer one: so that what a run gives does not depend on the disk.
@@ -12,6 +13,7 @@ the disk takes it, before any newer one: so that what a run gives does not depen
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +27,9 @@ from engine.record import Recorder
 from engine.runs import checkpoint as checkpoints
 from engine.runs.folder import RunFolder
 from engine.state import State
+
+PATIENCE_SECONDS, RETRY_SECONDS = 600.0, 2.0
+"""How long a run that stops holds what the disk refuses, and how often it tries."""
 
 
 @dataclass(frozen=True)
@@ -118,6 +123,34 @@ class Saves:
         if written is None or written.iteration != state.iteration:
             self._put(self._content(state), due=False)
         self.at = state.iteration
+
+    def at_a_stop(self, state: State) -> None:
+        """Write one, and where the disk refuses it try again, as the iterations since the last one would be lost.
+
+        Raises:
+            Refused: it refuses for :data:`PATIENCE_SECONDS`, or there is no iteration to be lost.
+            RunFailed: the journal cannot be written.
+        """
+        end, told = time.monotonic() + PATIENCE_SECONDS, False
+        while True:
+            try:
+                self.write(state, due=False)
+                return
+            except checkpoints.Refused as error:
+                if not state.iteration or time.monotonic() >= end:
+                    raise
+                if not told:
+                    told = True
+                    self._hold(state.iteration, error)
+            time.sleep(RETRY_SECONDS)
+
+    def _hold(self, iteration: int, error: RunFailed) -> None:
+        text = (
+            f"not stopped yet: no checkpoint was written at iteration {iteration}: {error}; it is tried again for "
+            f"{PATIENCE_SECONDS / 60:.0f} minutes, and what came since the last one is lost after that"
+        )
+        with suppress(RunFailed):  # a disk that takes no line either may take all later
+            self._record(Notice("warning", text, refused="checkpoint"))
 
     def _content(self, state: State) -> _Content:
         assert self._loop is not None

@@ -78,4 +78,6 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
 def _first(why: str, path: Path) -> str:
     """The first sentence of an error, without what follows it here: the log has the rest."""
     first = re.split(r"\.\s", why.strip(), maxsplit=1)[0].rstrip(".")
-    return first.replace(f"{path}{os.sep}", "").replace(" (`mim4dd resume` continues a run)", "")
+    for folder in (path.absolute(), path):  # a relative one may be the end of another
+        first = first.replace(f"{folder}{os.sep}", "")
+    return first

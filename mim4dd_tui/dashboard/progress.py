@@ -18,6 +18,8 @@ def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str) 
         preparing: it has yet to say anything in this sitting, so that all known of its pace is of the one before.
         waiting: what is waited for while it has said nothing.
     """
+    if state in ("stopped", "failed") and not history.iteration and history.phase not in ("", "distill", "evaluate"):
+        return Progress(state, history.done, history.total, detail=history.phase)
     if state in ("done", "stopped", "failed"):
         return Progress(state, history.iteration, history.iterations or None)
     remaining = None if preparing else history.eta()

@@ -56,6 +56,12 @@ class Shelf:
         self._kept: dict[str, _Kept] = {}
         self._lock = threading.Lock()
 
+    @property
+    def known(self) -> list[RunInfo]:
+        """All runs as they were read last, newest first; looks at no disk."""
+        newest = sorted(self._kept.values(), key=lambda one: (-one.created, one.info.name))
+        return [one.info for one in newest]
+
     def read(self) -> list[RunInfo]:
         """All runs, newest first. An entry that cannot be looked into is passed over.
 
@@ -69,8 +75,7 @@ class Shelf:
                 if found is not None:
                     kept[name] = found
             self._kept = kept
-            newest = sorted(kept.values(), key=lambda one: (-one.created, one.info.name))
-            return [one.info for one in newest]
+            return self.known
 
     def _names(self) -> list[str]:
         try:
@@ -134,7 +139,8 @@ def chosen(
 
 
 def _matches(run: RunInfo, words: list[str]) -> bool:
-    text = f"{run.name} {run.preset} {run.state} seed{run.seed} {told_changes(run.changes)} {run.message}".lower()
+    text = f"{run.name} {run.preset} {run.state} seed{run.seed} {told_changes(run.changes)}".lower()
+    text += f" {run.message}".lower() if run.state == "failed" else ""  # why; others are found by their state
     return all(word in text for word in words)
 
 

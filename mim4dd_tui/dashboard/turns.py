@@ -64,7 +64,12 @@ class Turns:
 
     def offer(self) -> None:
         """At the beginning: say what waits from another time, and ask whether to go on."""
-        self._look(self._offer)
+        found: list[list[Waiting]] = []
+
+        def look() -> None:
+            found.append([] if self.queue.elsewhere() else self.queue.read())
+
+        self.changes.do(look, lambda: self._offer(found[0]) if found else None)
 
     def _look(self, then: Callable[[list[Waiting]], None]) -> None:
         """Read the queue when all is done to it that was asked for; then do something with it, if it could be read."""
@@ -134,7 +139,7 @@ class Turns:
         def put() -> None:
             made = self.queue.add(config, seeds, preset=preset, origins=origins)
             what = made[0].name if len(made) == 1 else f"{len(made)} runs"
-            if during and self._follow(session):
+            if during and self.queue.claim() and self._follow(session):
                 self._app.notify(f"{what} will follow; Q shows the queue")
             elif self.queue.elsewhere():
                 self._app.notify(f"{what} put into the queue; another process works it off")

@@ -29,6 +29,8 @@ QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
 FAINTER, BEHIND = 100, 0.4
 """Inks from which curves are drawn behind the others, and how strongly."""
+FINER = 3
+"""Pixels a side that are drawn for each one of a PNG: strokes are then as wide whatever their slope."""
 MOST_POINTS = 3
 """Points kept of a series for every pixel column: the first of its range, the smallest and the largest."""
 
@@ -261,6 +263,7 @@ def to_svg(page: Page) -> str:
 
 def to_png(page: Page, scale: int = 2) -> bytes:
     """The page as a PNG of ``scale`` pixels for each of its own."""
+    size, scale = (page.width * scale, page.height * scale), scale * FINER
     image = Image.new("RGB", (page.width * scale, page.height * scale), "#ffffff")
     pen = ImageDraw.Draw(image)
     for shape in page.shapes:
@@ -281,7 +284,7 @@ def to_png(page: Page, scale: int = 2) -> bytes:
         else:
             pen.line(points, fill=colour, width=max(1, round(shape.width * scale)), joint="curve")
     out = io.BytesIO()
-    image.save(out, "PNG")
+    image.resize(size, Image.Resampling.BOX).save(out, "PNG")
     return out.getvalue()
 
 

@@ -199,8 +199,8 @@ class _FakeRun:
             if asked and script.full:
                 self.say(Notice("warning", f"no checkpoint was written at iteration {i}: full", refused="checkpoint"))
             elif asked or i == 20:
-                (self.folder.checkpoints / f"{i}.safetensors").touch()
-                self.say(CheckpointWritten(i, f"checkpoints/{i}.safetensors", 0.01))
+                (self.folder.checkpoints / f"000000-{i:08d}.safetensors").touch()
+                self.say(CheckpointWritten(i, f"checkpoints/000000-{i:08d}.safetensors", 0.01))
             if i == 15:
                 self.say(Notice("warning", "the bound stands at chance: raise information.weight"))
 

@@ -52,7 +52,7 @@ def make_run(
         status = replace(status, started=0.0, heartbeat=now, iteration=0, accuracy=None)
     write_json(folder.status_path, asdict(status), durable=False)
     if state not in ("queued", "done"):
-        (folder.checkpoints / "25.safetensors").touch()
+        (folder.checkpoints / "000001-00000025.safetensors").touch()
     if journal and state != "queued":
         write_journal(folder, seed, iterations, accuracy or 0.5, state, now, message)
     return folder

@@ -209,7 +209,7 @@ async def test_a_run_that_failed_otherwise_may_be_resumed(make_app: MakeApp) -> 
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
-        await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in words(app))
+        await until(pilot, lambda: "R resumes at iteration" in words(app))
         assert "R resume" in text(app).splitlines()[-1]
 
 

@@ -116,7 +116,7 @@ async def test_an_unforeseen_error_leaves_its_traceback_in_the_run_folder(
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
         await until(pilot, lambda: "ZeroDivisionError" in text(app) and "log: traceback.txt in" in words(app))
-        assert "R resumes its last checkpoint" in words(app), "the folder's name left no room for it"
+        assert "R resumes at iteration" in words(app), "the folder's name left no room for it"
     assert app.session is not None
     assert app.session.path is not None
     assert "in distill" in (app.session.path / "traceback.txt").read_text()

@@ -137,7 +137,7 @@ async def test_however_long_a_reason_is_it_is_said_what_helps_and_where_the_log_
     app = make_app()
     async with app.run_test(size=size) as pilot:
         app.open_run(shown)
-        await until(pilot, lambda: "R resumes its last checkpoint · 4 shows the whole log" in text(app))
+        await until(pilot, lambda: "R resumes at iteration 25 · 4 shows the whole log" in text(app))
         assert "log: journal.jsonl in" in text(app)
         assert "reason3" in text(app)
         last = [line for line in text(app).splitlines() if "reason" in line and line.startswith("▌")][-1]

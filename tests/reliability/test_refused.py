@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from engine import saving
 from engine.artifact import load_artifact
 from engine.errors import RunFailed
 from engine.events import CheckpointWritten, Event, Notice, Recovered, Snapshot
@@ -152,9 +153,10 @@ def test_a_run_goes_back_to_one_that_was_refused(
 
 @pytest.mark.parametrize("way", ["first", "last", "stop"])
 def test_one_that_cannot_be_done_without_ends_the_run_in_words(
-    tmp_path: Path, cache: Path, whole: dict[str, Any], way: str
+    tmp_path: Path, cache: Path, whole: dict[str, Any], way: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The first of all, before which nothing can be lost; that of the last iterate; that of a stop."""
+    """The first of all, before which nothing can be lost; that of the last iterate; that of a stop, in the end."""
+    monkeypatch.setattr(saving, "PATIENCE_SECONDS", 0.0)
     made = place(tmp_path, cache)
     watch = Watch(act=asks(3, "stop")) if way == "stop" else Watch()
     where = {"first": 0, "last": 6, "stop": 3}[way]
@@ -204,3 +206,36 @@ def test_sets_that_were_refused_are_written_at_a_stop(tmp_path: Path, cache: Pat
 
 def refused_sets(events: list[Event]) -> bool:
     return any(isinstance(event, Notice) and "distilled sets" in event.message for event in events)
+
+
+def test_a_run_that_stops_holds_what_the_disk_refuses_until_it_takes_it(
+    tmp_path: Path, cache: Path, whole: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "RETRY_SECONDS", 0.01)
+    made, watch, tries = place(tmp_path, cache), Watch(act=asks(3, "stop")), [0]
+
+    def full() -> bool:
+        tries[0] += at(watch, 3)()
+        return at(watch, 3)() and tries[0] < 5
+
+    with refusing(made, "checkpoints", full) as disk:
+        assert made.start(tiny(**SMALL), watch)["state"] == "stopped"
+    assert disk.failed
+    (said,) = refused(watch.events)
+    assert said.message.startswith("not stopped yet: no checkpoint was written at iteration 3: cannot write")
+    assert written(watch.events)[-1] == (3, False)
+    assert made.resume()["state"] == "done"
+    assert outcome(made) == whole
+
+
+def test_in_the_end_a_stop_that_the_disk_refuses_has_failed(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(saving, "RETRY_SECONDS", 0.01)
+    monkeypatch.setattr(saving, "PATIENCE_SECONDS", 0.1)
+    made, watch = place(tmp_path, cache), Watch(act=asks(3, "stop"))
+    with refusing(made, "checkpoints", at(watch, 3)), pytest.raises(RunFailed, match="the disk is full"):
+        made.start(tiny(**SMALL), watch)
+    status = Status.read(made.folder)
+    assert status is not None
+    assert status.state == "failed"

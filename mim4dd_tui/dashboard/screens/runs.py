@@ -108,6 +108,8 @@ class RunsScreen(Screen[None]):
         self.query_one("#runs-search").display = False
         kept = self.dashboard.remembered
         self._sort, self._reverse, self._which = kept.sort, kept.reverse, kept.which
+        self._runs = self.dashboard.shelf.known  # a key that follows at once finds its run
+        self._read_once = bool(self._runs)
         self._write()
         self.set_interval(REFRESH_SECONDS, self._refresh)
         self.query_one(Table).focus()

@@ -125,14 +125,14 @@ class Panes(Container):
         scalars = self._scalars(axis)
         return next((i for i, scalar in enumerate(scalars) if not scalar.is_fraction), len(scalars))
 
-    def _shown(self) -> list[Region]:
-        """Where the panes that are seen lie, with their margins, from the corner of all."""
+    def _shown(self) -> list[tuple[Widget, Region]]:
+        """The panes that are seen, and where they lie with their margins, from the corner of all."""
         seen = [child for child in self.children if child.display and child.region]
-        return [child.region.grow(child.styles.margin).translate(-self.region.offset) for child in seen]
+        return [(child, child.region.grow(child.styles.margin).translate(-self.region.offset)) for child in seen]
 
     def _edges(self, axis: Axis) -> list[int]:
         """Where columns or rows begin."""
-        return sorted({region.x if axis == "columns" else region.y for region in self._shown()})
+        return sorted({region.x if axis == "columns" else region.y for _, region in self._shown()})
 
     def _now(self, axis: Axis) -> list[int]:
         """Cells of those that can be moved, as they are painted; nothing where they are not painted so."""
@@ -155,16 +155,17 @@ class Panes(Container):
     def _line_at(self, x: int, y: int) -> Line | None:
         """The line that a point of the screen is on: the blank columns between two panes, or the title of the lower."""
         x, y = x - self.region.x, y - self.region.y
-        pane = next((region for region in self._shown() if region.contains(x, y)), None)
-        if pane is None:
+        found = next(((one, region) for one, region in self._shown() if region.contains(x, y)), None)
+        if found is None:
             return None
+        pane, title = found[1], found[0].region.y - self.region.y
         columns, rows = self._edges("columns"), self._edges("rows")
         if rows.index(pane.y) >= self._movable("rows"):  # numbers, or the log: their height is fixed
             return None
         for edge, is_there in ((pane.x, x == pane.x), (pane.right, x == pane.right - 1)):
             if is_there and edge in columns[1 : self._movable("columns")]:
                 return Line("columns", columns.index(edge) - 1)
-        return Line("rows", rows.index(pane.y) - 1) if y == pane.y and pane.y in rows[1:] else None
+        return Line("rows", rows.index(pane.y) - 1) if y in (pane.y, title) and pane.y in rows[1:] else None
 
     def _move(self, line: Line, cells: int) -> None:
         sizes = self._now(line.axis)

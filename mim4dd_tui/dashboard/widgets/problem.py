@@ -35,8 +35,8 @@ def ways(path: Path | None, *, diverged: bool, log_seen: bool) -> str:
     """
     if path is None:
         return "it has not begun, and there is no folder of it: esc goes back to its settings"
-    kept = any(RunFolder(path).checkpoints.glob("*.safetensors"))
-    helps = "R resumes its last checkpoint" if kept else "R begins it again"
+    kept = [file.stem.split("-") for file in sorted(RunFolder(path).checkpoints.glob("*-*.safetensors"))]
+    helps = f"R resumes at iteration {int(kept[-1][1])}" if kept else "R begins it again"
     if diverged:
         helps = "D makes a new run of its settings"
     where = TRACEBACK if told_bug(path) else "journal.jsonl"
