@@ -6,6 +6,7 @@ import os
 import time
 from dataclasses import replace
 from pathlib import Path
+from unittest import mock
 
 import pytest
 from hypothesis import given
@@ -328,3 +329,21 @@ async def test_names_are_whole_and_columns_that_still_fit_are_there(make_app: Ma
         await pilot.resize_terminal(110, 24)
         await until(pilot, lambda: "changed" in text(app))
         assert name in text(app)
+
+
+async def test_a_key_typed_ahead_finds_its_run(make_app: MakeApp, tmp_path: Path) -> None:
+    run = make_run(tmp_path / "runs", "zebra", age=10)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "zebra" in text(app))
+        with mock.patch.object(Shelf, "read", side_effect=lambda: time.sleep(5)):
+            await pilot.press("b", "enter")
+            await until(pilot, lambda: isinstance(app.screen, RunScreen), seconds=4)
+        assert run_screen(app).path == run.path
+
+
+def test_a_search_finds_what_can_be_seen() -> None:
+    stopped = RunInfo(RunFolder(Path("a")), "stopped", "p", 0, 1, 2, None, 0, 0, "stopped on request", False)
+    failed = replace(stopped, folder=RunFolder(Path("b")), state="failed", message="the disk is full")
+    assert chosen([stopped, failed], words="que") == []
+    assert chosen([stopped, failed], words="disk") == [failed], "why a run failed is shown"

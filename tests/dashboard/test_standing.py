@@ -11,14 +11,17 @@ from pathlib import Path
 import pytest
 
 from engine.config.load import EDITED
+from engine.events import Phase, Progress
 from engine.files import write_json
 from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli.summary import result_lines
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.details import run_text
+from mim4dd_tui.dashboard.progress import progress
 from mim4dd_tui.dashboard.run_queue import FILE, Waiting
 from mim4dd_tui.dashboard.screens import queue
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
@@ -141,3 +144,12 @@ async def test_before_it_is_deleted_it_is_said_that_a_run_stopped_among_its_expe
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "experts 9/40" in text(app))
         await pilot.press("X")
         await until(pilot, lambda: "stopped, experts 9/40; it cannot" in words(app))
+
+
+@pytest.mark.parametrize("state", ["stopped", "failed"])
+def test_a_run_that_ended_among_its_experts_says_so_in_its_head(state: str) -> None:
+    history = RunHistory()
+    for event in (Phase("experts", 96), Progress("experts", 83, 96)):
+        history.apply(event, time=1.0)
+    told = progress(history, state, preparing=False, waiting="")
+    assert (told.phase, told.done, told.total, told.detail) == (state, 83, 96, "experts")

@@ -331,3 +331,15 @@ async def test_a_run_that_is_looked_at_beneath_another_screen_keeps_its_last_eve
         await until(pilot, lambda: len(app.sessions) == 2 and not app.turns.going)
         await pilot.press("escape")
         await until(pilot, lambda: app.screen is first and first.state == "done")
+
+
+async def test_what_follows_a_run_that_goes_on_is_not_offered_elsewhere(make_app: MakeApp, tmp_path: Path) -> None:
+    app = make_app(FakeEngine(iterations=30, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: app.session is not None and app.session.running)
+        app.turns.add(CONFIG, [5, 6], None, {}, lambda: None)
+        await until(pilot, lambda: app.turns.going and len(RunQueue(tmp_path / "runs").read()) == 2)
+        other = RunQueue(tmp_path / "runs")
+        assert other.elsewhere()
+        assert not other.claim(), "another dashboard would begin them beside the run"
