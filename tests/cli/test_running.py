@@ -270,7 +270,7 @@ def test_a_run_held_by_another_process_ends_with_4(place: Place) -> None:
         (["run", "digits-ipc1", "--set", "network.width=0"], 2, "network.width"),
         (["run", "digits-ipc1", "--seed", "1", "--seeds", "0-1"], 2, "--seeds"),
         (["run", "digits-ipc1", "--name", "../out"], 2, "../out"),
-        (["run", "digits-ipc1", "--device", "tpu"], 2, "execution.device"),
+        (["run", "digits-ipc1", "--device", "tpu"], 2, "mim4dd: --device: 'tpu'"),
         (["resume"], 2, "--latest"),
         (["show", "nothing-here"], 3, "nothing-here"),
         (["show", "some/where"], 3, "some/where"),

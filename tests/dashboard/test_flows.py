@@ -272,6 +272,7 @@ def test_every_key_of_the_table_has_its_action() -> None:
         "settings": [SettingsForm],
         "run": [RunScreen],
         "plot": [RunScreen, CompareScreen],
+        "panes": [RunScreen, CompareScreen],
         "pictures": [RunScreen],
         "gallery": [PicturesPane],
         "log": [LogPane],

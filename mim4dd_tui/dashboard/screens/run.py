@@ -156,7 +156,9 @@ class RunScreen(DividedScreen, LeafingScreen):
     def _catch_up(self) -> None:
         if not self.gone:
             if self._coloured != self.app.theme:
-                self.recolour()
+                self._coloured, self._logged = self.app.theme, None
+                for pane in self.query(PicturesPane):
+                    pane.recolour()
             self.heard([])
             self._paint(force=True)
 
