@@ -20,7 +20,7 @@ from engine.data.prepare import RealSet
 from engine.distill import Loop
 from engine.errors import DataError, RunDiverged, RunFailed
 from engine.evaluation import Score, evaluate_on
-from engine.events import Evaluation, Iteration, Notice, Progress, Recovered, Snapshot
+from engine.events import Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
 from engine.files import write_npy
 from engine.networks import ConvNet
@@ -228,20 +228,7 @@ class Judge:
         self.record.progress(Progress("evaluate", before + done, max(self._networks, before + total)))
 
     def _say(self, subject: str, iteration: int, score: Score, selected_on: str, *, best: bool = False) -> None:
-        self.record(
-            Evaluation(
-                iteration=iteration,
-                subject=subject,
-                protocol=score.protocol,
-                mean=score.mean,
-                std=score.std,
-                accuracies=list(score.accuracies),
-                selected_on=selected_on,
-                measured_on=score.measured_on,
-                seconds=score.seconds,
-                best_so_far=best,
-            )
-        )
+        self.record(score.event(subject, iteration, selected_on, best=best))
 
     # -- pictures and checkpoints -----------------------------------------------------------------
 

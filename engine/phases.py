@@ -30,7 +30,7 @@ from engine.data.sources import load
 from engine.distill import Loop, root_mean_square
 from engine.errors import DataError, RunDiverged
 from engine.evaluation.baselines import full_set, random_selection
-from engine.events import Evaluation, ExpertEpoch, Phase, Progress, RunStarted
+from engine.events import ExpertEpoch, Phase, Progress, RunStarted
 from engine.experts import Trajectories, ensure
 from engine.files import default_cache_dir
 from engine.formation import decode, decode_labels
@@ -190,7 +190,7 @@ class Session:
         # A run that is taken up has said them before: they stand in its journal once.
         said = RunHistory.load(self.folder.journal_path) if self.resuming else RunHistory()
         if said.full_set is None:
-            self.record(_evaluated("full_set", 0, full_set(trajectories), "none"))
+            self.record(full_set(trajectories).event("full_set", 0, "none"))
         if settings.random_draws == 0 or said.random_selection is not None:
             return
         total = settings.random_draws * settings.random_networks
@@ -209,7 +209,7 @@ class Session:
             tick=self.record.tick,
             progress=lambda done, of: self.record.progress(Progress("baselines", done, of)),
         )
-        self.record(_evaluated("random_selection", 0, score, "none"))
+        self.record(score.event("random_selection", 0, "none"))
 
     def _prepared(
         self,
@@ -286,18 +286,3 @@ class Session:
 def _teacher(config: Config, trajectories: Trajectories) -> Tensor:
     """The expert that soft labels start from, parameters [size]."""
     return trajectories.parameters(0, config.experts.epochs)
-
-
-def _evaluated(subject: str, iteration: int, score: Any, selected_on: str) -> Evaluation:
-    """An evaluation event of a score."""
-    return Evaluation(
-        iteration=iteration,
-        subject=subject,
-        protocol=score.protocol,
-        mean=score.mean,
-        std=score.std,
-        accuracies=list(score.accuracies),
-        selected_on=selected_on,
-        measured_on=score.measured_on,
-        seconds=score.seconds,
-    )

@@ -18,6 +18,7 @@ from engine.data.prepare import RealSet
 from engine.errors import DataError
 from engine.evaluation.counting import Count
 from engine.evaluation.protocols import PROTOCOLS, Protocol
+from engine.events import Evaluation
 from engine.networks import ConvNet
 from engine.seeds import generator
 from engine.stacked import apart, company_sizes, gradient_function, together
@@ -52,6 +53,21 @@ class Score:
         """The score of a sample."""
         spread = statistics.stdev(accuracies) if len(accuracies) > 1 else math.nan
         return cls(statistics.fmean(accuracies), spread, list(accuracies), protocol, measured_on, seconds)
+
+    def event(self, subject: str, iteration: int, selected_on: str, *, best: bool = False) -> Evaluation:
+        """How it is told of: what was judged, as it stood at which iteration, and which images chose that."""
+        return Evaluation(
+            iteration=iteration,
+            subject=subject,
+            protocol=self.protocol,
+            mean=self.mean,
+            std=self.std,
+            accuracies=list(self.accuracies),
+            selected_on=selected_on,
+            measured_on=self.measured_on,
+            seconds=self.seconds,
+            best_so_far=best,
+        )
 
 
 def nothing() -> None:

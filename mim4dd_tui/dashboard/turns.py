@@ -139,7 +139,7 @@ class Turns:
         def put() -> None:
             made = self.queue.add(config, seeds, preset=preset, origins=origins)
             what = made[0].name if len(made) == 1 else f"{len(made)} runs"
-            if during and self.queue.claim() and self._follow(session):
+            if during and self._follow(session) and self.queue.claim():
                 self._app.notify(f"{what} will follow; Q shows the queue")
             elif self.queue.elsewhere():
                 self._app.notify(f"{what} put into the queue; another process works it off")

@@ -14,6 +14,7 @@ from xml.sax.saxutils import escape
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
+from mim4dd_tui.plots.draw import DIM
 from mim4dd_tui.plots.figure import Figure, Floats, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
 from mim4dd_tui.plots.scale import Scale
@@ -27,8 +28,8 @@ INK = "#1a1d29"
 FAINT = "#c9ccd6"
 QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
-FAINTER, BEHIND = 100, 0.4
-"""Inks from which curves are drawn behind the others, and how strongly."""
+BEHIND = 0.4
+"""How strongly curves behind the others are drawn."""
 FINER = 3
 """Pixels a side that are drawn for each one of a PNG: strokes are then as wide whatever their slope."""
 MOST_POINTS = 3
@@ -133,11 +134,11 @@ class _Plot:
         yield from self._legend()
 
     def _colour(self, ink: int) -> str:
-        return self.colours.get(ink % FAINTER, INK)
+        return self.colours.get(ink % DIM, INK)
 
     def _paler(self, ink: int) -> str:
         """The colour of a curve's name: as faint as the curve."""
-        if ink < FAINTER:
+        if ink < DIM:
             return self._colour(ink)
         red, green, blue = _towards_white(self._colour(ink), BEHIND)
         return f"#{red:02x}{green:02x}{blue:02x}"
@@ -172,7 +173,7 @@ class _Plot:
         scale = self.y[series.side]
         if scale is None:
             return
-        colour, faint = self._colour(series.ink), series.ink >= FAINTER
+        colour, faint = self._colour(series.ink), series.ink >= DIM
         x = self._across(curve.x)
         if curve.raw is not None:
             for part in _pieces(x, self._down(scale, curve.raw)):
@@ -201,7 +202,7 @@ class _Plot:
         x = float(MARGIN)
         both = all(scale is not None for scale in self.y.values())
         sides = {"left": "", "right": " (right axis)" if both else ""}
-        named = sorted((s for s in self.figure.series if s.name), key=lambda s: (s.side == "right", s.ink >= FAINTER))
+        named = sorted((s for s in self.figure.series if s.name), key=lambda s: (s.side == "right", s.ink >= DIM))
         notes = [(s.name + sides[s.side], self._paler(s.ink)) for s in named]
         marks = [name for name, on in (("log y", self.view.log_y), ("log x", self.view.log_x)) if on]
         if self.view.smoothing:

@@ -245,9 +245,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         if newest is self._newest and now - self._told < FACTS_SECONDS[self.dashboard.slow_link]:
             return
         self._newest, self._told = newest, now
-        self._fill(
-            [pane for pane in self.query("#information").results(PlotPane) if pane.display]
-        )  # it tells the bound too
+        bound = self.query_one("#information", PlotPane)
+        self._fill([bound] if bound.display else [])  # its title tells one of them too
         measured = self.session.owned and self.alive  # later the process has nothing of it
         memory = self._process.memory_info().rss / 2**20 if measured else None
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
