@@ -20,6 +20,7 @@ from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
 from mim4dd_tui.dashboard.session import there
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
@@ -118,7 +119,7 @@ class CompareScreen(DividedScreen):
     @on(Read)
     def _arrived(self, message: Read) -> None:
         message.stop()
-        if self.dashboard.closing or not self.children:
+        if self.dashboard.closing or not whole(self):
             return
         for history, records in zip(self._histories, message.records, strict=True):
             for record in records:

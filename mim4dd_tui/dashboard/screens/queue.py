@@ -21,6 +21,7 @@ from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import remove
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
 from mim4dd_tui.spelling import briefly
@@ -175,7 +176,7 @@ class QueueScreen(Screen[None]):
         self.dashboard.turns.changes.do(change, self._changed)
 
     def _changed(self) -> None:
-        if self.is_attached and not self.dashboard.closing:
+        if whole(self) and not self.dashboard.closing:
             self._reading.anew()
 
     def action_shift(self, step: int) -> None:

@@ -17,6 +17,7 @@ from engine.runs.journal import Record
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.painted import PaintedScreen
 from mim4dd_tui.dashboard.session import Heard, Request, Session, there
+from mim4dd_tui.dashboard.whole import whole
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -62,7 +63,7 @@ class WatchScreen(PaintedScreen[None]):
     @property
     def gone(self) -> bool:
         """Whether the widgets are being taken down: timers and messages may still come."""
-        return self.dashboard.closing or not self.children
+        return self.dashboard.closing or not whole(self)
 
     # ---- hearing
 

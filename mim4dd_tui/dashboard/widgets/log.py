@@ -18,6 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.plain import duration
 
 MOST = 600
@@ -159,7 +160,7 @@ class LogPane(Vertical):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        if not self.children:  # its screen was taken away meanwhile
+        if not whole(self):
             return
         shown = self.query_one("#log-text")
         width = shown.content_size.width if shown.styles.text_wrap == "wrap" else 0
@@ -226,7 +227,7 @@ class LogPane(Vertical):
         return max(0, round(lines.max_scroll_y - lines.scroll_y))
 
     def _laid_out(self, _: Screen[object]) -> None:
-        if not self.children:
+        if not whole(self):
             return
         self.query_one(LogLines).laid_out()
         if self.below != self._told:

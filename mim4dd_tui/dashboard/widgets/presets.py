@@ -18,6 +18,7 @@ from engine.config.load import Resolved, list_presets, listed, preset_info, reso
 from engine.config.presets import PresetInfo, names, user_dir
 from engine.errors import MimError
 from mim4dd_tui.dashboard.reading import Reading
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.fitting import shortened_apart
 
@@ -176,7 +177,9 @@ class PresetList(Vertical):
         self.call_after_refresh(self._fit)
 
     def _fit(self) -> None:
-        room = self.query_one(OptionList).scrollable_content_region.width - PADDING if self.children else self._room
+        if not whole(self):
+            return
+        room = self.query_one(OptionList).scrollable_content_region.width - PADDING
         if self._presets and room != self._room:
             self._show()
 

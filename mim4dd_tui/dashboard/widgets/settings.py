@@ -19,6 +19,7 @@ from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import brief, differing, every_setting, reason, setting_row, value_of, written
@@ -200,7 +201,7 @@ class SettingsForm(Vertical):
 
     def show_chosen(self) -> None:
         """Keep the chosen setting in sight when the list's height changes."""
-        if self.children:
+        if whole(self):
             self.call_after_refresh(self.query_one(FieldList).scroll_to_highlight)
 
     # ---- editor
