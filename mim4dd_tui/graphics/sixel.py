@@ -15,6 +15,10 @@ Pixels = NDArray[np.uint8]
 COLOURS = 256
 """Colour registers of a VT340 and of every terminal since."""
 BAND = 6
+LARGEST = 1000
+"""Pixels of a side at most: xterm paints nothing of a larger picture (its resource ``maxGraphicSize``)."""
+Part = tuple[int, int, str]
+"""Column and row of a part of a picture in cells from its corner, and what paints it from there."""
 START = "\x1bP0;1;0q"
 """Square pixels; what is not painted stays as it is."""
 END = "\x1b\\"
@@ -44,7 +48,22 @@ def grey(pixels: Pixels) -> Pixels:
 
 def encode(pixels: Pixels) -> str:
     """The control string that paints uint8 [height, width, 3] from the cursor on."""
-    registers, colours = quantised(pixels)
+    return _string(*quantised(pixels))
+
+
+def parts(pixels: Pixels, cell: tuple[int, int]) -> list[Part]:
+    """A picture uint8 [height, width, 3] cut between cells of that width and height into parts terminals take."""
+    registers, colours = quantised(pixels)  # at once: a seam would be seen
+    height, width = registers.shape
+    across, down = (max(1, LARGEST // side) for side in cell)
+    return [
+        (x // cell[0], y // cell[1], _string(registers[y : y + down * cell[1], x : x + across * cell[0]], colours))
+        for y in range(0, height, down * cell[1])
+        for x in range(0, width, across * cell[0])
+    ]
+
+
+def _string(registers: NDArray[np.uint8], colours: Pixels) -> str:
     height, width = registers.shape
     out = [START, f'"1;1;{width};{height}']
     for index, (red, green, blue) in enumerate(np.rint(colours / 2.55).astype(int).tolist()):

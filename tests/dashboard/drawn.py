@@ -13,7 +13,7 @@ import numpy as np
 Pixels = np.ndarray[Any, np.dtype[np.uint8]]
 APC = re.compile(r"\x1b_G([^;\x1b]*)(?:;([^\x1b]*))?\x1b\\")
 TMUX = re.compile(r"\x1bPtmux;((?:\x1b\x1b|[^\x1b])*)\x1b\\")
-SIXEL = re.compile(r"\x1b7\x1b\[(\d+);(\d+)H(\x1bP[0-9;]*q[^\x1b]*\x1b\\)\x1b8")
+SIXEL = re.compile(r"\x1b\[(\d+);(\d+)H(\x1bP[0-9;]*q[^\x1b]*\x1b\\)")
 
 
 @dataclass

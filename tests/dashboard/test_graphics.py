@@ -179,20 +179,26 @@ async def test_another_run_leaves_nothing_behind(make_app: MakeApp, monkeypatch:
 
 
 @pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("cell", [(8, 16), pytest.param((40, 80), id="in parts")])
 async def test_sixel_pictures_are_painted_over_blank_cells(
-    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int]
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, size: tuple[int, int], cell: tuple[int, int]
 ) -> None:
     app = make_app(FakeEngine(iterations=30), graphics=Graphics.SIXEL)
-    app.cell = (8, 16)
+    app.cell = cell
     wire = Wire(app, monkeypatch)
     async with app.run_test(size=size) as pilot:
         pane = await watching(app, pilot)
         await until(pilot, lambda: bool(wire.sixels) and pane._made is not None and pane._made.plan is pane._plan)
-        row, column, pixels = wire.sixels[-1]
         assert pane._plan is not None
-        layout = pane._plan.layout
+        assert pane._made is not None
+        layout, parts = pane._plan.layout, wire.sixels[-len(pane._made.parts) :]
+        row, column, _ = parts[0]
         assert (row, column) == (pane._place.y, pane._place.x)
-        assert pixels.shape == (layout.rows * 16, layout.columns * 8, 3)
+        assert (len(parts) > 1) is (max(layout.size) > 1000)
+        pixels = np.zeros((layout.rows * cell[1], layout.columns * cell[0], 3), np.uint8)
+        for down, across, part in parts:
+            y, x = (down - row) * cell[1], (across - column) * cell[0]
+            pixels[y : y + part.shape[0], x : x + part.shape[1]] = part
         assert row + layout.rows < size[1], "the last line would make the terminal scroll"
         expected = paint(digits(1.0), layout, app_background(app), pane._plan.frame)
         assert np.abs(pixels.astype(int) - expected).mean() < 8

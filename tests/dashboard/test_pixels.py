@@ -89,6 +89,22 @@ def test_enlarged_pixels_cost_little_in_sixel() -> None:
     assert len(sixels.encode(large)) < large.size / 10
 
 
+@pytest.mark.parametrize("size", [(30, 50), (1000, 1000), (1200, 990), (864, 2040)])
+@pytest.mark.parametrize("cell", [(10, 20), (9, 18), (24, 50)])
+def test_sixel_pictures_are_cut_between_cells_where_terminals_take_no_larger_ones(
+    size: tuple[int, int], cell: tuple[int, int]
+) -> None:
+    small = np.repeat(DRAW.integers(0, 256, (-(-size[0] // 12), -(-size[1] // 12), 1), dtype=np.uint8), 3, axis=2)
+    pixels = small.repeat(12, axis=0).repeat(12, axis=1)[: size[0], : size[1]]
+    whole = np.full_like(pixels, 7)
+    for column, row, painted in sixels.parts(pixels, cell):
+        part = sixel(painted)
+        assert max(part.shape) <= 1000
+        y, x = row * cell[1], column * cell[0]
+        whole[y : y + part.shape[0], x : x + part.shape[1]] = part
+    assert np.abs(whole.astype(int) - pixels).max() <= 2
+
+
 def test_grey_keeps_brightness() -> None:
     out = sixels.grey(np.array([[[255, 0, 0], [0, 255, 0]]], dtype=np.uint8))
     assert out.tolist() == [[[76] * 3, [150] * 3]]

@@ -59,10 +59,10 @@ class Plan:
 
 @dataclass(frozen=True, eq=False)
 class Made:
-    """A sheet made: its data, and for kitty the entry that names it."""
+    """A sheet made: for sixel what paints it, for kitty the entry that names it."""
 
     plan: Plan
-    data: str
+    parts: list[sixel.Part]
     entry: int = 0
 
 
@@ -77,10 +77,11 @@ class GraphicsPane(PicturesPane):
     class Encoded(Message):
         """A sheet was made on a thread."""
 
-        def __init__(self, plan: Plan, data: str) -> None:
+        def __init__(self, plan: Plan, parts: list[sixel.Part], packed: str) -> None:
             super().__init__()
             self.plan = plan
-            self.data = data
+            self.parts = parts  # for sixel
+            self.packed = packed  # for kitty
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)
@@ -177,10 +178,10 @@ class GraphicsPane(PicturesPane):
     def _encode(self, plan: Plan) -> None:
         sheet = paint(plan.images, plan.layout, plan.background, plan.frame)
         if plan.graphics is Graphics.SIXEL:
-            data = sixel.encode(sixel.grey(sheet) if plan.grey else sheet)
+            parts, packed = sixel.parts(sixel.grey(sheet) if plan.grey else sheet, plan.layout.cell), ""
         else:
-            data = kitty.packed(sheet)
-        self.post_message(self.Encoded(plan, data))
+            parts, packed = [], kitty.packed(sheet)
+        self.post_message(self.Encoded(plan, parts, packed))
 
     @on(Encoded)
     def _arrived(self, message: Encoded) -> None:
@@ -189,7 +190,7 @@ class GraphicsPane(PicturesPane):
         if plan is not self._plan or self.dashboard.closing:
             return
         if plan.graphics is Graphics.SIXEL:
-            self._made = Made(plan, message.data)
+            self._made = Made(plan, message.parts)
             if old is not None and old.plan.cells == plan.cells:
                 self._paint_over()  # it covers the old one wholly
             else:
@@ -199,9 +200,9 @@ class GraphicsPane(PicturesPane):
         app.emit(app.easel.drop(self._before))  # not the one whose cells still stand
         self._before = old.entry if old is not None else 0
         entry = app.easel.take(tmux=tmux)
-        self._made = Made(plan, "", entry)
+        self._made = Made(plan, [], entry)
         cells = layout.columns, layout.rows
-        app.emit(kitty.transmit(app.easel.number(entry), layout.size, message.data, cells, tmux=tmux))
+        app.emit(kitty.transmit(app.easel.number(entry), layout.size, message.packed, cells, tmux=tmux))
         self.refresh()
 
     # ---- drawing
@@ -240,7 +241,7 @@ class GraphicsPane(PicturesPane):
     def _paint_over(self) -> None:
         """Paint the sixel picture, if nothing lies over it. What does will be taken away, which paints again."""
         made = self._made
-        if made is None or not made.data or made.plan is not self._plan:
+        if made is None or not made.parts or made.plan is not self._plan:
             return
         if not self._drew_pixels or not self._pixels or not self.is_on_screen:
             return
@@ -248,4 +249,5 @@ class GraphicsPane(PicturesPane):
         over = [one for kind in (Toast, Tooltip) for one in self.screen.query(kind) if one.display]
         if not self.screen.region.contains_region(place) or any(one.region.overlaps(place) for one in over):
             return
-        self.dashboard.emit(f"\x1b7\x1b[{place.y + 1};{place.x + 1}H{made.data}\x1b8")
+        painted = (f"\x1b[{place.y + row + 1};{place.x + column + 1}H{data}" for column, row, data in made.parts)
+        self.dashboard.emit("\x1b7" + "".join(painted) + "\x1b8")
