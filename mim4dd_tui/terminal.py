@@ -120,6 +120,8 @@ def _refusal(term: str, stdin: Stream | None, stderr: Stream | None) -> str:
 
 MONOCHROME = ("vt100", "vt102", "vt220")
 """Kinds of terminals that have no colours; Textual's console sends them some, which they leave out."""
+TRUE_COLOUR = ("xterm-kitty", "xterm-ghostty", "ghostty", "alacritty", "foot", "wezterm", "contour", "rio", "iterm2")
+"""Kinds of terminals that have all colours, and say so in COLORTERM, which ssh usually leaves behind."""
 _FORCED = {
     "standard": Colours.BASIC,
     "256": Colours.PALETTE,
@@ -129,7 +131,6 @@ _FORCED = {
 
 
 def _colours(env: Mapping[str, str], term: str) -> Colours:
-    """The same judgement that Textual's console makes, so that pictures and frame agree."""
     forced = _FORCED.get(env.get("TEXTUAL_COLOR_SYSTEM", ""))
     if forced is not None:
         return forced
@@ -137,8 +138,10 @@ def _colours(env: Mapping[str, str], term: str) -> Colours:
         return Colours.NONE
     if env.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return Colours.TRUE
+    if term in TRUE_COLOUR or term.endswith("-direct") or term.startswith(tuple(f"{kind}-" for kind in TRUE_COLOUR)):
+        return Colours.TRUE
     last = term.lower().rpartition("-")[2]
-    if last in ("256color", "kitty"):
+    if last == "256color":
         return Colours.PALETTE
     return Colours.BASIC
 

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TypeVar
 
+from rich.color import ColorSystem
+from rich.console import Console
 from textual import work
 from textual.app import SystemCommand
 from textual.driver import Driver
@@ -35,6 +37,7 @@ class TellingApp(OpaqueApp[Answer]):
 
     def __init__(self, runs_dir: Path, abilities: Abilities, *, driver_class: type[Driver] | None) -> None:
         super().__init__(driver_class=driver_class)
+        _paint_with(self.console, abilities.colours)
         self.runs_dir = runs_dir
         self.abilities = abilities
         self.unicode = abilities.unicode
@@ -145,3 +148,13 @@ class TellingApp(OpaqueApp[Answer]):
     def get_system_commands(self, screen: Screen[object]) -> Iterable[SystemCommand]:
         """The palette's entries."""
         yield from commands(screen)
+
+
+def _paint_with(console: Console, colours: Colours) -> None:
+    """Have what is painted agree with the pictures: Textual's console knows fewer kinds of terminals.
+
+    Without colours it stays as it is: Textual leaves them out, or the terminal does.
+    """
+    systems = {Colours.BASIC: ColorSystem.STANDARD, Colours.PALETTE: ColorSystem.EIGHT_BIT}
+    if colours is not Colours.NONE:
+        console._color_system = systems.get(colours, ColorSystem.TRUECOLOR)

@@ -8,6 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import Color, ColorSystem
 
+from mim4dd_tui.dashboard.widgets.pictures import _of_palette
 from mim4dd_tui.pictures import RAMP, Mode, arrange, compose, mode_for, render, resize
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.fake import digits
@@ -121,3 +122,11 @@ def test_the_sheet_keeps_images_apart() -> None:
 )
 def test_the_mode_follows_the_terminal(abilities: Abilities, wanted: bool, expected: Mode) -> None:
     assert mode_for(abilities, ascii_wanted=wanted) is expected
+
+
+def test_what_lies_between_images_is_what_surrounds_them_where_there_are_256_colours() -> None:
+    dark = (18, 21, 29)  # of the dark theme: its nearest of 256 is a grey, but the frame's is black
+    frame = Color.from_rgb(*dark).downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
+    assert _of_palette(dark) == tuple(frame) == (0, 0, 0)
+    (row,) = render(np.full((2, 1, 3), _of_palette(dark), np.uint8), Mode.PALETTE)
+    assert row[0].top == row[0].bottom == tuple(frame)

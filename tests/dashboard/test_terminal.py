@@ -27,6 +27,13 @@ UTF8 = {"LANG": "en_US.UTF-8"}
     [
         ({"TERM": "xterm-256color", "COLORTERM": "truecolor"}, Colours.TRUE),
         ({"TERM": "xterm-256color"}, Colours.PALETTE),
+        ({"TERM": "xterm-kitty"}, Colours.TRUE),
+        ({"TERM": "alacritty"}, Colours.TRUE),
+        ({"TERM": "alacritty-direct"}, Colours.TRUE),
+        ({"TERM": "foot-extra"}, Colours.TRUE),
+        ({"TERM": "xterm-direct"}, Colours.TRUE),
+        ({"TERM": "tmux-256color"}, Colours.PALETTE),
+        ({"TERM": "footlight"}, Colours.BASIC),
         ({"TERM": "xterm"}, Colours.BASIC),
         ({"TERM": "linux"}, Colours.BASIC),
         ({"TERM": "screen"}, Colours.BASIC),

@@ -132,6 +132,8 @@ def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Odd]:
     ("opened", "colours", "half_blocks", "braille", "sequences"),
     [
         pytest.param({"COLORTERM": "truecolor"}, b"38;2;", True, True, True, id="xterm-truecolor"),
+        pytest.param({"TERM": "xterm-kitty"}, b"38;2;", True, True, True, id="kitty-over-ssh"),
+        pytest.param({"TERM": "alacritty"}, b"38;2;", True, True, True, id="alacritty-over-ssh"),
         pytest.param({}, b"38;5;", True, True, True, id="xterm-256color"),
         pytest.param({"TERM": "screen-256color"}, b"38;5;", True, True, True, id="screen-256color"),
         pytest.param({"TERM": "linux"}, b"", False, False, False, id="linux"),
@@ -183,8 +185,8 @@ def _held(shown: str, *, tmux: bool) -> Kitty:
 @pytest.mark.parametrize(
     ("opened", "colour"),
     [
-        pytest.param({"MIM4DD_GRAPHICS": "kitty", "TERM": "xterm-kitty"}, "38;5;{}", id="kitty-256"),
-        pytest.param({"MIM4DD_GRAPHICS": "kitty", "COLORTERM": "truecolor"}, "38;2;{}", id="kitty-truecolor"),
+        pytest.param({"MIM4DD_GRAPHICS": "kitty"}, "38;5;{}", id="kitty-256"),
+        pytest.param({"MIM4DD_GRAPHICS": "kitty", "TERM": "xterm-kitty"}, "38;2;{}", id="kitty-truecolor"),
         pytest.param(
             {"MIM4DD_GRAPHICS": "kitty-tmux", "TERM": "tmux-256color", "TMUX": "/nowhere,1,0"}, "38;5;{}", id="tmux"
         ),

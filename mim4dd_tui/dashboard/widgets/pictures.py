@@ -8,6 +8,7 @@ from typing import ClassVar, Literal
 
 import numpy as np
 from rich.color import Color as RichColor
+from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -272,7 +273,8 @@ class PicturesPane(Inked, can_focus=True):
     def _colour(self, name: str) -> tuple[int, int, int]:
         colour = Color.parse(self.app.theme_variables.get(name, "black"))
         if colour.ansi is None:
-            return colour.rgb
+            palette = self.mode is Mode.PALETTE
+            return _of_palette(colour.rgb) if palette else colour.rgb
         return (0, 0, 0) if name == "background" else (85, 85, 255)
 
     def render_line(self, y: int) -> Strip:
@@ -361,3 +363,9 @@ def _pairs(start: Pixels, images: Pixels, background: RGB) -> Pixels:
     between = np.full((count, height, max(1, width // 8), 3), background, dtype=np.uint8)
     parts = [np.broadcast_to(each, (count, height, width, 3)) for each in (start, images)]
     return np.concatenate([parts[0], between, parts[1]], axis=2)
+
+
+def _of_palette(colour: RGB) -> RGB:
+    """A theme's colour as it comes out around a picture where there are 256."""
+    red, green, blue = RichColor.from_rgb(*colour).downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
+    return red, green, blue
