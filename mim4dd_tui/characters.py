@@ -24,6 +24,18 @@ def plain(text: str) -> str:
     return text if text.isascii() else "".join(_one(character) for character in text.replace(" ± ", " +-"))
 
 
+@lru_cache(maxsize=4096)
+def of_console(text: str) -> str:
+    """The text in what the fonts of the Linux console have: the characters of code page 437."""
+    return "".join(one if _on_console(one) else _one(one) for one in text)
+
+
+def _on_console(character: str) -> bool:
+    with suppress(UnicodeEncodeError):
+        return bool(character.encode("cp437"))
+    return False
+
+
 def _one(character: str) -> str:
     return _known(character) or "?" * cell_len(character)
 

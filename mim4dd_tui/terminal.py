@@ -84,13 +84,13 @@ def abilities(
     """
     env = os.environ if environ is None else environ
     term = env.get("TERM", "")
-    unicode = _utf8(env)
+    unicode = _utf8(env) and term not in MONOCHROME
     return Abilities(
         term=term,
         colours=_colours(env, term),
         no_color=bool(env.get("NO_COLOR")),
         unicode=unicode,
-        braille=unicode and term not in ("linux", "vt100", "vt220"),
+        braille=unicode and term != "linux",
         remote=bool(env.get("SSH_CONNECTION") or env.get("SSH_TTY")),
         refusal=_refusal(term, sys.stdin if stdin is None else stdin, sys.stderr if stderr is None else stderr),
     )
@@ -119,7 +119,7 @@ def _refusal(term: str, stdin: Stream | None, stderr: Stream | None) -> str:
 
 
 MONOCHROME = ("vt100", "vt102", "vt220")
-"""Kinds of terminals that have no colours; Textual's console sends them some, which they leave out."""
+"""Kinds of terminals that have no colours, and no characters but ASCII; Textual sends some, which they leave out."""
 TRUE_COLOUR = ("xterm-kitty", "xterm-ghostty", "ghostty", "alacritty", "foot", "wezterm", "contour", "rio", "iterm2")
 """Kinds of terminals that have all colours, and say so in COLORTERM, which ssh usually leaves behind."""
 _FORCED = {
@@ -134,7 +134,7 @@ def _colours(env: Mapping[str, str], term: str) -> Colours:
     forced = _FORCED.get(env.get("TEXTUAL_COLOR_SYSTEM", ""))
     if forced is not None:
         return forced
-    if term in ("dumb", "unknown", "", *MONOCHROME):
+    if term in ("dumb", "unknown", "", *MONOCHROME) or term.endswith(("-mono", "-m")):
         return Colours.NONE
     if env.get("COLORTERM", "").strip().lower() in ("truecolor", "24bit"):
         return Colours.TRUE

@@ -157,7 +157,7 @@ class DashboardApp(ThemedApp[Leave]):
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Also plain characters, where the locale has no others."""
         filters = super().get_line_filters()
-        return filters if self.unicode else [*filters, PlainCharacters()]
+        return filters if self.braille else [*filters, PlainCharacters(console=self.unicode)]
 
     # ---- pictures and colours
 

@@ -20,6 +20,8 @@ SWALLOWING = ("xterm", "tmux", "screen", "rxvt", "kitty", "alacritty", "foot", "
 LONGEST = 200
 CLIPBOARD_BYTES = 70_000
 """What terminals take at most through OSC 52."""
+SCREEN_BYTES = 256
+"""What GNU screen passes on at once; it takes no more than 768 (or 256, in old ones)."""
 
 
 def one_line(text: str) -> str:
@@ -66,11 +68,19 @@ class Voice:
         return f"{ESC}[23;0t" if self.sequences and not self.screen else ""
 
     def copy(self, text: str) -> str:
-        """Text to the clipboard of the terminal, through any number of ssh connections (OSC 52); empty if too long."""
+        """Text to the clipboard of the terminal, through any number of ssh connections (OSC 52); empty if too long.
+
+        tmux takes it with ``set-clipboard on``, and with ``allow-passthrough on`` hands it to the terminal around:
+        whichever is set. GNU screen passes on pieces.
+        """
         data = base64.b64encode(text.encode()).decode()
         if not self.sequences or len(data) > CLIPBOARD_BYTES:
             return ""
-        return f"{ESC}]52;c;{data}\a"
+        sequence = f"{ESC}]52;c;{data}\a"
+        if self.screen:
+            pieces = (sequence[at : at + SCREEN_BYTES] for at in range(0, len(sequence), SCREEN_BYTES))
+            return "".join(f"{ESC}P{piece}{END}" for piece in pieces)
+        return sequence + self._through(sequence) if self.tmux else sequence
 
     def _through(self, sequence: str) -> str:
         """tmux passes on what it does not know only in an envelope."""

@@ -41,17 +41,18 @@ class KeyCommands(Provider):
 def commands(screen: Screen[object]) -> Iterator[SystemCommand]:
     """Entries for a screen: those of its own scopes first, each with the key that does the same."""
     idle, found, shown = idle_actions(screen), [], _Shown(screen)
+    arrows = bool(getattr(screen.app, "braille", True))
     for scope in scopes_at(screen):
         keys = [key for key in KEYS if key.scope == scope and key.action not in idle]
         found += [key for key in keys if key.action != "command_palette" and _works(shown, key)]
-    names = Counter(_name(key) for key in found)
+    names = Counter(_name(key, arrows) for key in found)
     for key in found:
-        where = f", {TITLES[key.scope].partition(' (')[0].lower()}" if names[_name(key)] > 1 else ""
-        yield SystemCommand(_name(key) + where, key.help, _deed(screen, key))
+        where = f", {TITLES[key.scope].partition(' (')[0].lower()}" if names[_name(key, arrows)] > 1 else ""
+        yield SystemCommand(_name(key, arrows) + where, key.help, _deed(screen, key))
 
 
-def _name(key: Key) -> str:
-    return f"{key.label} ({key.shown()})"
+def _name(key: Key, arrows: bool) -> str:
+    return f"{key.label} ({key.shown(arrows=arrows)})"
 
 
 class _Shown:

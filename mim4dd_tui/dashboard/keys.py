@@ -51,9 +51,19 @@ class Key:
             tooltip=self.help,
         )
 
-    def shown(self) -> str:
-        """The key as written in the help."""
-        return self.face or self.keys.split(",")[0]
+    def shown(self, *, arrows: bool = True) -> str:
+        """The key as written in the help, where the terminal has ``arrows`` or not."""
+        face = self.face or self.keys.split(",")[0]
+        return face if arrows else without_arrows(face)
+
+
+ARROWS = {"←": "left", "→": "right", "↑": "up", "↓": "down"}
+
+
+def without_arrows(face: str) -> str:
+    """How a key is shown where arrows would come out as ``<`` and ``>``, which are keys too."""
+    letters = [part for part in face.split() if part not in ARROWS]
+    return " ".join(letters or [ARROWS[part] for part in face.split()])
 
 
 KEYS: tuple[Key, ...] = (

@@ -44,7 +44,7 @@ class TellingApp(OpaqueApp[Answer]):
         self.colourless = abilities.no_color or abilities.colours is Colours.NONE
         self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.remembered = Remembered.load()
-        self._told_of_memory = False
+        self._told_of_memory = self._told_of_tmux = False
         self._latest: dict[str, str] = {}  # by its kind, the notice that the next of the kind replaces
         self.voice = Voice.of()
 
@@ -138,7 +138,11 @@ class TellingApp(OpaqueApp[Answer]):
             return
         self._clipboard = text
         self.emit(sequence)
-        self.notify(f"copied: {what}", timeout=3)
+        through = (
+            "; tmux passes it on with `set -s set-clipboard on`" if self.voice.tmux and not self._told_of_tmux else ""
+        )
+        self._told_of_tmux = True
+        self.notify(f"copied: {what}{through}", timeout=6 if through else 3)
 
     def action_copy_path(self) -> None:
         """The path of what is shown."""

@@ -281,6 +281,11 @@ def test_a_copy_is_whole_and_a_large_one_is_refused() -> None:
     assert sequence.startswith("\x1b]52;c;")
     assert base64.b64decode(sequence[7:-1]).decode() == "größe\t3"
     assert voice.copy("x" * 100_000) == ""
+    tmux = Voice.of({"TERM": "tmux-256color", "TMUX": "/nowhere"}).copy("größe\t3")
+    assert tmux == sequence + "\x1bPtmux;" + sequence.replace("\x1b", "\x1b\x1b") + "\x1b\\"
+    pieces = Voice.of({"TERM": "screen-256color"}).copy("größe" * 100).split("\x1b\\")[:-1]
+    assert all(piece.startswith("\x1bP") and len(piece) < 768 for piece in pieces)
+    assert "".join(piece[2:] for piece in pieces) == voice.copy("größe" * 100)
 
 
 @given(st.text())

@@ -7,6 +7,7 @@ import sys
 
 import pytest
 
+from mim4dd_tui.characters import of_console, plain
 from mim4dd_tui.terminal import Colours, abilities
 
 
@@ -34,6 +35,8 @@ UTF8 = {"LANG": "en_US.UTF-8"}
         ({"TERM": "xterm-direct"}, Colours.TRUE),
         ({"TERM": "tmux-256color"}, Colours.PALETTE),
         ({"TERM": "footlight"}, Colours.BASIC),
+        ({"TERM": "xterm-mono"}, Colours.NONE),
+        ({"TERM": "ansi-m"}, Colours.NONE),
         ({"TERM": "xterm"}, Colours.BASIC),
         ({"TERM": "linux"}, Colours.BASIC),
         ({"TERM": "screen"}, Colours.BASIC),
@@ -87,7 +90,15 @@ def test_a_good_terminal_is_not_refused() -> None:
 
 
 def test_the_linux_console_has_no_braille() -> None:
-    assert not abilities({"TERM": "linux", **UTF8}, stdin=TTY, stderr=TTY).braille
+    able = abilities({"TERM": "linux", **UTF8}, stdin=TTY, stderr=TTY)
+    assert able.unicode
+    assert not able.braille
+
+
+def test_on_the_linux_console_only_what_its_font_has_is_painted() -> None:
+    text = "✓ done ● run ━━╸ ╭╮╰╯ ┌─┐ ▀▄█ größe ± 3 · x… ▅ ⠒ ←"
+    assert of_console(text) == "+ done * run --- ++++ ┌─┐ ▀▄█ größe ± 3 · x~ # ? <"
+    assert all(len(plain(one)) == len(of_console(one)) for one in text)
 
 
 def test_no_color_turns_pictures_to_ascii() -> None:

@@ -210,11 +210,12 @@ class KeyPage(Widget):
         return self._page(self.content_size.width)
 
     def _page(self, width: int) -> Text:
-        text, colour = Text(), self.app.theme_variables["primary"].removeprefix("ansi_")
+        text, arrows = Text(), bool(getattr(self.app, "braille", True))
+        colour = self.app.theme_variables["primary"].removeprefix("ansi_")
         for title, keys in keys_of(*self._scopes):
             text.append(title + "\n", style="bold")
             for key in keys:
-                text.append(f"  {key.shown()}".ljust(KEY_WIDTH), style=colour)
+                text.append(f"  {key.shown(arrows=arrows)}".ljust(KEY_WIDTH), style=colour)
                 lines = wrap(key.help, max(1, width - KEY_WIDTH))
                 text.append(("\n" + " " * KEY_WIDTH).join(lines) + "\n")
             text.append("\n")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.events import Click
+from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
@@ -18,6 +19,13 @@ class CalmList(OptionList):
 
     _came = False  # the focus is only just here
     _looks = False  # the click that is under way gave it
+    _begun = False  # the first click of a double one was here, not on what was here before
+
+    def get_visual_style(self, *component_classes: str, partial: bool = False) -> Style:
+        """Textual forgets ``reverse``, which is how a cursor is seen in any colours and in none."""
+        style = super().get_visual_style(*component_classes, partial=partial)
+        reverse = any(self.get_component_styles(name).text_style.reverse for name in component_classes)
+        return style + Style(reverse=True) if reverse else style
 
     def action_cursor_up(self) -> None:
         """The line above, where there is one."""
@@ -30,6 +38,10 @@ class CalmList(OptionList):
         at = self.highlighted
         if at is None or _any_open(self.options[at + 1 :]):
             super().action_cursor_down()
+
+    def on_blur(self) -> None:
+        """Clicks go elsewhere."""
+        self._begun = False
 
     def on_focus(self) -> None:
         """By a key, or by a click that follows at once."""
@@ -45,6 +57,12 @@ class CalmList(OptionList):
 
     def _on_click(self, event: Click) -> None:  # type: ignore[override]
         option: int | None = event.style.meta.get("option")
+        if event.chain == 1:
+            self._begun = True
+        elif self._begun and self.highlighted is not None:  # that line may have moved from under the mouse
+            event.prevent_default()
+            self.action_select()
+            return
         if option is None or self.get_option_at_index(option).disabled:
             return
         if option != self.highlighted or self._looks:

@@ -11,7 +11,7 @@ from textual.widget import Widget
 from textual.widgets import Footer, Input
 from textual.widgets._footer import FooterKey
 
-from mim4dd_tui.dashboard.keys import first_of
+from mim4dd_tui.dashboard.keys import first_of, without_arrows
 
 Own = tuple[tuple[str, str, str], ...]
 """Keys as :data:`mim4dd_tui.dashboard.keys.TYPING` has them."""
@@ -43,6 +43,9 @@ class KeyLine(Footer):
             keys = own + [key for key in keys if _beside_typing(key) and key.key not in known]
         elif own:
             keys = own + [key for key in keys if key.action != "edit" and key.key not in known]
+        if not getattr(self.app, "braille", True):
+            for key in keys:
+                key.key_display = without_arrows(key.key_display)
         self._names = {key: key.description for key in keys}
         self._fit(keys)
         yield from keys

@@ -162,7 +162,7 @@ class PlotPane(Inked, can_focus=True):
             whole=self._whole,
             width=self.content_size.width,
             samples=self._samples(),
-            arrow="→" if getattr(self.app, "unicode", True) else ">",
+            arrow="→" if getattr(self.app, "braille", True) else "->",
         ).said()
 
     def _samples(self) -> dict[int, str]:

@@ -283,6 +283,8 @@ class Table(ScrollView, can_focus=True):
         if place == self.cursor:
             name = "block-cursor-background" if self.has_focus else "block-cursor-blurred-background"
             back = Style(bgcolor=inks.colour(name).color)
+            if self.has_focus and self.app.theme_variables.get("block-cursor-text-style") == "reverse":
+                back = Style(reverse=True)
         base = inks.base + back
         return self._line(self._rows[place].cells, inks, back).adjust_cell_length(width, base)
 
