@@ -139,9 +139,6 @@ TERMINAL = Theme(
         "text-muted": "ansi_default",
         "border": "ansi_blue",
         "border-blurred": "ansi_default",
-        "input-cursor-background": "ansi_default",
-        "input-cursor-foreground": "ansi_default",
-        "input-cursor-text-style": "reverse",
     },
 )  # fmt: skip
 
