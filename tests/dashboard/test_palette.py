@@ -47,7 +47,7 @@ async def test_the_terminals_own_theme_takes_nothing_for_dark_or_light(make_app:
         assert app.theme == TERMINAL.name
         await pilot.press("e", "enter")
         await until(pilot, lambda: isinstance(app.focused, Input))
-        field = app.focused
+        field = app.screen.query_one("#settings-value", Input)
         await until(pilot, lambda: any(s.style is not None and s.style.reverse for s in field.render_line(0)))
         assert not greys(app)
         await pilot.press("escape", "escape", "question_mark")
