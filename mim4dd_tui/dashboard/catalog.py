@@ -106,6 +106,14 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     ]
 
 
+def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
+    """The presets of which several seeds are here that not all of the runs' names tell."""
+    seeds: dict[str, set[int | None]] = {}
+    for run in runs:
+        seeds.setdefault(run.preset, set()).add(run.seed)
+    return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.named_by_preset)
+
+
 def read_run(folder: RunFolder) -> RunInfo:
     """What the status file of a run says; a run without one counts as failed."""
     status = folder.status()
