@@ -14,6 +14,7 @@ from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.presets import brief, stem
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
+from engine.runs.reached import standing
 from engine.runs.status import host_name
 from mim4dd_tui.plain import score
 from mim4dd_tui.quantities import counted
@@ -116,7 +117,7 @@ def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
 
 def read_run(folder: RunFolder) -> RunInfo:
     """What the status file of a run says; a run without one counts as failed."""
-    status = folder.status()
+    status = standing(folder)
     if status is None:
         return RunInfo(folder, "failed", "", None, 0, 0, None, 0, 0, "its status file is missing or damaged", False)
     alive = status.liveness() not in ("queued", "crashed", "ended")

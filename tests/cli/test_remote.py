@@ -18,14 +18,17 @@ from engine.config.schema import Config
 from engine.files import write_json
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
 from engine.runs.lock import RunLock
 from engine.runs.status import Status, host_name
 from mim4dd_tui import terminal
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import following
+from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.graphics.choice import Graphics
 from tests.dashboard.fake import FakeEngine
+from tests.runs.helpers import iteration
 
 CONFIG = Config.model_validate({"data": {"name": "digits"}})
 
@@ -249,6 +252,18 @@ def test_attach_says_when_the_process_is_gone(runs: Path, capsys: pytest.Capture
     left(runs, "x", state="running", pid=2**22 - 3, host=host_name())
     assert main(["attach", "x"]) == 1
     assert "is gone" in capsys.readouterr().err
+
+
+def test_runs_and_show_tell_the_same_iteration_of_a_killed_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left(runs, "x", state="running", pid=2**22 - 3, host=host_name(), phase="distill", iteration=3)
+    with JournalWriter(runs / "x" / "journal.jsonl") as journal:
+        for number in (1, 2, 3, 4):
+            journal.append(iteration(number))
+    assert main(["runs", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert main(["show", "x", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert row["iteration"] == shown["iteration"] == read_run(RunFolder(runs / "x")).iteration == 4
 
 
 def test_attach_waits_a_while_for_a_run_to_begin(

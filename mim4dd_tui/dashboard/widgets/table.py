@@ -271,7 +271,7 @@ class Table(ScrollView, can_focus=True):
         return dict(sorted(widths.items()))
 
     def _wishes(self, place: int) -> Iterator[tuple[int, int, int]]:
-        """Ranks at which a column is to have room, each with its place, and by how much it grows then (0: not at all)."""
+        """Ranks at which a column is to have room, each with its place and by how much it grows then; 0: it begins."""
         column, widest = self._columns[place], self._widest[place]
         yield column.rank, place, 0
         more = min(widest, column.most or widest) - (column.width or column.least)
