@@ -19,7 +19,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
     from engine.doctor import MISSING, examine
     from mim4dd_tui.terminal import abilities
 
-    checks = examine(data_dir_of(data_dir))
+    checks = examine(data_dir_of(data_dir, looks=True))
     terminal = abilities()
     healthy = all(check.state != "problem" for check in checks)
     if as_json:
