@@ -79,7 +79,7 @@ def test_a_bug_gives_a_short_message_and_a_crash_log(failing: Any, capsys: pytes
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
-    path = Path(err.strip().rpartition(" is in ")[2])
+    path = Path(err.strip().rpartition(" is in ")[2]).expanduser()
     assert "Traceback" in path.read_text()
     assert "ZeroDivisionError: by zero" in path.read_text()
     assert json.loads(out)["kind"] == "ZeroDivisionError"

@@ -370,6 +370,18 @@ async def test_the_seed_is_a_column_where_no_name_tells_it(make_app: MakeApp, tm
         await until(pilot, lambda: "seed" in text(app))
 
 
+async def test_why_runs_cannot_be_listed_names_the_folder_as_a_person_would(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "runs").write_text("")
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until(pilot, lambda: "cannot list the runs in ~/runs" in text(app))
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "runs in ~/runs: Not a" in text(app))
+
+
 async def test_a_key_typed_ahead_finds_its_run(make_app: MakeApp, tmp_path: Path) -> None:
     run = make_run(tmp_path / "runs", "zebra", age=10)
     app = make_app()

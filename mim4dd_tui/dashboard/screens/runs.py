@@ -27,6 +27,7 @@ from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
+from mim4dd_tui.fitting import homely
 from mim4dd_tui.plain import ago, duration
 
 if TYPE_CHECKING:
@@ -127,7 +128,7 @@ class RunsScreen(Screen[None]):
         try:
             runs, problem = self.dashboard.shelf.read(), ""
         except (MimError, OSError) as error:
-            runs, problem = [], str(error)
+            runs, problem = [], homely(str(error))
         self.post_message(self.Read(runs, problem, {run.name: self._glance(run) for run in runs}))
 
     def _glance(self, run: RunInfo) -> Glance:
