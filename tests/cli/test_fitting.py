@@ -125,12 +125,12 @@ def test_a_folder_is_spelled_alike_however_it_was_reached(
 ) -> None:
     monkeypatch.setenv("HOME", str(tmp_path))
     monkeypatch.chdir(tmp_path)
-    for given in (str(tmp_path / "mine"), "~/mine"):
-        assert main(["runs", "--runs-dir", given]) == 0
+    for wanted in (str(tmp_path / "mine"), "~/mine"):
+        assert main(["runs", "--runs-dir", wanted]) == 0
         assert f"There are no runs in ~/mine; start one with `mim4dd run digits-ipc1 --runs-dir {tmp_path}/mine`" in (
             capsys.readouterr().err
         )
-        assert main(["show", "x", "--runs-dir", given]) == 3
+        assert main(["show", "x", "--runs-dir", wanted]) == 3
         assert "there is no run 'x' in ~/mine" in capsys.readouterr().err
     assert main(["runs", "--runs-dir", "mine"]) == 0
     assert "There are no runs in mine;" in capsys.readouterr().err
