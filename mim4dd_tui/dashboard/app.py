@@ -66,6 +66,7 @@ class DashboardApp(ThemedApp[Leave]):
         name: str | None = None,
         autostart: bool = False,
         attach: Path | None = None,
+        notice: str = "",
         launch: Launch = launch_engine,
         signals: bool = False,
         graphics: Graphics | None = None,
@@ -87,7 +88,7 @@ class DashboardApp(ThemedApp[Leave]):
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
         self._autostart = autostart
-        self._attached = attach
+        self._attached, self._notice = attach, notice
         self.turns = Turns(self, launch)
         self._end_told = False
         self._suspension = Suspension(self)
@@ -122,6 +123,8 @@ class DashboardApp(ThemedApp[Leave]):
             show(RunFolder(self._attached.absolute()))  # before the first painting: what lies below is not seen
         elif not self._autostart:
             self.call_after_refresh(self.turns.offer)
+        if self._notice:
+            self.notify(self._notice)
 
     def on_unmount(self) -> None:
         """What goes on without the interface has no timer of its own, and what does not keeps no queue."""

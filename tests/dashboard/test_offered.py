@@ -276,24 +276,28 @@ async def test_with_a_cursor_every_curve_of_four_plots_keeps_its_name(
 
 
 @pytest.mark.parametrize(
-    ("width", "said"),
+    ("names", "width", "said"),
     [
-        (80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  at 2  log y"),
-        (36, "loss A 28.6 % B 28.6 % C 28.6 % at 2"),
-        (31, "loss  A 28.6 %  B C  at 2 [y]"),
-        (27, "loss A 28.6 % B C at 2 [y]"),
-        (25, "loss  A 28.6 %  B C  at 2"),
-        (22, "loss A 28.6 % B C at 2"),
-        (20, "loss A 28.6 B C at 2"),
-        (17, "loss  A 28.6  B C"),
-        (15, "loss A 28.6 B C"),
-        (14, "loss  A 28.6 %"),
-        (12, "loss  A B C"),
+        ("ABC", 80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  at 2  log y"),
+        ("ABC", 36, "loss A 28.6 % B 28.6 % C 28.6 % at 2"),
+        ("ABC", 31, "loss  A 28.6 %  B C  at 2 [y]"),
+        ("ABC", 27, "loss A 28.6 % B C at 2 [y]"),
+        ("ABC", 25, "loss  A 28.6 %  B C  at 2"),
+        ("ABC", 22, "loss A 28.6 % B C at 2"),
+        ("ABC", 20, "loss A 28.6 B C at 2"),
+        ("ABC", 17, "loss  A 28.6  B C"),
+        ("ABC", 15, "loss A 28.6 B C"),
+        ("ABC", 14, "loss  A 28.6 %"),
+        ("ABC", 12, "loss  A B C"),
+        ("AB", 24, "loss A 28.6 % B at 2 [y]"),
+        ("AB", 19, "loss A 28.6 B at 2"),
+        ("AB", 16, "loss  A 28.6  B"),
+        ("AB", 13, "loss A 28.6 B"),
     ],
 )
-async def test_before_a_name_go_marks_units_and_the_cursors_place(width: int, said: str) -> None:
+async def test_before_a_name_go_marks_units_and_the_cursors_place(names: str, width: int, said: str) -> None:
     x = np.array([1.0, 2.0])
-    app = Alone(Figure(tuple(Series(letter, x, x / 7, ink) for ink, letter in enumerate("ABC", 1)), told=percent))
+    app = Alone(Figure(tuple(Series(letter, x, x / 7, ink) for ink, letter in enumerate(names, 1)), told=percent))
     async with app.run_test(size=(width, 12)) as pilot:
         pane = app.query_one(PlotPane)
         pane.viewport = Viewport(log_y=True, cursor=2.0)

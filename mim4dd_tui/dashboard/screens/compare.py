@@ -39,7 +39,15 @@ LEAST = 9
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
-BRIEF = {"accuracy": "live acc.", "objective": "obj.", "bound": "MI, nats", "nce": "NCE"}
+BRIEF = {
+    "accuracy": "live acc.",
+    "objective": "obj.",
+    "nce": "NCE",
+    "bound": "MI, nats",
+    "ratio": "NCE/obj.",
+    "step_size": "step",
+    "speed": "it./min",
+}
 """Their headings where the whole ones leave no room for the names of the curves."""
 
 
@@ -85,7 +93,7 @@ class CompareScreen(DividedScreen):
             with Panes(view="four", id="compare-plots"):
                 yield PlotPane("", id="compare-plot")
                 for metric in FOUR:
-                    yield PlotPane(METRICS[metric][0], brief=BRIEF.get(metric, ""), whole="M", id=f"compare-{metric}")
+                    yield PlotPane(METRICS[metric][0], brief=BRIEF[metric], whole="M", id=f"compare-{metric}")
             yield Table(id="compare-table", opens=False, shifts=True)
         yield KeyLine()
 
@@ -144,7 +152,7 @@ class CompareScreen(DividedScreen):
     def _write(self) -> None:
         contenders = self._contenders()
         for pane, metric in self._panes():
-            pane.show(figure(metric, contenders), title=METRICS[metric][0])
+            pane.show(figure(metric, contenders), title=METRICS[metric][0], brief=BRIEF[metric])
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)

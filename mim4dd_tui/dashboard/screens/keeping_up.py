@@ -11,6 +11,7 @@ from engine.errors import MimError
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.reading import Reading
+from mim4dd_tui.fitting import homely
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -75,4 +76,4 @@ class KeepingUpScreen(Screen[None]):
         try:
             return self.dashboard.shelf.read(), ""
         except (MimError, OSError) as error:
-            return [], str(error)
+            return [], homely(str(error))

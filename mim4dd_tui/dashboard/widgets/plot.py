@@ -71,13 +71,15 @@ class PlotPane(Inked, can_focus=True):
 
     # ---- what is shown
 
-    def show(self, figure: Figure, *, title: str | None = None) -> None:
-        """Show a figure from now on; the view stays."""
+    def show(self, figure: Figure, *, title: str | None = None, brief: str | None = None) -> None:
+        """Show a figure from now on, under another title where one is given; the view stays."""
         before = self._lines
         drawn = self._drawing is not None and self.display and self.content_size.height > 1
         self._figure = figure
         if title is not None:
             self.heading = title
+        if brief is not None:
+            self._brief = brief
         self._bare = self._drawing = None
         if not drawn:
             self.refresh()

@@ -47,7 +47,7 @@ class Title:
 
         Levels are left out first, and marks are shortened to their keys; then go deviations, then what qualifies a
         name, then values from the end. Before a name goes, which is what tells the curves apart, the marks go, then
-        units, then, of three curves or more, the cursor's place; names that are left out even so are counted. The
+        units, then the cursor's place; names that are left out even so are counted. The
         place outlives all values but the first; so do the marks, unless without them a cursor's values can all be read.
         """
         said, levels = _spelled(self._values(), self.samples), _spelled(self._levels())
@@ -59,8 +59,7 @@ class Title:
             filled = bare if bare[2] == "all" else filled
         if filled[2] == "some":
             brief = _without(UNIT, curves)
-            # of two curves the one without a name is known by the other's
-            for values, where in ((curves, place), (brief, place), (brief, [] if len(curves) > 2 else place)):
+            for values, where in ((curves, place), (brief, place), (brief, [])):
                 other = self._filled(values, where, levels, marked=False)
                 # who has put a cursor somewhere wants to read a value
                 if other[2] in ("all", "one") or (other[2] == "names" and not (place and filled[1])):
