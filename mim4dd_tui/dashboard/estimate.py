@@ -32,6 +32,8 @@ HEAD_BYTES, TAIL_BYTES = 1 << 18, 1 << 16
 """How much of a journal is read at most."""
 MIB = 2**20
 CHANNELS = {"digits": 1, "mnist": 1}
+WARM_UP, ENOUGH = 3, 20
+"""Iterations at a run's beginning that are not measured by, and iterations after them that tell the time of one."""
 JOURNAL_BYTES = 330
 """Bytes of an iteration's line in the journal."""
 
@@ -41,7 +43,8 @@ class Measured:
     """What one run on this machine took. Seconds, or None where it did not come so far.
 
     ``networks`` maps a protocol to the seconds of one of its networks; ``peak`` is in MiB, where it is ``shared`` with
-    what earlier runs had left in the process. One that is not ``whole`` may have needed more later.
+    what earlier runs had left in the process. One that is not ``whole`` may have needed more later, and so may
+    one of few iterations (``over`` is how many were measured).
     """
 
     name: str
@@ -54,6 +57,12 @@ class Measured:
     checkpoint: int | None = None  # bytes
     shared: bool = False
     whole: bool = True
+    over: int = ENOUGH
+
+    @property
+    def brief(self) -> bool:
+        """Whether it is a trial rather than a run."""
+        return self.over < ENOUGH
 
 
 @dataclass(frozen=True)
@@ -90,6 +99,7 @@ def measured(folder: RunFolder) -> Measured | None:
         return None
     trained = [e.last for e in history.experts.values() if e.last.epoch >= e.last.epochs]
     epochs = [last.seconds for last in trained if not last.reused and last.seconds > 0]
+    seconds = _values(history, "seconds")
     peaks = [value for value in _values(history, "memory") if math.isfinite(value)]
     networks: dict[str, list[float]] = {}
     for event in history.evaluations:
@@ -98,7 +108,7 @@ def measured(folder: RunFolder) -> Measured | None:
     return Measured(
         name=folder.name,
         config=config,
-        iteration=_typical(_values(history, "seconds")),
+        iteration=_typical(seconds),
         epoch=statistics.median(epochs) if epochs else None,
         experts=len(trained),
         networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
@@ -106,6 +116,7 @@ def measured(folder: RunFolder) -> Measured | None:
         checkpoint=_checkpoint(folder),
         shared=history.shared,
         whole=history.state == "done",
+        over=max(0, len(seconds) - WARM_UP),
     )
 
 
@@ -132,7 +143,7 @@ def _values(history: RunHistory, name: str) -> list[float]:
 
 def _typical(seconds: list[float]) -> float | None:
     """The middle one; the first iterations, which compile and warm up, count only where there are no others."""
-    later = [s for s in seconds[3:] if s > 0] or [s for s in seconds if s > 0]
+    later = [s for s in seconds[WARM_UP:] if s > 0] or [s for s in seconds if s > 0]
     return statistics.median(later) if later else None
 
 
@@ -232,8 +243,10 @@ def _same_machine(a: Config, b: Config) -> bool:
 def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     """What a run of ``config`` takes, from measurements of earlier ones (the newest first).
 
-    Memory is that of the newest run alike that is done and was the first of its process, else of one that is done, else
-    of the newest; where none was measured the engine's own calculation, which holds for the CPU alone.
+    An iteration takes what it took in the newest run alike that was no trial of a few, else in the longest trial.
+    Memory is, trials last again, that of the newest run alike that is done and was the first of its process, else of
+    one that is done, else of the newest; where none was measured the engine's own calculation, which holds for the CPU
+    alone.
     """
     parts: dict[str, float] = {}
     unknown: list[str] = []
@@ -244,7 +257,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     else:
         parts["experts"] = missing * config.experts.epochs * (epoch or 0.0)
     alike = [run for run in runs if run.iteration is not None and same_iteration(config, run.config)]
-    like = alike[0] if alike else None
+    like = max(alike, key=lambda run: min(run.over, ENOUGH), default=None)  # the first of the longest
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
@@ -256,7 +269,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     else:
         parts["evaluations"] = evaluations
     sampled = [run for run in alike if run.peak is not None]
-    alone = min(sampled, key=lambda run: (not run.whole, run.shared), default=None)  # the first of the best
+    alone = min(sampled, key=lambda run: (run.brief, not run.whole, run.shared), default=None)  # the first of the best
     peak = alone.peak if alone is not None else None
     calculated = memory.estimate(config).total / MIB if config.execution.device in ("auto", "cpu") else None
     return Estimate(

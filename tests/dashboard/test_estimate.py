@@ -132,6 +132,20 @@ def test_a_run_that_was_not_the_first_of_its_process_tells_only_a_bound() -> Non
     assert not estimate.estimate(other, [later]).shared, "its memory is calculated"
 
 
+def test_a_trial_of_a_few_iterations_does_not_outweigh_a_run(tmp_path: Path) -> None:
+    """Its iterations are those that warm up."""
+    run, trial = measured(iteration=0.125, peak=820.0), measured(iteration=0.36, peak=790.0, over=0)
+    for runs in ([run, trial], [trial, run]):
+        found = estimate.estimate(BASE, runs)
+        assert found.parts["iterations"] == pytest.approx(BASE.objective.iterations * 0.125)
+        assert found.memory == 820.0
+    longer = measured(iteration=0.2, peak=800.0, over=5)
+    for runs in ([longer, trial], [trial, longer]):
+        assert estimate.estimate(BASE, runs).parts["iterations"] == pytest.approx(BASE.objective.iterations * 0.2)
+    counted = [estimate.measured(make(tmp_path / str(count), host_name(), count)) for count in (3, 8, 40)]
+    assert [one.over for one in counted if one is not None] == [0, 5, 37]
+
+
 def test_the_journal_says_whether_a_run_was_the_first_of_its_process(tmp_path: Path) -> None:
     folder = make(tmp_path, host_name())
     found = estimate.measured(folder)
