@@ -197,6 +197,10 @@ class LogPane(Vertical):
         shown.scroll_relative(y=lines, animate=False, immediate=True)
         shown.settle()
 
+    def action_roll_page(self, pages: float) -> None:
+        """Scroll by what is seen, or a part of that."""
+        self.action_roll(round(pages * max(2, self.query_one(LogLines).size.height)))
+
     def action_filter_log(self) -> None:
         """Show the filter's box."""
         self.query_one("#log-search").display = True

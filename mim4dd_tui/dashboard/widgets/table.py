@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.dashboard.widgets.calm import LEFT
 from mim4dd_tui.fitting import shortened, shortened_apart
 
 MUTED = "muted"
@@ -179,9 +180,9 @@ class Table(ScrollView, can_focus=True):
         if self._rows:
             self.cursor = max(0, min(self.cursor + step, len(self._rows) - 1))
 
-    def action_page(self, step: int) -> None:
-        """Move it by what is seen."""
-        self.action_cursor(step * max(1, self.size.height - 2))
+    def action_page(self, pages: float) -> None:
+        """Move it by what is seen, or a part of that."""
+        self.action_cursor(round(pages * max(2, self.size.height - 2)))
 
     def action_choose(self) -> None:
         """Open the row under the cursor."""
@@ -232,6 +233,8 @@ class Table(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A row, or a column's title."""
+        if event.button != LEFT:
+            return
         if event.y == 0:
             column = self._column_at(event.x)
             if column is not None:
