@@ -27,6 +27,7 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.session import FolderSession
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.graphics.choice import Graphics
 from tests.dashboard.conftest import MakeApp
@@ -229,3 +230,28 @@ async def test_what_was_put_off_leaves_a_screen_alone_that_is_made_or_taken_away
             await collected.call(screen)
             await asyncio.sleep(0)
         assert not screen.is_attached
+
+
+@pytest.mark.parametrize("turns", range(3))
+@pytest.mark.parametrize("which", ["browser", "queue", "comparison", "run", "help"])
+async def test_the_dashboard_closes_while_a_screen_is_made(
+    make_app: MakeApp, tmp_path: Path, which: str, turns: int
+) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "third" in text(app))
+        infos = Shelf(tmp_path / "runs").read()
+        inks = {info.name: k for k, info in enumerate(infos, 1)}
+        screens: dict[str, Callable[[], Screen[None]]] = {
+            "browser": RunsScreen,
+            "queue": QueueScreen,
+            "comparison": lambda: CompareScreen(infos, inks),
+            "run": lambda: RunScreen(FolderSession(infos[0].folder), mode=app.picture_mode),
+            "help": lambda: HelpScreen(("home", "app")),
+        }
+        app.push_screen(screens[which]())
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        app.leave(Leave.DONE)
+    assert app.return_value is Leave.DONE

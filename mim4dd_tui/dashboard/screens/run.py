@@ -30,7 +30,7 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
-from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
@@ -99,7 +99,7 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     def on_mount(self) -> None:
         """Start listening."""
-        if self.dashboard.closing:
+        if self.gone:
             return
         self.set_mode(self._mode)
         self.begin_leafing()
@@ -335,8 +335,17 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Also what the log's filter takes next."""
-        return {**super().labels, "filter_kind": self.query_one(LogPane).other_kind} if self.is_mounted else {}
+        """Also what keys of curves, and of what has the focus, lead to from here."""
+        if not self.is_mounted or self.gone:
+            return {}
+        labels = {**super().labels, **labels_of(self._panes())}
+        if self.has_class("-view-alone"):
+            labels["zoom_pane"] = "all again"
+        around = self.focused.ancestors_with_self if self.focused is not None else []
+        for pane in around:
+            if isinstance(pane, PicturesPane | LogPane):
+                labels.update(pane.labels)
+        return labels
 
     @property
     def idle(self) -> frozenset[str]:
@@ -371,6 +380,7 @@ class RunScreen(DividedScreen, LeafingScreen):
             self.stop_playing()
         move_all(self._panes(), move, self.query(PlotPane))
         self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
+        self._offer()
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:

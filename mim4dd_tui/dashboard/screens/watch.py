@@ -197,7 +197,7 @@ class WatchScreen(PaintedScreen[None]):
                 return "failed" if self.history.started is not None else state  # as the lists call it
             if self.history.started is None:
                 return "starting"
-            if self._asked_to_stop or self.session.stopping:
+            if self._stopping:
                 return "stopping"
         return state
 
@@ -236,7 +236,7 @@ class WatchScreen(PaintedScreen[None]):
     @property
     def idle(self) -> frozenset[str]:
         """Actions that the line of keys does not offer as the run stands; their keys say why."""
-        actions = [] if self.alive else [*AT_WORK]
+        actions = [] if self.alive and not self._stopping else [*AT_WORK]
         if not self.resumable:
             actions.append("resume")
         if not self.over:
@@ -247,6 +247,17 @@ class WatchScreen(PaintedScreen[None]):
     def labels(self) -> Mapping[str, str]:
         """What the line of keys calls an action as the run stands, where that is not its usual name."""
         return {"pause": "go on"} if self._pausing else {}
+
+    @property
+    def helps(self) -> Mapping[str, str]:
+        """What the palette says of an action as the run stands, where that is not what the table of keys says."""
+        going = "; the run goes on" if self.alive and not self._stopping else ""
+        return {"back": f"Back to where you came from{going}."}
+
+    @property
+    def _stopping(self) -> bool:
+        """Whether the run was asked to stop, which cannot be taken back, and has not ended yet."""
+        return self.alive and (self._asked_to_stop or self.session.stopping)
 
     @property
     def _pausing(self) -> bool:
@@ -260,6 +271,9 @@ class WatchScreen(PaintedScreen[None]):
             on = "; R resumes it" if self.resumable else ""
             stands = "has failed" if self.state == "failed" else f"is {self.state}"
             self.notify(f"the run {stands}{on}", severity="warning")
+            return False
+        if self._stopping:
+            self.notify("the run is stopping already: it ends its step first", severity="warning")
             return False
         try:
             self.session.request(what)
@@ -284,11 +298,11 @@ class WatchScreen(PaintedScreen[None]):
         if self._ask("stop", f"stopping at the next step{saved}"):
             self._asked_to_stop = True
             self.heard([])
+            self._offer()
 
     def action_checkpoint(self) -> None:
         """A checkpoint now."""
-        self._told_checkpoint = self.alive
-        self._ask("checkpoint", f"a checkpoint follows{self._when()}")
+        self._told_checkpoint = self._ask("checkpoint", f"a checkpoint follows{self._when()}")
 
     def action_evaluate(self) -> None:
         """An evaluation now."""
