@@ -331,11 +331,11 @@ class RunHistory:
         self.detail = event.detail
         self._advance(event.phase, event.done, event.total, moment)
 
-    def _advance(self, phase: str, done: int, total: int | None, moment: float) -> None:
+    def _advance(self, phase: str, done: int, total: int | None, moment: float, *, together: bool = False) -> None:
         if phase != self.phase:
             self.phase = phase
             self._estimate.begin(total)
-        self._estimate.advance(moment, done, total)
+        self._estimate.advance(moment, done, total, together=together)
         self.done, self.total = done, total if total is not None else self.total
 
     def _expert_epoch(self, event: ExpertEpoch, moment: float, sequence: int | None) -> None:
@@ -350,7 +350,7 @@ class RunHistory:
         self._estimate.found(self._epochs.found - found)
         if event.reused:
             self._estimate.pause()
-        self._advance("experts", reached.done, reached.total, moment)
+        self._advance("experts", reached.done, reached.total, moment, together=self._epochs.together)
 
     def _keep(self, event: Evaluation | Snapshot | CheckpointWritten, sequence: int | None) -> None:
         self._entries.append(_Entry(sequence, event))

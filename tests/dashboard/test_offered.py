@@ -459,7 +459,7 @@ async def test_the_line_of_keys_says_what_a_key_does_from_here(make_app: MakeApp
             (("y",), "y linear y"), (("y",), "y log y"),
             (("p",), "p stop playing"), (("p",), "p replay"),
             (("3",), "enter larger"), (("enter",), "bksp smaller"), ((), "esc all images"), (("escape",), "esc back"),
-            (("o",), "o no origin"), (("o",), "o origin"),
+            (("o",), "o alone"), (("o",), "o origin"),
             (("4", "slash", "a", "enter"), "esc all lines"), (("escape",), "esc back"),
         ):  # fmt: skip
             await pilot.press(*keys)

@@ -128,7 +128,7 @@ class PicturesPane(Inked, can_focus=True):
     def labels(self) -> Mapping[str, str]:
         """What keys lead to from here, while it has the focus."""
         back = {} if self.extent == "all" else {"back": "all images"}
-        return back | ({"beside": "no origin"} if self.beside else {})
+        return back | ({"beside": "alone"} if self.beside else {})
 
     # ---- moving about
 
