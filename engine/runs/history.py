@@ -38,6 +38,8 @@ from engine.runs.series import Series
 _S = TypeVar("_S", Snapshot, CheckpointWritten)
 
 LOG_LINES = 2000
+WORKING = ("queued", "running")
+"""States in which time counts as worked."""
 METRICS = (
     "objective",
     "nce",
@@ -97,8 +99,8 @@ class RunHistory:
         log: lines for people, the newest LOG_LINES.
         result: the result document of RunEnded; None while the run goes on.
         sequence: of the last record applied.
-        worked: seconds the run was at work up to its last event: its sittings added up, without pauses and without the
-            time from one sitting's end to the resume.
+        worked: seconds the run was at work up to its last event: its sittings added up, each to where it says that it
+            has ended, without pauses and without the time from one sitting's end to the resume.
         rewinds: how often something shown was taken back; a view that caches draws anew when it changes.
     """
 
@@ -239,7 +241,7 @@ class RunHistory:
             event, moment, sequence = item.event, item.time, item.sequence
         else:
             event, moment, sequence = item, clock.time() if time is None else time, None
-        if self.updated_at is not None and self.state != "paused" and not isinstance(event, RunStarted):
+        if self.updated_at is not None and self.state in WORKING and not isinstance(event, RunStarted):
             self.worked += max(0.0, moment - self.updated_at)  # the clock may have been set back
         if isinstance(event, RunStarted):
             self._run_started(event, moment)

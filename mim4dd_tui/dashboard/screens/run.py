@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
+from engine.runs.history import WORKING
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
@@ -34,6 +35,7 @@ from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, labels_of, 
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
+from mim4dd_tui.plain import passed
 from mim4dd_tui.quantities import counted
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
@@ -213,11 +215,10 @@ class RunScreen(DividedScreen, LeafingScreen):
         path = self.session.path
         worked = None
         if history.started_at is not None:
-            # while a run is paused, is stopped, or is loaded to go on, nothing is added
-            working = self.alive and not self.preparing and history.state != "paused"
-            going = working and history.updated_at is not None
+            # while a run is paused, has ended, or is loaded to go on, nothing is added
+            going = self.alive and not self.preparing and history.state in WORKING and history.updated_at is not None
             since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
-            worked = float(int(history.worked + since))  # what stays the same is not painted anew
+            worked = float(passed(history.worked + since))  # what stays the same is not painted anew
         elsewhere = ""
         if not self.session.owned and self.alive and started is not None:
             elsewhere = f"{started.host}, process {started.pid}"
