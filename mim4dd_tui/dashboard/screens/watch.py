@@ -156,7 +156,16 @@ class WatchScreen(PaintedScreen[None]):
             return
         end = (self.problem, self.history.diverged)  # a word more may follow the first
         first, self._end_told = end != self._end_told, end
+        if first and self._in_vain:
+            self.notify(f"it cannot go on: {self.problem}", severity="error", timeout=12)
         self.ended(first=first)
+
+    @property
+    def _in_vain(self) -> bool:
+        """Whether the run was to go on here and could not begin: its screen else looks as it did before."""
+        known = self.session.owned and not self._begun and self.history.started is not None
+        error = self.session.error
+        return known and error is not None and not isinstance(error, RunLocked)  # which is told with who holds it
 
     def _offer(self) -> None:
         """Write the line of keys anew, where what it offers is another thing now."""
