@@ -5,9 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from textual.geometry import Region
+from textual.widgets._toast import Toast
 
+from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import text, until
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import run_screen, text, until
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20), (40, 20)])
@@ -45,3 +51,28 @@ async def test_a_key_pressed_again_does_not_stack_its_notice(make_app: MakeApp) 
         app.notify("the run is done", timeout=60)  # another kind of notice
         await until(pilot, lambda: text(app).count("the run is done") == 2)
         assert [notice.severity for notice in app._notifications] == ["warning", "information"]
+
+
+@pytest.mark.parametrize("size", [(80, 24), (60, 20)])
+async def test_a_notice_lies_neither_over_a_question_nor_over_the_line_of_keys(
+    make_app: MakeApp, size: tuple[int, int]
+) -> None:
+    def lies() -> list[Region]:
+        return [toast.region for toast in app.screen.query(Toast) if toast.region]
+
+    app = make_app(FakeEngine(iterations=12, hold=True))
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        for told in (
+            "a checkpoint follows",
+            "an evaluation follows",
+            "the run is stopping already: it ends its step first",
+        ):
+            app.notify(told, timeout=60)
+        await until(pilot, lambda: len(lies()) == 3)
+        assert not any(where.overlaps(app.screen.query_one(KeyLine).region) for where in lies())
+        await pilot.press("q")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen) and len(lies()) == 3)
+        asked = app.screen.query_one(".dialog").region
+        assert not any(where.overlaps(asked) for where in lies())
