@@ -363,15 +363,28 @@ def waiting() -> list[str]:
     return ["looking through earlier runs ...", ""]
 
 
-def in_words(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> list[str]:
-    """Two short lines: time, then memory and disk (experts included); a warning where there is not enough."""
+def in_words(
+    found: Estimate, *, width: int = 0, memory_free: float | None = None, disk_free: int | None = None
+) -> list[str]:
+    """Two short lines: time, then memory and disk (experts included); a warning where there is not enough. What takes
+    the disk is said as far as there is room for it in ``width`` columns."""
     lines = [_time(found, "here") if found.seconds is not None else "time not known until it has run here"]
     needs = []
     if found.memory is not None:
         most = "at most " if found.shared else ""
         needs.append(f"memory {most}{size(found.memory * MIB)}" + ("" if found.memory_measured else " (calculated)"))
-    needs.append(f"disk {size(found.disk + found.cache)}")
-    return [*lines, " · ".join(needs), *_lacking(found, memory_free, disk_free)]
+    told = [" · ".join([*needs, disk]) for disk in _disk_told(found)]
+    needed = next((line for line in told if len(line) <= width), told[-1])
+    return [*lines, needed, *_lacking(found, memory_free, disk_free)]
+
+
+def _disk_told(found: Estimate) -> list[str]:
+    """Ever shorter ways of saying what the disk is taken by."""
+    total, experts = f"disk {size(found.disk + found.cache)}", size(found.cache)
+    whole = f"{total}: checkpoints, snapshots, journal, distilled sets"
+    if not found.cache:
+        return [whole, total]
+    return [f"{whole}, {experts} of experts", f"{total}, {experts} of it experts", total]
 
 
 def in_a_line(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> str:

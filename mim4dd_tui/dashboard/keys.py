@@ -178,7 +178,7 @@ KEYS: tuple[Key, ...] = (
     Key("run", "2", "view('curves')", "curves", "All curves, large."),
     Key("run", "3", "view('pictures')", "pictures", "The synthetic images, large."),
     Key("run", "4", "view('log')", "log", "The log, large."),
-    Key("run", "escape", "back", "back", "Back to where you came from; the run goes on.", "esc", footer=True),
+    Key("run", "escape", "back", "back", "Back to where you came from; a run at work goes on.", "esc", footer=True),
     # plots: the one in focus, or all where none is
     Key("plot", "h,left", "plot('left')", "cursor left", "Move the cursor left; a zoomed view follows.", "h ←",
         footer=True),
@@ -219,7 +219,8 @@ KEYS: tuple[Key, ...] = (
     Key("gallery", "down,j", "select(0, 1)", "image below", "The image below.", "j ↓"),
     Key("gallery", "enter", "enlarge(1)", "larger", "The selected image's class, then the image alone.", "enter",
         footer=True),
-    Key("gallery", "backspace", "enlarge(-1)", "smaller", "Back to the class, then to all images.", "bksp"),
+    Key("gallery", "backspace", "enlarge(-1)", "smaller", "Back to the class, then to all images.", "bksp",
+        footer=True),
     Key("gallery", "o", "beside", "origin", "Each image beside what it started from.", footer=True),
     # log
     Key("log", "j", "roll(1)", "line down", "A line down."),

@@ -18,6 +18,8 @@ from engine.runs.status import host_name
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.details import preset_line
 from mim4dd_tui.dashboard.estimate import Measured, Measurements, in_a_line, in_words, parameters, pixels
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import SIZES, text, until
 
 BASE = resolve("digits-ipc1").config
 
@@ -94,6 +96,28 @@ def test_too_little_room_is_said() -> None:
     assert "! only 1.0 GiB of memory are free" in lines
     assert "! only 10 bytes of disk are free" in lines
     assert not any(line.startswith("!") for line in in_words(found, memory_free=8192.0, disk_free=10**12))
+
+
+def test_what_takes_the_disk_is_said_as_far_as_there_is_room() -> None:
+    found = replace(estimate.estimate(BASE, [measured(peak=612.0)]), disk=2**20, cache=23 * 2**20)
+    whole = "memory 612 MiB · disk 24 MiB: checkpoints, snapshots, journal, distilled sets, 23 MiB of experts"
+    brief, least = "memory 612 MiB · disk 24 MiB, 23 MiB of it experts", "memory 612 MiB · disk 24 MiB"
+    for width, line in ((len(whole), whole), (len(whole) - 1, brief), (len(brief) - 1, least), (0, least)):
+        assert in_words(found, width=width)[1] == line
+    none = replace(found, cache=0)
+    assert in_words(none, width=200)[1].endswith("1.0 MiB: checkpoints, snapshots, journal, distilled sets")
+    assert in_words(none, width=50)[1].endswith("disk 1.0 MiB")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_line_of_the_disk_follows_the_width(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "disk" in text(app))
+        await pilot.resize_terminal(200, 48)
+        await until(pilot, lambda: "checkpoints, snapshots, journal, distilled sets" in text(app))
+        await pilot.resize_terminal(60, 20)
+        await until(pilot, lambda: "disk" in text(app) and "snapshots" not in text(app))
 
 
 def make(tmp_path: Path, host: str, iterations: int = 20) -> RunFolder:

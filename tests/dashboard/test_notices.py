@@ -6,10 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from mim4dd_tui.dashboard.screens.run import RunScreen
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import text, until, words
-from tests.dashboard.shelves import make_run
+from tests.dashboard.helpers import text, until
 
 
 @pytest.mark.parametrize("size", [(80, 24), (60, 20), (40, 20)])
@@ -47,10 +45,3 @@ async def test_a_key_pressed_again_does_not_stack_its_notice(make_app: MakeApp) 
         app.notify("the run is done", timeout=60)  # another kind of notice
         await until(pilot, lambda: text(app).count("the run is done") == 2)
         assert [notice.severity for notice in app._notifications] == ["warning", "information"]
-
-
-async def test_what_a_command_has_to_say_of_the_run_it_shows_stands_over_it(make_app: MakeApp, tmp_path: Path) -> None:
-    run = make_run(tmp_path / "runs", "zebra")
-    app = make_app(attach=run.path, notice="no run is going on; this is the last one, zebra: done 3 min ago")
-    async with app.run_test(size=(80, 24), notifications=True) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "this is the last one, zebra" in words(app))

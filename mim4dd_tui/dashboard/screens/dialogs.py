@@ -19,6 +19,7 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.keys import Scope, keys_of
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import Answers
 
 Answer = Literal["stop", "detach", "cancel"]
@@ -193,11 +194,13 @@ class HelpScreen(ModalScreen[None]):
 
     def on_mount(self) -> None:
         """Arrow keys scroll."""
-        self.query_one(VerticalScroll).focus()
+        if whole(self):  # else the dashboard closes
+            self.query_one(VerticalScroll).focus()
 
     def on_screen_suspend(self) -> None:
         """The next time it begins at the top."""
-        self.query_one(VerticalScroll).scroll_home(animate=False, immediate=True)
+        if whole(self):
+            self.query_one(VerticalScroll).scroll_home(animate=False, immediate=True)
 
 
 class KeyPage(Widget):

@@ -84,6 +84,8 @@ class QueueScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read now and again."""
+        if not whole(self):  # the dashboard closes
+            return
         self._reading.anew()
         self.set_interval(REFRESH_SECONDS, self._refresh)
         table = self.query_one(Table)

@@ -24,6 +24,7 @@ from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
@@ -106,6 +107,8 @@ class RunsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read now and again."""
+        if not whole(self):  # the dashboard closes
+            return
         self.query_one("#runs-search").display = False
         kept = self.dashboard.remembered
         self._sort, self._reverse, self._which = kept.sort, kept.reverse, kept.which

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
@@ -121,7 +122,14 @@ class PicturesPane(Inked, can_focus=True):
         """Actions that show nothing new of what is shown."""
         if self._sheet is None:
             return ALL
-        return frozenset() if self.beside or self._sheet.start is not None else frozenset({"beside"})
+        idle = {"enlarge(1)"} if self.extent == "one" else {"enlarge(-1)"} if self.extent == "all" else set[str]()
+        return frozenset(idle if self.beside or self._sheet.start is not None else {*idle, "beside"})
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What keys lead to from here, while it has the focus."""
+        back = {} if self.extent == "all" else {"back": "all images"}
+        return back | ({"beside": "alone"} if self.beside else {})
 
     # ---- moving about
 
@@ -218,13 +226,16 @@ class PicturesPane(Inked, can_focus=True):
 
     def watch_beside(self) -> None:
         """Draw anew, from the first image: there is room for fewer or for more."""
-        self.set_reactive(PicturesPane.first, 0)
-        self._stale()
+        self._from_first()
 
     def watch_extent(self) -> None:
         """Draw anew, from the first image."""
+        self._from_first()
+
+    def _from_first(self) -> None:
         self.set_reactive(PicturesPane.first, 0)
         self._stale()
+        self.screen.refresh_bindings()
 
     def watch_has_focus(self, focused: bool) -> None:
         """The frame of the selected image is there only in focus."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from rich.segment import Segment
@@ -271,6 +271,12 @@ def move_all(asked: Sequence[PlotPane], move: Move, everywhere: Iterable[PlotPan
         leader = max(asked, key=lambda pane: sum(len(series.x) for series in pane.figure.series))
         leader.move(move)
         place_all(everywhere, leader)
+
+
+def labels_of(asked: Sequence[PlotPane]) -> Mapping[str, str]:
+    """What keys of curves lead to where they are already as a key would make them: of the panes that it is asked of."""
+    logarithmic = bool(asked) and all(pane.viewport.log_y for pane in asked)
+    return {"plot('log_y')": "linear y"} if logarithmic else {}
 
 
 def place_all(panes: Iterable[PlotPane], leader: PlotPane) -> None:
