@@ -207,7 +207,7 @@ def _still() -> Iterator[None]:
 class _Estimates:
     """Stands where the estimates are made."""
 
-    from mim4dd_tui.dashboard.estimate import Measured, Measurements
+    from mim4dd_tui.dashboard.measured import Measured, Measurements
 
     @staticmethod
     def estimate(_config: object, _measured: object) -> None:

@@ -16,8 +16,10 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
 from engine.runs.status import host_name
 from mim4dd_tui.dashboard import estimate
+from mim4dd_tui.dashboard import measured as measuring
 from mim4dd_tui.dashboard.details import preset_line
-from mim4dd_tui.dashboard.estimate import Measured, Measurements, in_a_line, in_words, parameters, pixels
+from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters, pixels
+from mim4dd_tui.dashboard.measured import Measured, Measurements
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, text, until
 
@@ -135,7 +137,7 @@ def make(tmp_path: Path, host: str, iterations: int = 20) -> RunFolder:
 
 
 def test_a_journal_is_measured_without_its_slow_beginning(tmp_path: Path) -> None:
-    found = estimate.measured(make(tmp_path, host_name()))
+    found = measuring.measured(make(tmp_path, host_name()))
     assert found is not None
     assert (found.iteration, found.epoch, found.experts) == (0.25, 3.0, 2)
     assert found.networks == {"quick-100": 2.5}
@@ -166,31 +168,31 @@ def test_a_trial_of_a_few_iterations_does_not_outweigh_a_run(tmp_path: Path) -> 
     longer = measured(iteration=0.2, peak=800.0, over=5)
     for runs in ([longer, trial], [trial, longer]):
         assert estimate.estimate(BASE, runs).parts["iterations"] == pytest.approx(BASE.objective.iterations * 0.2)
-    counted = [estimate.measured(make(tmp_path / str(count), host_name(), count)) for count in (3, 8, 40)]
+    counted = [measuring.measured(make(tmp_path / str(count), host_name(), count)) for count in (3, 8, 40)]
     assert [one.over for one in counted if one is not None] == [0, 5, 37]
 
 
 def test_the_journal_says_whether_a_run_was_the_first_of_its_process(tmp_path: Path) -> None:
     folder = make(tmp_path, host_name())
-    found = estimate.measured(folder)
+    found = measuring.measured(folder)
     assert found is not None
     assert not found.shared
     started = RunStarted(folder.name, "digits-ipc1", 0, 10, 20, host_name(), 1, "0", {}, 20, earlier=2)
     with JournalWriter(folder.journal_path) as writer:
         writer.append(started)
-    found = estimate.measured(folder)
+    found = measuring.measured(folder)
     assert found is not None
     assert found.shared, "resumed in a process that had computed others"
 
 
 def test_a_run_of_another_machine_says_nothing_about_this_one(tmp_path: Path) -> None:
-    assert estimate.measured(make(tmp_path, "elsewhere")) is None
+    assert measuring.measured(make(tmp_path, "elsewhere")) is None
 
 
 def test_of_a_long_journal_the_beginning_and_the_end_are_read(tmp_path: Path) -> None:
     folder = make(tmp_path, host_name(), iterations=4000)
-    assert folder.journal_path.stat().st_size > 2 * (estimate.HEAD_BYTES + estimate.TAIL_BYTES)
-    found = estimate.measured(folder)
+    assert folder.journal_path.stat().st_size > 2 * (measuring.HEAD_BYTES + measuring.TAIL_BYTES)
+    found = measuring.measured(folder)
     assert found is not None
     assert found.networks == {"quick-100": 2.5}, "the evaluation stands at the end"
     assert found.experts == 2

@@ -22,6 +22,7 @@ from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.measured import Measured
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
@@ -59,7 +60,7 @@ class HomeScreen(KeepingUpScreen):
         self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
-        self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
+        self._measured: list[Measured] | None = None  # until earlier runs have been looked through
 
     def compose(self) -> ComposeResult:
         """Lists on the left, details and settings on the right."""
