@@ -199,7 +199,7 @@ def _still() -> Iterator[None]:
     with (
         mock.patch("mim4dd_tui.dashboard.widgets.presets.list_presets", return_value=known),
         mock.patch("mim4dd_tui.dashboard.widgets.summary.estimate", _Estimates()),
-        mock.patch("mim4dd_tui.dashboard.screens.home.find", return_value=FOLDER),  # every data set is here
+        mock.patch("mim4dd_tui.dashboard.widgets.summary.find", return_value=FOLDER),  # every data set is here
     ):
         yield
 
