@@ -102,16 +102,17 @@ async def test_what_differs_is_seen_below_the_accuracies(
         await until(pilot, lambda: bool(copied))
         rows = [line.split("\t")[0] for line in copied[0].splitlines()]
         assert rows[:6] == ["run", "state", "best accuracy", "last accuracy", "seed", "data.name"]
-        assert rows[-7:] == [
-            "iteration", "objective", "MI bound", "step size", "random selection", "full set", "worked",
+        assert rows[-8:] == [
+            "iteration", "objective", "MI bound, mean of last", "MI bound, last reading", "step size",
+            "random real images", "full set", "worked",
         ]  # fmt: skip
         shown = text(app).splitlines()[table.region.y + 1 : table.region.bottom]
         assert [line[1:NAME_WIDTH].strip() for line in shown] == rows[: 4 + seen]
         await pilot.press("d", "c")  # of all settings as well
         await until(pilot, lambda: len(copied) == 2)
         every = [line.split("\t")[0] for line in copied[1].splitlines()]
-        assert (every[:5], every[-7:]) == (rows[:5], rows[-7:])
-        assert len(every) == 11 + len(every_setting())
+        assert (every[:5], every[-8:]) == (rows[:5], rows[-8:])
+        assert len(every) == 12 + len(every_setting())
 
 
 @pytest.mark.parametrize("size", SIZES)
