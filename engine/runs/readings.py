@@ -19,7 +19,8 @@ class Readings:
 
     Attributes:
         last: the newest reading, of ``iteration``.
-        mean: of those of the newest ``over`` iterations: a tenth of the run so far, in whole lives.
+        mean: of those of the newest ``over`` iterations: a tenth of the run so far, in whole lives. The one that is made
+            because a run ends, out of turn, is not among them: it would count a life's end twice.
         ceiling: log of the classes.
     """
 
@@ -37,9 +38,11 @@ class Readings:
         if not finite:
             return None
         iteration, last = finite[-1]
-        life = life_of(config)
-        over = min(iteration, math.ceil(iteration / 10 / life) * life)
-        mean = statistics.fmean(value for at, value in finite if at > iteration - over)
+        every = config.information.readout_every if config is not None else 1
+        in_turn = [point for point in finite if (point[0] - 1) % every == 0] or finite
+        end, life = in_turn[-1][0], life_of(config)
+        over = min(end, math.ceil(end / 10 / life) * life)
+        mean = statistics.fmean(value for at, value in in_turn if at > end - over)
         ceiling = ceilings.last if ceilings else None
         return Readings(last, iteration, mean, over, ceiling if ceiling is None or math.isfinite(ceiling) else None)
 

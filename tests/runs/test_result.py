@@ -187,23 +187,25 @@ def test_a_bound_that_is_no_number_is_not_reported(tmp_path: Path) -> None:
 
 
 def bound_of(tmp_path: Path, name: str, end: int) -> dict[str, Any]:
-    """Of a run of ``end`` iterations whose readings grow from 1 along 40 iterations, again and again."""
+    """Of a run of ``end`` iterations whose readings, one in ten and the last, grow from 1 in 40 iterations, again and
+    again."""
     config = changed(Config(), {"objective.name": name, "objective.network_life": 40})
     folder = RunFolder.create(tmp_path, f"{name}-{end}", config)
-    say(folder, started(), *(iteration(n, bound=1 + n % 40 / 100) for n in range(10, end + 1, 10)))
+    read = [*range(1, end, 10), end]
+    say(folder, started(), *(iteration(n, bound=1 + (n - 1) % 40 / 100) for n in read))
     found: dict[str, Any] = check(document(folder.path))["mutual_information"]
     return found
 
 
 def test_the_mean_bound_does_not_depend_on_where_a_networks_life_ends(tmp_path: Path) -> None:
-    one, other = bound_of(tmp_path, "dream", 110), bound_of(tmp_path, "dream", 120)
-    assert (one["nats"], other["nats"]) == pytest.approx((1.3, 1.0))
-    assert (one["iteration"], other["iteration"]) == (110, 120)
-    assert one["mean"] == other["mean"] == pytest.approx(1.15)
-    assert one["over"] == other["over"] == 40
-    assert bound_of(tmp_path, "dream", 20)["over"] == 20, "there is no more yet"
-    tenth = bound_of(tmp_path, "trajectory", 200)
-    assert (tenth["over"], tenth["mean"]) == (20, pytest.approx((1.3 + 1.0) / 2)), "networks without a life"
+    found = {end: bound_of(tmp_path, "dream", end) for end in (111, 120, 121, 130)}
+    assert [one["iteration"] for one in found.values()] == list(found)
+    assert [one["nats"] for one in found.values()] == pytest.approx([1.3, 1.39, 1.0, 1.09])
+    assert [one["mean"] for one in found.values()] == pytest.approx([1.15] * 4)
+    assert {one["over"] for one in found.values()} == {40}
+    assert bound_of(tmp_path, "dream", 21)["over"] == 21, "there is no more yet"
+    tenth = bound_of(tmp_path, "trajectory", 211)
+    assert (tenth["over"], tenth["mean"]) == (22, pytest.approx((1.3 + 1.0 + 1.1) / 3)), "networks without a life"
 
 
 def test_what_the_test_images_would_have_chosen_is_measured_at_the_end(tmp_path: Path) -> None:
