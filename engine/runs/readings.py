@@ -19,8 +19,8 @@ class Readings:
 
     Attributes:
         last: the newest reading, of ``iteration``.
-        mean: of those of the newest ``over`` iterations: a tenth of the run so far, in whole lives. The one that is made
-            because a run ends, out of turn, is not among them: it would count a life's end twice.
+        mean: of those of the newest ``over`` iterations: a tenth of the run so far, in whole lives. The one that
+            is made because a run ends, out of turn, is not among them: it would count a life's end twice.
         ceiling: log of the classes.
     """
 
