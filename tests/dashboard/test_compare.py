@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from engine.events import Evaluation
+from engine.runs.journal import JournalWriter
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.exports import of_comparison
 from mim4dd_tui.dashboard.leave import Leave
@@ -25,7 +27,8 @@ from tests.dashboard.shelves import fill, make_run, shown
 
 
 async def compared(app: DashboardApp, pilot: Pilot[Leave], runs: Path) -> CompareScreen:
-    make_run(runs, "lion")
+    if not (runs / "lion").exists():
+        make_run(runs, "lion")
     make_run(runs, "tapir", seed=1, accuracy=0.7)
     infos = Shelf(runs).read()
     app.compare(infos, {info.name: k for k, info in enumerate(infos, 1)})
@@ -84,6 +87,18 @@ async def test_beyond_the_end_of_one_curve_the_title_reads_the_place_of_the_othe
         pane.show(Figure((Series("A", short, short, 1), Series("B", long, long, 2))))
         pane.viewport = pane.viewport.changed(cursor=296.0)
         assert pane.render_line(0).text.split("  ")[1:4] == ["A 150 (150)", "B 296", "at 296"]
+
+
+async def test_curves_that_are_not_measured_alike_are_headed_so(make_app: MakeApp, tmp_path: Path) -> None:
+    held_out = make_run(tmp_path / "runs", "lion", journal=False)
+    with JournalWriter(held_out.journal_path) as journal:
+        journal.append(Evaluation(1, "live", "quick-100", 0.8, 0.01, [0.8], "validation", "validation", 1.0, True))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compared(app, pilot, tmp_path / "runs")
+        heading = "live accuracy, measured differently"
+        await until(pilot, lambda: screen.query_one("#compare-plot", PlotPane).heading == heading)
+        await until(pilot, lambda: "validation, quick-100" in text(app) and "v80.0 ± 1.0 %" in text(app))
 
 
 @pytest.mark.parametrize(("size", "seen"), [((80, 24), 6), ((60, 20), 4)])

@@ -6,6 +6,8 @@ import csv
 import io
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
 import numpy as np
 import pytest
@@ -20,10 +22,12 @@ from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.comparison import Contender, heading, legend, table
 from mim4dd_tui.dashboard.details import run_text
 from mim4dd_tui.dashboard.exports import tables_of, tables_of_compared
+from mim4dd_tui.dashboard.session import EngineSession
 from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.plain import PlainObserver
 from mim4dd_tui.plots.draw import draw
 from mim4dd_tui.plots.figure import Viewport
+from tests.dashboard.conftest import MakeApp
 from tests.dashboard.shelves import make_run, stands
 
 START = RunStarted("run", "digits-ipc1", 0, 10, 300, "here", 1, "0", {"device": "cpu"})
@@ -155,6 +159,19 @@ def test_the_status_says_how_its_accuracy_was_measured(tmp_path: Path) -> None:
     assert heard(HELD_OUT) == (0.897, True, "validation")
     final = replace(HELD_OUT, subject="best", measured_on="test", mean=0.88, best_so_far=False)
     assert heard(final) == (0.88, False, "test")
+
+
+def test_what_is_announced_at_a_runs_end_marks_its_accuracy(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, "one", state="stopped", accuracy=0.9)
+    stands(run, final=False, measured_on="validation")
+    said: list[str] = []
+    app = make_app()
+    monkeypatch.setattr(app, "announce", lambda _mark, name, what: said.append(f"{name} {what}"))
+    ended = SimpleNamespace(error=None, failed=False, result={"state": "stopped"}, path=run.path)
+    app._announce_end(cast("EngineSession", ended))
+    assert said == ["one stopped, v90.0 %"]
 
 
 def test_panes_of_a_run_without_the_term_promise_nothing() -> None:
