@@ -14,6 +14,7 @@ import numpy as np
 from engine.config.schema import Config
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
+from engine.runs.readings import Readings
 from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
@@ -22,7 +23,7 @@ from mim4dd_tui.quantities import nats, number
 from mim4dd_tui.spelling import every_setting, value_of, written
 
 METRICS: dict[str, tuple[str, str]] = {
-    "accuracy": ("live accuracy", "accuracy"),  # the table has the final one
+    "accuracy": ("live accuracy", "accuracy"),  # the table has the final one; see heading() too
     "objective": ("objective", "objective"),
     "nce": ("contrastive loss", "nce"),
     "bound": ("MI bound, nats", "bound"),
@@ -31,6 +32,16 @@ METRICS: dict[str, tuple[str, str]] = {
     "speed": ("iterations a minute", "seconds"),
 }
 """Heading and series of the metrics that runs are compared by."""
+BRIEF = {
+    "accuracy": "live acc.",
+    "objective": "obj.",
+    "nce": "NCE",
+    "bound": "MI, nats",
+    "ratio": "NCE/obj.",
+    "step_size": "step",
+    "speed": "it./min",
+}
+"""Their headings where the whole ones leave no room for the names of the curves."""
 TOLD: dict[str, Callable[[float, float], str]] = {"accuracy": percent, "bound": nats}
 """How the values of a metric are spelled, where they are no mere numbers."""
 
@@ -68,6 +79,36 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
     return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
 
 
+def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:
+    """What a plot is called, and in brief; of accuracies that are not measured alike, both say so."""
+    name, brief = METRICS[metric][0], BRIEF[metric]
+    if metric != "accuracy":
+        return name, brief
+    ways = _measured(contenders)
+    if len(set(ways) - {""}) > 1:
+        return f"{name}, measured differently", f"{brief} (mixed)"
+    if any("validation" in way for way in ways):
+        return f"{name} on validation images", f"{brief} (validation)"
+    return name, brief
+
+
+def legend(metric: str, names: Sequence[str], contenders: Sequence[Contender]) -> str:
+    """``A first, B second``; of accuracies, each with the images and the protocol that measured it."""
+    ways = _measured(contenders) if metric == "accuracy" else [""] * len(contenders)
+    parts = zip(contenders, names, ways, strict=True)
+    return ", ".join(f"{one.mark} {name}{f' ({way})' if way else ''}" for one, name, way in parts)
+
+
+def _way(one: Contender) -> str:
+    """``validation, quick-100``: the images and the protocol of a run's curve of accuracies; empty without one."""
+    event = next((each for each in reversed(one.history.evaluations) if each.subject == "live"), None)
+    return "" if event is None else f"{event.measured_on}, {event.protocol}"
+
+
+def _measured(contenders: Sequence[Contender]) -> list[str]:
+    return [_way(one) for one in contenders]
+
+
 def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
     deviations = one.history.series.get("accuracy_std")
     if metric != "accuracy" or deviations is None:
@@ -87,12 +128,15 @@ def table(contenders: Sequence[Contender], *, only_different: bool = True) -> li
 
 
 def outcome(contenders: Sequence[Contender]) -> list[Line]:
-    """Names, states and accuracies; "-" where there is none."""
+    """Names, states and accuracies; "-" where there is none; how the curves were measured, where not all alike."""
+    ways = _measured(contenders)
+    differing = [_result("live accuracy by", [way or "-" for way in ways])] if len(set(ways) - {""}) > 1 else []
     return [
         _result("run", [one.label for one in contenders]),
         _result("state", [one.state for one in contenders]),
         _result("best accuracy", [_score(one.history.best) for one in contenders]),
         _result("last accuracy", [_score(one.history.last) for one in contenders]),
+        *differing,
     ]
 
 
@@ -112,9 +156,10 @@ def details(contenders: Sequence[Contender]) -> list[Line]:
     return [
         _result("iteration", [reached(one) for one in contenders]),
         _result("objective", [last(one, "objective") for one in contenders]),
-        _result("MI bound", [last(one, "bound", nats) for one in contenders]),
+        _result("MI bound, mean of last", [_mean(one) for one in contenders]),
+        _result("MI bound, last reading", [last(one, "bound", nats) for one in contenders]),
         _result("step size", [last(one, "step_size") for one in contenders]),
-        _result("random selection", [_score(one.history.random_selection) for one in contenders]),
+        _result("random real images", [_score(one.history.random_selection) for one in contenders]),
         _result("full set", [_score(one.history.full_set) for one in contenders]),
         _result("worked", [worked(one) for one in contenders]),
     ]
@@ -128,7 +173,12 @@ def _score(event: Evaluation | None) -> str:
     if event is None:
         return "-"
     # until the final evaluation there is a live one; the plot has nothing else
-    return told_score(event.mean, event.std, live=event.live)
+    return told_score(event.mean, event.std, live=event.live, on=event.measured_on)
+
+
+def _mean(one: Contender) -> str:
+    readings = Readings.of(one.history, one.config)
+    return "-" if readings is None else nats(readings.mean)
 
 
 def settings(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:

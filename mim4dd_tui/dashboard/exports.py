@@ -30,8 +30,8 @@ COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in r
 """Curves on paper have the light theme's colours."""
 
 
-Columns = Mapping[str, tuple[list[int], list[float]]]
-"""Iterations and values by the name of the series."""
+Columns = Mapping[str, tuple[list[int], Sequence[float | str]]]
+"""Iterations and values by the name of the series; words where it has no numbers."""
 Tables = Callable[[], Mapping[str, str]]
 """Makes the text of tables, by file name."""
 
@@ -90,8 +90,16 @@ def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) ->
 
 
 def _columns(history: RunHistory) -> Columns:
-    """A copy of its series, whose text may be made on another thread."""
-    return {name: (list(series.iterations), list(series.values)) for name, series in history.series.items()}
+    """A copy of its series, whose text may be made on another thread; and by what its live accuracies were measured."""
+    columns: dict[str, tuple[list[int], Sequence[float | str]]] = {
+        name: (list(series.iterations), list(series.values)) for name, series in history.series.items()
+    }
+    live = {event.iteration: event for event in history.evaluations if event.live}
+    if live:
+        iterations = sorted(live)
+        columns["accuracy_measured_on"] = (iterations, [live[i].measured_on for i in iterations])
+        columns["accuracy_protocol"] = (iterations, [live[i].protocol for i in iterations])
+    return columns
 
 
 def _outcome(name: str, one: Contender) -> dict[str, str]:
@@ -99,12 +107,13 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
 
     def score(which: str, event: Evaluation | None) -> dict[str, str]:
         if event is None:
-            return {f"{which}_{part}": "" for part in ("mean", "std", "subject", "protocol")}
+            return {f"{which}_{part}": "" for part in ("mean", "std", "subject", "protocol", "measured_on")}
         return {
             f"{which}_mean": _number(event.mean),
             f"{which}_std": _number(event.std),
             f"{which}_subject": event.subject,
             f"{which}_protocol": event.protocol,
+            f"{which}_measured_on": event.measured_on,
         }
 
     row = {"mark": one.mark, "run": name, "state": one.state}  # in the order of the table on the screen
@@ -139,7 +148,8 @@ def of_comparison(runs_dir: Path) -> Path:
 
 
 def metrics_csv(columns: Columns) -> str:
-    """The series as a table: ``iteration`` and one column a metric, in full precision.
+    """The series as a table: ``iteration`` and one column a metric, in full precision; beside the accuracies on which
+    images and by which protocol they were measured.
 
     A value that is not a number is written nan; where none was read the cell is empty.
     """
@@ -154,7 +164,7 @@ def _series_rows(runs: Mapping[str, Columns], *, named: bool) -> list[list[str]]
         known = {name: dict(zip(*columns[name], strict=True)) for name in columns}
         head = [run] if named else []
         for iteration in sorted({i for column in known.values() for i in column}):
-            values = (_number(known.get(name, {}).get(iteration)) for name in names)
+            values = (_cell(known.get(name, {}).get(iteration)) for name in names)
             rows.append([*head, str(iteration), *values])
     return rows
 
@@ -177,6 +187,10 @@ def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
         for e in evaluations
     ]
     return _csv([head, *rows])
+
+
+def _cell(value: float | str | None) -> str:
+    return value if isinstance(value, str) else _number(value)
 
 
 def _number(value: float | None) -> str:

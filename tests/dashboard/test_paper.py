@@ -67,6 +67,13 @@ def test_a_curve_of_one_point_is_seen() -> None:
     assert below_the_legend.any()
 
 
+def test_marks_alone_are_joined_by_nothing() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    page = lay_out(Figure((Series("asked for", x, x, 1, markers=True, line=False),)), Viewport(), {1: "#112233"}, "t")
+    strokes = [shape for shape in page.shapes if isinstance(shape, Stroke) and shape.colour == "#112233"]
+    assert [stroke.points[1][0] - stroke.points[0][0] for stroke in strokes] == [4.0] * 3
+
+
 def test_a_pane_too_narrow_for_its_labels_says_so() -> None:
     x = np.array([1.0, 2.0])
     figure = Figure((Series("a", x, x * 1.2345e-3, 1), Series("b", x, x * 2.3456e-3, 2, side="right")))

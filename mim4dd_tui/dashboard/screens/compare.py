@@ -15,7 +15,7 @@ from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, table
+from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, Contender, Line, figure, heading, legend, table
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
@@ -39,16 +39,6 @@ LEAST = 9
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
-BRIEF = {
-    "accuracy": "live acc.",
-    "objective": "obj.",
-    "nce": "NCE",
-    "bound": "MI, nats",
-    "ratio": "NCE/obj.",
-    "step_size": "step",
-    "speed": "it./min",
-}
-"""Their headings where the whole ones leave no room for the names of the curves."""
 
 
 class CompareScreen(DividedScreen):
@@ -154,7 +144,8 @@ class CompareScreen(DividedScreen):
     def _write(self) -> None:
         contenders = self._contenders()
         for pane, metric in self._panes():
-            pane.show(figure(metric, contenders), title=METRICS[metric][0], brief=BRIEF[metric])
+            title, brief = heading(metric, contenders)
+            pane.show(figure(metric, contenders), title=title, brief=brief)
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)
@@ -246,11 +237,12 @@ class CompareScreen(DividedScreen):
         if not self._begun:
             self.notify("the runs are still being read", severity="warning")
             return
-        legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
+        names, contenders = [info.name for info in self._infos], self._contenders()
         plots = [
-            Plot(metric, f"{pane.heading}: {legend}", pane.figure, pane.viewport) for pane, metric in self._panes()
+            Plot(metric, f"{pane.heading}: {legend(metric, names, contenders)}", pane.figure, pane.viewport)
+            for pane, metric in self._panes()
         ]
-        tables = tables_of_compared([info.name for info in self._infos], self._contenders())
+        tables = tables_of_compared(names, contenders)
         runs_dir = self.dashboard.runs_dir
         self.dashboard.report_later(lambda: export(of_comparison(runs_dir), plots, tables), timeout=8)
 
