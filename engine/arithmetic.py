@@ -149,9 +149,16 @@ class Arithmetic:
     def _compile(self, what: str, work: Callable[[], object]) -> None:
         """As a phase with its time."""
         self.record.phase(Phase("compile", detail=what))
-        began = time.perf_counter()
-        aside(work, self.record.tick, self.resolved.threads)
-        self.record(Notice("info", f"compiled in {time.perf_counter() - began:.0f} s"))
+        seconds = 0.0
+
+        def timed() -> None:
+            nonlocal seconds
+            began = time.perf_counter()
+            work()
+            seconds = time.perf_counter() - began
+
+        aside(timed, self.record.tick, self.resolved.threads)  # a pause meanwhile is none of its time
+        self.record(Notice("info", f"compiled in {seconds:.0f} s"))
 
     def _forgo(self) -> None:
         """Memory ran out: from here on no activations are kept."""

@@ -8,6 +8,8 @@ import sys
 from mim4dd_tui import __version__
 from mim4dd_tui.cli.options import DataDir, Json, data_dir_of
 from mim4dd_tui.cli.output import say, write_json
+from mim4dd_tui.fitting import fitted, wrapped
+from mim4dd_tui.terminal import columns
 
 MARKS = {"ok": "ok  ", "warning": "note", "problem": "FAIL"}
 
@@ -39,15 +41,28 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
         if check.group != group:
             group = check.group
             say(f"\n{group}")
-        say(f"  {MARKS[check.state]} {check.name:<13} {check.detail}")
+        _say(f"  {MARKS[check.state]} {check.name:<13} ", check.detail)
         if check.state != "ok" and check.detail != MISSING:
-            say(f"       {'':<13} -> {check.advice}")
+            _say(f"       {'':<13} -> ", check.advice)
     say("\nterminal")
     for name, value in terminal.describe().items():
-        say(f"       {name:<13} {value}")
+        _say(f"       {name:<13} ", value)
     missing = [check.name for check in checks if check.detail == MISSING]
     if missing:
         them = "it" if len(missing) == 1 else "them"
-        say(f"\n{', '.join(missing)}: downloaded when a run needs {them}, or found under --data-dir.")
+        say(
+            fitted(
+                f"\n{', '.join(missing)}: downloaded when a run needs {them}, or found under --data-dir.", sys.stdout
+            )
+        )
     say("\nAll is well." if healthy else "\nmim4dd cannot run here until what is marked FAIL is mended.")
     return 0 if healthy else 1
+
+
+def _say(head: str, text: str) -> None:
+    """A line of the report; on a terminal one that is too long goes on below its beginning. A path stays whole."""
+    width = columns(sys.stdout)
+    lines = wrapped(text, max(20, width - len(head))) if width and " " in text else [text]
+    for line in lines or [""]:
+        say(head + line)
+        head = " " * len(head)

@@ -134,3 +134,17 @@ def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setattr(doctor, "PACKAGES", ("numpy", "no-such-package-at-all"))
     states = {check.name: check.state for check in doctor.packages()}
     assert states == {"python": "ok", "numpy": "ok", "no-such-package-at-all": "problem"}
+
+
+def test_on_a_terminal_lines_are_broken_between_words_and_paths_stay_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
+    monkeypatch.setattr("mim4dd_tui.cli.doctor.columns", lambda _stream: 60)
+    assert main(["doctor"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    cpu = next(i for i, line in enumerate(lines) if line.startswith("  ok   cpu "))
+    assert lines[cpu + 1].startswith(" " * 21), "what a run takes is longer than a line"
+    assert not [line for line in lines if len(line) > 60 and "/" not in line and "--data-dir" not in line]
+    digits = next(line for line in lines if line.startswith("  ok   digits "))
+    assert digits.endswith("digits.csv.gz")

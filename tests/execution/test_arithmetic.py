@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any, cast
@@ -14,6 +15,7 @@ from torch import Tensor
 from engine import execution
 from engine.arithmetic import Arithmetic
 from engine.config.schema import Config
+from engine.events import Notice
 from engine.kernels import Keeping, Kernels
 from engine.networks import ConvNet
 from engine.objectives.batches import step_inputs
@@ -107,3 +109,24 @@ def test_a_run_that_cannot_be_compiled_as_asked_says_why(name: str, monkeypatch:
     said: list[str] = []
     made(config, execution.resolve(config), said).warn()
     assert said == [f"the run is not compiled: objective {name} takes no student steps"]
+
+
+def test_a_pause_while_it_compiles_is_none_of_its_time() -> None:
+    said: list[str] = []
+
+    class Paused(SimpleNamespace):
+        def __call__(self, event: Notice) -> None:
+            said.append(event.message)
+
+        def phase(self, _event: object) -> None:
+            """Nobody listens."""
+
+        def tick(self) -> None:
+            """The run stands still until it is let go on."""
+            time.sleep(1.2)
+
+    folder = cast(RunFolder, SimpleNamespace(execution=dict))
+    resolved = execution.Resolved("cpu", "float32", True, 1, torch.__version__, "")
+    arithmetic = Arithmetic(folder, tiny(), resolved, cast(Recorder, Paused()))
+    arithmetic._compile("a step", lambda: time.sleep(0.3))
+    assert said == ["compiled in 0 s"]
