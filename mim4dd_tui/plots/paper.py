@@ -6,6 +6,7 @@ The page is laid out once, as shapes; SVG and PNG are two ways of writing the sa
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,10 @@ INK = "#1a1d29"
 FAINT = "#c9ccd6"
 QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
+LINE = 18
+"""Pixels from one line of notes to the next."""
+WIDER = 1.15
+"""How much wider than a PNG's the letters of an SVG may be: whoever shows it chooses the font."""
 BEHIND = 0.4
 """How strongly curves behind the others are drawn."""
 FINER = 3
@@ -81,7 +86,14 @@ class Page:
 
 
 def lay_out(
-    figure: Figure, view: Viewport, colours: Mapping[int, str], title: str, width: int = 900, height: int = 420
+    figure: Figure,
+    view: Viewport,
+    colours: Mapping[int, str],
+    title: str,
+    width: int = 900,
+    height: int = 420,
+    *,
+    notes: Sequence[tuple[int, str]] = (),
 ) -> Page:
     """The page of a figure as it is looked at: the same range, axes and smoothing as on the screen.
 
@@ -91,11 +103,17 @@ def lay_out(
         colours: ``#rrggbb`` by ink (1..8); other inks are drawn in the text's colour.
         title: heading of the page.
         width: pixels, at least 200.
-        height: pixels, at least 120.
+        height: pixels, at least 120; those of the notes come below.
+        notes: what is to be known of the curves, each with its ink, in as many lines as it takes.
     """
-    page = Page(width, height)
+    lines = [(ink, line) for ink, note in notes for line in _lines(note, width - 2 * MARGIN)]
+    page = Page(width, height + LINE * len(lines))
     unit = f" ({figure.y_name})" if figure.y_name else ""
     page.shapes.append(Words((MARGIN, 22), title + unit, size=15, bold=True))
+    page.shapes.extend(
+        Words((MARGIN, height + LINE * (place + 0.5)), line, colours.get(ink, INK))
+        for place, (ink, line) in enumerate(lines)
+    )
     bounds = window(figure, view)
     if bounds is None:
         page.shapes.append(Words((width / 2, height / 2), nothing(figure), anchor="middle"))
@@ -103,6 +121,20 @@ def lay_out(
     plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
     page.shapes.extend(plot.shapes())
     return page
+
+
+def _lines(text: str, room: float) -> Iterator[str]:
+    """A note in lines of so many pixels, broken at spaces where it can be; all but the first are indented."""
+    font = ImageFont.load_default(Words.size)
+    indent, line = "    ", ""
+    for word in re.findall(r"\s*\S+", text):
+        for piece in [word] if font.getlength(indent + word) < room / WIDER else word:
+            if line and font.getlength(line + piece) > room / WIDER:
+                yield line
+                line = indent + piece.lstrip()
+            else:
+                line += piece
+    yield line
 
 
 class _Plot:

@@ -15,7 +15,7 @@ from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, table
+from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, legend, table
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
@@ -137,7 +137,7 @@ class CompareScreen(DividedScreen):
             names = [info.name for info in self._infos]
         parts = zip(LETTERS, names, self._infos, self._inks, self._histories, self._configs, strict=False)
         return [
-            Contender(letter, label, ink, info.state, history, config)
+            Contender(letter, label, ink, info.state, history, config, info.preset)
             for letter, label, info, ink, history, config in parts
         ]
 
@@ -233,11 +233,12 @@ class CompareScreen(DividedScreen):
         if not self._begun:
             self.notify("the runs are still being read", severity="warning")
             return
-        legend = ", ".join(f"{letter} {info.name}" for letter, info in zip(LETTERS, self._infos, strict=False))
+        contenders = self._contenders()
         plots = [
-            Plot(metric, f"{pane.heading}: {legend}", pane.figure, pane.viewport) for pane, metric in self._panes()
+            Plot(metric, pane.heading, pane.figure, pane.viewport, legend(pane.figure, contenders))
+            for pane, metric in self._panes()
         ]
-        tables = tables_of_compared([info.name for info in self._infos], self._contenders())
+        tables = tables_of_compared([info.name for info in self._infos], contenders)
         runs_dir = self.dashboard.runs_dir
         self.dashboard.report_later(lambda: export(of_comparison(runs_dir), plots, tables), timeout=8)
 
