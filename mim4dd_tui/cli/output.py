@@ -153,9 +153,16 @@ def say_in_words(text: str) -> None:
     say(fitted(text, sys.stdout))
 
 
-def needed(lines: Sequence[Sequence[str]]) -> int:
-    """Columns that a table of these lines (its headers among them) takes on a terminal."""
-    return sum(width + GAP for width in _widths(lines)) - GAP
+def needed(lines: Sequence[Sequence[str]], shortest: tuple[int, int] | None = None) -> int:
+    """Columns that a table of these lines (its headers among them) takes on a terminal.
+
+    Args:
+        shortest: index of a column whose texts may be shortened, and to how much.
+    """
+    widths = _widths(lines)
+    if shortest is not None:
+        widths[shortest[0]] = min(widths[shortest[0]], shortest[1])
+    return sum(width + GAP for width in widths) - GAP
 
 
 def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
