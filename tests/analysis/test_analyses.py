@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,7 +20,7 @@ from engine.analysis.ask import COMPARISONS, analyse
 from engine.analysis.cells import Cell, Document, Places
 from engine.analysis.estimates import paired
 from engine.analysis.losses import ending
-from engine.analysis.plan import WITH, Plan
+from engine.analysis.plan import WITH, NotFinishedError, Plan
 from engine.analysis.sweep import SWEEPS, sweep_of
 from engine.analysis.tables import column, markdown
 from engine.compilation import CompilationFailed
@@ -181,6 +183,25 @@ def test_a_finished_run_is_taken_where_its_cell_is_gone(bench: Bench, documents:
     (bench.places.cells / f"{cell.name}.json").unlink()
     with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
         assert analyse("loss", bench.plan(finished=True)) == documents["loss"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_finished_run_of_the_same_settings_is_taken_whatever_it_is_called(
+    bench: Bench, documents: dict[str, Document], tmp_path: Path, finished: bool
+) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(bench.places.runs, runs)
+    for number, path in enumerate(sorted(runs.iterdir())):
+        path.rename(runs / f"queued-{number}")
+    places = Places(tmp_path / "cells", runs, cache=bench.places.cache)
+    told: list[str] = []
+    with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
+        plan = bench.plan(places=places, finished=finished, tell=told.append)
+        assert analyse("lambda", plan, VALUES["lambda"]) == documents["lambda"]
+    assert len([text for text in told if "is finished and has the same settings" in text]) == 6
+    (runs / "queued-0" / "config.toml").write_text("[")
+    with pytest.raises(NotFinishedError, match="or any other with the same settings"):
+        analyse("lambda", bench.plan(places=places, finished=True, seeds=[5]), VALUES["lambda"])
 
 
 @pytest.mark.parametrize("name", ["lambda", "critic", "loss", "cka", "grids"])
