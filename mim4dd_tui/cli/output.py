@@ -198,6 +198,23 @@ def table(
         say("  ".join(cells).rstrip())
 
 
+def blocks(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of numbers beside names: columns that a terminal has no room for follow below, beside the names again."""
+    room, widths = columns(sys.stdout), _widths((headers, *rows))
+    place = 1
+    while place < len(headers):
+        end, taken = place, widths[0]
+        while end < len(headers) and (end == place or room is None or taken + GAP + widths[end] <= room):
+            taken, end = taken + GAP + widths[end], end + 1
+        if place > 1:
+            say()
+        shown = [0, *range(place, end)]
+        for line in (headers, *rows):
+            cells = [line[k].ljust(widths[k]) if k == 0 else line[k].rjust(widths[k]) for k in shown]
+            say((" " * GAP).join(cells).rstrip())
+        place = end
+
+
 def _terminal_table(
     headers: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[int], names: int | None, cut: bool
 ) -> None:

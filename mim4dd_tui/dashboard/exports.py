@@ -22,7 +22,7 @@ from engine.runs.naming import EXPORTS
 from mim4dd_tui.dashboard.comparison import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
-from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
+from mim4dd_tui.plots.paper import lay_out, noted, to_png, to_svg
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import every_setting, value_of, written
 
@@ -59,7 +59,8 @@ def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
     """
     drawn = [plot for plot in plots if plot.figure.bounds_x() is not None]
     for plot in drawn:
-        page = lay_out(plot.figure, plot.view, COLOURS, plot.title, notes=plot.notes)
+        notes = [(COLOURS[ink], note) for ink, note in plot.notes]
+        page = noted(lay_out(plot.figure, plot.view, COLOURS, plot.title), notes)
         _write(folder, f"{plot.name}.svg", to_svg(page).encode())
         _write(folder, f"{plot.name}.png", to_png(page))
     texts = tables()

@@ -86,14 +86,7 @@ class Page:
 
 
 def lay_out(
-    figure: Figure,
-    view: Viewport,
-    colours: Mapping[int, str],
-    title: str,
-    width: int = 900,
-    height: int = 420,
-    *,
-    notes: Sequence[tuple[int, str]] = (),
+    figure: Figure, view: Viewport, colours: Mapping[int, str], title: str, width: int = 900, height: int = 420
 ) -> Page:
     """The page of a figure as it is looked at: the same range, axes and smoothing as on the screen.
 
@@ -103,17 +96,11 @@ def lay_out(
         colours: ``#rrggbb`` by ink (1..8); other inks are drawn in the text's colour.
         title: heading of the page.
         width: pixels, at least 200.
-        height: pixels, at least 120; those of the notes come below.
-        notes: what is to be known of the curves, each with its ink, in as many lines as it takes.
+        height: pixels, at least 120.
     """
-    lines = [(ink, line) for ink, note in notes for line in _lines(note, width - 2 * MARGIN)]
-    page = Page(width, height + LINE * len(lines))
+    page = Page(width, height)
     unit = f" ({figure.y_name})" if figure.y_name else ""
     page.shapes.append(Words((MARGIN, 22), title + unit, size=15, bold=True))
-    page.shapes.extend(
-        Words((MARGIN, height + LINE * (place + 0.5)), line, colours.get(ink, INK))
-        for place, (ink, line) in enumerate(lines)
-    )
     bounds = window(figure, view)
     if bounds is None:
         page.shapes.append(Words((width / 2, height / 2), nothing(figure), anchor="middle"))
@@ -123,7 +110,17 @@ def lay_out(
     return page
 
 
-def _lines(text: str, room: float) -> Iterator[str]:
+def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:
+    """A page with notes below it, each in its colour and in as many lines as it takes."""
+    lines = [(colour, line) for colour, note in notes for line in lines_of(note, page.width - 2 * MARGIN)]
+    words = [
+        Words((MARGIN, page.height + LINE * (place + 0.5)), line, colour)
+        for place, (colour, line) in enumerate(lines)
+    ]  # fmt: skip
+    return Page(page.width, page.height + LINE * len(lines), [*page.shapes, *words])
+
+
+def lines_of(text: str, room: float) -> Iterator[str]:
     """A note in lines of so many pixels, broken at spaces where it can be; all but the first are indented."""
     font = ImageFont.load_default(Words.size)
     indent, line = "    ", ""

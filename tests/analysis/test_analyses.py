@@ -26,7 +26,7 @@ from engine.analysis.tables import column, markdown
 from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
-from mim4dd_tui.plots.analyses import draw
+from mim4dd_tui.plots.analyses import caption, draw
 from tests.distill.helpers import quickly, tiny
 
 NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")
@@ -81,6 +81,25 @@ def test_it_is_json_a_table_and_a_picture(bench: Bench, documents: dict[str, Doc
 def test_asked_again_nothing_is_run(bench: Bench, documents: dict[str, Document], name: str) -> None:
     with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
         assert analyse(name, bench.plan(), VALUES.get(name)) == documents[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("lambda", "bars: 95 % intervals over seeds"), ("loss", "bands: 95 % intervals over seeds"), ("grids", "best")],
+)
+def test_a_figure_says_what_its_bars_are_and_what_was_set(
+    bench: Bench, documents: dict[str, Document], name: str, said: str
+) -> None:
+    changed = {**documents[name], "set": {"objective.iterations": "60", "information.weight": "0.2"}}
+    assert caption(changed).startswith(said)
+    assert "objective.iterations 60, information.weight 0.2; protocol quick-100" in caption(changed)
+    pictures = []
+    for document in (documents[name], changed, {**changed, "set": {f"a.{n}": "x" * 9 for n in range(30)}}):
+        with Image.open(io.BytesIO(draw(document, bench.places.cells))) as picture:
+            pictures.append(picture.convert("L"))
+    assert pictures[0].height <= pictures[1].height < pictures[2].height, "a long one takes more lines"
+    edge = pictures[2].crop((pictures[2].width - 6, pictures[0].height, *pictures[2].size))
+    assert edge.getextrema() == (255, 255), "and does not run off"
 
 
 def test_a_sweep_compares_with_the_run_without_the_term_and_others_with_the_presets_value(
