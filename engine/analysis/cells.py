@@ -99,8 +99,10 @@ class Cell:
         """Of its run, short enough for lists: preset, what is swept, a digest where more differs, seed."""
         swept = [key for key in self._differing if key in self.swept]
         begin = _safe("-".join([label(self.target), *(f"{_end(key)}-{_said(self.config, key)}" for key in swept)]))
-        if len(swept) < len(self._differing) or len(begin) > SHORT or any(map(_shared_end, swept)):
-            begin = f"{begin[:SHORT]}-{sha256(self._words(self._differing).encode()).hexdigest()[:6]}"
+        whole = len(begin) <= SHORT
+        hidden = [key for key in self._differing if not whole or key not in swept or _shared_end(key)]
+        if hidden or not whole:
+            begin = f"{begin[:SHORT]}-{sha256(self._words(hidden).encode()).hexdigest()[:6]}"
         return f"{begin}-s{self.seed}"
 
     @cached_property

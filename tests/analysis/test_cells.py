@@ -64,6 +64,7 @@ def test_a_run_has_a_short_name_that_tells_early_what_is_swept(tmp_path: Path) -
     assert re.fullmatch(r"digits-ipc1-weight-0-[0-9a-f]{6}-s1", longer)
     assert longer[:-9] == other[:-9]
     assert longer != other
+    assert name((WEIGHT, "1"), ("objective.iterations", "60")) == longer.replace("weight-0", "weight-1")
     counts = {name((key, "9"), swept=(key,)) for key in ("experts.batch_size", "objective.batch_size")}
     assert len(counts) == 2
     target = written(tmp_path, "a name with spaces & more, " + "x" * 60)
