@@ -62,7 +62,7 @@ def mim4dd(*arguments: str, cwd: Path | None = None, env: Mapping[str, str] | No
     return Ended(process.returncode, out, err)
 
 
-def on_terminal(program: str, *, cwd: Path | None = None, **variables: str) -> list[str]:
+def on_terminal(program: str, variables: Mapping[str, str], *, cwd: Path | None = None) -> list[str]:
     """Lines that a program writes to standard output where that is a terminal, without their colours."""
     before = (
         "import os, pty, sys\n"

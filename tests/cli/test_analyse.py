@@ -105,7 +105,7 @@ def test_on_a_terminal_the_table_is_as_wide_as_that_and_no_number_is_broken(fold
     with quickly(2):
         assert main(arguments) == 0
     program = f"from mim4dd_tui.__main__ import main\nassert main({[*arguments, '--finished']!r}) == 0"
-    lines = on_terminal(program, cwd=folder, COLUMNS=columns)
+    lines = on_terminal(program, {"COLUMNS": columns}, cwd=folder)
     assert all(len(line) <= int(columns) for line in lines)
     assert not any(line.startswith("|") for line in lines)
     markdown = (folder / "analyses" / "mine" / "lambda.md").read_text().splitlines()

@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 def test_long_names_are_shortened_and_accuracy_and_progress_stay(
     folder: Path, columns: int, headers: list[str]
 ) -> None:
-    head, _, *lines = on_terminal(LISTED, cwd=folder, COLUMNS=str(columns))
+    head, _, *lines = on_terminal(LISTED, {"COLUMNS": str(columns)}, cwd=folder)
     assert head.split() == headers
     assert len(lines) == 3, "a run takes one line"
     assert all(len(line) <= columns for line in lines)

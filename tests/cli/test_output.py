@@ -51,7 +51,7 @@ def test_only_the_document_is_printed_where_streams_have_no_descriptors(
 
 def drawn(call: str, **variables: str) -> list[str]:
     """Lines that a call of ``output`` writes to a terminal."""
-    return on_terminal(f"from mim4dd_tui.cli import output\noutput.{call}", **variables)
+    return on_terminal(f"from mim4dd_tui.cli import output\noutput.{call}", variables)
 
 
 RUNS = (

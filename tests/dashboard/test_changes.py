@@ -120,8 +120,8 @@ async def test_the_first_screen_says_what_was_changed_where_two_runs_bear_one_na
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: text(app).count("81.2") == 4)
         lines = [line[:34] for line in text(app).splitlines() if "81.2" in line]
-        for seed in ("s1", "s2"):
-            ours = [line for line in lines if seed in line]
+        for name in ("s1", "s2"):
+            ours = [line for line in lines if name in line]
             assert len(ours) == 2, lines
             assert sum("weight 0.0" in line or "weight 0 " in f"{line} " for line in ours) == 1, lines
 
