@@ -18,6 +18,7 @@ SHORTEST = 8
 
 _UNITS = re.compile(r"[^\s`]*`[^`\n]*`[^\s`]*|\S+")
 """Words, and commands in backquotes with what stands close to them."""
+_COMMANDS = re.compile(r"(`[^`\n]*`)")
 _BETWEEN = "- "
 _WORDS = re.compile(r"[^- ]*[- ]|[^- ]+$")
 """Of a name, each with the sign that follows it."""
@@ -132,14 +133,18 @@ def _shared(texts: Sequence[str]) -> int:
 
 
 def homely(text: str) -> str:
-    """A text in which every path below the person's home folder begins with ``~``."""
+    """A text in which every path below the person's home folder begins with ``~``: how folders are spelled for people.
+
+    Relative paths stay as they were given, and so do commands in backquotes: a shell knows no ``~`` in quotes.
+    """
     try:
         home = str(Path.home())
     except RuntimeError:  # of a user that the system does not know
         return text
     if home == "/":
         return text
-    return re.sub(rf"(?<![\w./~-]){re.escape(home)}(?![\w.-])", "~", text)
+    path = re.compile(rf"(?<![\w./~-]){re.escape(home)}(?![\w.-])")
+    return "".join(piece if piece.startswith("`") else path.sub("~", piece) for piece in _COMMANDS.split(text))
 
 
 def wrapped(text: str, width: int, *, within_paths: bool = False) -> list[str]:
@@ -153,8 +158,8 @@ def wrapped(text: str, width: int, *, within_paths: bool = False) -> list[str]:
 
 
 def fitted(text: str, stream: TextIO) -> str:
-    """A text as it is written to a stream: in lines as wide as the terminal, where it is one."""
-    width = columns(stream)
+    """A text as it is written to a stream: :func:`homely`, and in lines as wide as the terminal, where it is one."""
+    text, width = homely(text), columns(stream)
     return text if width is None else "\n".join(wrapped(text, width))
 
 

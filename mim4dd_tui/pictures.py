@@ -138,10 +138,10 @@ def _weights(source: int, target: int) -> NDArray[np.float64]:
     return np.asarray(overlap / overlap.sum(axis=1, keepdims=True))
 
 
-def render(sheet: Pixels, mode: Mode) -> list[Row]:
-    """Rows of cells of a sheet of uint8 [2 * rows, columns, 3]."""
+def render(sheet: Pixels, mode: Mode, *, ink_is_dark: bool = False) -> list[Row]:
+    """Rows of cells of a sheet of uint8 [2 * rows, columns, 3]; ``ink_is_dark`` where characters are dark on light."""
     if mode is Mode.ASCII:
-        return _ascii(sheet)
+        return _ascii(sheet, ink_is_dark=ink_is_dark)
     if mode is Mode.PALETTE:
         return _half_blocks(_to_256(sheet))
     if mode is Mode.BASIC:
@@ -150,15 +150,15 @@ def render(sheet: Pixels, mode: Mode) -> list[Row]:
 
 
 RAMP = " .:-=+*#%@"
-"""Characters by the ink they put on a dark screen."""
+"""Characters by the ink they put on the screen, which is light on a dark one."""
 
 
 def _luminance(sheet: Pixels) -> NDArray[np.float64]:
     return np.asarray(sheet.astype(np.float64) @ np.array([0.299, 0.587, 0.114]))
 
 
-def _ascii(sheet: Pixels) -> list[Row]:
-    light = _luminance(sheet)
+def _ascii(sheet: Pixels, *, ink_is_dark: bool) -> list[Row]:
+    light = _luminance(255 - sheet if ink_is_dark else sheet)
     cells = light.reshape(-1, 2, light.shape[1]).mean(axis=1)
     index = np.minimum((cells / 256 * len(RAMP)).astype(int), len(RAMP) - 1)
     return [[Cell("".join(RAMP[i] for i in line))] for line in index.tolist()]

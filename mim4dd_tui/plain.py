@@ -17,6 +17,11 @@ from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
 
 
+def passed(seconds: float) -> int:
+    """Whole seconds that have passed. A sum of times may lack a millionth of the second that it comes to."""
+    return int(seconds + 1e-6)
+
+
 def duration(seconds: float) -> str:
     """``45 s``, ``3:07`` or ``2:05:09``: a time span as clocks show it, in whole seconds that have passed.
 
@@ -24,7 +29,7 @@ def duration(seconds: float) -> str:
     """
     if not math.isfinite(seconds) or seconds < 0:
         return "-"
-    whole = int(seconds)
+    whole = passed(seconds)
     if whole < 60:
         return f"{whole} s"
     minutes, rest = divmod(whole, 60)

@@ -76,11 +76,13 @@ def abilities(
     environ: Mapping[str, str] | None = None,
     *,
     stdin: Stream | None = None,
+    stdout: Stream | None = None,
     stderr: Stream | None = None,
 ) -> Abilities:
     """Judge the terminal of this process, or (for tests) of the given environment and streams.
 
-    The dashboard draws on standard error and reads standard input; both must be a terminal.
+    The dashboard draws on standard error and reads standard input; both must be a terminal. So must standard output:
+    who leads that elsewhere waits there for lines.
     """
     env = os.environ if environ is None else environ
     term = env.get("TERM", "")
@@ -92,7 +94,7 @@ def abilities(
         unicode=unicode,
         braille=unicode and term != "linux",
         remote=bool(env.get("SSH_CONNECTION") or env.get("SSH_TTY")),
-        refusal=_refusal(term, sys.stdin if stdin is None else stdin, sys.stderr if stderr is None else stderr),
+        refusal=_refusal(term, stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr),
     )
 
 
@@ -104,11 +106,10 @@ def columns(stream: TextIO) -> int | None:
     return None
 
 
-def _refusal(term: str, stdin: Stream | None, stderr: Stream | None) -> str:
-    if stdin is None or not stdin.isatty():
-        return "standard input is not a terminal"
-    if stderr is None or not stderr.isatty():
-        return "standard error is not a terminal"
+def _refusal(term: str, stdin: Stream | None, stdout: Stream | None, stderr: Stream | None) -> str:
+    for name, stream in (("input", stdin), ("output", stdout), ("error", stderr)):
+        if stream is None or not stream.isatty():
+            return f"standard {name} is not a terminal"
     if term in ("dumb", "unknown", ""):
         return (
             f"the terminal type is {term!r} (TERM), which cannot show a full screen"

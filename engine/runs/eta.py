@@ -20,34 +20,46 @@ class Estimate:
     def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
         self._intervals: deque[tuple[float, int]] = deque(maxlen=WINDOW)
+        self._grows = False  # the newest interval ends with the last unit
         self._total: int | None = None
 
     def begin(self, total: int | None) -> None:
         """A phase of ``total`` units begins."""
         self._last = None
+        self._grows = False
         self._intervals.clear()
         self._total = total
 
     def pause(self) -> None:
         """What passes from now to the next unit is not work."""
         self._last = None
+        self._grows = False
 
     def found(self, units: int) -> None:
         """So many units more count as done that are no work of this phase, as in a cache."""
         if self._last is not None:
             self._last = (self._last[0], self._last[1] + units)
 
-    def advance(self, now: float, done: int, total: int | None = None) -> None:
-        """``done`` units are finished at ``now`` seconds on any clock."""
+    def advance(self, now: float, done: int, total: int | None = None, *, together: bool = False) -> None:
+        """``done`` units are finished at ``now`` seconds on any clock, the newest ``together`` with those before: what
+        was worked on side by side is finished almost at once, and each alone would seem to take no time."""
         if total is not None:
             self._total = total
         if self._last is None or done < self._last[1]:
             self._last = (now, done)
+            self._grows = False
             return
         before, previous = self._last
-        if done > previous:
-            self._intervals.append((now - before, done - previous))
-            self._last = (now, done)
+        if done <= previous:
+            return
+        self._last = (now, done)
+        seconds, units = now - before, done - previous
+        if not together:
+            self._intervals.append((seconds, units))
+            self._grows = True
+        elif self._grows:
+            first, others = self._intervals[-1]
+            self._intervals[-1] = (first + seconds, others + units)
 
     def remaining(self, now: float | None = None) -> float | None:
         """Seconds to the phase's end; None where nothing is known yet.
@@ -63,7 +75,8 @@ class Estimate:
         each = self._seconds_each()
         if each is None:
             return None
-        waited = 0.0 if now is None else min(max(0.0, now - self._last[0]), each)
+        usual = each * min(left, self._intervals[-1][1] if self._grows else 1)  # to the next that are finished
+        waited = 0.0 if now is None else min(max(0.0, now - self._last[0]), usual)
         return left * each - waited
 
     def _seconds_each(self) -> float | None:

@@ -38,6 +38,8 @@ from engine.runs.series import Series
 _S = TypeVar("_S", Snapshot, CheckpointWritten)
 
 LOG_LINES = 2000
+WORKING = ("queued", "running")
+"""States in which time counts as worked."""
 METRICS = (
     "objective",
     "nce",
@@ -97,8 +99,8 @@ class RunHistory:
         log: lines for people, the newest LOG_LINES.
         result: the result document of RunEnded; None while the run goes on.
         sequence: of the last record applied.
-        worked: seconds the run was at work up to its last event: its sittings added up, without pauses and without the
-            time from one sitting's end to the resume.
+        worked: seconds the run was at work up to its last event: its sittings added up, each to where it says that it
+            has ended, without pauses and without the time from one sitting's end to the resume.
         rewinds: how often something shown was taken back; a view that caches draws anew when it changes.
     """
 
@@ -239,7 +241,7 @@ class RunHistory:
             event, moment, sequence = item.event, item.time, item.sequence
         else:
             event, moment, sequence = item, clock.time() if time is None else time, None
-        if self.updated_at is not None and self.state != "paused" and not isinstance(event, RunStarted):
+        if self.updated_at is not None and self.state in WORKING and not isinstance(event, RunStarted):
             self.worked += max(0.0, moment - self.updated_at)  # the clock may have been set back
         if isinstance(event, RunStarted):
             self._run_started(event, moment)
@@ -331,11 +333,11 @@ class RunHistory:
         self.detail = event.detail
         self._advance(event.phase, event.done, event.total, moment)
 
-    def _advance(self, phase: str, done: int, total: int | None, moment: float) -> None:
+    def _advance(self, phase: str, done: int, total: int | None, moment: float, *, together: bool = False) -> None:
         if phase != self.phase:
             self.phase = phase
             self._estimate.begin(total)
-        self._estimate.advance(moment, done, total)
+        self._estimate.advance(moment, done, total, together=together)
         self.done, self.total = done, total if total is not None else self.total
 
     def _expert_epoch(self, event: ExpertEpoch, moment: float, sequence: int | None) -> None:
@@ -350,7 +352,7 @@ class RunHistory:
         self._estimate.found(self._epochs.found - found)
         if event.reused:
             self._estimate.pause()
-        self._advance("experts", reached.done, reached.total, moment)
+        self._advance("experts", reached.done, reached.total, moment, together=self._epochs.together)
 
     def _keep(self, event: Evaluation | Snapshot | CheckpointWritten, sequence: int | None) -> None:
         self._entries.append(_Entry(sequence, event))

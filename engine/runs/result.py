@@ -32,6 +32,7 @@ from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.lock import holder
+from engine.runs.reached import reached
 from engine.runs.status import Status, holds, host_name
 
 Document = dict[str, Any]
@@ -51,7 +52,8 @@ def document(folder: Path) -> Document:
 def build(run: RunFolder, history: RunHistory) -> Document:
     """The result document of a run whose history is known already. Errors as :func:`document`."""
     about, config = run.about(), run.config()
-    state, message = _state(run.path, run.status(), history)
+    status = run.status()
+    state, message = _state(run.path, status, history)
     values: Document = {
         "run": run.name,
         "path": str(run.path),
@@ -60,7 +62,7 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         "preset": about.preset,
         "changes": changes(run),
         "seed": config.seed,
-        "iteration": history.iteration,
+        "iteration": reached(status, history.iteration),
         "iterations": config.objective.iterations,
     }
     unfinished = f"the run is {state}" if state != "done" else "it was not measured"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 
 from mim4dd_tui import __version__
 from mim4dd_tui.cli.options import DataDir, Json, data_dir_of
@@ -19,8 +20,8 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
     from engine.doctor import MISSING, examine
     from mim4dd_tui.terminal import abilities
 
-    checks = examine(data_dir_of(data_dir))
-    terminal = abilities()
+    checks = examine(data_dir_of(data_dir, looks=True))
+    terminal = abilities(stdout=sys.stderr)  # where this is read, or kept, says nothing about the terminal
     healthy = all(check.state != "problem" for check in checks)
     if as_json:
         write_json(

@@ -73,10 +73,11 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     """One run as ``runs --json`` lists it; a damaged folder is listed too, and says what it lacks."""
     from engine.errors import MimError
     from engine.runs.changes import changes
+    from engine.runs.reached import standing
 
     row: dict[str, Any] = {"run": folder.name, "path": folder.path, "state": "failed", "message": ""}
     try:
-        about, status = folder.about(), folder.status()
+        about, status = folder.about(), standing(folder)
     except MimError as error:
         return row | {"message": str(error)}
     row |= {"preset": about.preset, "seed": about.seed, "changes": changes(folder), "created": about.created}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -54,7 +55,8 @@ DataDir = Annotated[
     typer.Option(
         "--data-dir",
         metavar="DIR",
-        help="Where data sets are found and downloaded to. Default: $MIM4DD_DATA_DIR, else the user's cache.",
+        help="A folder in which data sets are found and to which they are downloaded. "
+        "Default: $MIM4DD_DATA_DIR, else the user's cache; those are made.",
     ),
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, nothing else.")]
@@ -91,11 +93,28 @@ def runs_dir_of(given: Path | None) -> Path:
     return given.expanduser() if given is not None else usual_runs_dir()
 
 
-def data_dir_of(given: Path | None) -> Path:
-    """The folder of data sets: the option, else ``MIM4DD_DATA_DIR``, else the user's cache."""
+def data_dir_of(given: Path | None, *, looks: bool = False) -> Path:
+    """The folder of data sets: the option, else ``MIM4DD_DATA_DIR``, else the user's cache.
+
+    Args:
+        looks: nothing is downloaded into it, so that it need not be there.
+
+    Raises:
+        UsageError: the option names a folder that is not there: a slip of the keys would be filled with data sets.
+    """
     from engine.data.sources import default_data_dir
 
-    return given.expanduser() if given is not None else default_data_dir()
+    if given is None:
+        return default_data_dir()
+    chosen = given.expanduser()
+    if looks or chosen.is_dir() or chosen.absolute() == default_data_dir().absolute():
+        return chosen
+    if chosen.exists():
+        raise UsageError(f"--data-dir {given}: that is no folder")
+    raise UsageError(
+        f"--data-dir {given}: there is no such folder; if that is where data sets are to be, make it first: "
+        f"`mkdir -p {shlex.quote(str(chosen))}`"
+    )
 
 
 def graphics_of(given: Graphics | None, *, shown: bool) -> Graphics | None:

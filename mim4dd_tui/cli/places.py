@@ -15,7 +15,7 @@ def paths(runs_dir: RunsDir = None, data_dir: DataDir = None, as_json: Json = Fa
 
     places = {
         "runs": runs_dir_of(runs_dir).absolute(),
-        "data": data_dir_of(data_dir).absolute(),
+        "data": data_dir_of(data_dir, looks=True).absolute(),
         "cache": default_cache_dir().absolute(),
         "presets": user_dir(),
         "themes": user_dir().parent / "themes",

@@ -26,7 +26,7 @@ from mim4dd_tui.cli.options import (
 )
 from mim4dd_tui.cli.output import reporting, say_in_words, write_json
 from mim4dd_tui.cli.sequence import Later, named
-from mim4dd_tui.plain import percent, tell
+from mim4dd_tui.plain import ago, percent, tell
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -63,22 +63,24 @@ def attach(
 ) -> int:
     """Watch and steer a run that another process works on, or look at one that is over.
 
-    Without a name it is the run that is going on, or else the last one. On a terminal the dashboard opens;
-    elsewhere, and with --headless or --json, its progress is printed until it ends. Ctrl-C leaves the run alone.
+    Without a name it is the run that is going on, or else the last one, which is said. On a terminal the dashboard
+    opens; elsewhere, and with --headless or --json, its progress is printed until it ends. Ctrl-C leaves the run alone.
     """
     from mim4dd_tui.terminal import abilities
 
     place = runs_dir_of(runs_dir)
     if name is None and not latest:
-        folder = _going_on(place) or locate(place, "--latest")
+        folder, which = _going_on(place) or _newest(place)
     else:
-        folder = locate(place, chosen_run(name, latest, "attach", place))
+        folder, which = locate(place, chosen_run(name, latest, "attach", place)), ""
     shown = not (headless or as_json) and abilities().dashboard
     pixels = graphics_of(graphics, shown=shown)
     if shown:
         from mim4dd_tui.dashboard import run_dashboard
 
-        return run_dashboard(runs_dir=folder.path.parent, attach=folder.path, graphics=pixels)
+        return run_dashboard(runs_dir=folder.path.parent, attach=folder.path, notice=which, graphics=pixels)
+    if which:
+        tell(which)
     return _follow(folder, as_json)
 
 
@@ -170,8 +172,8 @@ def lift_pause(folder: RunFolder, as_json: bool) -> int:
     return _have(folder, "resume", lambda: _state(folder) not in (None, "paused"), True, None, as_json)
 
 
-def _going_on(runs_dir: Path) -> RunFolder | None:
-    """The run a process works on; of several the one heard of last, which is said."""
+def _going_on(runs_dir: Path) -> tuple[RunFolder, str] | None:
+    """The run a process works on; of several the one heard of last, and that it is one of them."""
     from engine.runs.folder import list_runs
 
     alive = []
@@ -182,9 +184,22 @@ def _going_on(runs_dir: Path) -> RunFolder | None:
     if not alive:
         return None
     chosen = max(alive)[2]
-    if len(alive) > 1:
-        tell(f"{len(alive)} runs are going on; this is {chosen.name}, `mim4dd runs{option(runs_dir)}` lists them")
-    return chosen
+    if len(alive) == 1:
+        return chosen, ""
+    return chosen, f"{len(alive)} runs are going on; this is {chosen.name}, `mim4dd runs{option(runs_dir)}` lists them"
+
+
+def _newest(runs_dir: Path) -> tuple[RunFolder, str]:
+    """The run that was active last, and that it no longer is."""
+    folder = locate(runs_dir, "--latest")
+    status = folder.status()
+    left = "its status cannot be read" if status is None else _left(status)
+    return folder, f"no run is going on; this is the last one, {folder.name}: {left}"
+
+
+def _left(status: Status) -> str:
+    """The state that a run was left in, and how long ago."""
+    return f"{status.effective_state()} {ago(time.time() - status.heartbeat)}"
 
 
 def _follow(folder: RunFolder, as_json: bool) -> int:

@@ -20,6 +20,7 @@ from mim4dd_tui.cli.options import (
     RunsDir,
     chosen_run,
     complete_run,
+    data_dir_of,
     locate,
     runs_dir_of,
 )
@@ -71,6 +72,7 @@ def evaluate(
 ) -> None:
     """Train new networks on a distilled set and measure them on the real test images."""
     runs = runs_dir_of(runs_dir)
+    data = data_dir_of(data_dir)
     path = artifact_path(runs, chosen_run(target, latest, "evaluate", runs), which)
     require_torch()
     from engine.reuse import judge
@@ -82,7 +84,7 @@ def evaluate(
         networks=networks,
         seed=seed,
         device=device,
-        data_dir=None if data_dir is None else data_dir.expanduser(),
+        data_dir=data,
         progress=_counted(),
         tell=tell,
     )

@@ -18,6 +18,7 @@ from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
 from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.palette import NearestColours
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, HelpScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -36,7 +37,7 @@ from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.graphics.choice import Graphics, here
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import score
-from mim4dd_tui.terminal import Abilities
+from mim4dd_tui.terminal import Abilities, Colours
 
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
 """Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
@@ -66,6 +67,7 @@ class DashboardApp(ThemedApp[Leave]):
         name: str | None = None,
         autostart: bool = False,
         attach: Path | None = None,
+        notice: str = "",
         launch: Launch = launch_engine,
         signals: bool = False,
         graphics: Graphics | None = None,
@@ -87,7 +89,7 @@ class DashboardApp(ThemedApp[Leave]):
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
         self._name = name
         self._autostart = autostart
-        self._attached = attach
+        self._attached, self._notice = attach, notice
         self.turns = Turns(self, launch)
         self._end_told = False
         self._suspension = Suspension(self)
@@ -122,6 +124,8 @@ class DashboardApp(ThemedApp[Leave]):
             show(RunFolder(self._attached.absolute()))  # before the first painting: what lies below is not seen
         elif not self._autostart:
             self.call_after_refresh(self.turns.offer)
+        if self._notice:
+            self.notify(self._notice)
 
     def on_unmount(self) -> None:
         """What goes on without the interface has no timer of its own, and what does not keeps no queue."""
@@ -155,8 +159,10 @@ class DashboardApp(ThemedApp[Leave]):
         self.announce(mark, session.path.name if session.path is not None else "run", f"{state}{reached}")
 
     def get_line_filters(self) -> Sequence[LineFilter]:
-        """Also plain characters, where the locale has no others."""
-        filters = super().get_line_filters()
+        """Also plain characters, where the locale has no others, and the nearest colours, where there are 256."""
+        filters = [*super().get_line_filters()]
+        if self.abilities.colours is Colours.PALETTE:
+            filters.append(NearestColours())
         return filters if self.braille else [*filters, PlainCharacters(console=self.unicode)]
 
     # ---- pictures and colours

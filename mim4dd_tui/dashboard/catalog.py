@@ -13,6 +13,7 @@ from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.presets import brief, stem
 from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
+from engine.runs.reached import standing
 from engine.runs.status import host_name
 from mim4dd_tui.plain import score
 from mim4dd_tui.quantities import counted
@@ -142,9 +143,17 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     ]
 
 
+def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
+    """The presets of which several seeds are here that not all of the runs' names tell."""
+    seeds: dict[str, set[int | None]] = {}
+    for run in runs:
+        seeds.setdefault(run.preset, set()).add(run.seed)
+    return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.named_by_preset)
+
+
 def read_run(folder: RunFolder) -> RunInfo:
     """What the status file of a run says; a run without one counts as failed."""
-    status = folder.status()
+    status = standing(folder)
     if status is None:
         return RunInfo(folder, "failed", "", None, 0, 0, None, 0, 0, "its status file is missing or damaged", False)
     alive = status.liveness() not in ("queued", "crashed", "ended")

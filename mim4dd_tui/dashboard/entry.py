@@ -32,6 +32,7 @@ def run_dashboard(
     overrides: Sequence[str] = (),
     name: str | None = None,
     attach: Path | None = None,
+    notice: str = "",
     graphics: Graphics | None = None,
     launch: Launch = launch_engine,
 ) -> int:
@@ -45,6 +46,7 @@ def run_dashboard(
         overrides: settings changed on the command line.
         name: name of the first run started.
         attach: folder of a run to show.
+        notice: what is said when it opens.
         graphics: how pictures are sent; as it was last time on this kind of terminal where None.
         launch: what runs an order; the engine.
 
@@ -66,6 +68,7 @@ def run_dashboard(
         name=name,
         autostart=autostart,
         attach=attach,
+        notice=notice,
         launch=launch,
         signals=True,
         graphics=graphics,

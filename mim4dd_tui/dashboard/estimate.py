@@ -7,53 +7,22 @@ has no like on this machine is left out and named, not guessed.
 
 from __future__ import annotations
 
-import math
 import shutil
-import statistics
 from collections.abc import Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
 from engine import memory
 from engine.config.datasets import CLASSES, image_side
 from engine.config.schema import Config
-from engine.errors import MimError
-from engine.runs.folder import RunFolder
-from engine.runs.history import RunHistory
-from engine.runs.journal import MalformedLineError, Record, parse_line
-from engine.runs.status import host_name
+from mim4dd_tui.dashboard.measured import ENOUGH, Measured
 from mim4dd_tui.plain import duration
 
-NEWEST = 24
-"""Runs that are looked through for measurements, the newest first."""
-HEAD_BYTES, TAIL_BYTES = 1 << 18, 1 << 16
-"""How much of a journal is read at most."""
 MIB = 2**20
 CHANNELS = {"digits": 1, "mnist": 1}
 JOURNAL_BYTES = 330
 """Bytes of an iteration's line in the journal."""
-
-
-@dataclass(frozen=True)
-class Measured:
-    """What one run on this machine took. Seconds, or None where it did not come so far.
-
-    ``networks`` maps a protocol to the seconds of one of its networks; ``peak`` is in MiB, where it is ``shared`` with
-    what earlier runs had left in the process. One that is not ``whole`` may have needed more later.
-    """
-
-    name: str
-    config: Config
-    iteration: float | None = None
-    epoch: float | None = None
-    experts: int = 0  # of how many experts the end was seen, trained or found
-    networks: dict[str, float] = field(default_factory=dict)
-    peak: float | None = None
-    checkpoint: int | None = None  # bytes
-    shared: bool = False
-    whole: bool = True
 
 
 @dataclass(frozen=True)
@@ -74,95 +43,6 @@ class Estimate:
     def seconds(self) -> float | None:
         """All that is known, together; None where the iterations are not."""
         return None if "iterations" in self.unknown else sum(self.parts.values())
-
-
-# ---- measuring
-
-
-def measured(folder: RunFolder) -> Measured | None:
-    """What a run's journal tells about this machine; None where it ran elsewhere or cannot be read."""
-    try:
-        config = folder.config()
-        history = RunHistory.of(_excerpt(folder.journal_path))
-    except (MimError, OSError):
-        return None
-    if history.started is None or history.started.host != host_name():
-        return None
-    trained = [e.last for e in history.experts.values() if e.last.epoch >= e.last.epochs]
-    epochs = [last.seconds for last in trained if not last.reused and last.seconds > 0]
-    peaks = [value for value in _values(history, "memory") if math.isfinite(value)]
-    networks: dict[str, list[float]] = {}
-    for event in history.evaluations:
-        if event.accuracies and event.seconds > 0 and event.subject in ("live", "best", "last", "request"):
-            networks.setdefault(event.protocol, []).append(event.seconds / len(event.accuracies))
-    return Measured(
-        name=folder.name,
-        config=config,
-        iteration=_typical(_values(history, "seconds")),
-        epoch=statistics.median(epochs) if epochs else None,
-        experts=len(trained),
-        networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
-        peak=max(peaks, default=None),
-        checkpoint=_checkpoint(folder),
-        shared=history.shared,
-        whole=history.state == "done",
-    )
-
-
-def _excerpt(journal: Path) -> list[Record]:
-    """The records at the journal's beginning and end: enough to measure by, however long the run was."""
-    with journal.open("rb") as file:
-        head = file.read(HEAD_BYTES)
-        middle = max(file.tell(), file.seek(0, 2) - TAIL_BYTES)
-        file.seek(middle)
-        tail = file.read()
-    lines = head[: head.rfind(b"\n") + 1].split(b"\n")
-    lines += tail.split(b"\n")[1 if middle > len(head) else 0 :]
-    records = []
-    for line in lines:
-        with suppress(MalformedLineError):
-            records.append(parse_line(line))
-    return records
-
-
-def _values(history: RunHistory, name: str) -> list[float]:
-    series = history.series.get(name)
-    return series.values if series is not None else []
-
-
-def _typical(seconds: list[float]) -> float | None:
-    """The middle one; the first iterations, which compile and warm up, count only where there are no others."""
-    later = [s for s in seconds[3:] if s > 0] or [s for s in seconds if s > 0]
-    return statistics.median(later) if later else None
-
-
-def _checkpoint(folder: RunFolder) -> int | None:
-    try:
-        return max((path.stat().st_size for path in folder.checkpoints.glob("*.safetensors")), default=None)
-    except OSError:
-        return None
-
-
-class Measurements:
-    """The measurements of a folder's runs; a journal that has not grown is not read again."""
-
-    def __init__(self) -> None:
-        self._known: dict[Path, tuple[int, Measured | None]] = {}
-
-    def of(self, folders: Sequence[RunFolder]) -> list[Measured]:
-        """Those of the newest runs (``folders`` newest first). Reads files: call it on a worker thread."""
-        out = []
-        for folder in folders[:NEWEST]:
-            try:
-                size = folder.journal_path.stat().st_size
-            except OSError:
-                continue
-            known = self._known.get(folder.path)
-            if known is None or known[0] != size:
-                known = self._known[folder.path] = (size, measured(folder))
-            if known[1] is not None:
-                out.append(known[1])
-        return out
 
 
 # ---- likeness
@@ -232,8 +112,10 @@ def _same_machine(a: Config, b: Config) -> bool:
 def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     """What a run of ``config`` takes, from measurements of earlier ones (the newest first).
 
-    Memory is that of the newest run alike that is done and was the first of its process, else of one that is done, else
-    of the newest; where none was measured the engine's own calculation, which holds for the CPU alone.
+    An iteration takes what it took in the newest run alike that was no trial of a few, else in the longest trial.
+    Memory is, trials last again, that of the newest run alike that is done and was the first of its process, else of
+    one that is done, else of the newest; where none was measured the engine's own calculation, which holds for the CPU
+    alone.
     """
     parts: dict[str, float] = {}
     unknown: list[str] = []
@@ -244,7 +126,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     else:
         parts["experts"] = missing * config.experts.epochs * (epoch or 0.0)
     alike = [run for run in runs if run.iteration is not None and same_iteration(config, run.config)]
-    like = alike[0] if alike else None
+    like = max(alike, key=lambda run: min(run.over, ENOUGH), default=None)  # the first of the longest
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
@@ -256,7 +138,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     else:
         parts["evaluations"] = evaluations
     sampled = [run for run in alike if run.peak is not None]
-    alone = min(sampled, key=lambda run: (not run.whole, run.shared), default=None)  # the first of the best
+    alone = min(sampled, key=lambda run: (run.brief, not run.whole, run.shared), default=None)  # the first of the best
     peak = alone.peak if alone is not None else None
     calculated = memory.estimate(config).total / MIB if config.execution.device in ("auto", "cpu") else None
     return Estimate(
@@ -350,15 +232,28 @@ def waiting() -> list[str]:
     return ["looking through earlier runs ...", ""]
 
 
-def in_words(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> list[str]:
-    """Two short lines: time, then memory and disk (experts included); a warning where there is not enough."""
+def in_words(
+    found: Estimate, *, width: int = 0, memory_free: float | None = None, disk_free: int | None = None
+) -> list[str]:
+    """Two short lines: time, then memory and disk (experts included); a warning where there is not enough. What takes
+    the disk is said as far as there is room for it in ``width`` columns."""
     lines = [_time(found, "here") if found.seconds is not None else "time not known until it has run here"]
     needs = []
     if found.memory is not None:
         most = "at most " if found.shared else ""
         needs.append(f"memory {most}{size(found.memory * MIB)}" + ("" if found.memory_measured else " (calculated)"))
-    needs.append(f"disk {size(found.disk + found.cache)}")
-    return [*lines, " · ".join(needs), *_lacking(found, memory_free, disk_free)]
+    told = [" · ".join([*needs, disk]) for disk in _disk_told(found)]
+    needed = next((line for line in told if len(line) <= width), told[-1])
+    return [*lines, needed, *_lacking(found, memory_free, disk_free)]
+
+
+def _disk_told(found: Estimate) -> list[str]:
+    """Ever shorter ways of saying what the disk is taken by."""
+    total, experts = f"disk {size(found.disk + found.cache)}", size(found.cache)
+    whole = f"{total}: checkpoints, snapshots, journal, distilled sets"
+    if not found.cache:
+        return [whole, total]
+    return [f"{whole}, {experts} of experts", f"{total}, {experts} of it experts", total]
 
 
 def in_a_line(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> str:

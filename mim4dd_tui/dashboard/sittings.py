@@ -15,6 +15,7 @@ from pathlib import Path
 
 from engine.errors import DataError
 from engine.events import StateChanged
+from engine.runs.history import WORKING
 from engine.runs.journal import MalformedLineError, parse_line
 
 START = b'"kind":"run_started"'
@@ -32,7 +33,7 @@ class Sittings:
         begun: when the newest began; None before the first.
         last: when the newest last said something.
         paused: seconds of the newest one's pauses that are over.
-        pausing: since when it is paused; None where it is not.
+        pausing: since when it is paused, or has ended; None where it is at work.
     """
 
     size: int = 0
@@ -54,8 +55,8 @@ class Sittings:
         return Sittings(past=self.past + before, begun=begun)
 
     def after_state(self, state: str, moment: float) -> Sittings:
-        """The run is paused, or goes on."""
-        if state == "paused":
+        """The run is paused, goes on, or has ended: what it puts away afterwards is no work of it."""
+        if state not in WORKING:
             return self if self.pausing is not None else replace(self, pausing=moment)
         if self.pausing is None:
             return self

@@ -36,9 +36,11 @@ class ThemedApp(PixelsApp[Answer]):
         for problem in problems:
             self.notify(f"no theme: {problem}", severity="error", timeout=15)
         self.theme = self._first().name
+        self.set_class(self.indistinct, "-indistinct")
         self.theme_changed_signal.subscribe(self, self._recolour)  # when its colours are there
 
     def _recolour(self, _theme: Theme) -> None:
+        self.set_class(self.indistinct, "-indistinct")
         for screen in self.screen_stack:
             if isinstance(screen, Coloured) and screen.is_mounted:
                 screen.recolour()
@@ -59,5 +61,8 @@ class ThemedApp(PixelsApp[Answer]):
         """The next theme."""
         names = [theme.name for theme in self._themes]
         self.theme = names[(names.index(self.theme) + 1) % len(names)] if self.theme in names else names[0]
-        self.remember(theme=self.theme)
-        self.notify_anew("theme", f"theme: {self.theme.removeprefix('mim4dd-')}", timeout=2)
+        few = self.abilities.colours <= Colours.BASIC
+        if not few:  # where it has not all its colours it says nothing of other terminals
+            self.remember(theme=self.theme)
+        told = f"theme: {self.theme.removeprefix('mim4dd-')}" + (", for this time" if few else "")
+        self.notify_anew("theme", told, timeout=2)

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
+import pty
 import subprocess
 import sys
 from pathlib import Path
+from select import select
 from typing import Any
 
 import pytest
 
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError, MimError, RunFailed, RunLocked
+from engine.files import write_json
 from engine.runs.folder import RunFolder
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.characters import write_plain
@@ -75,7 +79,7 @@ def test_a_bug_gives_a_short_message_and_a_crash_log(failing: Any, capsys: pytes
     out, err = capsys.readouterr()
     assert "Traceback" not in err
     assert len(err.splitlines()) == 1
-    path = Path(err.strip().rpartition(" is in ")[2])
+    path = Path(err.strip().rpartition(" is in ")[2]).expanduser()
     assert "Traceback" in path.read_text()
     assert "ZeroDivisionError: by zero" in path.read_text()
     assert json.loads(out)["kind"] == "ZeroDivisionError"
@@ -196,6 +200,43 @@ def test_closed_streams_are_no_reason_to_fail(tmp_path: Path) -> None:
     assert closed("2>&-", "show", "nothing", cwd=tmp_path) == Ended(3, "", "")
     assert closed("<&- 2>&-", "runs", cwd=tmp_path).out.startswith("run ")
     assert closed("<&- >&- 2>&-", "show", "x", cwd=tmp_path) == Ended(1, "", "")
+
+
+@pytest.mark.parametrize("arguments", [[], ["attach", "x"]], ids=["alone", "attach"])
+@pytest.mark.parametrize("elsewhere", ["input", "output", "error"])
+def test_a_dashboard_opens_only_where_all_three_streams_are_the_terminal(
+    arguments: list[str], elsewhere: str, tmp_path: Path
+) -> None:
+    RunFolder.create(tmp_path / "runs", "x", Config())
+    write_json(tmp_path / "runs" / "x" / "status.json", {"state": "done"})
+    terminal, ours = pty.openpty()
+    streams = dict.fromkeys(("input", "output", "error"), ours)
+    try:
+        with (tmp_path / "file").open("w+") as file:
+            streams[elsewhere] = file.fileno()
+            done = subprocess.run(
+                [*COMMAND, *arguments],
+                stdin=streams["input"],
+                stdout=streams["output"],
+                stderr=streams["error"],
+                cwd=tmp_path,
+                env=environment(TERM="xterm-256color", COLUMNS="200"),
+                timeout=60,
+                check=False,
+            )
+        seen = os.read(terminal, 65_536).decode() if select([terminal], [], [], 0)[0] else ""
+    finally:
+        os.close(ours)
+        os.close(terminal)
+    told = seen + (tmp_path / "file").read_text()
+    assert "\x1b[?1049h" not in told, "the dashboard has opened"
+    if arguments:
+        assert done.returncode == 0
+        assert "state" in told
+        return
+    assert done.returncode == 2
+    refusal = f"no dashboard here (standard {elsewhere} is not a terminal); use `mim4dd run PRESET --headless`"
+    assert refusal in " ".join(told.split())
 
 
 def test_no_file_gets_the_descriptor_of_a_closed_stream(tmp_path: Path) -> None:

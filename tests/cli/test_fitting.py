@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from rich.cells import cell_len
 
+from mim4dd_tui.__main__ import main
 from mim4dd_tui.fitting import SHORTEST, fitted, homely, shortened, shortened_apart, wrapped
 
 
@@ -123,6 +124,29 @@ def test_the_home_folder_is_a_tilde_at_the_beginning_of_paths(monkeypatch: pytes
         assert homely(other) == other
     monkeypatch.setenv("HOME", "/")
     assert homely("/data/runs") == "/data/runs"
+
+
+def test_in_a_command_paths_stay_whole_for_quotes_hide_the_tilde(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", "/home/ann")
+    said = "no run in /home/ann/my runs; `mim4dd runs --runs-dir '/home/ann/my runs'` lists those of /home/ann/my runs"
+    told = "no run in ~/my runs; `mim4dd runs --runs-dir '/home/ann/my runs'` lists those of ~/my runs"
+    assert homely(said) == fitted(said, io.StringIO()) == told
+
+
+def test_a_folder_is_spelled_alike_however_it_was_reached(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.chdir(tmp_path)
+    for wanted in (str(tmp_path / "mine"), "~/mine"):
+        assert main(["runs", "--runs-dir", wanted]) == 0
+        assert f"There are no runs in ~/mine; start one with `mim4dd run digits-ipc1 --runs-dir {tmp_path}/mine`" in (
+            capsys.readouterr().err
+        )
+        assert main(["show", "x", "--runs-dir", wanted]) == 3
+        assert "there is no run 'x' in ~/mine" in capsys.readouterr().err
+    assert main(["runs", "--runs-dir", "mine"]) == 0
+    assert "There are no runs in mine;" in capsys.readouterr().err
 
 
 class Screen(io.StringIO):

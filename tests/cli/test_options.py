@@ -8,8 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from engine.config.schema import Config
+from engine.runs.folder import RunFolder
+from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli.failures import UsageError
-from mim4dd_tui.cli.options import chosen_run, graphics_of, runs_dir_of, seeds_of
+from mim4dd_tui.cli.options import chosen_run, data_dir_of, graphics_of, runs_dir_of, seeds_of
 from mim4dd_tui.graphics.choice import Graphics
 from tests.cli.command import mim4dd
 
@@ -47,6 +50,42 @@ def test_runs_dir_is_the_option_then_the_variable_then_the_working_folder(
     monkeypatch.setenv("MIM4DD_RUNS_DIR", str(tmp_path))
     assert runs_dir_of(None) == tmp_path
     assert runs_dir_of(Path("elsewhere")) == Path("elsewhere")
+
+
+def test_a_data_folder_that_is_named_has_to_be_there(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("MIM4DD_DATA_DIR", str(tmp_path / "usual"))
+    assert data_dir_of(None) == data_dir_of(tmp_path / "usual") == tmp_path / "usual", "the usual one is made"
+    with pytest.raises(UsageError, match=f"no such folder; .*make it first: `mkdir -p '{tmp_path}/my data'`"):
+        data_dir_of(tmp_path / "my data")
+    assert data_dir_of(tmp_path / "my data", looks=True) == tmp_path / "my data"
+    (tmp_path / "my data").mkdir()
+    assert data_dir_of(tmp_path / "my data") == tmp_path / "my data"
+    (tmp_path / "file").write_text("")
+    with pytest.raises(UsageError, match="is no folder"):
+        data_dir_of(tmp_path / "file")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ["run", "digits-ipc1", "--headless"],
+        ["run", "digits-ipc1", "--detach"],
+        ["resume", "runs/mine", "--headless"],
+        ["evaluate", "mine"],
+        ["analyse", "lambda", "digits-ipc1"],
+        ["bench"],
+    ],
+    ids=lambda line: " ".join(line[::2]),
+)
+def test_no_command_makes_a_data_folder_that_was_mistyped(
+    line: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    RunFolder.create(tmp_path / "runs", "mine", Config())
+    assert main([*line, "--data-dir", "dta"]) == 2
+    assert "--data-dir dta: there is no such folder" in capsys.readouterr().err
+    assert not (tmp_path / "dta").exists()
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine"]
 
 
 def test_a_run_is_named_either_way_but_not_both(tmp_path: Path) -> None:

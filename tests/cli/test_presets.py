@@ -23,3 +23,18 @@ def test_a_preset_of_ones_own_is_told_by_what_it_is_made_of(
     assert lines["mine2"].endswith("yours: mine1 with network.norm group")
     assert lines["told"].endswith("For the night")
     assert "Ten 8x8 digits emerge from noise" in lines["digits-ipc1"]
+
+
+def test_where_labels_are_learned_80_columns_say_so_whole(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mim4dd_tui.cli.presets.columns", lambda _stream: 80)
+    monkeypatch.setattr("mim4dd_tui.cli.output.columns", lambda _stream: 80)
+    assert main(["presets"]) == 0
+    soft = [line for line in capsys.readouterr().out.splitlines() if line.split()[0].endswith("-soft")]
+    assert len(soft) == 6
+    for line in soft:
+        assert len(line) <= 80
+        assert "  labels " in line, line
+        assert "learned" in line, line
+        assert "…" not in line, line

@@ -18,14 +18,17 @@ from engine.config.schema import Config
 from engine.files import write_json
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
+from engine.runs.journal import JournalWriter
 from engine.runs.lock import RunLock
 from engine.runs.status import Status, host_name
 from mim4dd_tui import terminal
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import following
+from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.graphics.choice import Graphics
 from tests.dashboard.fake import FakeEngine
+from tests.runs.helpers import iteration
 
 CONFIG = Config.model_validate({"data": {"name": "digits"}})
 
@@ -235,15 +238,32 @@ def test_attach_prefers_the_run_that_goes_on(runs: Path, capsys: pytest.CaptureF
         left(runs, "beta", state="done", heartbeat=time.time() + 1000)
         stopping(runs / "alpha", 0.5)
         assert main(["attach"]) == 0
-    assert "run alpha" in capsys.readouterr().err
-    assert main(["attach"]) == 0, "where none goes on: the last one"
-    assert "beta" in capsys.readouterr().out
+    err = capsys.readouterr().err
+    assert "run alpha" in err
+    assert "no run is going on" not in err
+    left(runs, "gamma", state="stopped", heartbeat=time.time() + 2000)
+    assert main(["attach", "--json"]) == 0, "where none goes on: the last one"
+    out, err = capsys.readouterr()
+    assert json.loads(out)["run"] == "gamma"
+    assert "no run is going on; this is the last one, gamma: stopped just now" in err
 
 
 def test_attach_says_when_the_process_is_gone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     left(runs, "x", state="running", pid=2**22 - 3, host=host_name())
     assert main(["attach", "x"]) == 1
     assert "is gone" in capsys.readouterr().err
+
+
+def test_runs_and_show_tell_the_same_iteration_of_a_killed_run(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    left(runs, "x", state="running", pid=2**22 - 3, host=host_name(), phase="distill", iteration=3)
+    with JournalWriter(runs / "x" / "journal.jsonl") as journal:
+        for number in (1, 2, 3, 4):
+            journal.append(iteration(number))
+    assert main(["runs", "--json"]) == 0
+    (row,) = json.loads(capsys.readouterr().out)
+    assert main(["show", "x", "--json"]) == 0
+    shown = json.loads(capsys.readouterr().out)
+    assert row["iteration"] == shown["iteration"] == read_run(RunFolder(runs / "x")).iteration == 4
 
 
 def test_attach_waits_a_while_for_a_run_to_begin(
@@ -266,13 +286,15 @@ def test_ctrl_c_leaves_an_attached_run_alone(runs: Path, capsys: pytest.CaptureF
 def test_on_a_terminal_attach_opens_the_dashboard(runs: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     opened: list[Path] = []
     ways: list[Graphics | None] = []
+    notices: list[str] = []
 
-    def dashboard(*, runs_dir: Path, attach: Path, graphics: Graphics | None) -> int:
+    def dashboard(*, runs_dir: Path, attach: Path, notice: str, graphics: Graphics | None) -> int:
         opened.append(attach)
+        notices.append(notice)
         ways.append(graphics)
         return 0
 
-    left(runs, "x", state="done")
+    left(runs, "x", state="done", heartbeat=time.time() - 190)
     able = replace(terminal.abilities(), refusal="")
     monkeypatch.setattr(terminal, "abilities", lambda: able)
     monkeypatch.setattr("mim4dd_tui.dashboard.run_dashboard", dashboard)
@@ -282,6 +304,7 @@ def test_on_a_terminal_attach_opens_the_dashboard(runs: Path, monkeypatch: pytes
     assert len(opened) == 1
     assert main(["attach", "x", "--graphics", "sixel"]) == 0
     assert ways == [None, Graphics.SIXEL]
+    assert notices == ["no run is going on; this is the last one, x: done 3 min ago", ""]
 
 
 def test_runs_may_be_named(runs: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

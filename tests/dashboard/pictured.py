@@ -207,7 +207,7 @@ def _still() -> Iterator[None]:
 class _Estimates:
     """Stands where the estimates are made."""
 
-    from mim4dd_tui.dashboard.estimate import Measured, Measurements
+    from mim4dd_tui.dashboard.measured import Measured, Measurements
 
     @staticmethod
     def estimate(_config: object, _measured: object) -> None:
@@ -224,7 +224,7 @@ class _Estimates:
         return {}
 
     @staticmethod
-    def in_words(_found: None) -> list[str]:
+    def in_words(_found: None, **_room: object) -> list[str]:
         """Always the same."""
         return ["one-image run, about 1:30 here", "memory 612 MiB · disk 1.2 MiB"]
 

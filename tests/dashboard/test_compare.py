@@ -10,14 +10,17 @@ import pytest
 from textual.pilot import Pilot
 
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.comparison import METRICS, TOLD
 from mim4dd_tui.dashboard.exports import of_comparison
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.screens.compare import NAME_WIDTH, CompareScreen
+from mim4dd_tui.dashboard.screens.compare import BRIEF, NAME_WIDTH, CompareScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.dashboard.widgets.table import Table
-from mim4dd_tui.plots.figure import Figure, Series
+from mim4dd_tui.plots.draw import Stroke
+from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.spelling import every_setting
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, text, until
@@ -308,3 +311,18 @@ async def test_keys_of_a_comparison_say_what_they_lead_to(make_app: MakeApp) -> 
         await until(pilot, lambda: "M one d differing" in text(app))
         await pilot.press("M", "d")
         await until(pilot, lambda: "M four d all settings" in text(app))
+
+
+@pytest.mark.parametrize("metric", list(METRICS))
+@pytest.mark.parametrize("colours", [True, False], ids=["colours", "none"])
+def test_two_curves_keep_their_names_and_a_value_in_24_columns(metric: str, colours: bool) -> None:
+    x = np.array([0.0, 2500.0, 5000.0])
+    curves = tuple(Series(letter, x, 0 * x + 0.71234, ink) for ink, letter in enumerate("AB", 1))
+    samples = {} if colours else {ink: Stroke.of(ink).sample("ascii") + " " for ink in (1, 2)}
+    headings = (METRICS[metric][0], BRIEF[metric])
+    title = Title(Figure(curves, told=TOLD.get(metric)), Viewport(cursor=2500.0), headings, "", 24, samples, ">")
+    heading, said = title.said()
+    line = heading + "".join(part for part, _ in said)
+    assert len(line) <= 24
+    assert {ink for _, ink in said} >= {1, 2}, line
+    assert " A 0.71" in line or " A 71.2" in line

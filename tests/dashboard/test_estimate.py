@@ -16,8 +16,12 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
 from engine.runs.status import host_name
 from mim4dd_tui.dashboard import estimate
+from mim4dd_tui.dashboard import measured as measuring
 from mim4dd_tui.dashboard.details import preset_line
-from mim4dd_tui.dashboard.estimate import Measured, Measurements, in_a_line, in_words, parameters, pixels
+from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters, pixels
+from mim4dd_tui.dashboard.measured import Measured, Measurements
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import SIZES, text, until
 
 BASE = resolve("digits-ipc1").config
 
@@ -96,6 +100,28 @@ def test_too_little_room_is_said() -> None:
     assert not any(line.startswith("!") for line in in_words(found, memory_free=8192.0, disk_free=10**12))
 
 
+def test_what_takes_the_disk_is_said_as_far_as_there_is_room() -> None:
+    found = replace(estimate.estimate(BASE, [measured(peak=612.0)]), disk=2**20, cache=23 * 2**20)
+    whole = "memory 612 MiB · disk 24 MiB: checkpoints, snapshots, journal, distilled sets, 23 MiB of experts"
+    brief, least = "memory 612 MiB · disk 24 MiB, 23 MiB of it experts", "memory 612 MiB · disk 24 MiB"
+    for width, line in ((len(whole), whole), (len(whole) - 1, brief), (len(brief) - 1, least), (0, least)):
+        assert in_words(found, width=width)[1] == line
+    none = replace(found, cache=0)
+    assert in_words(none, width=200)[1].endswith("1.0 MiB: checkpoints, snapshots, journal, distilled sets")
+    assert in_words(none, width=50)[1].endswith("disk 1.0 MiB")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_line_of_the_disk_follows_the_width(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "disk" in text(app))
+        await pilot.resize_terminal(200, 48)
+        await until(pilot, lambda: "checkpoints, snapshots, journal, distilled sets" in text(app))
+        await pilot.resize_terminal(60, 20)
+        await until(pilot, lambda: "disk" in text(app) and "snapshots" not in text(app))
+
+
 def make(tmp_path: Path, host: str, iterations: int = 20) -> RunFolder:
     folder = RunFolder.create(tmp_path, None, BASE, preset="digits-ipc1")
     with JournalWriter(folder.journal_path) as writer:
@@ -111,7 +137,7 @@ def make(tmp_path: Path, host: str, iterations: int = 20) -> RunFolder:
 
 
 def test_a_journal_is_measured_without_its_slow_beginning(tmp_path: Path) -> None:
-    found = estimate.measured(make(tmp_path, host_name()))
+    found = measuring.measured(make(tmp_path, host_name()))
     assert found is not None
     assert (found.iteration, found.epoch, found.experts) == (0.25, 3.0, 2)
     assert found.networks == {"quick-100": 2.5}
@@ -132,27 +158,41 @@ def test_a_run_that_was_not_the_first_of_its_process_tells_only_a_bound() -> Non
     assert not estimate.estimate(other, [later]).shared, "its memory is calculated"
 
 
+def test_a_trial_of_a_few_iterations_does_not_outweigh_a_run(tmp_path: Path) -> None:
+    """Its iterations are those that warm up."""
+    run, trial = measured(iteration=0.125, peak=820.0), measured(iteration=0.36, peak=790.0, over=0)
+    for runs in ([run, trial], [trial, run]):
+        found = estimate.estimate(BASE, runs)
+        assert found.parts["iterations"] == pytest.approx(BASE.objective.iterations * 0.125)
+        assert found.memory == 820.0
+    longer = measured(iteration=0.2, peak=800.0, over=5)
+    for runs in ([longer, trial], [trial, longer]):
+        assert estimate.estimate(BASE, runs).parts["iterations"] == pytest.approx(BASE.objective.iterations * 0.2)
+    counted = [measuring.measured(make(tmp_path / str(count), host_name(), count)) for count in (3, 8, 40)]
+    assert [one.over for one in counted if one is not None] == [0, 5, 37]
+
+
 def test_the_journal_says_whether_a_run_was_the_first_of_its_process(tmp_path: Path) -> None:
     folder = make(tmp_path, host_name())
-    found = estimate.measured(folder)
+    found = measuring.measured(folder)
     assert found is not None
     assert not found.shared
     started = RunStarted(folder.name, "digits-ipc1", 0, 10, 20, host_name(), 1, "0", {}, 20, earlier=2)
     with JournalWriter(folder.journal_path) as writer:
         writer.append(started)
-    found = estimate.measured(folder)
+    found = measuring.measured(folder)
     assert found is not None
     assert found.shared, "resumed in a process that had computed others"
 
 
 def test_a_run_of_another_machine_says_nothing_about_this_one(tmp_path: Path) -> None:
-    assert estimate.measured(make(tmp_path, "elsewhere")) is None
+    assert measuring.measured(make(tmp_path, "elsewhere")) is None
 
 
 def test_of_a_long_journal_the_beginning_and_the_end_are_read(tmp_path: Path) -> None:
     folder = make(tmp_path, host_name(), iterations=4000)
-    assert folder.journal_path.stat().st_size > 2 * (estimate.HEAD_BYTES + estimate.TAIL_BYTES)
-    found = estimate.measured(folder)
+    assert folder.journal_path.stat().st_size > 2 * (measuring.HEAD_BYTES + measuring.TAIL_BYTES)
+    found = measuring.measured(folder)
     assert found is not None
     assert found.networks == {"quick-100": 2.5}, "the evaluation stands at the end"
     assert found.experts == 2

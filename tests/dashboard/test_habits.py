@@ -29,6 +29,7 @@ from mim4dd_tui.dashboard.exports import COLOURS, Plot, export, tables_of
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.remembered import Remembered, state_file
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.keyline import idle_actions
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.plots import Figure, Series, Viewport
@@ -126,12 +127,11 @@ async def test_every_key_of_a_screen_is_a_command_and_commands_do_what_the_key_d
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await until(pilot, lambda: run_screen(app).over)
-        idle = run_screen(app).idle
-        assert {"pause", "stop", "checkpoint", "resume"} <= idle
+        assert {"pause", "stop", "checkpoint", "resume"} <= run_screen(app).idle
         for view, scopes in (("2", ("run", "plot", "pictures", "app")), ("3", ("gallery",)), ("4", ("log",))):
             await pilot.press(view)
             await pilot.pause()
-            titles = [command.title for command in commands(app.screen)]
+            titles, idle = [command.title for command in commands(app.screen)], idle_actions(app.screen)
             assert len(titles) == len(set(titles)), "two commands of one name"
             for key in KEYS:
                 if key.scope in scopes and key.action != "command_palette":

@@ -15,10 +15,12 @@ from textual.containers import VerticalScroll
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
-from engine.events import Observer
+from engine.events import Event, Iteration, Observer
 from engine.runs.control import Control
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.catalog import read_run
+from mim4dd_tui.dashboard.commands import commands
 from mim4dd_tui.dashboard.comparison import METRICS, Contender, table
 from mim4dd_tui.dashboard.keys import TYPING
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
@@ -32,7 +34,7 @@ from mim4dd_tui.plain import percent
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until
 from tests.dashboard.shelves import make_run
 from tests.runs.helpers import evaluation
 
@@ -276,24 +278,28 @@ async def test_with_a_cursor_every_curve_of_four_plots_keeps_its_name(
 
 
 @pytest.mark.parametrize(
-    ("width", "said"),
+    ("names", "width", "said"),
     [
-        (80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  at 2  log y"),
-        (36, "loss A 28.6 % B 28.6 % C 28.6 % at 2"),
-        (31, "loss  A 28.6 %  B C  at 2 [y]"),
-        (27, "loss A 28.6 % B C at 2 [y]"),
-        (25, "loss  A 28.6 %  B C  at 2"),
-        (22, "loss A 28.6 % B C at 2"),
-        (20, "loss A 28.6 B C at 2"),
-        (17, "loss  A 28.6  B C"),
-        (15, "loss A 28.6 B C"),
-        (14, "loss  A 28.6 %"),
-        (12, "loss  A B C"),
+        ("ABC", 80, "loss  A 28.6 %  B 28.6 %  C 28.6 %  at 2  log y"),
+        ("ABC", 36, "loss A 28.6 % B 28.6 % C 28.6 % at 2"),
+        ("ABC", 31, "loss  A 28.6 %  B C  at 2 [y]"),
+        ("ABC", 27, "loss A 28.6 % B C at 2 [y]"),
+        ("ABC", 25, "loss  A 28.6 %  B C  at 2"),
+        ("ABC", 22, "loss A 28.6 % B C at 2"),
+        ("ABC", 20, "loss A 28.6 B C at 2"),
+        ("ABC", 17, "loss  A 28.6  B C"),
+        ("ABC", 15, "loss A 28.6 B C"),
+        ("ABC", 14, "loss  A 28.6 %"),
+        ("ABC", 12, "loss  A B C"),
+        ("AB", 24, "loss A 28.6 % B at 2 [y]"),
+        ("AB", 19, "loss A 28.6 B at 2"),
+        ("AB", 16, "loss  A 28.6  B"),
+        ("AB", 13, "loss A 28.6 B"),
     ],
 )
-async def test_before_a_name_go_marks_units_and_the_cursors_place(width: int, said: str) -> None:
+async def test_before_a_name_go_marks_units_and_the_cursors_place(names: str, width: int, said: str) -> None:
     x = np.array([1.0, 2.0])
-    app = Alone(Figure(tuple(Series(letter, x, x / 7, ink) for ink, letter in enumerate("ABC", 1)), told=percent))
+    app = Alone(Figure(tuple(Series(letter, x, x / 7, ink) for ink, letter in enumerate(names, 1)), told=percent))
     async with app.run_test(size=(width, 12)) as pilot:
         pane = app.query_one(PlotPane)
         pane.viewport = Viewport(log_y=True, cursor=2.0)
@@ -439,3 +445,75 @@ async def test_the_line_of_keys_says_what_space_does_now(make_app: MakeApp, size
         await pilot.press("2")
         await until(pilot, lambda: "space go on" in text(app).splitlines()[-1])
         await pilot.press("space")
+
+
+def last_line(app: DashboardApp) -> str:
+    """The line of keys; nothing before the first painting."""
+    return "".join(text(app).splitlines()[-1:])
+
+
+@pytest.mark.parametrize("size", [(160, 48)])
+async def test_the_line_of_keys_says_what_a_key_does_from_here(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(FakeEngine(iterations=20))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        for keys, said in (
+            (("2",), "z enlarge"), (("z",), "z all again"), (("z",), "z enlarge"),
+            (("y",), "y linear y"), (("y",), "y log y"),
+            (("p",), "p stop playing"), (("p",), "p replay"),
+            (("3",), "enter larger"), (("enter",), "bksp smaller"), ((), "esc all images"), (("escape",), "esc back"),
+            (("o",), "o alone"), (("o",), "o origin"),
+            (("4", "slash", "a", "enter"), "esc all lines"), (("escape",), "esc back"),
+        ):  # fmt: skip
+            await pilot.press(*keys)
+            await until(pilot, lambda said=said: said in last_line(app))  # type: ignore[misc]
+        await pilot.press("3")
+        await until(pilot, lambda: "enter larger" in last_line(app) and "smaller" not in last_line(app))
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: "bksp smaller" in last_line(app) and "larger" not in last_line(app))
+
+
+async def test_the_line_of_keys_of_a_comparison_says_what_a_key_does_from_here(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    infos = [read_run(make_run(tmp_path / "runs", name)) for name in ("one", "two")]
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        app.compare(infos, {"one": 1, "two": 2})
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "z enlarge" in last_line(app))
+        for key, said in (("z", "z all again"), ("z", "z enlarge"), ("y", "y linear y"), ("y", "y log y")):
+            await pilot.press(key)
+            await until(pilot, lambda said=said: said in last_line(app))  # type: ignore[misc]
+
+
+async def test_a_run_that_stops_is_not_asked_for_anything_more(make_app: MakeApp) -> None:
+    going = threading.Event()
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        def slowly(event: Event) -> None:
+            observer(event)
+            if isinstance(event, Iteration) and event.iteration == 20:
+                assert going.wait(60)
+
+        return FakeEngine(iterations=50, hold=True)(order, slowly, control)
+
+    app = make_app(launch)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await until(pilot, lambda: {"pause", "stop", "evaluate"} <= offered(app))
+        assert "Back to where you came from; the run goes on." in {entry.help for entry in commands(app.screen)}
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopping")
+        await until(pilot, lambda: not {"pause", "go on", "stop", "evaluate"} & offered(app))
+        for key in ("x", "space", "e", "K"):
+            app.clear_notifications()
+            await pilot.press(key)
+            await until(pilot, lambda: "the run is stopping already: it ends its step first" in told(app))
+        assert not app.session or not app.session.control.paused
+        going.set()
+        await until(pilot, lambda: "resume" in offered(app))
+        helps = {entry.help for entry in commands(app.screen)}
+        assert "Back to where you came from." in helps
+        assert not any("goes on" in line for line in helps if line.startswith("Back to"))

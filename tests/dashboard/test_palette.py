@@ -47,7 +47,7 @@ async def test_the_terminals_own_theme_takes_nothing_for_dark_or_light(make_app:
         assert app.theme == TERMINAL.name
         await pilot.press("e", "enter")
         await until(pilot, lambda: isinstance(app.focused, Input))
-        field = app.focused
+        field = app.screen.query_one("#settings-value", Input)
         await until(pilot, lambda: any(s.style is not None and s.style.reverse for s in field.render_line(0)))
         assert not greys(app)
         await pilot.press("escape", "escape", "question_mark")
@@ -76,3 +76,13 @@ async def test_the_chosen_line_is_seen_without_colours(make_app: MakeApp, place:
             await pilot.press("escape", "r")
             await until(pilot, lambda: app.screen.id != "home" and bool(segments(app)))
         await until(pilot, lambda: any("digits" in s.text for s in segments(app) if s.style and s.style.reverse))
+
+
+async def test_of_few_colours_the_palettes_line_is_marked_in_themes_made_for_many(make_app: MakeApp) -> None:
+    app = make_app(abilities=replace(RICH, colours=Colours.BASIC))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("t")
+        await until(pilot, lambda: "theme: dark, for this time" in told(app))
+        assert Remembered.load().theme == "", "another terminal would begin with it"
+        await pilot.press("colon", "down")
+        await until(pilot, lambda: any(s.style is not None and s.style.underline for s in segments(app)))

@@ -7,9 +7,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from rich.color import Color, ColorSystem
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import BLACK
 
-from mim4dd_tui.dashboard.widgets.pictures import _of_palette
-from mim4dd_tui.pictures import RAMP, Mode, arrange, compose, mode_for, render, resize
+from mim4dd_tui.dashboard.palette import COLOURS, FIRST, NearestColours, as_shown, nearest
+from mim4dd_tui.dashboard.themes import DARK, LIGHT, SAFE
+from mim4dd_tui.pictures import RAMP, RGB, Mode, arrange, compose, mode_for, render, resize
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.fake import digits
 
@@ -124,9 +128,36 @@ def test_the_mode_follows_the_terminal(abilities: Abilities, wanted: bool, expec
     assert mode_for(abilities, ascii_wanted=wanted) is expected
 
 
+def rgb(colour: str | None) -> RGB:
+    red, green, blue = Color.parse(str(colour)).get_truecolor()
+    return red, green, blue
+
+
 def test_what_lies_between_images_is_what_surrounds_them_where_there_are_256_colours() -> None:
-    dark = (18, 21, 29)  # of the dark theme: its nearest of 256 is a grey, but the frame's is black
-    frame = Color.from_rgb(*dark).downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
-    assert _of_palette(dark) == tuple(frame) == (0, 0, 0)
-    (row,) = render(np.full((2, 1, 3), _of_palette(dark), np.uint8), Mode.PALETTE)
-    assert row[0].top == row[0].bottom == tuple(frame)
+    for theme in (DARK, LIGHT, SAFE):
+        sheet = np.empty((2, 1, 3), np.uint8)
+        sheet[:] = as_shown(rgb(theme.background))
+        (row,) = render(sheet, Mode.PALETTE)
+        (around,) = NearestColours().apply([Segment(" ", Style(bgcolor=str(theme.background)))], BLACK)
+        assert around.style is not None
+        assert around.style.bgcolor is not None
+        shown = around.style.bgcolor.get_truecolor()
+        assert row[0].top == row[0].bottom == tuple(shown)
+
+
+def test_of_256_colours_each_is_itself_and_greys_with_a_tint_stay_greys() -> None:
+    for number, colour in enumerate(COLOURS.tolist(), FIRST):
+        assert COLOURS[nearest(tuple(colour)) - FIRST].tolist() == colour, number
+    for theme in (DARK, LIGHT, SAFE):
+        for ground in (theme.background, theme.surface, theme.panel):
+            shown = as_shown(rgb(ground))
+            assert max(shown) - min(shown) == 0, f"{ground} of {theme.name} becomes {shown}"
+
+
+def test_dark_ink_on_light_shows_what_is_bright_as_bright() -> None:
+    ramp = np.repeat(np.linspace(0, 255, 20).astype(np.uint8)[None, :, None], 2, axis=0).repeat(3, axis=2)
+    ((light,),), ((dark,),) = (render(ramp, Mode.ASCII, ink_is_dark=ink) for ink in (False, True))
+    ink = [[RAMP.index(character) for character in cell.text] for cell in (light, dark)]
+    assert ink[0] == sorted(ink[0])
+    assert ink[1] == sorted(ink[1], reverse=True)
+    assert light.text[0] == dark.text[-1] == " "

@@ -14,7 +14,7 @@ from engine.config.load import changed, delete_user_preset, list_presets, resolv
 from engine.config.presets import names, user_dir
 from engine.runs.folder import RunFolder, list_runs
 from mim4dd_tui.dashboard.catalog import describe_work
-from mim4dd_tui.dashboard.estimate import Measured, Measurements
+from mim4dd_tui.dashboard.measured import Measured, Measurements
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen

@@ -17,8 +17,8 @@ from engine.config.presets import PresetInfo, names, user_dir
 from engine.runs.folder import RunFolder, list_runs
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import labels, read_run
-from mim4dd_tui.dashboard.estimate import Measured, Measurements
 from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.measured import Measured, Measurements
 from mim4dd_tui.dashboard.screens import keeping_up
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen

@@ -28,7 +28,7 @@ from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, run_screen, text, until, words
-from tests.dashboard.shelves import fill, make_run, shown
+from tests.dashboard.shelves import fill, make_run, shown, stands
 
 
 def info(name: str, state: str = "done", accuracy: float | None = None, iteration: int = 5, seed: int = 0) -> RunInfo:
@@ -329,6 +329,57 @@ async def test_names_are_whole_and_columns_that_still_fit_are_there(make_app: Ma
         await pilot.resize_terminal(110, 24)
         await until(pilot, lambda: "changed" in text(app))
         assert name in text(app)
+
+
+async def test_accuracy_and_progress_come_before_a_long_name_and_the_seed(make_app: MakeApp, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "cifar10-ipc10-soft-s0-20261127-144710", age=50)
+    other = make_run(tmp_path / "runs", "cifar10-ipc10-soft-s1-20261127-144711", state="paused", seed=1)
+    stands(other, pid=os.getpid(), host=host_name(), identity=process_identity(os.getpid()), accuracy=0.7)
+    app = make_app()
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "80.0 %" in text(app))
+        assert "25/50" in text(app)
+        assert "~70.0 %" in text(app)
+        assert text(app).count("cifar1") == 2
+        assert "seed" not in text(app)
+
+
+async def test_what_is_cut_has_the_room_that_others_leave(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs", "mine", experts__learning_rate=0.015625, information__temperature=0.123456)
+    preset = "a-preset-of-my-own-of-some-length.toml"
+    origins = {"experts.learning_rate": "--set", "information.temperature": "--set"}
+    write_json(folder.about_path, {"run": "mine", "preset": preset, "created": 1.0, "origins": origins})
+    stands(folder, preset=preset)
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "learning_rate 0.015625, temperature 0.123456" in text(app))
+        assert preset in text(app)
+
+
+async def test_the_seed_is_a_column_where_no_name_tells_it(make_app: MakeApp, tmp_path: Path) -> None:
+    for seed in (0, 1):
+        make_run(tmp_path / "runs", f"digits-ipc1-s{seed}-20260101-00000{seed}", seed=seed)
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "preset" in text(app) and "s1-2026" in text(app))
+        assert "seed" not in text(app)
+        make_run(tmp_path / "runs", "mine", seed=2)
+        await until(pilot, lambda: "seed" in text(app))
+
+
+async def test_why_runs_cannot_be_listed_names_the_folder_as_a_person_would(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "runs").write_text("")
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await until(pilot, lambda: "cannot list the runs in ~/runs" in text(app))
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "runs in ~/runs: Not a" in text(app))
 
 
 async def test_a_key_typed_ahead_finds_its_run(make_app: MakeApp, tmp_path: Path) -> None:

@@ -269,19 +269,3 @@ def test_every_setting_has_room_for_its_name_in_the_narrowest_form() -> None:
     for field in every_setting():
         name = field.key.rpartition(".")[2]
         assert f"  {name} " in setting_row(name, "1", None, "default", 30, "red").plain
-
-
-async def test_a_double_click_means_the_line_that_was_clicked_first(make_app: MakeApp) -> None:
-    """What is said of a line below the list may take a line more, and the list scrolls under the mouse."""
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("e", "G")
-        await pilot.pause()
-        fields = app.screen.query_one(FieldList)
-        lines = text(app).splitlines()
-        row = next(y for y, line in enumerate(lines) if " compile " in line)
-        await pilot.click(offset=(fields.region.x + 6, row), times=2)
-        await pilot.pause()
-        form = app.screen.query_one(SettingsForm)
-        assert form.chosen == "execution.compile"
-        assert isinstance(app.focused, Input), "the second click did nothing"

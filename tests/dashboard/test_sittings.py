@@ -18,6 +18,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.table import Table
+from mim4dd_tui.plain import duration
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, text, until, words
 from tests.dashboard.shelves import make_run
@@ -67,6 +68,27 @@ def test_pauses_are_not_counted(tmp_path: Path) -> None:
     assert whole.worked() == 47.0
     assert read_sittings(path, paused) == whole, "what is added alone says the same"
     assert RunHistory.of(JournalReader(path).poll()).worked == 47.0
+
+
+@pytest.mark.parametrize("state", ["done", "stopped", "failed"])
+def test_what_is_put_away_after_the_end_is_not_counted(tmp_path: Path, state: str) -> None:
+    """The log's last line says the end, and the result document of a long run takes its time."""
+    path = tmp_path / "journal.jsonl"
+    write(path, (1000.0, START), (1083.9, StateChanged(state, "")), (1086.2, replace(ENDED, state=state)))
+    history = RunHistory.of(JournalReader(path).poll())
+    assert [duration(seconds) for seconds in (history.worked, history.log[-1].worked)] == ["1:23", "1:23"]
+    told = read_sittings(path).worked(heartbeat=1090.0)
+    assert told is not None
+    assert duration(told) == "1:23"
+    write(path, (2000.0, AGAIN), (2010.2, StateChanged(state, "")), (2013.0, ENDED))
+    both, whole = read_sittings(path).worked(), RunHistory.of(JournalReader(path).poll()).worked
+    assert both == pytest.approx(94.1)
+    assert whole == pytest.approx(94.1)
+
+
+def test_a_sum_of_times_says_the_second_that_it_comes_to() -> None:
+    assert sum([0.1] * 10) < 1.0
+    assert duration(83 + sum([0.1] * 10)) == "1:24"
 
 
 def test_a_run_that_goes_on_has_worked_up_to_its_last_sign_of_life(tmp_path: Path) -> None:

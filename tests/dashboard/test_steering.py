@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from engine.errors import RunFailed
+from engine.events import Observer
+from engine.runs.control import Control
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.session import Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
@@ -105,6 +110,31 @@ async def test_a_failing_engine_is_shown_and_the_app_stays(make_app: MakeApp, si
         await pilot.press("q")
     assert app.return_value is Leave.DONE
     assert app.exit_status == 1
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_that_cannot_go_on_says_why_each_time(make_app: MakeApp, size: tuple[int, int]) -> None:
+    engine = FakeEngine(iterations=60, fail_at=30, error=RunFailed)
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        if order.resume is not None:  # the journal takes no line
+            raise RunFailed("cannot write journal.jsonl: the disk is full: free some space")
+        return engine(order, observer, control)
+
+    app = make_app(launch)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).over)
+        assert "it cannot go on" not in told(app), "it had begun, and its screen says why it failed"
+        for _ in range(2):
+            app.clear_notifications()
+            before = run_screen(app)
+            await pilot.press("R")
+            await until(pilot, lambda before=before: app.screen is not before)  # type: ignore[misc]
+            wanted = "it cannot go on: cannot write journal.jsonl: the disk is full: free some space"
+            await until(pilot, lambda wanted=wanted: wanted in told(app))  # type: ignore[misc]
+            await until(pilot, lambda: run_screen(app).over)
+        assert told(app).count("it cannot go on") == 1
 
 
 @pytest.mark.parametrize("size", SIZES)

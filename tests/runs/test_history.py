@@ -452,3 +452,35 @@ def test_a_resumed_run_is_not_shown_at_its_beginning() -> None:
         history.apply(event, time=50.0)
     assert (history.iteration, history.done, history.total) == (40, 40, 100)
     assert live([started(), Phase("distill", 100)]).done == 0
+
+
+@pytest.mark.parametrize("seconds", [2.0, 45.0, 600.0])
+@pytest.mark.parametrize("groups", [1, 2])
+def test_epochs_of_experts_side_by_side_take_what_they_take_together(seconds: float, groups: int) -> None:
+    """Ten experts say at one moment what an epoch has come to, and then nothing until the next."""
+    total = groups * 10 * 8
+    history = live([started(), StateChanged("running"), Phase("experts", total)])
+    now, left = 0.0, groups * 8
+    for group in range(groups):
+        for epoch in range(1, 9):
+            now, left = now + seconds, left - 1
+            for number in range(10):
+                event = ExpertEpoch(group * 10 + number, groups * 10, epoch, 8, 1.0, 0.5, None, seconds / 10)
+                history.apply(event, time=now + 0.001 * number)
+            if epoch > 1 or group:
+                assert history.eta(now + 0.01) == pytest.approx(seconds * left, rel=0.02, abs=0.1)
+                half = history.eta(now + seconds / 2)
+                assert half == pytest.approx(seconds * max(0.0, left - 0.5), rel=0.02, abs=0.1)
+
+
+def test_a_pause_while_experts_train_side_by_side_does_not_count() -> None:
+    history = live([started(), StateChanged("running"), Phase("experts", 80)])
+    for epoch in range(1, 9):
+        now = 45.0 * epoch + (5000.0 if epoch > 4 else 0.0)
+        if epoch == 5:
+            history.apply(StateChanged("paused"), time=now - 5010.0)
+            history.apply(StateChanged("running"), time=now - 10.0)
+        for number in range(10):
+            history.apply(ExpertEpoch(number, 10, epoch, 8, 1.0, 0.5, None, 4.5), time=now + 0.001 * number)
+        if epoch > 1:
+            assert history.eta(now + 0.01) == pytest.approx(45.0 * (8 - epoch), rel=0.02, abs=0.1)

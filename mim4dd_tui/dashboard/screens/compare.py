@@ -23,7 +23,7 @@ from mim4dd_tui.dashboard.session import there
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.panes import Panes
-from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
 from mim4dd_tui.quantities import counted
@@ -39,7 +39,15 @@ LEAST = 9
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
-BRIEF = {"accuracy": "live acc.", "objective": "obj.", "bound": "MI, nats", "nce": "NCE"}
+BRIEF = {
+    "accuracy": "live acc.",
+    "objective": "obj.",
+    "nce": "NCE",
+    "bound": "MI, nats",
+    "ratio": "NCE/obj.",
+    "step_size": "step",
+    "speed": "it./min",
+}
 """Their headings where the whole ones leave no room for the names of the curves."""
 
 
@@ -85,12 +93,14 @@ class CompareScreen(DividedScreen):
             with Panes(view="four", id="compare-plots"):
                 yield PlotPane("", id="compare-plot")
                 for metric in FOUR:
-                    yield PlotPane(METRICS[metric][0], brief=BRIEF.get(metric, ""), whole="M", id=f"compare-{metric}")
+                    yield PlotPane(METRICS[metric][0], brief=BRIEF[metric], whole="M", id=f"compare-{metric}")
             yield Table(id="compare-table", opens=False, shifts=True)
         yield KeyLine()
 
     def on_mount(self) -> None:
         """Read, and go on reading."""
+        if not whole(self):  # the dashboard closes
+            return
         remembered = self.dashboard.remembered.metric
         self._metric = remembered if remembered in METRICS else "accuracy"
         self.take_sizes()
@@ -144,7 +154,7 @@ class CompareScreen(DividedScreen):
     def _write(self) -> None:
         contenders = self._contenders()
         for pane, metric in self._panes():
-            pane.show(figure(metric, contenders), title=METRICS[metric][0])
+            pane.show(figure(metric, contenders), title=METRICS[metric][0], brief=BRIEF[metric])
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)
@@ -201,9 +211,12 @@ class CompareScreen(DividedScreen):
     @property
     def labels(self) -> Mapping[str, str]:
         """What keys lead to from here."""
-        return {"grid": "one" if self.has_class("-grid") else "four"} | (
-            {"only_different": "all settings"} if self._only_different else {}
-        )
+        labels = {"grid": "one" if self.has_class("-grid") else "four"}
+        if self._only_different:
+            labels["only_different"] = "all settings"
+        if self.has_class("-alone"):
+            labels["zoom_pane"] = "all again"
+        return {**labels, **labels_of(self._asked())} if self.is_mounted and whole(self) else labels
 
     def action_grid(self) -> None:
         """Four metrics at once, or one."""
@@ -245,6 +258,8 @@ class CompareScreen(DividedScreen):
     def action_plot(self, move: Move) -> None:
         """Change how the plot in focus, or all, are looked at."""
         move_all(self._asked(), move, self.query(PlotPane))
+        if move == "log_y":
+            self.refresh_bindings()
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:
@@ -257,6 +272,7 @@ class CompareScreen(DividedScreen):
         for pane in self.query(PlotPane):
             pane.set_class(self.has_class("-alone") and pane.has_focus, "-picked")
         self.set_class(any(pane.has_class("-picked") for pane in self.query(PlotPane)), "-one")
+        self.refresh_bindings()
         if self.focused is None and not self.has_class("-alone"):  # the table lost the keys when it went
             self.query_one(Table).focus()
 

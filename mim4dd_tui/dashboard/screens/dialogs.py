@@ -19,6 +19,8 @@ from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.keys import Scope, keys_of
+from mim4dd_tui.dashboard.whole import whole
+from mim4dd_tui.dashboard.widgets.calm import Answers
 
 Answer = Literal["stop", "detach", "cancel"]
 KEY_WIDTH = 9
@@ -39,7 +41,7 @@ class QuitScreen(ModalScreen[Answer]):
     def __init__(self) -> None:
         super().__init__()
         self._title = Static(classes="dialog-title")
-        self._answers = OptionList(*(Option("", id=answer) for answer in ("stop", "detach", "cancel")), id="answers")
+        self._answers = Answers(*(Option("", id=answer) for answer in ("stop", "detach", "cancel")), id="answers")
 
     def compose(self) -> ComposeResult:
         """The question and its answers."""
@@ -114,7 +116,7 @@ class ConfirmScreen(ModalScreen[bool]):
         """The question; the cursor stands on no."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._question, style="bold"), classes="dialog-title")
-            yield OptionList(
+            yield Answers(
                 Option(Text.assemble((" n ", "bold"), self._leave), id="no"),
                 Option(_answer("y", self._deed, self._details), id="yes"),
                 id="answers",
@@ -181,6 +183,8 @@ class HelpScreen(ModalScreen[None]):
         ("G", "roll('end')", "bottom"),
         ("ctrl+f,space", "roll('page_down')", "page down"),
         ("ctrl+b", "roll('page_up')", "page up"),
+        ("ctrl+d", "roll_half(1)", "half down"),
+        ("ctrl+u", "roll_half(-1)", "half up"),
     ]
 
     def __init__(self, scopes: tuple[Scope, ...]) -> None:
@@ -197,13 +201,20 @@ class HelpScreen(ModalScreen[None]):
         """Scroll as the arrow keys, home, end and the page keys do."""
         getattr(self.query_one(VerticalScroll), f"scroll_{where}")(animate=False)
 
+    def action_roll_half(self, pages: int) -> None:
+        """By half of what is seen."""
+        page = self.query_one(VerticalScroll)
+        page.scroll_relative(y=pages * page.size.height // 2, animate=False)
+
     def on_mount(self) -> None:
         """Arrow keys scroll."""
-        self.query_one(VerticalScroll).focus()
+        if whole(self):  # else the dashboard closes
+            self.query_one(VerticalScroll).focus()
 
     def on_screen_suspend(self) -> None:
         """The next time it begins at the top."""
-        self.query_one(VerticalScroll).scroll_home(animate=False, immediate=True)
+        if whole(self):
+            self.query_one(VerticalScroll).scroll_home(animate=False, immediate=True)
 
 
 class KeyPage(Widget):

@@ -22,9 +22,11 @@ from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.measured import Measured
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
@@ -58,7 +60,7 @@ class HomeScreen(KeepingUpScreen):
         self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
-        self._measured: list[estimate.Measured] | None = None  # until earlier runs have been looked through
+        self._measured: list[Measured] | None = None  # until earlier runs have been looked through
 
     def compose(self) -> ComposeResult:
         """Lists on the left, details and settings on the right."""
@@ -94,6 +96,14 @@ class HomeScreen(KeepingUpScreen):
         """Runs may have come or gone."""
         if not self.dashboard.closing:
             self.refresh_runs()
+
+    def on_resize(self) -> None:
+        """What a preset takes is told in more or fewer words."""
+        self.call_after_refresh(self._describe_again)
+
+    def _describe_again(self) -> None:
+        if whole(self) and not self.dashboard.closing:
+            self._describe()
 
     def _as_last_time(self, changes: Mapping[str, Any]) -> None:
         """The changes the last run was started with; ones that no longer fit are left out together."""
@@ -240,15 +250,16 @@ class HomeScreen(KeepingUpScreen):
 
     def _preset_text(self, name: str, config: Config) -> Text:
         brief = self.has_class("-editing") and not self.has_class("-tall")
+        width = self.query_one("#summary").content_size.width
         if self._measured is None:
             cost = estimate.waiting()
         else:
             found, room = estimate.estimate(config, self._measured), estimate.room(self.dashboard.runs_dir)
-            cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, **room)
+            cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, width=width, **room)
             if not brief and find(config.data.name, self.dashboard.data_dir) is None:
                 cost.append(f"! {config.data.name} has to be downloaded")
         if brief:
-            return preset_line(name, cost[0], self._style("warning"), self.query_one("#summary").content_size.width)
+            return preset_line(name, cost[0], self._style("warning"), width)
         return preset_text(name, config, cost, self._style("warning"), own_preset(name))
 
     def _run_text(self, info: RunInfo) -> Text:

@@ -8,9 +8,10 @@ from textual.message import Message
 from textual.screen import Screen
 
 from engine.errors import MimError
-from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.measured import Measured, Measurements
 from mim4dd_tui.dashboard.reading import Reading
+from mim4dd_tui.fitting import homely
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -33,13 +34,13 @@ class KeepingUpScreen(Screen[None]):
     class Measured(Message):
         """Earlier runs were measured."""
 
-        def __init__(self, measured: list[estimate.Measured]) -> None:
+        def __init__(self, measured: list[Measured]) -> None:
             super().__init__()
             self.measured = measured
 
     def __init__(self) -> None:
         super().__init__()
-        self._measurements = estimate.Measurements()
+        self._measurements = Measurements()
         self._reading = Reading(self, self._read)
         self._measuring = Reading(self, self._measure)
 
@@ -75,4 +76,4 @@ class KeepingUpScreen(Screen[None]):
         try:
             return self.dashboard.shelf.read(), ""
         except (MimError, OSError) as error:
-            return [], str(error)
+            return [], homely(str(error))

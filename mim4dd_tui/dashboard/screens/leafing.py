@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 
 from textual import on, work
 from textual.message import Message
@@ -40,12 +41,17 @@ class LeafingScreen(WatchScreen):
             self.problem = problem
 
     def __init__(self, session: Session) -> None:
+        self._replaying = False
         super().__init__(session)
         self._album = Album()
         self.album_behind = True
         self._shown: Snapshot | None = None
         self._pictured = 0.0
-        self._replaying = False
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """Also what ends a replay."""
+        return {**super().labels, **({"replay": "stop playing"} if self._replaying else {})}
 
     def begin_leafing(self) -> None:
         """Call it when the widgets are there."""
@@ -119,6 +125,7 @@ class LeafingScreen(WatchScreen):
             return
         self._replaying = True
         self.query_one(PicturesPane).play(True)
+        self._offer()
         self._turn(-len(self._album))
         self._replay.reset()
         self._replay.resume()
@@ -129,6 +136,7 @@ class LeafingScreen(WatchScreen):
             self._replaying = False
             self._replay.pause()
             self.query_one(PicturesPane).play(False)
+            self._offer()
 
     def _play_on(self) -> None:
         if self.gone:

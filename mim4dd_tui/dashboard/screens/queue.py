@@ -31,12 +31,12 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("", 3, right=True),
-    Column("run", 0, least=18, most=40, middle=True),
+    Column("run", 0, least=18, grows=1, most=40, middle=True),
     Column("state", 11, rank=1, fits=True),
     Column("progress", 16, right=True, rank=3, fits=True),
-    Column("changed", 24, rank=2, fits=True, optional=True),
-    Column("preset", 20, rank=4, fits=True),
-    Column("seed", 6, right=True, rank=5),
+    Column("changed", 24, rank=2, fits=True, grows=7, optional=True),
+    Column("preset", 20, rank=5, fits=True, grows=8),
+    Column("seed", 6, right=True, rank=6),
 )
 COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary", "paused": "warning"}
 REFRESH_SECONDS = 1.0
@@ -84,6 +84,8 @@ class QueueScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read now and again."""
+        if not whole(self):  # the dashboard closes
+            return
         self._reading.anew()
         self.set_interval(REFRESH_SECONDS, self._refresh)
         table = self.query_one(Table)

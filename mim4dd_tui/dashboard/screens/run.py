@@ -13,6 +13,7 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
+from engine.runs.history import WORKING
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
@@ -30,10 +31,11 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.log import Line, LogPane
 from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
-from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, move_all, place_all
+from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
 from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
 from mim4dd_tui.pictures import Mode
+from mim4dd_tui.plain import passed
 from mim4dd_tui.quantities import counted
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
@@ -99,7 +101,7 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     def on_mount(self) -> None:
         """Start listening."""
-        if self.dashboard.closing:
+        if self.gone:
             return
         self.set_mode(self._mode)
         self.begin_leafing()
@@ -213,11 +215,10 @@ class RunScreen(DividedScreen, LeafingScreen):
         path = self.session.path
         worked = None
         if history.started_at is not None:
-            # while a run is paused, is stopped, or is loaded to go on, nothing is added
-            working = self.alive and not self.preparing and history.state != "paused"
-            going = working and history.updated_at is not None
+            # while a run is paused, has ended, or is loaded to go on, nothing is added
+            going = self.alive and not self.preparing and history.state in WORKING and history.updated_at is not None
             since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
-            worked = float(int(history.worked + since))  # what stays the same is not painted anew
+            worked = float(passed(history.worked + since))  # what stays the same is not painted anew
         elsewhere = ""
         if not self.session.owned and self.alive and started is not None:
             elsewhere = f"{started.host}, process {started.pid}"
@@ -335,8 +336,17 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     @property
     def labels(self) -> Mapping[str, str]:
-        """Also what the log's filter takes next."""
-        return {**super().labels, "filter_kind": self.query_one(LogPane).other_kind} if self.is_mounted else {}
+        """Also what keys of curves, and of what has the focus, lead to from here."""
+        if not self.is_mounted or self.gone:
+            return {}
+        labels = {**super().labels, **labels_of(self._panes())}
+        if self.has_class("-view-alone"):
+            labels["zoom_pane"] = "all again"
+        around = self.focused.ancestors_with_self if self.focused is not None else []
+        for pane in around:
+            if isinstance(pane, PicturesPane | LogPane):
+                labels.update(pane.labels)
+        return labels
 
     @property
     def idle(self) -> frozenset[str]:
@@ -371,6 +381,7 @@ class RunScreen(DividedScreen, LeafingScreen):
             self.stop_playing()
         move_all(self._panes(), move, self.query(PlotPane))
         self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
+        self._offer()
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:

@@ -17,16 +17,18 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
-from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_seed
 from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
+from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
+from mim4dd_tui.fitting import homely
 from mim4dd_tui.plain import ago, duration
 
 if TYPE_CHECKING:
@@ -34,16 +36,16 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("", 1),
-    Column("run", 0, least=18, most=40, middle=True),
+    Column("run", 0, least=18, grows=4, most=40, middle=True),
     Column("state", 7, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
     Column("progress", 16, right=True, rank=3, fits=True),
-    Column("begun", 11, right=True, rank=5, fits=True),
-    Column("worked", 8, right=True, rank=7),
-    Column("preset", 20, rank=6, fits=True),
-    Column("seed", 5, right=True, rank=8),
-    Column("changed", 24, rank=4, fits=True, optional=True),
-    Column("loss", PLACES, rank=9),
+    Column("begun", 11, right=True, rank=6, fits=True),
+    Column("worked", 8, right=True, rank=8),
+    Column("preset", 20, rank=7, fits=True, grows=11),
+    Column("seed", 5, right=True, rank=9, optional=True),
+    Column("changed", 24, rank=5, fits=True, grows=10, optional=True),
+    Column("loss", PLACES, rank=12),
 )
 HEADINGS: dict[str, Sort] = {
     "run": "name",
@@ -105,6 +107,8 @@ class RunsScreen(Screen[None]):
 
     def on_mount(self) -> None:
         """Read now and again."""
+        if not whole(self):  # the dashboard closes
+            return
         self.query_one("#runs-search").display = False
         kept = self.dashboard.remembered
         self._sort, self._reverse, self._which = kept.sort, kept.reverse, kept.which
@@ -127,7 +131,7 @@ class RunsScreen(Screen[None]):
         try:
             runs, problem = self.dashboard.shelf.read(), ""
         except (MimError, OSError) as error:
-            runs, problem = [], str(error)
+            runs, problem = [], homely(str(error))
         self.post_message(self.Read(runs, problem, {run.name: self._glance(run) for run in runs}))
 
     def _glance(self, run: RunInfo) -> Glance:
@@ -158,7 +162,8 @@ class RunsScreen(Screen[None]):
         self._shown = {run.name: run for run in shown}
         self._inks = colours(self._marked, self._inks)
         now = time.time()
-        rows = [TableRow(run.name, self._cells(run, now)) for run in shown]
+        apart = told_apart_by_seed(shown)
+        rows = [TableRow(run.name, self._cells(run, now, seeded=run.preset in apart)) for run in shown]
         columns = reserved(COLUMNS, "state", "progress") if any(run.alive for run in shown) else COLUMNS
         self.query_one(Table).show(columns, rows, nothing=self._nothing())
         self._title(len(shown))
@@ -176,7 +181,7 @@ class RunsScreen(Screen[None]):
         if self._read_once and not self._shown:
             self._write()
 
-    def _cells(self, run: RunInfo, now: float) -> tuple[Cell, ...]:
+    def _cells(self, run: RunInfo, now: float, *, seeded: bool) -> tuple[Cell, ...]:
         mark, colour = STATES.get(run.state, ("?", "secondary"))
         if not self.dashboard.unicode:
             mark = run.state[0]
@@ -192,7 +197,7 @@ class RunsScreen(Screen[None]):
             Cell(ago(now - run.started) if run.started else "", MUTED),
             Cell("" if taken is None else duration(taken), MUTED),
             Cell(run.preset, MUTED),
-            Cell("" if run.seed is None else str(run.seed), MUTED),
+            Cell("" if run.seed is None or not seeded else str(run.seed), MUTED),
             Cell(run.changed, MUTED),
             Cell(sparkline(curve, unicode=self.dashboard.unicode), "primary"),
         )

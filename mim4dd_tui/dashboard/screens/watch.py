@@ -156,7 +156,16 @@ class WatchScreen(PaintedScreen[None]):
             return
         end = (self.problem, self.history.diverged)  # a word more may follow the first
         first, self._end_told = end != self._end_told, end
+        if first and self._in_vain:
+            self.notify(f"it cannot go on: {self.problem}", severity="error", timeout=12)
         self.ended(first=first)
+
+    @property
+    def _in_vain(self) -> bool:
+        """Whether the run was to go on here and could not begin: its screen else looks as it did before."""
+        known = self.session.owned and not self._begun and self.history.started is not None
+        error = self.session.error
+        return known and error is not None and not isinstance(error, RunLocked)  # which is told with who holds it
 
     def _offer(self) -> None:
         """Write the line of keys anew, where what it offers is another thing now."""
@@ -197,7 +206,7 @@ class WatchScreen(PaintedScreen[None]):
                 return "failed" if self.history.started is not None else state  # as the lists call it
             if self.history.started is None:
                 return "starting"
-            if self._asked_to_stop or self.session.stopping:
+            if self._stopping:
                 return "stopping"
         return state
 
@@ -236,7 +245,7 @@ class WatchScreen(PaintedScreen[None]):
     @property
     def idle(self) -> frozenset[str]:
         """Actions that the line of keys does not offer as the run stands; their keys say why."""
-        actions = [] if self.alive else [*AT_WORK]
+        actions = [] if self.alive and not self._stopping else [*AT_WORK]
         if not self.resumable:
             actions.append("resume")
         if not self.over:
@@ -247,6 +256,17 @@ class WatchScreen(PaintedScreen[None]):
     def labels(self) -> Mapping[str, str]:
         """What the line of keys calls an action as the run stands, where that is not its usual name."""
         return {"pause": "go on"} if self._pausing else {}
+
+    @property
+    def helps(self) -> Mapping[str, str]:
+        """What the palette says of an action as the run stands, where that is not what the table of keys says."""
+        going = "; the run goes on" if self.alive and not self._stopping else ""
+        return {"back": f"Back to where you came from{going}."}
+
+    @property
+    def _stopping(self) -> bool:
+        """Whether the run was asked to stop, which cannot be taken back, and has not ended yet."""
+        return self.alive and (self._asked_to_stop or self.session.stopping)
 
     @property
     def _pausing(self) -> bool:
@@ -260,6 +280,9 @@ class WatchScreen(PaintedScreen[None]):
             on = "; R resumes it" if self.resumable else ""
             stands = "has failed" if self.state == "failed" else f"is {self.state}"
             self.notify(f"the run {stands}{on}", severity="warning")
+            return False
+        if self._stopping:
+            self.notify("the run is stopping already: it ends its step first", severity="warning")
             return False
         try:
             self.session.request(what)
@@ -284,11 +307,11 @@ class WatchScreen(PaintedScreen[None]):
         if self._ask("stop", f"stopping at the next step{saved}"):
             self._asked_to_stop = True
             self.heard([])
+            self._offer()
 
     def action_checkpoint(self) -> None:
         """A checkpoint now."""
-        self._told_checkpoint = self.alive
-        self._ask("checkpoint", f"a checkpoint follows{self._when()}")
+        self._told_checkpoint = self._ask("checkpoint", f"a checkpoint follows{self._when()}")
 
     def action_evaluate(self) -> None:
         """An evaluation now."""

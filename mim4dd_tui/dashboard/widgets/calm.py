@@ -9,8 +9,30 @@ from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
+LEFT = 1
+"""The mouse button that means a line."""
 
-class CalmList(OptionList):
+
+class SeenList(OptionList):
+    """Its cursor is seen in any colours, and in none."""
+
+    def get_visual_style(self, *component_classes: str, partial: bool = False) -> Style:
+        """Textual forgets ``reverse``."""
+        style = super().get_visual_style(*component_classes, partial=partial)
+        reverse = any(self.get_component_styles(name).text_style.reverse for name in component_classes)
+        return style + Style(reverse=True) if reverse else style
+
+
+class Answers(SeenList):
+    """The answers to a question, with the keys of every list."""
+
+    BINDINGS = [  # noqa: RUF012
+        ("j", "cursor_down", "down"),
+        ("k", "cursor_up", "up"),
+    ]
+
+
+class CalmList(SeenList):
     """A click puts the cursor on a line, so that what it stands for is described; a second one there is enter.
 
     So does a click that gives the list the focus on the line where its cursor was: that is described only now.
@@ -21,11 +43,15 @@ class CalmList(OptionList):
     _looks = False  # the click that is under way gave it
     _begun = False  # the first click of a double one was here, not on what was here before
 
-    def get_visual_style(self, *component_classes: str, partial: bool = False) -> Style:
-        """Textual forgets ``reverse``, which is how a cursor is seen in any colours and in none."""
-        style = super().get_visual_style(*component_classes, partial=partial)
-        reverse = any(self.get_component_styles(name).text_style.reverse for name in component_classes)
-        return style + Style(reverse=True) if reverse else style
+    def action_half_up(self) -> None:
+        """Up by half of what is seen."""
+        for _ in range(max(1, self.size.height // 2)):
+            self.action_cursor_up()
+
+    def action_half_down(self) -> None:
+        """Down by half of what is seen."""
+        for _ in range(max(1, self.size.height // 2)):
+            self.action_cursor_down()
 
     def action_cursor_up(self) -> None:
         """The line above, where there is one."""
@@ -56,6 +82,9 @@ class CalmList(OptionList):
         self._looks = self._came
 
     def _on_click(self, event: Click) -> None:  # type: ignore[override]
+        if event.button != LEFT:
+            event.prevent_default()
+            return
         option: int | None = event.style.meta.get("option")
         if event.chain == 1:
             self._begun = True

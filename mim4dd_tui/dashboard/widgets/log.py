@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -139,6 +139,8 @@ class LogPane(Vertical):
 
     def on_mount(self) -> None:
         """No filter yet; stay at the end."""
+        if not whole(self):  # the dashboard closes
+            return
         self.query_one("#log-search").display = False
         self.query_one(LogLines).follow()
         self.screen.screen_layout_refresh_signal.subscribe(self, self._laid_out)
@@ -197,6 +199,10 @@ class LogPane(Vertical):
         shown.scroll_relative(y=lines, animate=False, immediate=True)
         shown.settle()
 
+    def action_roll_page(self, pages: float) -> None:
+        """Scroll by what is seen, or a part of that."""
+        self.action_roll(round(pages * max(2, self.query_one(LogLines).size.height)))
+
     def action_filter_log(self) -> None:
         """Show the filter's box."""
         self.query_one("#log-search").display = True
@@ -210,9 +216,10 @@ class LogPane(Vertical):
         self.action_filter_log()
 
     @property
-    def other_kind(self) -> str:
-        """What the filter does not take what is typed for."""
-        return "words" if self._filter.expression else "regex"
+    def labels(self) -> Mapping[str, str]:
+        """What keys lead to from here, while it has the focus."""
+        back = {"back": "all lines"} if self.query_one("#log-search").display else {}
+        return back | {"filter_kind": "words" if self._filter.expression else "regex"}
 
     def _change(self, text: str, *, expression: bool) -> None:
         self._filter.change(text, expression=expression)

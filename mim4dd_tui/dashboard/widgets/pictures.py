@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import ClassVar, Literal
 
 import numpy as np
 from rich.color import Color as RichColor
-from rich.color import ColorSystem
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
@@ -20,6 +20,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
+from mim4dd_tui.dashboard.palette import as_shown
 from mim4dd_tui.pictures import RGB, Grid, Mode, Pixels, Row, arrange, compose, framed, render
 
 Extent = Literal["all", "class", "one"]
@@ -121,7 +122,14 @@ class PicturesPane(Inked, can_focus=True):
         """Actions that show nothing new of what is shown."""
         if self._sheet is None:
             return ALL
-        return frozenset() if self.beside or self._sheet.start is not None else frozenset({"beside"})
+        idle = {"enlarge(1)"} if self.extent == "one" else {"enlarge(-1)"} if self.extent == "all" else set[str]()
+        return frozenset(idle if self.beside or self._sheet.start is not None else {*idle, "beside"})
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """What keys lead to from here, while it has the focus."""
+        back = {} if self.extent == "all" else {"back": "all images"}
+        return back | ({"beside": "alone"} if self.beside else {})
 
     # ---- moving about
 
@@ -218,13 +226,16 @@ class PicturesPane(Inked, can_focus=True):
 
     def watch_beside(self) -> None:
         """Draw anew, from the first image: there is room for fewer or for more."""
-        self.set_reactive(PicturesPane.first, 0)
-        self._stale()
+        self._from_first()
 
     def watch_extent(self) -> None:
         """Draw anew, from the first image."""
+        self._from_first()
+
+    def _from_first(self) -> None:
         self.set_reactive(PicturesPane.first, 0)
         self._stale()
+        self.screen.refresh_bindings()
 
     def watch_has_focus(self, focused: bool) -> None:
         """The frame of the selected image is there only in focus."""
@@ -265,16 +276,23 @@ class PicturesPane(Inked, can_focus=True):
         if self._marks and self.selected in shown:
             page = framed(page, self._grid, shown.index(self.selected), self._colour("primary"))
         self._left = max(0, (width - page.shape[1]) // 2)
-        return render(page, self.mode)[:height]
+        return render(page, self.mode, ink_is_dark=self._light)[:height]
 
     def _background(self) -> tuple[int, int, int]:
-        return (0, 0, 0) if self.mode is Mode.ASCII else self._colour("background")
+        if self.mode is Mode.ASCII:  # no ink
+            return (255, 255, 255) if self._light else (0, 0, 0)
+        return self._colour("background")
+
+    @property
+    def _light(self) -> bool:
+        """Whether ink is darker than what it is written on; the terminal's own colours are taken for dark ones."""
+        return not self.app.current_theme.dark
 
     def _colour(self, name: str) -> tuple[int, int, int]:
         colour = Color.parse(self.app.theme_variables.get(name, "black"))
         if colour.ansi is None:
             palette = self.mode is Mode.PALETTE
-            return _of_palette(colour.rgb) if palette else colour.rgb
+            return as_shown(colour.rgb) if palette else colour.rgb
         return (0, 0, 0) if name == "background" else (85, 85, 255)
 
     def render_line(self, y: int) -> Strip:
@@ -363,9 +381,3 @@ def _pairs(start: Pixels, images: Pixels, background: RGB) -> Pixels:
     between = np.full((count, height, max(1, width // 8), 3), background, dtype=np.uint8)
     parts = [np.broadcast_to(each, (count, height, width, 3)) for each in (start, images)]
     return np.concatenate([parts[0], between, parts[1]], axis=2)
-
-
-def _of_palette(colour: RGB) -> RGB:
-    """A theme's colour as it comes out around a picture where there are 256."""
-    red, green, blue = RichColor.from_rgb(*colour).downgrade(ColorSystem.EIGHT_BIT).get_truecolor()
-    return red, green, blue

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import ClassVar, Literal
 
 from rich.segment import Segment
@@ -71,13 +71,15 @@ class PlotPane(Inked, can_focus=True):
 
     # ---- what is shown
 
-    def show(self, figure: Figure, *, title: str | None = None) -> None:
-        """Show a figure from now on; the view stays."""
+    def show(self, figure: Figure, *, title: str | None = None, brief: str | None = None) -> None:
+        """Show a figure from now on, under another title where one is given; the view stays."""
         before = self._lines
         drawn = self._drawing is not None and self.display and self.content_size.height > 1
         self._figure = figure
         if title is not None:
             self.heading = title
+        if brief is not None:
+            self._brief = brief
         self._bare = self._drawing = None
         if not drawn:
             self.refresh()
@@ -269,6 +271,12 @@ def move_all(asked: Sequence[PlotPane], move: Move, everywhere: Iterable[PlotPan
         leader = max(asked, key=lambda pane: sum(len(series.x) for series in pane.figure.series))
         leader.move(move)
         place_all(everywhere, leader)
+
+
+def labels_of(asked: Sequence[PlotPane]) -> Mapping[str, str]:
+    """What keys of curves lead to where they are already as a key would make them: of the panes that it is asked of."""
+    logarithmic = bool(asked) and all(pane.viewport.log_y for pane in asked)
+    return {"plot('log_y')": "linear y"} if logarithmic else {}
 
 
 def place_all(panes: Iterable[PlotPane], leader: PlotPane) -> None:

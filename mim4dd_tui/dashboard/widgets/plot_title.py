@@ -47,8 +47,9 @@ class Title:
 
         Levels are left out first, and marks are shortened to their keys; then go deviations, then what qualifies a
         name, then values from the end. Before a name goes, which is what tells the curves apart, the marks go, then
-        units, then, of three curves or more, the cursor's place; names that are left out even so are counted. The
-        place outlives all values but the first; so do the marks, unless without them a cursor's values can all be read.
+        units, then, but of two curves with words for names, the cursor's place; names that are left out even so are
+        counted. The place outlives all values but the first; so do the marks, unless without them a cursor's values
+        can all be read.
         """
         said, levels = _spelled(self._values(), self.samples), _spelled(self._levels())
         place = said[-1:] if self.view.cursor is not None else []
@@ -59,8 +60,9 @@ class Title:
             filled = bare if bare[2] == "all" else filled
         if filled[2] == "some":
             brief = _without(UNIT, curves)
-            # of two curves the one without a name is known by the other's
-            for values, where in ((curves, place), (brief, place), (brief, [] if len(curves) > 2 else place)):
+            # of two curves with words for names the one without is known by the other's; not so of runs' letters
+            words = len(curves) == 2 and all(len(one.name) > 1 for one in self.figure.series)
+            for values, where in ((curves, place), (brief, place), (brief, place if words else [])):
                 other = self._filled(values, where, levels, marked=False)
                 # who has put a cursor somewhere wants to read a value
                 if other[2] in ("all", "one") or (other[2] == "names" and not (place and filled[1])):

@@ -79,6 +79,8 @@ class PresetList(Vertical):
 
     def on_mount(self) -> None:
         """The search is shown when asked for; presets are made and deleted by other programs too."""
+        if not whole(self):  # the dashboard closes
+            return
         self.query_one(Input).display = False
         self.set_interval(LOOK_SECONDS, self._look)
 

@@ -82,7 +82,8 @@ class SettingsForm(Vertical):
 
     def on_mount(self) -> None:
         """Nothing is searched for yet."""
-        self.query_one("#settings-search").display = False
+        if whole(self):  # else the dashboard closes
+            self.query_one("#settings-search").display = False
 
     # ---- what is edited
 

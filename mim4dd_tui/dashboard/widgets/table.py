@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from rich.cells import cell_len
@@ -17,6 +17,7 @@ from textual.strip import Strip
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.keys import bindings
+from mim4dd_tui.dashboard.widgets.calm import LEFT
 from mim4dd_tui.fitting import shortened, shortened_apart
 
 MUTED = "muted"
@@ -34,7 +35,10 @@ class Cell:
 
 @dataclass(frozen=True)
 class Column:
-    """A column. ``width`` 0 takes what is left (at least ``least``); the highest ``rank`` gives way first."""
+    """A column. ``width`` 0 takes what is left (at least ``least``); the highest ``rank`` gives way first.
+
+    With ``grows`` it becomes as wide as its widest text once all of a lower rank have room, and before the others do.
+    """
 
     title: str
     width: int = 0
@@ -45,7 +49,8 @@ class Column:
     middle: bool = False  # text that is too long loses its middle
     fits: bool = False  # no wider than its widest text
     optional: bool = False  # not there where all its cells are empty
-    most: int = 0  # of a column that takes what is left: as much as it needs up to this, before others have room
+    grows: int = 0
+    most: int = 0  # how far it grows before others have room; 0: as far as its texts need
 
 
 @dataclass(frozen=True)
@@ -56,11 +61,8 @@ class TableRow:
     cells: tuple[Cell, ...]
 
 
-def _fitted(column: Column, number: int, rows: Sequence[TableRow]) -> Column:
-    widest = max(cell_len(text) for text in (column.title, *(row.cells[number].text for row in rows)))
-    if column.most:
-        return replace(column, least=max(column.least, min(column.most, widest)))
-    return replace(column, width=min(column.width, widest)) if column.fits else column
+def _widest(column: Column, number: int, rows: Sequence[TableRow]) -> int:
+    return max(cell_len(text) for text in (column.title, *(row.cells[number].text for row in rows)))
 
 
 def reserved(columns: Sequence[Column], *titles: str) -> tuple[Column, ...]:
@@ -109,6 +111,7 @@ class Table(ScrollView, can_focus=True):
         self._first = 1  # of the columns after the fixed one, where they can be moved
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
+        self._widest: list[int] = []
         self._left_out: set[int] = set()
         self._offered = False  # whether the keys that move columns do something
         self._brief: dict[tuple[int, int], dict[str, str]] = {}
@@ -120,7 +123,11 @@ class Table(ScrollView, can_focus=True):
         """Show these from now on; ``nothing`` is said where there is no row."""
         chosen, before = self.chosen, (self._columns, self._left_out, self._rows, self.nothing)
         self._rows, self.nothing = rows, nothing
-        self._columns = tuple(_fitted(column, number, rows) for number, column in enumerate(columns))
+        self._widest = [_widest(column, number, rows) for number, column in enumerate(columns)]
+        self._columns = tuple(
+            replace(column, width=min(column.width, widest)) if column.fits else column
+            for column, widest in zip(columns, self._widest, strict=True)
+        )
         self._left_out = {
             number
             for number, column in enumerate(columns)
@@ -173,9 +180,9 @@ class Table(ScrollView, can_focus=True):
         if self._rows:
             self.cursor = max(0, min(self.cursor + step, len(self._rows) - 1))
 
-    def action_page(self, step: int) -> None:
-        """Move it by what is seen."""
-        self.action_cursor(step * max(1, self.size.height - 2))
+    def action_page(self, pages: float) -> None:
+        """Move it by what is seen, or a part of that."""
+        self.action_cursor(round(pages * max(2, self.size.height - 2)))
 
     def action_choose(self) -> None:
         """Open the row under the cursor."""
@@ -226,6 +233,8 @@ class Table(ScrollView, can_focus=True):
 
     def on_click(self, event: events.Click) -> None:
         """A row, or a column's title."""
+        if event.button != LEFT:
+            return
         if event.y == 0:
             column = self._column_at(event.x)
             if column is not None:
@@ -245,21 +254,32 @@ class Table(ScrollView, can_focus=True):
         room = self.scrollable_content_region.width  # without the scroll bar
         after = range(first or self._first, len(self._columns))
         places = [0, *(i for i in after if i not in self._left_out)] if self._columns else []
-        taken: list[int] = []
+        widths: dict[int, int] = {}
         left = room + 1
-        for i in sorted(places, key=lambda i: self._columns[i].rank):
-            needed = (self._columns[i].width or self._columns[i].least) + 1
-            if not taken or needed <= left:
-                taken.append(i)
-                left -= needed
+        for _, i, more in sorted(wish for place in places for wish in self._wishes(place)):
+            column = self._columns[i]
+            width = column.width or column.least
+            if more:
+                grown = min(left, more) if i in widths else 0
+                widths.update({i: width + grown} if grown else {})
+                left -= grown
+            elif not widths or width < left:
+                widths[i] = width
+                left -= width + 1
             elif self._shifts:  # what has no room is named, and moved to in its order
                 break
-        flexible = [i for i in taken if not self._columns[i].width]
-        rest = room - sum(self._columns[i].width for i in taken) - (len(taken) - 1)
-        widths = {i: self._columns[i].width for i in sorted(taken)}
+        flexible = [i for i in sorted(widths) if not self._columns[i].width]
         for number, i in enumerate(flexible):
-            widths[i] = max(1, rest // len(flexible) + (number < rest % len(flexible)))
-        return widths
+            widths[i] = max(1, widths[i] + left // len(flexible) + (number < left % len(flexible)))
+        return dict(sorted(widths.items()))
+
+    def _wishes(self, place: int) -> Iterator[tuple[int, int, int]]:
+        """Ranks at which a column is to have room, each with its place and by how much it grows then; 0: it begins."""
+        column, widest = self._columns[place], self._widest[place]
+        yield column.rank, place, 0
+        more = min(widest, column.most or widest) - (column.width or column.least)
+        if column.grows and more > 0:
+            yield column.grows, place, more
 
     def _column_at(self, x: int) -> int | None:
         left = self.gutter.left

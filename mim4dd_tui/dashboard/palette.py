@@ -1,0 +1,60 @@
+"""Colours where the terminal has 256: each the nearest that it has, so that greys stay greys and shades keep their hue.
+
+Rich's own reduction takes each of red, green and blue to its nearest of six levels, which makes dark greys with a tint
+navy or black, and light ones yellow.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import numpy as np
+from rich.color import Color, ColorType
+from rich.segment import Segment
+from rich.style import Style
+from textual.color import Color as TextualColor
+from textual.filter import LineFilter
+
+from mim4dd_tui.pictures import RGB
+
+LEVELS = (0, 95, 135, 175, 215, 255)
+_CUBE = [(red, green, blue) for red in LEVELS for green in LEVELS for blue in LEVELS]
+COLOURS = np.array([*_CUBE, *((8 + 10 * step,) * 3 for step in range(24))])
+"""Red, green and blue of the colours from number 16 on: the first sixteen are the terminal's own."""
+FIRST = 16
+
+
+@lru_cache(maxsize=4096)
+def nearest(colour: RGB) -> int:
+    """Number of the colour that is nearest to the eye.
+
+    Source: Riemersma, "Colour metric" (compuphase.com): a weighted distance, which changes with how red both are.
+    """
+    red = (COLOURS[:, 0] + colour[0]) / 2
+    weights = np.stack([2 + red / 256, np.full_like(red, 4.0), 2 + (255 - red) / 256], axis=1)
+    return FIRST + int((weights * (COLOURS - colour) ** 2).sum(axis=1).argmin())
+
+
+def as_shown(colour: RGB) -> RGB:
+    """What a colour comes out as."""
+    red, green, blue = COLOURS[nearest(colour) - FIRST].tolist()
+    return red, green, blue
+
+
+class NearestColours(LineFilter):
+    """Passes every colour that is painted through :func:`nearest`."""
+
+    def apply(self, segments: list[Segment], background: TextualColor) -> list[Segment]:  # noqa: ARG002
+        """Every segment in colours of the palette."""
+        return [Segment(text, _reduced(style) if style is not None else None, kept) for text, style, kept in segments]
+
+
+@lru_cache(maxsize=8192)
+def _reduced(style: Style) -> Style:
+    return style + Style(color=_of_palette(style.color), bgcolor=_of_palette(style.bgcolor))
+
+
+def _of_palette(colour: Color | None) -> Color | None:
+    if colour is None or colour.type is not ColorType.TRUECOLOR:
+        return None  # it stays
+    return Color.from_ansi(nearest(tuple(colour.get_truecolor())))
