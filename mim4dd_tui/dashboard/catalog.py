@@ -151,6 +151,12 @@ def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
     return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.named_by_preset)
 
 
+def told_apart_by_changes(runs: Sequence[RunInfo]) -> bool:
+    """Whether some runs of one preset and seed differ in what was changed for them."""
+    first: dict[tuple[str, int | None], Mapping[str, Any]] = {}
+    return any(first.setdefault((run.preset, run.seed), run.changes) != run.changes for run in runs)
+
+
 def read_run(folder: RunFolder) -> RunInfo:
     """What the status file of a run says; a run without one counts as failed."""
     status = standing(folder)

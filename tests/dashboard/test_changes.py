@@ -147,11 +147,22 @@ async def test_runs_of_an_analysis_are_told_apart_in_the_lists(
         rows = [line[: size[0] * 2 // 5] for line in text(app).splitlines() if "80.0" in line]
         assert len({row.split("80.0")[1].split()[0] for row in rows}) == 4, rows
         await pilot.press("b")
-        if size[0] < 160:
-            return
         await until(pilot, lambda: "changed" in text(app) and text(app).count("60/60") == 4)
         assert all(cell.run_name in text(app) for cell in cells)
         assert text(app).count("weight 0.3") == 2
+
+
+async def test_what_was_changed_has_room_before_long_names(make_app: MakeApp, tmp_path: Path) -> None:
+    for weight in ("0.3", "0"):
+        run = made(tmp_path / "runs", f"{'of-a-long-name-' * 3}{weight}", f"information.weight={weight}")
+        stands(run, state="done", preset="digits-ipc1", accuracy=0.8, iteration=60, iterations=60)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("60/60") == 2)
+        assert "changed" in text(app)
+        assert "weight 0.3" in text(app)
+        assert text(app).count("80.0 %") == 2
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])
