@@ -334,10 +334,8 @@ class Judge:
                 self._measured = len(scores)
             self._say(subject, chosen.iteration, scores[chosen.iteration], selected_on)
         if self.selected_on == "test":
-            self.record(
-                Notice(
-                    "info",
-                    "the best iterate was chosen on the test images (data.validation is 0), as most published "
-                    "numbers are; its accuracy is optimistic, the last iterate's is not",
-                )
+            text = (
+                "the best iterate was chosen on the test images (data.validation is 0), as most published numbers are"
             )
+            apart = "; its accuracy is optimistic, the last iterate's is not" if len(scores) > 1 else ""
+            self.record(Notice("info", text + apart))

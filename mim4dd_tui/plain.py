@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from engine import events
-from engine.runs.log import BEGUN_AGAIN, SUBJECTS, log_line, standing, told_changes, went_back
+from engine.runs.log import BEGUN_AGAIN, evaluated, log_line, standing, told_changes, went_back
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
@@ -66,9 +66,13 @@ def percent(fraction: float, deviation: float | None = None) -> str:
     return f"{fraction * 100:.1f} ± {deviation * 100:.1f} %"
 
 
-def score(fraction: float, deviation: float | None = None, *, live: bool) -> str:
-    """An accuracy as :func:`percent` writes it, with ``~`` before a live one: it is of a few networks."""
-    return ("~" if live else "") + percent(fraction, deviation)
+def score(fraction: float, deviation: float | None = None, *, live: bool, on: str = "test") -> str:
+    """An accuracy as :func:`percent` writes it, with ``~`` before a live one, which is of a few networks.
+
+    One measured ``on`` validation images has ``v`` instead: it is live too.
+    """
+    mark = "v" if on == "validation" else "~" if live else ""
+    return mark + percent(fraction, deviation)
 
 
 def tell(text: str) -> None:
@@ -192,9 +196,7 @@ class PlainObserver:
         if isinstance(event, events.Phase):
             return f"{event.name}: {event.detail}" if event.detail else event.name
         if isinstance(event, events.Evaluation):
-            what = SUBJECTS.get(event.subject, event.subject)
-            best = "  best so far" if event.best_so_far else ""
-            return f"  {what} {percent(event.mean, event.std)} ({event.protocol}){best}"
+            return f"  {evaluated(event)}"
         if isinstance(event, events.CheckpointWritten):
             return f"  checkpoint at iteration {event.iteration}"
         if isinstance(event, events.Notice):

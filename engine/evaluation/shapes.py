@@ -35,7 +35,7 @@ def shapes_of(protocol: str, labels: Tensor, net: ConvNet) -> list[Shape]:
 
 
 def judging_shapes(config: Config, classes: int, net: ConvNet, device: torch.device) -> list[Shape]:
-    """All that live and final evaluations and the random selection of a run train."""
+    """All that live and final evaluations and the random real images of a run train."""
     return _compiled(set(_all(config, classes)), net, device)
 
 

@@ -54,6 +54,10 @@ METRICS = (
 """Fields of an Iteration that become series of the same name; ``bounds`` become ``bound.0``, ``bound.1``."""
 
 
+DRAWN = ("accuracy", "accuracy_asked")
+"""Series of live evaluations; each has its deviations beside it, as ``accuracy_std``."""
+
+
 @dataclass(slots=True)
 class ExpertProgress:
     """One expert: its last epoch and its curves over epochs. ``sequence`` is that of its last record."""
@@ -94,7 +98,8 @@ class RunHistory:
         iteration: iterations completed; ``iterations`` in all.
         shared: whether the process of one of its sittings had computed other runs before: "memory" includes what they
             left there, and is the most that this one took. Never so on a card, whose memory is counted by itself.
-        series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations.
+        series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations that were due, and
+            "accuracy_asked" and "accuracy_asked_std" of those that were asked for, which never choose the best.
         experts: expert number -> ExpertProgress.
         log: lines for people, the newest LOG_LINES.
         result: the result document of RunEnded; None while the run goes on.
@@ -291,8 +296,9 @@ class RunHistory:
         for series in self.series.values():
             series.cut(iteration)
         self._entries = [entry for entry in self._entries if entry.holds(iteration, sequence)]
-        for name in ("accuracy", "accuracy_std"):  # an evaluation can be newer than the checkpoint it is of
+        for name in DRAWN:  # an evaluation can be newer than the checkpoint it is of
             self.series.pop(name, None)
+            self.series.pop(f"{name}_std", None)
         for evaluation in self.evaluations:
             self._draw(evaluation)
         self.iteration = iteration
@@ -360,12 +366,11 @@ class RunHistory:
             self._draw(event)
 
     def _draw(self, event: Evaluation) -> None:
-        """Adds a live evaluation to the accuracy curve, or one that was asked for, which is of the same kind."""
-        drawn = self.series.get("accuracy")
-        newer = drawn is None or not drawn.iterations or event.iteration > drawn.iterations[-1]
-        if event.subject == "live" or (event.subject == "request" and newer):
-            self._point("accuracy", event.iteration, event.mean)
-            self._point("accuracy_std", event.iteration, event.std)
+        """Adds a live evaluation to its curve, one that was asked for to that of its own."""
+        if event.live:
+            name = "accuracy" if event.subject == "live" else "accuracy_asked"
+            self._point(name, event.iteration, event.mean)
+            self._point(f"{name}_std", event.iteration, event.std)
 
     def _changed(self, event: Event) -> None:
         if isinstance(event, Phase):

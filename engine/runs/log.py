@@ -9,6 +9,7 @@ from typing import Any
 
 from engine.config.validate import written
 from engine.events import (
+    BASELINES,
     CheckpointWritten,
     Evaluation,
     Event,
@@ -74,6 +75,17 @@ def went_back(recoveries: Sequence[Mapping[str, Any]]) -> str:
     return f"{times} to iteration {last.get('iteration')}{rates}"
 
 
+def evaluated(event: Evaluation) -> str:
+    """``accuracy on validation images 87.3 ± 0.4 % (quick-100) at iteration 50, best so far``."""
+    what = SUBJECTS.get(event.subject, event.subject)
+    if event.measured_on == "validation":
+        what = what.replace("accuracy", "accuracy on validation images", 1)
+    spread = f" ± {event.std * 100:.1f}" if math.isfinite(event.std) else ""
+    at = "" if event.subject in BASELINES else f" at iteration {event.iteration}"
+    best = ", best so far" if event.best_so_far else ""
+    return f"{what} {event.mean * 100:.1f}{spread} % ({event.protocol}){at}{best}"
+
+
 def log_line(event: Event) -> tuple[str, str] | None:
     """Level and text of an event for the log; None for one that belongs to curves and bars."""
     text = _text(event)
@@ -106,10 +118,7 @@ def _text(event: Event) -> str:
     if isinstance(event, CheckpointWritten):
         return f"checkpoint at iteration {event.iteration}"
     if isinstance(event, Evaluation):
-        spread = f" ± {event.std * 100:.1f}" if math.isfinite(event.std) else ""
-        best = ", best so far" if event.best_so_far else ""
-        what = SUBJECTS.get(event.subject, event.subject)
-        return f"{what} {event.mean * 100:.1f}{spread} % ({event.protocol}) at iteration {event.iteration}{best}"
+        return evaluated(event)
     if isinstance(event, ExpertEpoch) and event.epoch >= event.epochs:
         accuracy = "" if event.test_accuracy is None else f", test {event.test_accuracy * 100:.1f} %"
         found = ", from the cache" if event.reused else ""

@@ -10,9 +10,10 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
                             that has not come to its end
     accuracy_by_test        the same for the iterate that the test images would have chosen, where validation images
                             chose: what most published numbers are
-    last                    the same for the last iterate
+    last                    the same for the last iterate; before the end for the newest live evaluation
     random_selection        the same for random real images; full_set: for the experts on the whole set
-    mutual_information      {nats, ceiling, iteration}: the last lower bound read, and log of the classes
+    mutual_information      {nats, ceiling, iteration, mean, over}: the last lower bound read, log of the classes, the
+                            iteration it was read at, and the mean of the readings of the newest ``over`` iterations
     recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
                             ``failed`` and the run went back to ``iteration``, on with its rates times ``rates``
     artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
@@ -25,6 +26,7 @@ from pathlib import Path
 from typing import Any
 
 from engine import sealed
+from engine.config.schema import Config
 from engine.errors import DataError
 from engine.events import Evaluation
 from engine.runs.called import called
@@ -33,6 +35,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.lock import holder
 from engine.runs.reached import reached
+from engine.runs.readings import Readings
 from engine.runs.status import Status, holds, host_name
 
 Document = dict[str, Any]
@@ -71,7 +74,11 @@ def build(run: RunFolder, history: RunHistory) -> Document:
     yet = "" if state in ("done", "failed") else " yet"
     nothing = f"no evaluation{yet}: {unfinished}"
     _put(values, "accuracy", _score(history.best), nothing)
-    by_test = nothing if config.data.validation > 0 else "the test images chose: it is accuracy"
+    by_test = f"not measured{yet}: {unfinished}"
+    if config.evaluation.every == 0:
+        by_test = "no images choose (evaluation.every is 0)"
+    elif config.data.validation == 0:
+        by_test = "the test images chose: it is accuracy"
     _put(values, "accuracy_by_test", _score(history.best_on_test), by_test)
     _put(values, "last", _score(history.last), nothing)
     no_draws = "switched off (evaluation.random_draws is 0)"
@@ -86,7 +93,7 @@ def build(run: RunFolder, history: RunHistory) -> Document:
     _put(
         values,
         "mutual_information",
-        _information(history),
+        _information(history, config),
         no_term if config.information.weight == 0 else f"not read{yet}: {unfinished}",
     )
     values["recoveries"] = [
@@ -146,15 +153,17 @@ def _score(evaluation: Evaluation | None) -> Document | None:
     }
 
 
-def _information(history: RunHistory) -> Document | None:
-    bounds, ceilings = history.series.get("bound"), history.series.get("ceiling")
-    if bounds is None:
+def _information(history: RunHistory, config: Config) -> Document | None:
+    found = Readings.of(history, config)
+    if found is None:
         return None
-    finite = [point for point in bounds.points() if math.isfinite(point[1])]
-    if not finite:
-        return None
-    iteration, nats = finite[-1]
-    return {"nats": nats, "ceiling": _finite(ceilings.last) if ceilings else None, "iteration": iteration}
+    return {
+        "nats": found.last,
+        "ceiling": found.ceiling,
+        "iteration": found.iteration,
+        "mean": found.mean,
+        "over": found.over,
+    }
 
 
 def _artifact(path: Path, unfinished: str) -> tuple[str | None, str | None, str]:

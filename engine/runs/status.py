@@ -97,6 +97,9 @@ def doing(state: str, phase: str, done: int, total: int | None, iteration: int) 
 class Status:
     """What ``status.json`` says. Times are seconds since the epoch; ``accuracy`` is 0..1.
 
+    ``final``: whether the accuracy is that of the final evaluation; ``measured_on``: "validation" or "test" images.
+    None and empty where an older version wrote the file.
+
     ``done`` of ``total`` counts units of the ``phase``: expert epochs, networks, iterations; None where unknown.
     """
 
@@ -112,6 +115,8 @@ class Status:
     iteration: int = 0
     iterations: int = 0
     accuracy: float | None = None
+    final: bool | None = None
+    measured_on: str = ""
     message: str = ""
     preset: str | None = None
     seed: int | None = None
@@ -146,6 +151,11 @@ class Status:
     def effective_state(self, now: float | None = None) -> str:
         """The state as it really is: "failed" where the process of a running one is gone."""
         return "failed" if self.liveness(now) == "crashed" else self.state
+
+    @property
+    def live(self) -> bool:
+        """Whether ``accuracy`` is of a few networks while the run went on."""
+        return self.state != "done" if self.final is None else not self.final
 
     @property
     def doing(self) -> str:
@@ -219,7 +229,7 @@ class StatusWriter:
         elif isinstance(event, Iteration):
             self.beat(iteration=event.iteration)
         elif isinstance(event, Evaluation) and (event.subject == "best" or event.best_so_far):
-            self.beat(accuracy=event.mean)
+            self.beat(accuracy=event.mean, final=not event.live, measured_on=event.measured_on)
         else:
             self.beat()
 

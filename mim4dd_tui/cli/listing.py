@@ -94,6 +94,8 @@ def _row(folder: RunFolder) -> dict[str, Any]:
         "iteration": status.iteration,
         "iterations": status.iterations,
         "accuracy": status.accuracy,
+        "accuracy_final": None if status.accuracy is None else not status.live,
+        "accuracy_measured_on": status.measured_on or None,
         "started": status.started,
         "heartbeat": status.heartbeat,
     }
@@ -112,7 +114,9 @@ def _cells(row: dict[str, Any], aged: Callable[[float], str], *, phase: bool) ->
         str(row["run"]),
         str(row["state"]),
         progress,
-        score(accuracy, live=row["state"] != "done") if accuracy is not None else "-",
+        score(accuracy, live=not row["accuracy_final"], on=row["accuracy_measured_on"])
+        if accuracy is not None
+        else "-",
         aged(time.time() - created) if created else "-",
     )
 

@@ -159,7 +159,7 @@ def request(
                 found.update(iteration=event.iteration)
             elif what == "evaluate" and isinstance(event, Evaluation) and event.subject == "request":
                 score = {"accuracy": event.mean, "accuracy_std": event.std, "protocol": event.protocol}
-                found.update(score, iteration=event.iteration)
+                found.update(score, measured_on=event.measured_on, iteration=event.iteration)
             elif isinstance(event, Notice) and event.refused == what:
                 raise RefusedError(f"run {folder.name}: {event.message}")
         return bool(found)
@@ -362,7 +362,7 @@ DONE = {
     "pause": "is paused at iteration {iteration}; `mim4dd resume {called}` lets it go on",
     "resume": "goes on in process {pid} on {host}; `mim4dd attach {called}` shows it",
     "checkpoint": "has written a checkpoint at iteration {iteration}",
-    "evaluate": "was evaluated at iteration {iteration}: {score} ({protocol})",
+    "evaluate": "was evaluated at iteration {iteration}: {score} ({protocol}, on {measured_on} images)",
 }
 
 

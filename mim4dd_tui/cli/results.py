@@ -11,6 +11,7 @@ import typer
 
 from engine.errors import DataError
 from engine.runs.called import called
+from mim4dd_tui.cli.beside import beside
 from mim4dd_tui.cli.failures import UsageError, require_torch
 from mim4dd_tui.cli.options import (
     DataDir,
@@ -25,6 +26,7 @@ from mim4dd_tui.cli.options import (
     runs_dir_of,
 )
 from mim4dd_tui.cli.output import pairs, reporting, write_json
+from mim4dd_tui.cli.summary import CHOSEN
 from mim4dd_tui.cli.summary import score as score_text
 from mim4dd_tui.plain import tell
 
@@ -75,7 +77,7 @@ def evaluate(
     data = data_dir_of(data_dir)
     path = artifact_path(runs, chosen_run(target, latest, "evaluate", runs), which)
     require_torch()
-    from engine.reuse import judge
+    from engine.reuse import config_of, judge
 
     item = _load(path)
     judged = judge(
@@ -89,6 +91,7 @@ def evaluate(
         tell=tell,
     )
     score = judged.score
+    known = beside(path, config_of(item), score.protocol)
     document: dict[str, Any] = {
         "artifact": path,
         "fingerprint": item.fingerprint(),
@@ -102,13 +105,30 @@ def evaluate(
             "protocol": score.protocol,
             "measured_on": score.measured_on,
         },
+        **known,
         "device": judged.device,
         "seconds": score.seconds,
     }
     if as_json:
         write_json(document)
     else:
-        pairs([("distilled set", str(path)), ("accuracy", score_text(document["accuracy"]))])
+        pairs(_lines(document))
+
+
+def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """An accuracy, on which images its iterate was chosen, and what it is to be read beside."""
+
+    def known(key: str) -> str:
+        return score_text(document[key], str(document.get(f"{key}_reason", "")))
+
+    chosen = document["selected_on"]
+    return [
+        ("distilled set", str(document["artifact"])),
+        ("accuracy", score_text(document["accuracy"])),
+        ("chosen", document["selected_on_reason"] if chosen is None else CHOSEN[chosen]),
+        ("random real images", known("random_selection")),
+        ("full set", known("full_set")),
+    ]
 
 
 def _counted() -> Callable[[int, int], None]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import statistics
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -35,6 +34,7 @@ from mim4dd_tui.cli.options import (
     seeds_of,
 )
 from mim4dd_tui.cli.output import reporting, write_json
+from mim4dd_tui.cli.over_seeds import over_seeds, print_seeds
 from mim4dd_tui.cli.sequence import Later, later
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.plain import tell
@@ -343,33 +343,3 @@ def _one_after_another(
                 print_result(document)
             print_seeds(over_seeds(documents))
     return code
-
-
-def over_seeds(documents: Sequence[Document]) -> Document:
-    """The document of several runs: each one's, and the mean accuracy over seeds.
-
-    ``accuracy`` has ``mean`` and ``std`` (n-1; null for one run) of the runs' mean accuracies in 0..1, how
-    many ``runs`` it counts, and ``protocol``; it is null where no run has finished.
-    """
-    scores = [d["accuracy"] for d in documents if d.get("state") == "done" and d.get("accuracy")]
-    means = [float(score["mean"]) for score in scores if score.get("mean") is not None]
-    accuracy: Document | None = None
-    if means:
-        accuracy = {
-            "mean": statistics.fmean(means),
-            "std": statistics.stdev(means) if len(means) > 1 else None,
-            "runs": len(means),
-            "protocol": scores[0].get("protocol"),
-        }
-    return {"runs": list(documents), "accuracy": accuracy}
-
-
-def print_seeds(document: Document) -> None:
-    """The last line for people: the mean over seeds."""
-    from mim4dd_tui.cli.output import say
-    from mim4dd_tui.plain import percent
-
-    accuracy = document["accuracy"]
-    if accuracy is not None:
-        mean = percent(accuracy["mean"], accuracy["std"])
-        say(f"over {accuracy['runs']} seeds: {mean} ({accuracy['protocol']})")

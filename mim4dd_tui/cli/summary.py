@@ -10,7 +10,7 @@ from engine.runs.log import standing, told_changes, went_back
 from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.cli.sequence import Later, named
 from mim4dd_tui.plain import score as accuracy_text
-from mim4dd_tui.quantities import counted, known_of
+from mim4dd_tui.quantities import counted, known_of, nats
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",
@@ -19,17 +19,38 @@ CHOSEN = {
 }
 
 
-def score(values: Any, reason: str = "") -> str:
-    """``87.3 ± 0.4 % (mtt-1000, 5 networks)``, or why there is none; ``~90.0 ± 0.4 % (live, ...)`` of a live one."""
+def score(values: Any, reason: str = "", *, of_iterate: bool = False) -> str:
+    """``87.3 ± 0.4 % (mtt-1000, 5 networks, iteration 40)``, or why there is none.
+
+    A live one begins with ``~`` and says ``live``; one on validation images begins with ``v`` and says that too.
+    """
     if not isinstance(values, dict) or values.get("mean") is None:
         return f"- ({reason})" if reason else "-"
     live = values.get("final") is False
-    text = accuracy_text(values["mean"], values.get("std"), live=live)
-    details = (["live"] if live else []) + ([str(values["protocol"])] if values.get("protocol") else [])
+    on = str(values.get("measured_on"))
+    text = accuracy_text(values["mean"], values.get("std"), live=live, on=on)
+    details = ["live"] if live else []
+    details += ["on validation images"] if on == "validation" else []
+    details += [str(values["protocol"])] if values.get("protocol") else []
     if values.get("networks"):
         count = values["networks"]
         details.append(counted(count, "network"))
+    if of_iterate and values.get("iteration") is not None:
+        details.append(f"iteration {values['iteration']}")
     return f"{text} ({', '.join(details)})" if details else text
+
+
+def _last(values: dict[str, Any]) -> str:
+    return "newest iterate" if values.get("final") is False else "last iterate"
+
+
+def _information(values: dict[str, Any]) -> str:
+    """The mean of the last readings, and the last one, which depends on where a network's life ends."""
+    last, mean = values["nats"], values.get("mean")
+    if mean is None:
+        return known_of(last, values.get("ceiling"))
+    over = f"mean of the last {counted(values['over'], 'iteration')}; last reading {nats(last)}"
+    return f"{known_of(mean, values.get('ceiling'))} ({over})"
 
 
 def _standing(document: dict[str, Any]) -> str:
@@ -46,20 +67,24 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     :attr:`engine.runs.status.Status.doing` has it."""
     accuracy = document.get("accuracy")
 
-    def of(key: str) -> str:
-        return score(document.get(key), str(document.get(f"{key}_reason", "")))
+    def of(key: str, *, of_iterate: bool = False) -> str:
+        return score(document.get(key), str(document.get(f"{key}_reason", "")), of_iterate=of_iterate)
 
     own = f" with {told_changes(document['changes'])}" if document.get("changes") else ""
     lines = [
         ("run", str(document.get("run"))),
         ("state", _standing(document)),
         ("preset", f"{document.get('preset') or '-'}{own}, seed {document.get('seed')}"),
-        ("accuracy", of("accuracy")),
-        ("random real images", of("random_selection")),
-        ("full set", of("full_set")),
+        ("accuracy", of("accuracy", of_iterate=True)),
     ]
-    if isinstance(accuracy, dict) and accuracy.get("selected_on") in CHOSEN:
-        lines.insert(4, ("", CHOSEN[accuracy["selected_on"]]))
+    chosen_on = accuracy.get("selected_on") if isinstance(accuracy, dict) else None
+    if chosen_on in CHOSEN:
+        lines.append(("", CHOSEN[chosen_on]))
+    if isinstance(document.get("accuracy_by_test"), dict):
+        lines += [("chosen by test", of("accuracy_by_test", of_iterate=True))]
+    if isinstance(document.get("last"), dict) and chosen_on != "none":  # else it is the accuracy
+        lines.append((_last(document["last"]), of("last", of_iterate=True)))
+    lines += [("random real images", of("random_selection")), ("full set", of("full_set"))]
     begun = document.get("iteration") or not doing
     if begun and document.get("state") != "done" and document.get("iterations"):
         lines.insert(2, ("iteration", f"{document.get('iteration')} of {document['iterations']}"))
@@ -67,7 +92,7 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
         lines.insert(2, ("phase", doing))
     information = document.get("mutual_information")
     if isinstance(information, dict) and information.get("nats") is not None:
-        lines.append(("mutual information", known_of(information["nats"], information.get("ceiling"))))
+        lines.append(("mutual information", _information(information)))
     if document.get("recoveries"):
         lines.append(("went back", went_back(document["recoveries"])))
     if document.get("artifact"):

@@ -153,8 +153,9 @@ class DashboardApp(ThemedApp[Leave]):
             return
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
         status = RunFolder(session.path).status() if session.path is not None else None
-        found = status.accuracy if status is not None else None
-        reached = f", {score(found, live=state != 'done')}" if found is not None else ""
+        reached = ""
+        if status is not None and status.accuracy is not None:
+            reached = f", {score(status.accuracy, live=status.live, on=status.measured_on)}"
         mark = STATES.get(state, ("",))[0] if self.unicode else "*"
         self.announce(mark, session.path.name if session.path is not None else "run", f"{state}{reached}")
 

@@ -25,8 +25,8 @@ OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TES
 
 @dataclass(frozen=True)
 class RunInfo:
-    """One run in the list. ``accuracy`` is 0..1, of a run that is not done the best live one; ``state`` as it really
-    is (a dead process has failed).
+    """One run in the list. ``accuracy`` is 0..1, until the final one is known (``live``) the best live one, measured on
+    "test" or "validation" images; ``state`` as it really is (a dead process has failed).
 
     ``started`` is when its last sitting began as :func:`read_run` gives it, and when the run itself was made as
     the shelf does.
@@ -46,6 +46,8 @@ class RunInfo:
     diverged: bool = False  # it failed, and would again from its last checkpoint
     here: bool = False  # that process is this one
     doing: str = ""  # what it is at besides distillation, or ended at before it, and how far: "experts 9/40"
+    live: bool = False
+    measured_on: str = ""  # empty where an older version wrote the status
     changes: Mapping[str, Any] = field(default_factory=dict)  # settings changed for it alone, where they are known
 
     @property
@@ -55,8 +57,9 @@ class RunInfo:
 
     @property
     def score(self) -> str:
-        """Its accuracy in words: ``87.3 %``, ``~87.3 %`` where it is a live one, of a few networks; or nothing."""
-        return "" if self.accuracy is None else score(self.accuracy, live=self.state != "done")
+        """Its accuracy in words: ``87.3 %``; a live one, of a few networks, ``~87.3 %``, or ``v87.3 %`` on validation
+        images; or nothing."""
+        return "" if self.accuracy is None else score(self.accuracy, live=self.live, on=self.measured_on)
 
     @property
     def progress(self) -> str:
@@ -174,6 +177,8 @@ def read_run(folder: RunFolder) -> RunInfo:
         iteration=status.iteration,
         iterations=status.iterations,
         accuracy=status.accuracy,
+        live=status.live,
+        measured_on=status.measured_on,
         started=status.started,
         heartbeat=status.heartbeat,
         message=message,

@@ -15,6 +15,7 @@ import numpy as np
 from engine.config.schema import Config
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
+from engine.runs.readings import Readings
 from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
@@ -23,7 +24,7 @@ from mim4dd_tui.quantities import counted, nats, number
 from mim4dd_tui.spelling import every_setting, value_of, written
 
 METRICS: dict[str, tuple[str, str]] = {
-    "accuracy": ("live accuracy", "accuracy"),  # the table has the final one
+    "accuracy": ("live accuracy", "accuracy"),  # the table has the final one; see heading() too
     "objective": ("objective", "objective"),
     "nce": ("contrastive loss", "nce"),
     "bound": ("MI bound, nats", "bound"),
@@ -70,6 +71,27 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
     return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
 
 
+def heading(metric: str, contenders: Sequence[Contender]) -> str:
+    """What a plot is called; of accuracies that are not measured alike, it says so."""
+    name = METRICS[metric][0]
+    if metric != "accuracy":
+        return name
+    ways = _measured(contenders)
+    if len(set(ways) - {""}) > 1:
+        return f"{name}, measured differently"
+    return f"{name} on validation images" if any("validation" in way for way in ways) else name
+
+
+def _way(one: Contender) -> str:
+    """``validation, quick-100``: the images and the protocol of a run's curve of accuracies; empty without one."""
+    event = next((each for each in reversed(one.history.evaluations) if each.subject == "live"), None)
+    return "" if event is None else f"{event.measured_on}, {event.protocol}"
+
+
+def _measured(contenders: Sequence[Contender]) -> list[str]:
+    return [_way(one) for one in contenders]
+
+
 def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
     deviations = one.history.series.get("accuracy_std")
     if metric != "accuracy" or deviations is None:
@@ -89,12 +111,15 @@ def table(contenders: Sequence[Contender], *, only_different: bool = True) -> li
 
 
 def outcome(contenders: Sequence[Contender]) -> list[Line]:
-    """Names, states and accuracies; "-" where there is none."""
+    """Names, states and accuracies; "-" where there is none; how the curves were measured, where not all alike."""
+    ways = _measured(contenders)
+    differing = [_result("live accuracy by", [way or "-" for way in ways])] if len(set(ways) - {""}) > 1 else []
     return [
         _result("run", [one.label for one in contenders]),
         _result("state", [one.state for one in contenders]),
         _result("best accuracy", [_score(one.history.best) for one in contenders]),
         _result("last accuracy", [_score(one.history.last) for one in contenders]),
+        *differing,
     ]
 
 
@@ -114,9 +139,10 @@ def details(contenders: Sequence[Contender]) -> list[Line]:
     return [
         _result("iteration", [reached(one) for one in contenders]),
         _result("objective", [last(one, "objective") for one in contenders]),
-        _result("MI bound", [last(one, "bound", nats) for one in contenders]),
+        _result("MI bound, mean of last", [_mean(one) for one in contenders]),
+        _result("MI bound, last reading", [last(one, "bound", nats) for one in contenders]),
         _result("step size", [last(one, "step_size") for one in contenders]),
-        _result("random selection", [_score(one.history.random_selection) for one in contenders]),
+        _result("random real images", [_score(one.history.random_selection) for one in contenders]),
         _result("full set", [_score(one.history.full_set) for one in contenders]),
         _result("worked", [worked(one) for one in contenders]),
     ]
@@ -130,7 +156,12 @@ def _score(event: Evaluation | None) -> str:
     if event is None:
         return "-"
     # until the final evaluation there is a live one; the plot has nothing else
-    return told_score(event.mean, event.std, live=event.live)
+    return told_score(event.mean, event.std, live=event.live, on=event.measured_on)
+
+
+def _mean(one: Contender) -> str:
+    readings = Readings.of(one.history, one.config)
+    return "-" if readings is None else nats(readings.mean)
 
 
 def settings(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:
@@ -147,8 +178,11 @@ NAMED = 8
 """How many settings a legend names; ``runs.csv`` beside it has all."""
 
 
-def legend(shown: Figure, contenders: Sequence[Contender]) -> list[tuple[int, str]]:
-    """For paper, of every run that has a curve: its ink; and its letter, its name and the settings that differ."""
+def legend(metric: str, shown: Figure, contenders: Sequence[Contender]) -> list[tuple[int, str]]:
+    """For paper, of every run that has a curve: its ink; and its letter, its name and the settings that differ.
+
+    Of accuracies also the images and the protocol that measured them.
+    """
     drawn = {series.name for series in shown.series}
     there = [one for one in contenders if one.mark in drawn]
     lines = settings(there)
@@ -160,5 +194,7 @@ def legend(shown: Figure, contenders: Sequence[Contender]) -> list[tuple[int, st
         for key, values, _ in lines[:NAMED]:
             name = key.rpartition(".")[2]
             told.append(f"{key if ends[name] > 1 else name} {values[place]}")
-        notes.append((one.ink, f"{one.mark}  {one.label}{': ' if told else ''}{', '.join([*told, *more])}"))
+        way = _way(one) if metric == "accuracy" else ""
+        name = f"{one.label} ({way})" if way else one.label
+        notes.append((one.ink, f"{one.mark}  {name}{': ' if told else ''}{', '.join([*told, *more])}"))
     return notes

@@ -11,12 +11,12 @@ from engine.events import Evaluation
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
-from mim4dd_tui.plain import percent
+from mim4dd_tui.plain import percent, score
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series, Side
 from mim4dd_tui.quantities import bound_of, counted, nats, number
 
-OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP = 1, 2, 3, 5, 8, 4, 7, 6
-"""Inks: one meaning, one colour, on all curves and in all numbers."""
+OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP, ASKED = 1, 2, 3, 5, 8, 4, 7, 6, 2
+"""Inks: one meaning, one colour, on all curves and in all numbers; the accuracies asked for are on no plot with NCE."""
 
 LAYERS = (5, 6, 7, 8)
 """Inks of the single layers' bounds."""
@@ -64,6 +64,16 @@ def experts_loss(history: RunHistory) -> Figure:
     return Figure(tuple(s for s in series if len(s.x)), x_name="epoch", empty="no epoch yet")
 
 
+OFF = "the term is off (information.weight 0)"
+"""What stands in place of its curves."""
+
+
+def off(history: RunHistory) -> bool:
+    """Whether the run is without the term, as a change of its settings or its iterations say."""
+    changes = history.started.changes if history.started is not None else {}
+    return changes.get("information.weight") == 0 or (history.iteration > 0 and not _values(history, "nce"))
+
+
 def information(history: RunHistory) -> Figure:
     """The bound on the mutual information in nats, below its ceiling log C; single layers fainter."""
     series = []
@@ -74,54 +84,84 @@ def information(history: RunHistory) -> Figure:
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
-    off = history.iteration > 0 and not any(map(math.isfinite, _values(history, "nce")))
     return Figure(
         tuple(series),
         levels,
         y_floor=0.0,
         told=nats,
         y_name="nats",
-        empty="the term is off" if off else "no bound read yet",
+        empty=OFF if off(history) else "no bound read yet",
     )
 
 
 def accuracy(history: RunHistory) -> Figure:
-    """Live accuracy with its deviation and under its protocol's name, between random selection and the full set."""
-    kept = grown(history, "accuracy")
-    x, mean = kept.x, kept.y
-    deviations = history.series.get("accuracy_std")
-    known = dict(deviations.points()) if deviations else {}
-    spread = np.array([known.get(int(i), math.nan) for i in x])
-    series = []
-    if len(x):
-        live = history.live
-        name = f"live, {live.protocol}" if live is not None else "live"  # the numbers beside it may be final ones
-        series.append(Series(name, x, mean, ACCURACY, band=Band(mean - spread, mean + spread), markers=True))
+    """Live accuracy with its deviation and under its protocol's name, between random real images and the full set.
+
+    Accuracies that were asked for are marks beside the curve: they never choose the best. What was measured on
+    validation images says so, and so does a baseline of other images or of another protocol than the curve's.
+    """
+    series = [
+        Series(name, x, mean, ink, band=Band(mean - spread, mean + spread) if line else None, markers=True, line=line)
+        for name, ink, line, (x, mean, spread) in (
+            (_live_name(history.live), ACCURACY, True, _scores(history, "accuracy")),
+            ("asked for", ASKED, False, _scores(history, "accuracy_asked")),
+        )
+        if len(x)
+    ]
     levels = []
     for label, event, ink in (
         ("random", history.random_selection, RANDOM),
         ("full", history.full_set, FULL),
     ):
         if event is not None and math.isfinite(event.mean):
-            levels.append(Level(label, event.mean, ink))
+            levels.append(Level(f"{label}{_apart(event, history.live)}", event.mean, ink))
     return Figure(
         tuple(series),
         tuple(levels),
         percent=True,
         told=percent,
-        empty="no evaluation yet",
+        empty="no live evaluation" if history.state == "done" else "no evaluation yet",
         extent=(0.0, float(max(1, history.iteration))),
     )
 
 
+def _scores(history: RunHistory, name: str) -> tuple[Floats, Floats, Floats]:
+    """Iterations, means and deviations of a curve of accuracies."""
+    kept, deviations = grown(history, name), history.series.get(f"{name}_std")
+    known = dict(deviations.points()) if deviations else {}
+    return kept.x, kept.y, np.array([known.get(int(i), math.nan) for i in kept.x])
+
+
+def _live_name(event: Evaluation | None) -> str:
+    """``live, quick-100``: the numbers beside the curve may be final ones, of another protocol."""
+    if event is None:
+        return "live"
+    return f"live{' validation' if event.measured_on == 'validation' else ''}, {event.protocol}"
+
+
+def _apart(baseline: Evaluation, live: Evaluation | None) -> str:
+    """In what a baseline differs from the curve it stands beside: `` (test, paper-300)``.
+
+    The full set is measured by the experts, whose training no protocol of a run is.
+    """
+    if live is None:
+        return ""
+    differing = [baseline.measured_on] if baseline.measured_on != live.measured_on else []
+    by_protocol = baseline.subject != "full_set"
+    differing += [baseline.protocol] if by_protocol and baseline.protocol != live.protocol else []
+    return f" ({', '.join(differing)})" if differing else ""
+
+
 def ratio(history: RunHistory) -> Figure:
     """Norm of the contrastive gradient over the objective's, on the pixels."""
-    return Figure(tuple(_curve(history, "gradient_ratio", "", RATIO)), empty="no iteration yet")
+    empty = OFF if off(history) else "no iteration yet"
+    return Figure(tuple(_curve(history, "gradient_ratio", "", RATIO)), empty=empty)
 
 
 def step_size(history: RunHistory) -> Figure:
     """The student's learned step size."""
-    return Figure(tuple(_curve(history, "step_size", "", STEP)), empty="no iteration yet")
+    empty = "this objective learns none" if history.iteration else "no iteration yet"
+    return Figure(tuple(_curve(history, "step_size", "", STEP)), empty=empty)
 
 
 def rate(seconds: Floats) -> Floats:
@@ -151,7 +191,13 @@ BRIEF = {"accuracy": "acc.", "information": "info", "ratio": "NCE/obj.", "speed"
 
 
 def _score(event: Evaluation | None) -> str:
-    return "-" if event is None else percent(event.mean, event.std)
+    # whether it is live stands in the name
+    return "-" if event is None else score(event.mean, event.std, live=False, on=event.measured_on)
+
+
+def _baseline(event: Evaluation | None, best: Evaluation | None) -> str:
+    """With ``*`` where it is not comparable with the best; the title of the accuracy's pane says why."""
+    return _score(event) + ("*" if event is not None and _apart(event, best) else "")
 
 
 def _named(which: str, event: Evaluation | None) -> str:
@@ -185,11 +231,11 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
     step = _last(history, "step_size")
     return (
         (_named("best", best), _score(best), ACCURACY),
-        ("random", _score(history.random_selection), 0),
+        ("random", _baseline(history.random_selection, best), 0),
         ("MI bound", bound_of(bound, ceiling), BOUND),
         ("memory", "-" if used is None else f"{'<= ' if history.shared else ''}{used:,.0f} MiB", 0),
         (_named("last", last), _score(last), 0),
-        ("full set", _score(history.full_set), 0),
+        ("full set", _baseline(history.full_set, best), 0),
         ("NCE/obj.", "-" if gradient is None else number(gradient), 0),
         ("device", device, 0),
         ("step size", "-" if step is None else number(step), 0),

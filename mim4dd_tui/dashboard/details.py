@@ -68,7 +68,8 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
     if info.iteration or not info.doing:
         rows.append(("iteration", f"{info.iteration} of {info.iterations}"))
     if info.accuracy is not None:
-        live = "" if info.state == "done" else " live, of a few networks"
+        live = " live, of a few networks" if info.live else ""
+        live += ", on validation images" if info.measured_on == "validation" else ""
         rows.append(("accuracy", percent(info.accuracy) + live))
     if info.preset:
         rows.append(("preset", info.preset))

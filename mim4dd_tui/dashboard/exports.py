@@ -19,6 +19,7 @@ from engine.events import Evaluation
 from engine.files import explained, private_folder, write_bytes
 from engine.runs.history import RunHistory
 from engine.runs.naming import EXPORTS
+from engine.runs.readings import Readings
 from mim4dd_tui.dashboard.comparison import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
@@ -30,8 +31,8 @@ COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in r
 """Curves on paper have the light theme's colours."""
 
 
-Columns = Mapping[str, tuple[list[int], list[float]]]
-"""Iterations and values by the name of the series."""
+Columns = Mapping[str, tuple[list[int], Sequence[float | str]]]
+"""Iterations and values by the name of the series; words where it has no numbers."""
 Tables = Callable[[], Mapping[str, str]]
 """Makes the text of tables, by file name."""
 
@@ -93,8 +94,16 @@ def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) ->
 
 
 def _columns(history: RunHistory) -> Columns:
-    """A copy of its series, whose text may be made on another thread."""
-    return {name: (list(series.iterations), list(series.values)) for name, series in history.series.items()}
+    """A copy of its series, whose text may be made on another thread; and by what its live accuracies were measured."""
+    columns: dict[str, tuple[list[int], Sequence[float | str]]] = {
+        name: (list(series.iterations), list(series.values)) for name, series in history.series.items()
+    }
+    live = {event.iteration: event for event in history.evaluations if event.live}
+    if live:
+        iterations = sorted(live)
+        columns["accuracy_measured_on"] = (iterations, [live[i].measured_on for i in iterations])
+        columns["accuracy_protocol"] = (iterations, [live[i].protocol for i in iterations])
+    return columns
 
 
 def _outcome(name: str, one: Contender) -> dict[str, str]:
@@ -108,6 +117,8 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
     for metric in ("objective", "bound", "step_size"):
         series = history.series.get(metric)
         row[metric] = _number(None if series is None else series.last)
+    readings = Readings.of(history, one.config)
+    row["bound_mean_of_last"] = _number(None if readings is None else readings.mean)
     row |= _score("random_selection", history.random_selection) | _score("full_set", history.full_set)
     row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     return row
@@ -120,6 +131,7 @@ def _score(which: str, event: Evaluation | None, *, chosen: bool = False) -> dic
         "std": _number(event.std) if event else "",
         "subject": event.subject if event else "",
         "protocol": event.protocol if event else "",
+        "measured_on": event.measured_on if event else "",
     }
     if chosen:
         values |= {
@@ -151,7 +163,8 @@ def of_comparison(runs_dir: Path) -> Path:
 
 
 def metrics_csv(columns: Columns) -> str:
-    """The series as a table: ``iteration`` and one column a metric, in full precision.
+    """The series as a table: ``iteration`` and one column a metric, in full precision; beside the accuracies on which
+    images and by which protocol they were measured.
 
     A value that is not a number is written nan; where none was read the cell is empty.
     """
@@ -166,7 +179,7 @@ def _series_rows(runs: Mapping[str, Columns], *, named: bool) -> list[list[str]]
         known = {name: dict(zip(*columns[name], strict=True)) for name in columns}
         head = [run] if named else []
         for iteration in sorted({i for column in known.values() for i in column}):
-            values = (_number(known.get(name, {}).get(iteration)) for name in names)
+            values = (_cell(known.get(name, {}).get(iteration)) for name in names)
             rows.append([*head, str(iteration), *values])
     return rows
 
@@ -189,6 +202,10 @@ def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
         for e in evaluations
     ]
     return _csv([head, *rows])
+
+
+def _cell(value: float | str | None) -> str:
+    return value if isinstance(value, str) else _number(value)
 
 
 def _number(value: float | None) -> str:

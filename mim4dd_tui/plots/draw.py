@@ -190,8 +190,8 @@ class _Canvas:
             self._stamp(dots, series.ink + DIM, ".")
         if curve.raw is not None:
             self._stamp(self._line(curve.x, curve.raw, y_scale), series.ink + DIM, ".")
-        dots, mark = self._line(curve.x, curve.y, y_scale), "*"
-        if self.strokes and series.ink < DIM:
+        dots, mark = (self._line(curve.x, curve.y, y_scale), "*") if series.line else (self._blank(), "o")
+        if self.strokes and series.line and series.ink < DIM:
             mark = self._stroked(dots, Stroke.of(series.ink))
         if series.markers:
             self._mark(dots, curve.x[curve.own], y_scale.place(curve.y[curve.own]))

@@ -35,6 +35,7 @@ class Series:
     side: Side = "left"
     band: Band | None = None
     markers: bool = False  # draw every point as a mark: for few, precious points
+    line: bool = True  # else its marks alone
     smoother: Callable[[float], Floats] | None = None  # smoothed values by weight, where they are kept
 
     def __post_init__(self) -> None:

@@ -209,7 +209,8 @@ class _Plot:
                 yield Stroke(part, colour, 1, 0.3)
         y, own = self._down(scale, curve.y), x[curve.own]
         for part in _pieces(x, y):
-            yield Stroke(part, colour, 1.6, BEHIND if faint else 1.0)
+            if series.line:
+                yield Stroke(part, colour, 1.6, BEHIND if faint else 1.0)
             if series.markers or len(part) == 1:
                 yield from (Stroke([(px - 2, py), (px + 2, py)], colour, 4) for px, py in part if px in own)
 

@@ -113,6 +113,7 @@ def test_a_request_waits_for_its_answer(
         assert any(event.get(field) == value and event["iteration"] > 20 for event in events)
         assert document["request"] == what
         assert document["answered"] is True
+        assert document.get("measured_on") == ("test" if what == "evaluate" else None)
 
 
 def test_a_request_that_is_refused_says_why_and_the_run_goes_on(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

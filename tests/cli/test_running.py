@@ -114,6 +114,7 @@ def test_runs_lists_it(place: Place) -> None:
     assert listed["first"]["state"] == "done"
     assert listed["first"]["iteration"] == 3
     assert listed["first"]["preset"] == "digits-ipc1"
+    assert (listed["first"]["accuracy_final"], listed["first"]["accuracy_measured_on"]) == (True, "test")
     lines = place.command("runs").out.splitlines()
     assert lines[0].split() == ["run", "state", "progress", "accuracy", "begun", "changed"]
     assert any(line.split()[:3] == ["first", "done", "3/3"] for line in lines)
@@ -137,6 +138,30 @@ def test_evaluate_repeats_the_runs_networks_and_adds_more(place: Place) -> None:
         refused = place.command(command, document["artifact"], "--which", "last")
         assert refused.code == 2
         assert "leave --which out" in refused.err
+
+
+def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> None:
+    run = json.loads(place.ended.out)
+    same = json.loads(place.command("evaluate", "first", "--networks", "1", "--json").out)
+    assert same["selected_on"] == "test"
+    assert (same["random_selection"], same["full_set"]) == (run["random_selection"], run["full_set"])
+    last = json.loads(place.command("evaluate", "first", "--which", "last", "--networks", "1", "--json").out)
+    assert last["selected_on"] == "none"
+    options = ("--networks", "1", "--protocol", "paper-300")
+    other = json.loads(place.command("evaluate", "first", *options, "--json").out)
+    assert (other["random_selection"], other["full_set"]) == (None, run["full_set"]), "that is the experts', always"
+    assert "evaluation.protocol=paper-300" in other["random_selection_reason"]
+    words = place.command("evaluate", "first", *options).out
+    assert "best iterate chosen on the test images" in words
+    assert "- (none by paper-300, the run's is by quick-100: compare by --protocol quick-100" in words
+    random = f"{run['random_selection']['mean'] * 100:.1f}"
+    assert f"random real images  {random}" in place.command("evaluate", "first", "--networks", "1").out
+    alone = place.folder / "alone.safetensors"
+    alone.write_bytes(Path(run["artifact"]).read_bytes())
+    copied = json.loads(place.command("evaluate", str(alone), "--networks", "1", "--json").out)
+    for key in ("selected_on", "random_selection", "full_set"):
+        assert copied[key] is None
+        assert "lies in no run's folder" in copied[f"{key}_reason"]
 
 
 def test_every_protocol_is_named_in_the_help_of_evaluate() -> None:
@@ -186,6 +211,8 @@ def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:
     assert document["accuracy"]["mean"] == pytest.approx(sum(means) / 2)
     assert document["accuracy"]["std"] == pytest.approx(abs(means[0] - means[1]) / 2**0.5)
     assert document["accuracy"]["runs"] == 2
+    assert document["accuracy"]["selected_on"] == "test"
+    assert document["last"]["mean"] == pytest.approx(sum(run["last"]["mean"] for run in document["runs"]) / 2)
 
 
 @pytest.mark.parametrize(("option", "told"), [((), True), (("--headless",), False), (("--json",), False)])

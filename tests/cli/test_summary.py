@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from mim4dd_tui.cli.over_seeds import over_seeds, seed_lines
 from mim4dd_tui.cli.summary import print_result, result_lines
 
 STOPPED: dict[str, Any] = {
@@ -41,9 +42,60 @@ def test_a_live_accuracy_is_marked_as_the_lists_mark_it(final: bool, text: str) 
     assert dict(result_lines(STOPPED | {"accuracy": accuracy}))["accuracy"] == text
 
 
+def accuracy(mean: float, iteration: int, selected_on: str = "none", **changes: Any) -> dict[str, Any]:
+    values = {"mean": mean, "std": 0.004, "protocol": "quick-100", "networks": 2, "final": True, "measured_on": "test"}
+    return {**values, "iteration": iteration, "selected_on": selected_on, **changes}
+
+
+def test_the_last_iterate_stands_beside_the_best_and_both_say_where_they_were() -> None:
+    chosen = {"accuracy": accuracy(0.873, 150, "test"), "last": accuracy(0.871, 300)}
+    lines = result_lines(STOPPED | {"state": "done", "message": ""} | chosen)
+    assert lines[3:6] == [
+        ("accuracy", "87.3 ± 0.4 % (quick-100, 2 networks, iteration 150)"),
+        ("", "best iterate chosen on the test images"),
+        ("last iterate", "87.1 ± 0.4 % (quick-100, 2 networks, iteration 300)"),
+    ]
+    by_test = result_lines(STOPPED | chosen | {"accuracy_by_test": accuracy(0.88, 200, "test")})
+    assert ("chosen by test", "88.0 ± 0.4 % (quick-100, 2 networks, iteration 200)") in by_test
+    names = [name for name, _ in result_lines(STOPPED | {"accuracy": accuracy(0.87, 300), "last": chosen["last"]})]
+    assert "last iterate" not in names, "the accuracy is its own"
+
+
+def test_an_accuracy_on_validation_images_says_so() -> None:
+    live = accuracy(0.894, 250, "validation", final=False, measured_on="validation")
+    lines = dict(result_lines(STOPPED | {"accuracy": live, "last": live | {"selected_on": "none"}}))
+    text = "v89.4 ± 0.4 % (live, on validation images, quick-100, 2 networks, iteration 250)"
+    assert (lines["accuracy"], lines["newest iterate"]) == (text, text)
+
+
+def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
+    runs = [
+        {"state": "done", "accuracy": accuracy(0.8 + k / 50, 100, "test"), "last": accuracy(0.7 + k / 50, 300)}
+        for k in range(3)
+    ]
+    document = over_seeds([*runs, {"state": "stopped", "accuracy": accuracy(0.1, 1, "test")}])
+    assert document["accuracy"] == {
+        "mean": pytest.approx(0.82), "std": pytest.approx(0.02), "runs": 3, "protocol": "quick-100",
+        "selected_on": "test", "measured_on": "test",
+    }  # fmt: skip
+    assert document["last"]["mean"] == pytest.approx(0.72)
+    assert document["accuracy_by_test"] is None
+    assert seed_lines(document) == [
+        "over 3 seeds: 82.0 ± 2.0 % (quick-100), best iterates, chosen on the test images",
+        "over 3 seeds: 72.0 ± 2.0 % (quick-100), last iterates",
+    ]
+    same = over_seeds([run | {"accuracy": run["last"]} for run in runs])
+    assert seed_lines(same) == ["over 3 seeds: 72.0 ± 2.0 % (quick-100), last iterates"]
+    assert seed_lines(over_seeds([])) == []
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [
+        (
+            {"nats": 1.88, "ceiling": 2.3, "iteration": 300, "mean": 1.34, "over": 50},
+            "at least 1.34 of at most 2.30 nats (mean of the last 50 iterations; last reading 1.88)",
+        ),
         ({"nats": 2.0, "ceiling": 2.3}, "at least 2.00 of at most 2.30 nats"),
         ({"nats": 0.0, "ceiling": None}, "at least 0.00 nats"),
         ({"nats": -0.67, "ceiling": 2.3}, "nothing shown of at most 2.30 nats: the bound, -0.67, is below 0"),

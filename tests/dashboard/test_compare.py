@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 from textual.pilot import Pilot
 
+from engine.events import Evaluation
+from engine.runs.journal import JournalWriter
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.comparison import METRICS, TOLD
 from mim4dd_tui.dashboard.exports import of_comparison
@@ -28,7 +30,8 @@ from tests.dashboard.shelves import fill, make_run, shown
 
 
 async def compared(app: DashboardApp, pilot: Pilot[Leave], runs: Path) -> CompareScreen:
-    make_run(runs, "lion")
+    if not (runs / "lion").exists():
+        make_run(runs, "lion")
     make_run(runs, "tapir", seed=1, accuracy=0.7)
     infos = Shelf(runs).read()
     app.compare(infos, {info.name: k for k, info in enumerate(infos, 1)})
@@ -89,6 +92,18 @@ async def test_beyond_the_end_of_one_curve_the_title_reads_the_place_of_the_othe
         assert pane.render_line(0).text.split("  ")[1:4] == ["A 150 (150)", "B 296", "at 296"]
 
 
+async def test_curves_that_are_not_measured_alike_are_headed_so(make_app: MakeApp, tmp_path: Path) -> None:
+    held_out = make_run(tmp_path / "runs", "lion", journal=False)
+    with JournalWriter(held_out.journal_path) as journal:
+        journal.append(Evaluation(1, "live", "quick-100", 0.8, 0.01, [0.8], "validation", "validation", 1.0, True))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        screen = await compared(app, pilot, tmp_path / "runs")
+        heading = "live accuracy, measured differently"
+        await until(pilot, lambda: screen.query_one("#compare-plot", PlotPane).heading == heading)
+        await until(pilot, lambda: "validation, quick-100" in text(app) and "v80.0 ± 1.0 %" in text(app))
+
+
 @pytest.mark.parametrize(("size", "seen"), [((80, 24), 6), ((60, 20), 4)])
 async def test_what_differs_is_seen_below_the_accuracies(
     make_app: MakeApp, size: tuple[int, int], seen: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -105,16 +120,17 @@ async def test_what_differs_is_seen_below_the_accuracies(
         await until(pilot, lambda: bool(copied))
         rows = [line.split("\t")[0] for line in copied[0].splitlines()]
         assert rows[:6] == ["run", "state", "best accuracy", "last accuracy", "seed", "data.name"]
-        assert rows[-7:] == [
-            "iteration", "objective", "MI bound", "step size", "random selection", "full set", "worked",
+        assert rows[-8:] == [
+            "iteration", "objective", "MI bound, mean of last", "MI bound, last reading", "step size",
+            "random real images", "full set", "worked",
         ]  # fmt: skip
         shown = text(app).splitlines()[table.region.y + 1 : table.region.bottom]
         assert [line[1:NAME_WIDTH].strip() for line in shown] == rows[: 4 + seen]
         await pilot.press("d", "c")  # of all settings as well
         await until(pilot, lambda: len(copied) == 2)
         every = [line.split("\t")[0] for line in copied[1].splitlines()]
-        assert (every[:5], every[-7:]) == (rows[:5], rows[-7:])
-        assert len(every) == 11 + len(every_setting())
+        assert (every[:5], every[-8:]) == (rows[:5], rows[-8:])
+        assert len(every) == 12 + len(every_setting())
 
 
 @pytest.mark.parametrize("size", SIZES)

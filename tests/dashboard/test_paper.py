@@ -71,6 +71,13 @@ def test_a_curve_of_one_point_is_seen() -> None:
     assert below_the_legend.any()
 
 
+def test_marks_alone_are_joined_by_nothing() -> None:
+    x = np.array([1.0, 2.0, 3.0])
+    page = lay_out(Figure((Series("asked for", x, x, 1, markers=True, line=False),)), Viewport(), {1: "#112233"}, "t")
+    strokes = [shape for shape in page.shapes if isinstance(shape, Stroke) and shape.colour == "#112233"]
+    assert [stroke.points[1][0] - stroke.points[0][0] for stroke in strokes] == [4.0] * 3
+
+
 def test_a_pane_too_narrow_for_its_labels_says_so() -> None:
     x = np.array([1.0, 2.0])
     figure = Figure((Series("a", x, x * 1.2345e-3, 1), Series("b", x, x * 2.3456e-3, 2, side="right")))
@@ -131,7 +138,7 @@ def test_an_exported_comparison_names_every_run_and_what_was_set_differently(tmp
         name = f"{'W' * 70}-{place}-of-a-very-long-name"
         contenders.append(Contender("ABCDEFGH"[place], name, place + 1, "done", history, config))
     shown = figure("objective", contenders)
-    plot = Plot("objective", "objective", shown, Viewport(), legend(shown, contenders))
+    plot = Plot("objective", "objective", shown, Viewport(), legend("objective", shown, contenders))
     export(tmp_path, [plot], dict)
     image = Image.open(tmp_path / "objective.png").convert("RGB")
     svg = (tmp_path / "objective.svg").read_text()
@@ -155,6 +162,6 @@ def test_a_legend_says_how_many_settings_it_leaves_out() -> None:
     presets = ("digits-ipc1", "cifar100-ipc10-bptt-soft")
     pair = [Contender(m, m, 1, "done", history, resolve(p).config) for m, p in zip("AB", presets, strict=True)]
     count = len(settings(pair))
-    (_, note), _ = legend(figure("objective", pair), pair)
+    (_, note), _ = legend("objective", figure("objective", pair), pair)
     assert note.startswith("A  A: data.name digits, ")
     assert note.endswith(f", {count - NAMED} settings more")

@@ -1,4 +1,4 @@
-"""What of random selection is kept, and what of a run's settings decides it."""
+"""What of the baseline of random real images is kept, and what of a run's settings decides it."""
 
 from __future__ import annotations
 

@@ -15,9 +15,11 @@ from engine.artifact import DistilledSet
 from engine.budget import live_every
 from engine.data.prepare import split
 from engine.data.types import Images, RawSet, fingerprint
-from engine.evaluation import evaluate
+from engine.evaluation import Score, evaluate
 from engine.events import Evaluation, Iteration, Notice
+from engine.judge import Judge
 from engine.sealed import verify
+from engine.state import Best, State
 from tests.distill.helpers import Place, Watch, evaluations_of, plain, quickly, tiny
 from tests.evaluation.helpers import Court
 
@@ -93,6 +95,20 @@ def test_where_the_best_is_the_last_it_is_measured_once(tmp_path: Path) -> None:
     assert result["accuracy"]["selected_on"] == "none"
     (phase,) = [e for e in watch.events if getattr(e, "name", "") == "evaluate"]
     assert phase.total == 2  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("newest", [True, False])
+def test_a_best_iterate_is_called_optimistic_where_it_is_not_the_last(
+    newest: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def better(best: Best | None, state: State, score: Score) -> Best:
+        return Best.of(state, score.mean) if newest or best is None else best
+
+    monkeypatch.setattr(Judge, "_better", staticmethod(better))
+    watch = Watch()
+    Place(tmp_path).start(tiny(objective__iterations=2, evaluation__every=1), watch)
+    (said,) = (e.message for e in watch.events if isinstance(e, Notice) and "chosen on the test images" in e.message)
+    assert ("the last iterate's is not" in said) is not newest
 
 
 def changed_in(raw: RawSet, positions: torch.Tensor, part: str) -> RawSet:

@@ -105,12 +105,17 @@ def test_a_whole_run() -> None:
     assert any("expert 1 of 3 trained, test 90.0 %" in line.text for line in history.log)
 
 
-def test_a_reading_that_was_asked_for_counts_as_a_live_one_where_it_is_newer() -> None:
+def test_a_reading_that_was_asked_for_is_the_newest_live_one_and_no_point_of_the_curve() -> None:
     history = live([started(), *(iteration(n) for n in range(1, 13)), evaluation(10, mean=0.6, best_so_far=True)])
     history.apply(evaluation(12, "request", 0.9), time=50.0)
-    assert history.series["accuracy"].points() == [(10, 0.6), (12, 0.9)]
+    assert history.series["accuracy"].points() == [(10, 0.6)], "what is drawn is what chooses the best"
+    assert history.series["accuracy_asked"].points() == [(12, 0.9)]
+    assert history.series["accuracy_asked_std"].points() == [(12, 0.01)]
     assert history.last == history.live == evaluation(12, "request", 0.9)
     assert history.best == evaluation(10, mean=0.6, best_so_far=True), "it chooses nothing"
+    history.apply(started(resumed_from=11, after_sequence=None), time=60.0)
+    assert "accuracy_asked" not in history.series
+    assert history.series["accuracy"].points() == [(10, 0.6)]
 
 
 def test_a_continued_run_takes_back_what_is_replaced() -> None:

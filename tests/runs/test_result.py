@@ -15,6 +15,7 @@ import pytest
 import torch
 
 from engine import sealed
+from engine.config.load import changed
 from engine.config.schema import Config, Evaluation, Information
 from engine.errors import DataError
 from engine.events import Event, RunEnded, StateChanged
@@ -99,7 +100,7 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     assert values["last"]["mean"] == 0.65
     assert values["random_selection"]["mean"] == 0.3
     assert values["full_set"]["mean"] == 0.9
-    assert values["mutual_information"] == {"nats": 1.5, "ceiling": 2.3, "iteration": 1}
+    assert values["mutual_information"] == {"nats": 1.5, "ceiling": 2.3, "iteration": 1, "mean": 1.5, "over": 1}
     assert values["artifact"] == str(run.distilled_path("best"))
     assert values["fingerprint"] == "ab" * 32
 
@@ -183,6 +184,41 @@ def test_a_bound_that_is_no_number_is_not_reported(tmp_path: Path) -> None:
     run = make_folder(tmp_path)
     say(run, started(), iteration(1, bound=math.nan))
     assert check(document(run.path))["mutual_information"] is None
+
+
+def bound_of(tmp_path: Path, name: str, end: int) -> dict[str, Any]:
+    """Of a run of ``end`` iterations whose readings, one in ten and the last, grow from 1 in 40 iterations, again and
+    again."""
+    config = changed(Config(), {"objective.name": name, "objective.network_life": 40})
+    folder = RunFolder.create(tmp_path, f"{name}-{end}", config)
+    read = [*range(1, end, 10), end]
+    say(folder, started(), *(iteration(n, bound=1 + (n - 1) % 40 / 100) for n in read))
+    found: dict[str, Any] = check(document(folder.path))["mutual_information"]
+    return found
+
+
+def test_the_mean_bound_does_not_depend_on_where_a_networks_life_ends(tmp_path: Path) -> None:
+    found = {end: bound_of(tmp_path, "dream", end) for end in (111, 120, 121, 130)}
+    assert [one["iteration"] for one in found.values()] == list(found)
+    assert [one["nats"] for one in found.values()] == pytest.approx([1.3, 1.39, 1.0, 1.09])
+    assert [one["mean"] for one in found.values()] == pytest.approx([1.15] * 4)
+    assert {one["over"] for one in found.values()} == {40}
+    assert bound_of(tmp_path, "dream", 21)["over"] == 21, "there is no more yet"
+    tenth = bound_of(tmp_path, "trajectory", 211)
+    assert (tenth["over"], tenth["mean"]) == (22, pytest.approx((1.3 + 1.0 + 1.1) / 3)), "networks without a life"
+
+
+def test_what_the_test_images_would_have_chosen_is_measured_at_the_end(tmp_path: Path) -> None:
+    def reason(name: str, **changes: Any) -> str:
+        run = RunFolder.create(tmp_path, name, changed(Config(), changes))
+        StatusWriter(run.path).update(state="paused")
+        live = evaluation(1, measured_on="validation", selected_on="validation", best_so_far=True)
+        say(run, started(), iteration(1), live, evaluation(1, "live_on_test"))
+        return str(document(run.path)["accuracy_by_test_reason"])
+
+    assert reason("a", **{"data.validation": 0.2}) == "not measured yet: the run is paused"
+    assert reason("b") == "the test images chose: it is accuracy"
+    assert reason("c", **{"evaluation.every": 0}) == "no images choose (evaluation.every is 0)"
 
 
 def test_no_run_no_document(tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, legend, table
+from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, heading, legend, table
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
@@ -154,7 +154,7 @@ class CompareScreen(DividedScreen):
     def _write(self) -> None:
         contenders = self._contenders()
         for pane, metric in self._panes():
-            pane.show(figure(metric, contenders), title=METRICS[metric][0], brief=BRIEF[metric])
+            pane.show(figure(metric, contenders), title=heading(metric, contenders), brief=BRIEF[metric])
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)
@@ -248,7 +248,7 @@ class CompareScreen(DividedScreen):
             return
         contenders = self._contenders()
         plots = [
-            Plot(metric, pane.heading, pane.figure, pane.viewport, legend(pane.figure, contenders))
+            Plot(metric, pane.heading, pane.figure, pane.viewport, legend(metric, pane.figure, contenders))
             for pane, metric in self._panes()
         ]
         tables = tables_of_compared([info.name for info in self._infos], contenders)

@@ -1,0 +1,185 @@
+"""On which images and by which protocol an accuracy was measured is said wherever it stands."""
+
+from __future__ import annotations
+
+import csv
+import io
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
+
+import numpy as np
+import pytest
+
+from engine.events import Evaluation, Event, Iteration, RunStarted
+from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
+from engine.runs.log import log_line
+from engine.runs.status import Status, StatusWriter
+from mim4dd_tui.dashboard import curves
+from mim4dd_tui.dashboard.catalog import read_run
+from mim4dd_tui.dashboard.comparison import Contender, figure, heading, legend, table
+from mim4dd_tui.dashboard.details import run_text
+from mim4dd_tui.dashboard.exports import tables_of, tables_of_compared
+from mim4dd_tui.dashboard.session import EngineSession
+from mim4dd_tui.dashboard.widgets.plot_title import Title
+from mim4dd_tui.plain import PlainObserver
+from mim4dd_tui.plots.draw import draw
+from mim4dd_tui.plots.figure import Viewport
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.shelves import make_run, stands
+
+START = RunStarted("run", "digits-ipc1", 0, 10, 300, "here", 1, "0", {"device": "cpu"})
+READ = Iteration(50, 0.3, None, None, None, None, 0.1, None, None, 0.1)
+LIVE = Evaluation(50, "live", "quick-100", 0.897, 0.012, [0.89], "test", "test", 1.0, True)
+HELD_OUT = replace(LIVE, selected_on="validation", measured_on="validation")
+RANDOM = Evaluation(0, "random_selection", "quick-100", 0.55, 0.01, [0.55], "none", "test", 1.0)
+ASKED = Evaluation(60, "request", "quick-100", 0.95, 0.01, [0.95], "none", "test", 1.0)
+
+
+def of(*events: Event) -> RunHistory:
+    history = RunHistory()
+    for event in (START, *events):
+        history.apply(event)
+    return history
+
+
+def contender(mark: str, *events: Event) -> Contender:
+    return Contender(mark, mark, 1, "running", of(*events), None)
+
+
+@pytest.mark.parametrize(
+    ("event", "text"),
+    [
+        (LIVE, "accuracy 89.7 ± 1.2 % (quick-100) at iteration 50, best so far"),
+        (HELD_OUT, "accuracy on validation images 89.7 ± 1.2 % (quick-100) at iteration 50, best so far"),
+        (
+            replace(HELD_OUT, subject="request", best_so_far=False),
+            "accuracy on validation images (asked for) 89.7 ± 1.2 % (quick-100) at iteration 50",
+        ),
+        (replace(LIVE, subject="best", best_so_far=False), "best iterate 89.7 ± 1.2 % (quick-100) at iteration 50"),
+        (RANDOM, "random real images 55.0 ± 1.0 % (quick-100)"),
+    ],
+)
+def test_log_and_headless_lines_say_the_same(event: Evaluation, text: str) -> None:
+    assert log_line(event) == ("info", text)
+    stream = io.StringIO()
+    PlainObserver(stream)(event)
+    assert stream.getvalue() == f"  {text}\n"
+
+
+@pytest.mark.parametrize(
+    ("live", "baseline", "name", "level", "fact"),
+    [
+        (LIVE, RANDOM, "live, quick-100", "random", "55.0 ± 1.0 %"),
+        (HELD_OUT, RANDOM, "live validation, quick-100", "random (test)", "55.0 ± 1.0 %*"),
+        (LIVE, replace(RANDOM, protocol="paper-300"), "live, quick-100", "random (paper-300)", "55.0 ± 1.0 %*"),
+    ],
+)
+def test_a_curve_and_what_it_stands_beside_say_how_they_were_measured(
+    live: Evaluation, baseline: Evaluation, name: str, level: str, fact: str
+) -> None:
+    full = replace(RANDOM, subject="full_set", protocol="experts-last-epoch")
+    history = of(baseline, full, READ, live)
+    figure = curves.accuracy(history)
+    assert [series.name for series in figure.series] == [name]
+    assert [level.name for level in figure.levels] == [level, "full (test)" if live is HELD_OUT else "full"]
+    facts = {name: value for name, value, _ in curves.facts(history)}
+    assert facts["random"] == fact
+    assert facts["best live"] == ("v" if live is HELD_OUT else "") + "89.7 ± 1.2 %"
+
+
+def test_a_narrow_title_keeps_that_the_images_are_for_validation() -> None:
+    figure = curves.accuracy(of(RANDOM, READ, HELD_OUT))
+    _, said = Title(figure, Viewport(), ("accuracy", "acc."), "z", 34, {}, "->").said()
+    assert "live validation 89.7 %" in "".join(text for text, _ in said)
+
+
+def test_what_was_asked_for_is_marked_and_joined_to_nothing() -> None:
+    figure = curves.accuracy(of(READ, LIVE, replace(LIVE, iteration=100, mean=0.898), ASKED))
+    live, asked = figure.series
+    assert (live.x.tolist(), asked.x.tolist()) == ([50, 100], [60])
+    assert (asked.name, asked.line, asked.band) == ("asked for", False, None)
+    twice = replace(asked, x=np.array([60.0, 90.0]), y=np.array([0.95, 0.95]))
+    drawn = draw(replace(figure, series=(live, twice)), Viewport(), 60, 12, "ascii").text()
+    assert drawn.count("o") == 2, drawn
+
+
+@pytest.mark.parametrize("event", [LIVE, HELD_OUT])
+def test_tables_say_how_every_accuracy_of_a_curve_was_measured(event: Evaluation) -> None:
+    history = of(READ, event, replace(ASKED, measured_on=event.measured_on))
+    rows = list(csv.DictReader(io.StringIO(tables_of(history)()["metrics.csv"])))
+    known = [[row["iteration"], row["accuracy"], row["accuracy_asked"], row["accuracy_measured_on"]] for row in rows]
+    assert known == [["50", "0.897", "", event.measured_on], ["60", "", "0.95", event.measured_on]]
+    assert {row["accuracy_protocol"] for row in rows} == {"quick-100"}
+    compared = tables_of_compared(["one"], [Contender("A", "one", 1, "running", history, None)])()
+    assert event.measured_on in compared["curves.csv"].splitlines()[1]
+    assert next(csv.DictReader(io.StringIO(compared["runs.csv"])))["best_measured_on"] == event.measured_on
+
+
+def test_a_comparison_of_what_is_not_measured_alike_says_so() -> None:
+    test, held_out = contender("A", READ, LIVE), contender("B", READ, HELD_OUT)
+    other = contender("B", READ, replace(LIVE, protocol="paper-300"))
+    assert heading("accuracy", [test, contender("B", READ)]) == "live accuracy"
+    assert heading("accuracy", [held_out, held_out]) == "live accuracy on validation images"
+    for beside in (held_out, other):
+        assert heading("accuracy", [test, beside]) == "live accuracy, measured differently"
+    assert heading("objective", [test, held_out]) == "objective"
+    lines = {name: values for name, values, _ in table([test, held_out])}
+    assert lines["live accuracy by"] == ("test, quick-100", "validation, quick-100")
+    assert lines["best accuracy"] == ("~89.7 ± 1.2 %", "v89.7 ± 1.2 %")
+    assert "live accuracy by" not in {name for name, _, _ in table([test, test])}
+    both = [test, held_out]
+    notes = [note for _, note in legend("accuracy", figure("accuracy", both), both)]
+    assert [note.partition("(")[2] for note in notes] == ["test, quick-100)", "validation, quick-100)"]
+
+
+def test_lists_mark_a_validation_accuracy(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "one", state="stopped", accuracy=0.9)
+    assert read_run(run).score == "~90.0 %", "an older version did not say on what"
+    stands(run, final=False, measured_on="validation")
+    assert read_run(run).score == "v90.0 %"
+    assert "live, of a few networks, on validation images" in run_text(read_run(run), "", unicode=True).plain
+    stands(run, final=True, measured_on="test")
+    assert read_run(run).score == "90.0 %"
+
+
+def test_the_status_says_how_its_accuracy_was_measured(tmp_path: Path) -> None:
+    run = make_run(tmp_path, "one", state="running", accuracy=None)
+    writer = StatusWriter(run.path)
+
+    def heard(event: Evaluation) -> tuple[float | None, bool, str]:
+        writer.hear(event)
+        writer.update()
+        status = RunFolder(run.path).status()
+        assert isinstance(status, Status)
+        return status.accuracy, status.live, status.measured_on
+
+    assert heard(HELD_OUT) == (0.897, True, "validation")
+    final = replace(HELD_OUT, subject="best", measured_on="test", mean=0.88, best_so_far=False)
+    assert heard(final) == (0.88, False, "test")
+
+
+def test_what_is_announced_at_a_runs_end_marks_its_accuracy(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run = make_run(tmp_path, "one", state="stopped", accuracy=0.9)
+    stands(run, final=False, measured_on="validation")
+    said: list[str] = []
+    app = make_app()
+    monkeypatch.setattr(app, "announce", lambda _mark, name, what: said.append(f"{name} {what}"))
+    ended = SimpleNamespace(error=None, failed=False, result={"state": "stopped"}, path=run.path)
+    app._announce_end(cast("EngineSession", ended))
+    assert said == ["one stopped, v90.0 %"]
+
+
+def test_panes_of_a_run_without_the_term_promise_nothing() -> None:
+    off = "the term is off (information.weight 0)"
+    history = of(READ)
+    assert (curves.information(history).empty, curves.ratio(history).empty) == (off, off)
+    assert curves.step_size(history).empty == "this objective learns none"
+    before = of(replace(START, changes={"information.weight": 0.0}))
+    assert curves.information(before).empty == off
+    assert curves.information(of()).empty == "no bound read yet"
+    assert curves.ratio(of()).empty == curves.step_size(of()).empty == "no iteration yet"
