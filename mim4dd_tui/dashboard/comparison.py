@@ -33,6 +33,16 @@ METRICS: dict[str, tuple[str, str]] = {
     "speed": ("iterations a minute", "seconds"),
 }
 """Heading and series of the metrics that runs are compared by."""
+BRIEF = {
+    "accuracy": "live acc.",
+    "objective": "obj.",
+    "nce": "NCE",
+    "bound": "MI, nats",
+    "ratio": "NCE/obj.",
+    "step_size": "step",
+    "speed": "it./min",
+}
+"""Their headings where the whole ones leave no room for the names of the curves."""
 TOLD: dict[str, Callable[[float, float], str]] = {"accuracy": percent, "bound": nats}
 """How the values of a metric are spelled, where they are no mere numbers."""
 
@@ -71,15 +81,17 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
     return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
 
 
-def heading(metric: str, contenders: Sequence[Contender]) -> str:
-    """What a plot is called; of accuracies that are not measured alike, it says so."""
-    name = METRICS[metric][0]
+def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:
+    """What a plot is called, and in brief; of accuracies that are not measured alike, both say so."""
+    name, brief = METRICS[metric][0], BRIEF[metric]
     if metric != "accuracy":
-        return name
+        return name, brief
     ways = _measured(contenders)
     if len(set(ways) - {""}) > 1:
-        return f"{name}, measured differently"
-    return f"{name} on validation images" if any("validation" in way for way in ways) else name
+        return f"{name}, measured differently", f"{brief} (mixed)"
+    if any("validation" in way for way in ways):
+        return f"{name} on validation images", f"{brief} (validation)"
+    return name, brief
 
 
 def _way(one: Contender) -> str:

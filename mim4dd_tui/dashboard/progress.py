@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.widgets.status import Progress
+from mim4dd_tui.plain import duration
 
+STALLED_SECONDS, STALLED_TIMES = 10.0, 5.0
+"""An iteration is told of while it lasts when it takes as long as this, and as many times as long as the others."""
 SLOW_FIRST = 5
 """Iterations at the beginning that are slow, and say nothing of the others."""
 
 
-def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str) -> Progress:
+def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str, silent: float = 0.0) -> Progress:
     """The phase and what is done of it; of a run that is over, its iterations.
 
     Args:
@@ -17,27 +20,44 @@ def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str) 
         state: how it really stands.
         preparing: it has yet to say anything in this sitting, so that all known of its pace is of the one before.
         waiting: what is waited for while it has said nothing.
+        silent: seconds since it last said anything.
     """
     if state in ("stopped", "failed") and not history.iteration and history.phase not in ("", "distill", "evaluate"):
         return Progress(state, history.done, history.total, detail=history.phase)
     if state in ("done", "stopped", "failed"):
         return Progress(state, history.iteration, history.iterations or None)
-    remaining = None if preparing else history.eta()
+    stalled = "" if preparing or state != "running" else _stalled(history, silent)
+    remaining = None if preparing or stalled else history.eta()
     return Progress(
         phase=history.phase or (state if state == "queued" else "starting"),
         done=history.done,
         total=history.total,
         remaining=float(int(remaining)) if remaining is not None else None,
-        rate="" if preparing else _rate(history),
+        rate="" if preparing else stalled or _rate(history),
         detail=history.detail or waiting,
     )
 
 
+def _stalled(history: RunHistory, silent: float) -> str:
+    """How long the iteration lasts that is going on, where it is one that takes far longer than the others."""
+    mean = _mean(history)
+    if mean is None or silent < max(STALLED_SECONDS, STALLED_TIMES * mean):
+        return ""
+    return f"this iteration {duration(float(int(silent)))}"
+
+
 def _rate(history: RunHistory) -> str:
     """Of the newest iterations; empty while there are too few."""
+    mean = _mean(history)
+    if mean is None:
+        return ""
+    return f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"
+
+
+def _mean(history: RunHistory) -> float | None:
+    """Seconds of one of the newest iterations; None while there are too few, and in other phases."""
     seconds = history.series.get("seconds")
     if history.phase != "distill" or seconds is None or len(seconds) < 2 * SLOW_FIRST:
-        return ""
+        return None
     recent = seconds.values[SLOW_FIRST:][-20:]
-    mean = sum(recent) / len(recent)
-    return f"{mean:.2f} s/it" if mean >= 0.1 else f"{1 / max(mean, 1e-9):.0f} it/s"
+    return sum(recent) / len(recent)

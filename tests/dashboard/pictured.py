@@ -198,8 +198,8 @@ def _still() -> Iterator[None]:
     known = [info for info in list_presets() if info.name in ("digits-ipc1", "mnist-ipc1")]
     with (
         mock.patch("mim4dd_tui.dashboard.widgets.presets.list_presets", return_value=known),
-        mock.patch("mim4dd_tui.dashboard.screens.home.estimate", _Estimates()),
-        mock.patch("mim4dd_tui.dashboard.screens.home.find", return_value=FOLDER),  # every data set is here
+        mock.patch("mim4dd_tui.dashboard.widgets.summary.estimate", _Estimates()),
+        mock.patch("mim4dd_tui.dashboard.widgets.summary.find", return_value=FOLDER),  # every data set is here
     ):
         yield
 

@@ -154,7 +154,8 @@ async def test_runs_of_an_analysis_are_told_apart_in_the_lists(
 
 async def test_what_was_changed_has_room_before_long_names(make_app: MakeApp, tmp_path: Path) -> None:
     for weight in ("0.3", "0"):
-        run = made(tmp_path / "runs", f"{'of-a-long-name-' * 3}{weight}", f"information.weight={weight}")
+        changed = ["objective.iterations=60", f"information.weight={weight}"]
+        run = made(tmp_path / "runs", f"{'of-a-long-name-' * 3}{weight}", *changed)
         stands(run, state="done", preset="digits-ipc1", accuracy=0.8, iteration=60, iterations=60)
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:

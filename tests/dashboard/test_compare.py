@@ -12,10 +12,10 @@ from textual.pilot import Pilot
 from engine.events import Evaluation
 from engine.runs.journal import JournalWriter
 from mim4dd_tui.dashboard.app import DashboardApp
-from mim4dd_tui.dashboard.comparison import METRICS, TOLD
+from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, TOLD
 from mim4dd_tui.dashboard.exports import of_comparison
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.screens.compare import BRIEF, NAME_WIDTH, CompareScreen
+from mim4dd_tui.dashboard.screens.compare import NAME_WIDTH, CompareScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.widgets.plot import PlotPane

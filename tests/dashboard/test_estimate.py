@@ -202,7 +202,7 @@ def test_a_journal_is_measured_again_only_when_it_grew(tmp_path: Path, monkeypat
     folder = make(tmp_path, host_name())
     kept = Measurements()
     assert len(kept.of([folder])) == 1
-    monkeypatch.setattr(estimate, "measured", lambda _folder: None)
+    monkeypatch.setattr(measuring, "measured", lambda _folder: None)
     assert len(kept.of([folder])) == 1
     with JournalWriter(folder.journal_path) as writer:
         writer.append(Iteration(21, 1.0, None, None, None, None, 0.1, None, 0.05, 1.0, 1.0))

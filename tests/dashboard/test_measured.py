@@ -19,7 +19,7 @@ from engine.runs.log import log_line
 from engine.runs.status import Status, StatusWriter
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.catalog import read_run
-from mim4dd_tui.dashboard.comparison import Contender, figure, heading, legend, table
+from mim4dd_tui.dashboard.comparison import BRIEF, Contender, figure, heading, legend, table
 from mim4dd_tui.dashboard.details import run_text
 from mim4dd_tui.dashboard.exports import tables_of, tables_of_compared
 from mim4dd_tui.dashboard.session import EngineSession
@@ -121,11 +121,14 @@ def test_tables_say_how_every_accuracy_of_a_curve_was_measured(event: Evaluation
 def test_a_comparison_of_what_is_not_measured_alike_says_so() -> None:
     test, held_out = contender("A", READ, LIVE), contender("B", READ, HELD_OUT)
     other = contender("B", READ, replace(LIVE, protocol="paper-300"))
-    assert heading("accuracy", [test, contender("B", READ)]) == "live accuracy"
-    assert heading("accuracy", [held_out, held_out]) == "live accuracy on validation images"
+    assert heading("accuracy", [test, contender("B", READ)]) == ("live accuracy", BRIEF["accuracy"])
+    assert heading("accuracy", [held_out, held_out])[1].endswith("(validation)")
     for beside in (held_out, other):
-        assert heading("accuracy", [test, beside]) == "live accuracy, measured differently"
-    assert heading("objective", [test, held_out]) == "objective"
+        assert heading("accuracy", [test, beside]) == (
+            "live accuracy, measured differently",
+            f"{BRIEF['accuracy']} (mixed)",
+        )
+    assert heading("objective", [test, held_out])[0] == "objective"
     lines = {name: values for name, values, _ in table([test, held_out])}
     assert lines["live accuracy by"] == ("test, quick-100", "validation, quick-100")
     assert lines["best accuracy"] == ("~89.7 ± 1.2 %", "v89.7 ± 1.2 %")

@@ -504,6 +504,10 @@ async def test_a_run_that_stops_is_not_asked_for_anything_more(make_app: MakeApp
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
         await until(pilot, lambda: {"pause", "stop", "evaluate"} <= offered(app))
         assert "Back to where you came from; the run goes on." in {entry.help for entry in commands(app.screen)}
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "pausing" and "● pausing" in text(app))
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "running")
         await pilot.press("x")
         await until(pilot, lambda: run_screen(app).state == "stopping")
         await until(pilot, lambda: not {"pause", "go on", "stop", "evaluate"} & offered(app))

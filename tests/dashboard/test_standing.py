@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.config.load import EDITED
-from engine.events import Phase, Progress
+from engine.events import Iteration, Phase, Progress, StateChanged
 from engine.files import write_json
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
@@ -153,3 +154,17 @@ def test_a_run_that_ended_among_its_experts_says_so_in_its_head(state: str) -> N
         history.apply(event, time=1.0)
     told = progress(history, state, preparing=False, waiting="")
     assert (told.phase, told.done, told.total, told.detail) == (state, 83, 96, "experts")
+
+
+def test_an_iteration_that_takes_far_longer_than_the_others_is_told_of() -> None:
+    history = RunHistory()
+    begun = time.time() - 2.0
+    for event in (StateChanged("running"), Phase("distill", 200)):
+        history.apply(event, time=begun)
+    for i in range(1, 61):
+        history.apply(Iteration(i, 1.0, None, None, None, None, 0.1, None, 0.05, 0.03, 500.0), time=begun + 0.03 * i)
+        history.apply(Progress("distill", i, 200), time=begun + 0.03 * i)
+    soon, late = (progress(history, "running", preparing=False, waiting="", silent=silent) for silent in (4.0, 25.0))
+    assert (soon.rate, soon.remaining is not None) == ("33 it/s", True)
+    assert (late.rate, late.remaining) == ("this iteration 25 s", None), "it would say for ever that seconds are left"
+    assert progress(history, "paused", preparing=False, waiting="", silent=25.0).rate == "33 it/s"

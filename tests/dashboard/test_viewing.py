@@ -225,3 +225,17 @@ def test_a_logarithmic_axis_says_that_it_has_no_place_for_what_is_there() -> Non
     assert "nothing right of 0 yet" in to_svg(lay_out(start, Viewport(log_x=True), {}, "a"))
     assert "nothing right of 0" not in draw(start, Viewport(), 60, 10).text()
     assert "no evaluation yet" in draw(Figure(empty="no evaluation yet"), Viewport(log_x=True), 60, 10).text()
+
+
+async def test_curves_that_differ_are_made_logarithmic_together_first(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("2")
+        panes = [pane for pane in run_screen(app).query(PlotPane) if pane.display]
+        panes[1].viewport = panes[1].viewport.changed(log_y=True)
+        run_screen(app).set_focus(None)
+        for logarithmic in (True, False, True):
+            await pilot.press("y")
+            assert {pane.viewport.log_y for pane in panes} == {logarithmic}

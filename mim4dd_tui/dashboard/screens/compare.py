@@ -15,7 +15,7 @@ from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.comparison import METRICS, Contender, Line, figure, heading, legend, table
+from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, Contender, Line, figure, heading, legend, table
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
@@ -39,16 +39,6 @@ LEAST = 9
 LETTERS = "ABCDEFGH"
 FOUR = ("accuracy", "objective", "bound", "nce")
 """Metrics of the grid, in its order."""
-BRIEF = {
-    "accuracy": "live acc.",
-    "objective": "obj.",
-    "nce": "NCE",
-    "bound": "MI, nats",
-    "ratio": "NCE/obj.",
-    "step_size": "step",
-    "speed": "it./min",
-}
-"""Their headings where the whole ones leave no room for the names of the curves."""
 
 
 class CompareScreen(DividedScreen):
@@ -154,7 +144,8 @@ class CompareScreen(DividedScreen):
     def _write(self) -> None:
         contenders = self._contenders()
         for pane, metric in self._panes():
-            pane.show(figure(metric, contenders), title=heading(metric, contenders), brief=BRIEF[metric])
+            title, brief = heading(metric, contenders)
+            pane.show(figure(metric, contenders), title=title, brief=brief)
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)

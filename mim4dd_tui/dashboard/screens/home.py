@@ -16,13 +16,9 @@ from textual.widgets import Input, OptionList, Static
 from engine.config.load import EDITED, changed, resolve
 from engine.config.presets import is_file
 from engine.config.schema import Config
-from engine.data.sources import find
 from engine.errors import MimError
-from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.measured import Measured
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
@@ -31,8 +27,7 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
-from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.own import own_preset
+from mim4dd_tui.dashboard.widgets.summary import Summary
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
@@ -60,7 +55,6 @@ class HomeScreen(KeepingUpScreen):
         self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
-        self._measured: list[Measured] | None = None  # until earlier runs have been looked through
 
     def compose(self) -> ComposeResult:
         """Lists on the left, details and settings on the right."""
@@ -71,7 +65,7 @@ class HomeScreen(KeepingUpScreen):
                 yield Static("runs", classes="heading", id="runs-heading")
                 yield RunList(id="runs")
             with Vertical(id="details"):
-                yield Static(id="summary")
+                yield Summary(id="summary")
                 yield SettingsForm(id="settings")
         yield KeyLine()
 
@@ -117,8 +111,8 @@ class HomeScreen(KeepingUpScreen):
     @on(KeepingUpScreen.Measured)
     def _were_measured(self, message: KeepingUpScreen.Measured) -> None:
         message.stop()
-        self._measured = message.measured
         if not self.dashboard.closing:
+            self.query_one(Summary).measured = message.measured
             self._describe()
 
     @on(KeepingUpScreen.RunsRead)
@@ -211,18 +205,18 @@ class HomeScreen(KeepingUpScreen):
 
     def _describe(self) -> None:
         on_run = self.query_one("#runs").has_focus and self._run is not None
-        summary, form = self.query_one("#summary", Static), self.query_one(SettingsForm)
+        summary, form = self.query_one(Summary), self.query_one(SettingsForm)
         seen = self._in_view if self.query_one("#presets-search").has_focus else None
         form.display = not on_run and seen is None and self._preset is not None
-        summary.set_class(on_run, "-run")
+        brief = self.has_class("-editing") and not self.has_class("-tall")
         if on_run and self._run is not None:
-            summary.update(self._run_text(self._run))
+            summary.tell_run(self._run)
         elif seen is not None:
-            summary.update(self._preset_text(*seen))
+            summary.tell_preset(*seen, brief=brief)
         elif self._preset is not None:
-            summary.update(self._preset_text(self._preset, form.config))
+            summary.tell_preset(self._preset, form.config, brief=brief)
         else:
-            summary.update(Text(self._problem, style=self._style("error")))
+            summary.tell_problem(self._problem)
         self.refresh_bindings()
 
     @property
@@ -247,26 +241,6 @@ class HomeScreen(KeepingUpScreen):
         if self.dashboard.session is None:
             idle.add("show_live")
         return frozenset(idle)
-
-    def _preset_text(self, name: str, config: Config) -> Text:
-        brief = self.has_class("-editing") and not self.has_class("-tall")
-        width = self.query_one("#summary").content_size.width
-        if self._measured is None:
-            cost = estimate.waiting()
-        else:
-            found, room = estimate.estimate(config, self._measured), estimate.room(self.dashboard.runs_dir)
-            cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, width=width, **room)
-            if not brief and find(config.data.name, self.dashboard.data_dir) is None:
-                cost.append(f"! {config.data.name} has to be downloaded")
-        if brief:
-            return preset_line(name, cost[0], self._style("warning"), width)
-        return preset_text(name, config, cost, self._style("warning"), own_preset(name))
-
-    def _run_text(self, info: RunInfo) -> Text:
-        return run_text(info, self._style(STATES.get(info.state, ("", "secondary"))[1]), unicode=self.dashboard.unicode)
-
-    def _style(self, name: str) -> str:
-        return self.app.theme_variables.get(name, "white").removeprefix("ansi_")
 
     @on(SettingsForm.Changed)
     def _setting_changed(self, message: SettingsForm.Changed) -> None:

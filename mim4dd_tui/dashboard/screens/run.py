@@ -253,7 +253,9 @@ class RunScreen(DividedScreen, LeafingScreen):
         self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _progress(self) -> Progress:
-        return progress(self.history, self.state, preparing=self.preparing, waiting=self._before_start())
+        silent = max(0.0, time.time() - (self.history.updated_at or time.time()))
+        waiting = self._before_start()
+        return progress(self.history, self.state, preparing=self.preparing, waiting=waiting, silent=silent)
 
     def _before_start(self) -> str:
         """What is waited for while the run has not said anything."""

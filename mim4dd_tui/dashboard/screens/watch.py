@@ -208,6 +208,8 @@ class WatchScreen(PaintedScreen[None]):
                 return "starting"
             if self._stopping:
                 return "stopping"
+            if self._pausing and state == "running":
+                return "pausing"
         return state
 
     @property

@@ -196,10 +196,8 @@ class PlotPane(Inked, can_focus=True):
         view = self.viewport
         if move == "reset":
             self.viewport = view.changed(x=None, cursor=None)
-        elif move == "log_y":
-            self.viewport = view.changed(log_y=not view.log_y)
-        elif move == "log_x":
-            self.viewport = view.changed(log_x=not view.log_x)
+        elif move in ("log_y", "log_x"):
+            self.viewport = view.changed(**{move: not getattr(view, move)})
         elif move in ("smoother", "rougher"):
             index = SMOOTHING.index(view.smoothing) + (1 if move == "smoother" else -1)
             self.viewport = view.changed(smoothing=SMOOTHING[max(0, min(index, len(SMOOTHING) - 1))])
@@ -262,7 +260,11 @@ class PlotPane(Inked, can_focus=True):
 
 def move_all(asked: Sequence[PlotPane], move: Move, everywhere: Iterable[PlotPane]) -> None:
     """One key for the panes that it is asked of. A cursor goes along in all there are: it has one place."""
-    if move not in STEPS:
+    if move in ("log_y", "log_x"):  # where they differ, alike first
+        logarithmic = not all(getattr(pane.viewport, move) for pane in asked)
+        for pane in asked:
+            pane.viewport = pane.viewport.changed(**{move: logarithmic})
+    elif move not in STEPS:
         for pane in asked:
             pane.move(move)
         if move == "reset" and asked:

@@ -16,6 +16,7 @@ from mim4dd_tui.plain import duration
 STATES = {
     "running": ("●", "success"),
     "paused": ("‖", "warning"),
+    "pausing": ("●", "warning"),
     "stopping": ("●", "warning"),
     "stopped": ("■", "warning"),
     "failed": ("✗", "error"),

@@ -1,0 +1,65 @@
+"""What is said of the preset or the run that is chosen."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, cast
+
+from rich.text import Text
+from textual.widgets import Static
+
+from engine.config.schema import Config
+from engine.data.sources import find
+from mim4dd_tui.dashboard import estimate
+from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
+from mim4dd_tui.dashboard.measured import Measured
+from mim4dd_tui.dashboard.widgets.status import STATES
+from mim4dd_tui.own import own_preset
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+
+class Summary(Static):
+    """Some lines, or one.
+
+    Attributes:
+        measured: what earlier runs took; None until they have been looked through.
+    """
+
+    measured: list[Measured] | None = None
+
+    @property
+    def dashboard(self) -> DashboardApp:
+        """The app, with its type."""
+        return cast("DashboardApp", self.app)
+
+    def tell_run(self, run: RunInfo) -> None:
+        """Of a run: its state, and what it came to."""
+        self.set_class(True, "-run")
+        style = self._style(STATES.get(run.state, ("", "secondary"))[1])
+        self.update(run_text(run, style, unicode=self.dashboard.unicode))
+
+    def tell_preset(self, name: str, config: Config, *, brief: bool) -> None:
+        """Of a preset as it is changed: what it is, and what it will take here; ``brief`` in a line."""
+        self.set_class(False, "-run")
+        width, warning = self.content_size.width, self._style("warning")
+        if self.measured is None:
+            cost = estimate.waiting()
+        else:
+            found, room = estimate.estimate(config, self.measured), estimate.room(self.dashboard.runs_dir)
+            cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, width=width, **room)
+            if not brief and find(config.data.name, self.dashboard.data_dir) is None:
+                cost.append(f"! {config.data.name} has to be downloaded")
+        if brief:
+            self.update(preset_line(name, cost[0], warning, width))
+        else:
+            self.update(preset_text(name, config, cost, warning, own_preset(name)))
+
+    def tell_problem(self, problem: str) -> None:
+        """Why nothing can be chosen."""
+        self.set_class(False, "-run")
+        self.update(Text(problem, style=self._style("error")))
+
+    def _style(self, name: str) -> str:
+        return self.app.theme_variables.get(name, "white").removeprefix("ansi_")
