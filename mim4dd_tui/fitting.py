@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import TextIO
 
@@ -18,6 +19,9 @@ SHORTEST = 8
 _UNITS = re.compile(r"[^\s`]*`[^`\n]*`[^\s`]*|\S+")
 """Words, and commands in backquotes with what stands close to them."""
 _COMMANDS = re.compile(r"(`[^`\n]*`)")
+_BETWEEN = "- "
+_WORDS = re.compile(r"[^- ]*[- ]|[^- ]+$")
+"""Of a name, each with the sign that follows it."""
 _STEPS = re.compile(r"[^/]*/+|[^/]+")
 """A path's folders, each with its slash, and its end."""
 
@@ -38,16 +42,66 @@ def shortened(text: str, width: int, mark: str = "…", *, middle: bool = True) 
 
 
 def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list[str]:
-    """Texts as :func:`shortened` makes them; where some become the same, they keep the part in which they differ."""
-    alike: dict[str, set[str]] = {}
-    for text in texts:
-        alike.setdefault(shortened(text, width, mark), set()).add(text)
-    brief: dict[str, str] = {}
+    """Texts as :func:`shortened` makes them; where some become the same, they keep the part in which they differ.
+
+    All are shortened in one way, where that tells them apart: names that differ in several places, as in seed and
+    time, by the words that they do not have in common.
+    """
+    every = sorted(set(texts))
+    if all(cell_len(text) <= width for text in every):
+        return list(texts)
+    alike: dict[str, list[str]] = {}
+    for text in every:
+        alike.setdefault(shortened(text, width, mark), []).append(text)
+    words = _differing_words(every, width, mark)
+    if words is None and len(alike) < len(every):
+        words = _with_difference(every, width, mark)
+    if words is not None and len(set(words)) == len(every):
+        brief = dict(zip(every, words, strict=True))
+        return [brief[text] for text in texts]
+    brief = {}
     for short, group in alike.items():
-        kept = _with_difference(sorted(group), width, mark) if len(group) > 1 else [short]
+        kept = _with_difference(group, width, mark) if len(group) > 1 else [short]
         apart = len(set(kept)) == len(group) and (len(group) == 1 or alike.keys().isdisjoint(kept))
-        brief.update(zip(sorted(group), kept if apart else [short] * len(group), strict=True))
+        brief.update(zip(group, kept if apart else [short] * len(group), strict=True))
     return [brief[text] for text in texts]
+
+
+def _differing_words(texts: Sequence[str], width: int, mark: str) -> list[str] | None:
+    """Texts with the words in which they differ, and of the others those that have room.
+
+    None where these have no room, or differ in one place alone. Words are counted from the end: a preset's name, with
+    which a run's begins, has as many as it likes.
+    """
+    split = [_WORDS.findall(text) for text in texts]
+    count = max(map(len, split))
+    rows = [[""] * (count - len(words)) + words for words in split]
+    differ = [len({word.rstrip(_BETWEEN) for word in column}) > 1 for column in zip(*rows, strict=True)]
+    if sum(differs and not before for before, differs in pairwise([False, *differ])) < 2:
+        return None
+
+    def left(shown: Sequence[bool]) -> int:
+        return width - max(cell_len(_of_words(words, shown, mark)) for words in rows)
+
+    if left(differ) < 0:
+        return None
+    for place in range(count):
+        more = [*differ[:place], True, *differ[place + 1 :]]
+        differ = more if left(more) >= 0 else differ
+    begin = "".join(rows[0])[: 0 if differ[0] else left(differ)]
+    short = (begin + _of_words(words, differ, mark) for words in rows)
+    return [text if cell_len(text) <= width else brief for text, brief in zip(texts, short, strict=True)]
+
+
+def _of_words(words: Sequence[str], shown: Sequence[bool], mark: str) -> str:
+    """Some words of a text, with a mark for those between them and around."""
+    text = ""
+    for word, whole in zip(words, shown, strict=True):
+        if whole:
+            text += word
+        elif word and not text.endswith(mark):
+            text = text.rstrip(_BETWEEN) + mark
+    return text
 
 
 def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:

@@ -1,7 +1,7 @@
 """Cells: finished runs of one configuration and seed, kept as small JSON files that all analyses share.
 
 A cell is named after its preset, the settings in which it differs from it, and its seed. Its run lies in a run folder
-of the same name and is taken up where it was interrupted; what is kept of it is enough for every table and curve.
+of a shorter name and is taken up where it was interrupted; what is kept of it is enough for every table and curve.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from engine.config.fields import by_key
 from engine.config.load import Resolved, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
@@ -34,6 +35,8 @@ KEPT = ("accuracy", "accuracy_by_test", "last", "random_selection", "full_set", 
 """Of a run's result document; null where the run is older than the key."""
 LONGEST = 80
 """Characters of a cell's name before its seed; of a longer one a digest stands for the rest."""
+SHORT = 48
+"""Characters of a run's name before digest and seed."""
 MATTERS = ("precision", "recoveries", "recovery_factor", "checkpoint_every")
 """Settings of ``execution`` that decide what a run gives (``checkpoint_every``: where one that goes back begins)."""
 
@@ -84,19 +87,32 @@ class Cell:
     @cached_property
     def name(self) -> str:
         """Preset, settings that differ from it, seed: safe as the name of a file and of a run."""
-        own, base = settings_of(self.config), settings_of(resolve(self.target, seed=self.seed).config)
-        differing = [key for key, _ in sorted(self.changes) if own.get(key) != base.get(key)]
-        keys = list(dict.fromkeys(differing))
-        text = self._words(keys)
+        text = self._words(self._differing)
         if len(text) > LONGEST:
             digest = sha256(text.encode()).hexdigest()[:8]  # of the sorted words, whatever is shown of them
-            shown = self._words(sorted(keys, key=lambda key: key not in self.swept))
+            shown = self._words(sorted(self._differing, key=lambda key: key not in self.swept))
             text = f"{shown[: LONGEST - 9]}-{digest}"
         return f"{text}-seed-{self.seed}"
 
+    @cached_property
+    def run_name(self) -> str:
+        """Of its run, short enough for lists: preset, what is swept, a digest where more differs, seed."""
+        swept = [key for key in self._differing if key in self.swept]
+        begin = _safe("-".join([label(self.target), *(f"{_end(key)}-{_said(self.config, key)}" for key in swept)]))
+        whole = len(begin) <= SHORT
+        hidden = [key for key in self._differing if not whole or key not in swept or _shared_end(key)]
+        if hidden or not whole:
+            begin = f"{begin[:SHORT]}-{sha256(self._words(hidden).encode()).hexdigest()[:6]}"
+        return f"{begin}-s{self.seed}"
+
+    @cached_property
+    def _differing(self) -> list[str]:
+        """The keys of the changes that make another configuration of the preset's, sorted."""
+        own, base = settings_of(self.config), settings_of(resolve(self.target, seed=self.seed).config)
+        return list(dict.fromkeys(key for key, _ in sorted(self.changes) if own.get(key) != base.get(key)))
+
     def _words(self, keys: Sequence[str]) -> str:
-        words = [label(self.target), *(f"{key}-{_said(self.config, key)}" for key in keys)]
-        return re.sub(r"[^A-Za-z0-9._-]+", "-", "-".join(words))
+        return _safe("-".join([label(self.target), *(f"{key}-{_said(self.config, key)}" for key in keys)]))
 
     def kept(self, places: Places) -> Document | None:
         """What is kept of it, where it was finished with these very settings."""
@@ -127,7 +143,7 @@ class Cell:
         """The folder of its finished run, which is made or gone on with. Errors as :meth:`measure`."""
         from engine.run import resume, start  # torch only where a run needs it
 
-        path = places.runs / self.name
+        path = self._path(places)
         shared: dict[str, Any] = {"data_dir": places.data, "cache_dir": places.cache}
         if path.exists():
             folder = RunFolder.open(path)
@@ -141,7 +157,7 @@ class Cell:
             result = start(
                 self.config,
                 runs_dir=places.runs,
-                name=self.name,
+                name=path.name,
                 preset=self.resolved.preset,
                 origins=self.resolved.origins,
                 observer=observer,
@@ -154,11 +170,15 @@ class Cell:
 
     def finished_run(self, places: Places) -> RunFolder | None:
         """The folder of its run, where that is done with these very settings."""
-        folder = RunFolder(places.runs / self.name)
-        result = folder.result()
-        if result is None or result.get("state") != "done":
+        folder = RunFolder(self._path(places))
+        if not is_done(folder):
             return None
         return folder if settings_of(folder.config()) == settings_of(self.config) else None
+
+    def _path(self, places: Places) -> Path:
+        """The folder of its run, which may be there from before runs had names of their own."""
+        whole, path = places.runs / self.name, places.runs / self.run_name
+        return whole if whole.exists() and not path.exists() else path
 
     def _document(self, folder: RunFolder) -> Document:
         result = folder.result()
@@ -177,6 +197,12 @@ class Cell:
             "gradient_ratio": None if ratios is None else _summary(ratios.values),
             "curves": curves,
         }
+
+
+def is_done(folder: RunFolder) -> bool:
+    """Whether a run has come to its end, with a result."""
+    result = folder.result()
+    return result is not None and result.get("state") == "done"
 
 
 def label(target: str) -> str:
@@ -204,6 +230,19 @@ def flat(config: Config) -> dict[str, Any]:
     for name, value in config.model_dump().items():
         found |= {f"{name}.{key}": leaf for key, leaf in value.items()} if isinstance(value, dict) else {name: value}
     return found
+
+
+def _safe(text: str) -> str:
+    return re.sub(r"[^A-Za-z0-9._-]+", "-", text)
+
+
+def _end(key: str) -> str:
+    return key.rpartition(".")[2]
+
+
+def _shared_end(key: str) -> bool:
+    """Whether the last part of a key, as ``count``, is that of another too."""
+    return sum(_end(other) == _end(key) for other in by_key()) > 1
 
 
 def _said(config: Config, key: str) -> str:

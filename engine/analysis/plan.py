@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
-from engine.analysis.cells import Cell, Document, Places, flat, label
+from engine.analysis.cells import Cell, Document, Places, flat, is_done, label, settings_of
 from engine.config.load import resolve
 from engine.config.schema import Config
-from engine.errors import ConfigError, RunFailed
+from engine.errors import ConfigError, MimError, RunFailed
 from engine.events import Observer
 from engine.runs.control import Control
-from engine.runs.folder import RunFolder
+from engine.runs.folder import RunFolder, list_runs
 
 WEIGHT = "information.weight"
 
@@ -30,6 +33,11 @@ class Variant:
 
 
 WITH, WITHOUT = Variant("with the term"), Variant("without", ((WEIGHT, "0"),))
+
+
+def _spelled(config: Config) -> str:
+    """What decides what a run gives, as one text."""
+    return json.dumps(settings_of(config), sort_keys=True)
 
 
 @dataclass
@@ -73,12 +81,29 @@ class Plan:
         return Cell(self.target, (*self.changes, *variant.changes), seed, swept)
 
     def folder(self, cell: Cell) -> RunFolder:
-        """The folder of a cell's finished run. Errors as ``Cell.run``; NotFinishedError where nothing is to be run."""
-        if not self.finished:
-            return cell.run(self.places, self.observer, self.control)
-        found = cell.finished_run(self.places)
-        if found is None:
+        """The folder of a cell's finished run, or of another with the same settings; where there is none it is run.
+
+        Errors as ``Cell.run``; NotFinishedError where nothing is to be run.
+        """
+        own = cell.finished_run(self.places)
+        if own is not None:
+            return own
+        other = self._done.get(_spelled(cell.config))
+        if other is not None:
+            self.tell(f"{cell.name}: the run {other.name} is finished and has the same settings")
+            return other
+        if self.finished:
             raise NotFinishedError("its run is not finished")
+        return cell.run(self.places, self.observer, self.control)
+
+    @cached_property
+    def _done(self) -> dict[str, RunFolder]:
+        """Finished runs with one of the seeds by their settings, whoever began them; of several the newest."""
+        found = {}
+        for folder in list_runs(self.places.runs):
+            with suppress(MimError):  # a damaged one is nobody's
+                if folder.about().seed in self.seeds and is_done(folder):
+                    found[_spelled(folder.config())] = folder
         return found
 
     def measure(self, cell: Cell) -> Document:
@@ -114,7 +139,7 @@ class Plan:
                     self.tell(f"cell {number} of {len(cells)}: {cell.name}")
                 document = work(cell) if work else self.measure(cell)
             except NotFinishedError:
-                self.waiting.append(cell.name)
+                self.waiting.append(cell.run_name)
                 found[row].append(None)
             except RunFailed as error:
                 self.tell(f"{cell.name} failed: {error}")
@@ -123,10 +148,11 @@ class Plan:
             else:
                 found[row].append(document)
         if len(self.waiting) == len(cells):
-            first = next(iter(cells.values())).name
+            first = next(iter(cells.values())).run_name
             raise NotFinishedError(
-                f"none of the {len(cells)} runs of this analysis is finished ({first} is the first), and nothing is to "
-                "be run: let one finish, or ask without --finished"
+                f"none of the {len(cells)} runs of this analysis is finished in {self.places.runs}, under its own name "
+                f"({first} is the first) or any other with the same settings, and nothing is to be run: let one "
+                "finish, or ask without --finished"
             )
         return found
 

@@ -64,6 +64,8 @@ def sweep(plan: Plan, name: str, chosen: Sweep) -> Document:
     elif chosen.setting.startswith("information."):
         plan.require_term(name)
         variants.insert(0, WITHOUT)
+    for variant in variants:
+        _require_valid(plan, name, variant, chosen)
     found = plan.gather(variants)
     return {
         **plan.heading(name),
@@ -76,6 +78,20 @@ def sweep(plan: Plan, name: str, chosen: Sweep) -> Document:
         **shared(found),
         **plan.left_out(),
     }  # fmt: skip
+
+
+def _require_valid(plan: Plan, name: str, variant: Variant, chosen: Sweep) -> None:
+    """Refuse a value that its setting cannot have here, under the name of the option that gave it.
+
+    Raises:
+        ConfigError: it is no value of the setting, or does not go with the others.
+    """
+    try:
+        _ = plan.cell(variant, plan.seeds[0]).config
+    except ConfigError as error:
+        own = SWEEPS.get(name)
+        given = f"the value {variant.label} of {name}" if own and chosen == own else "--values"
+        raise ConfigError(str(error).replace("--set: ", f"{given}: ")) from None
 
 
 def _same(chosen: Sweep, value: Any) -> str | None:

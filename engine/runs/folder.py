@@ -7,7 +7,7 @@ import os
 import re
 import shlex
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ from engine.runs.status import Status
 LATEST = "--latest"
 CONFIG = "config.toml"
 FORMAT = 1
+NEAR = 3
+"""Most runs that are named in place of a wrong name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,8 +172,8 @@ class RunFolder:
         folder = RunFolder(Path(path).absolute())
         try:
             if not folder.path.is_dir():
-                beside = [str(Path(path).with_name(name)) for name in _near(folder.path.parent, folder.name)]
-                raise DataError(f"there is no run folder {str(path)!r}{_meant(beside)}")
+                meant = _meant(folder.path.parent, folder.name, lambda name: str(Path(path).with_name(name)))
+                raise DataError(f"there is no run folder {str(path)!r}{meant}")
             if not folder.config_path.is_file():
                 raise DataError(f"{str(path)!r} is not a run folder: it has no config.toml")
         except OSError as error:  # a name too long, a network file system that is gone
@@ -341,20 +343,24 @@ def find(runs_dir: Path, name: str, *, states: Collection[str] | None = None) ->
             return folder
     except OSError as error:
         raise DataError(f"cannot look at the run {name!r} in {runs_dir}: {error.strerror}") from error
-    hint = _meant(_near(runs_dir, name)) or f"; `mim4dd runs{option(runs_dir)}` lists them"
+    hint = _meant(runs_dir, name) or f"; `mim4dd runs{option(runs_dir)}` lists them"
     raise DataError(f"there is no run {name!r} in {runs_dir}{hint}")
 
 
-def _near(runs_dir: Path, name: str) -> list[str]:
-    """Up to three runs with a name like a wrong one, the most like first; capital letters do not count."""
+def _meant(runs_dir: Path, name: str, spelled: Callable[[str], str] = str) -> str:
+    """Which runs a wrong name may stand for: one that alone begins so, else up to three, of those that begin so the
+    newest first. Capital letters do not count. ``spelled`` is what a name is called by.
+    """
     try:
-        known = {run.name.casefold(): run.name for run in list_runs(runs_dir)}
+        known = {run.name.casefold(): run.name for run in reversed(list_runs(runs_dir))}
     except DataError:  # what is wrong is the folder, and is said by whoever reads it
-        return []
-    return [known[near] for near in difflib.get_close_matches(name.casefold(), known, n=3, cutoff=0.5)]
-
-
-def _meant(names: Sequence[str]) -> str:
+        return ""
+    wrong = name.casefold()
+    begun = [folded for folded in known if folded.startswith(wrong)]
+    if len(begun) == 1 and wrong not in begun:
+        return f"; the only run that begins so is {spelled(known[begun[0]])}"
+    like = difflib.get_close_matches(wrong, [folded for folded in known if folded not in begun], n=NEAR, cutoff=0.5)
+    names = [spelled(known[folded]) for folded in [*begun, *like][:NEAR]]
     return f"; did you mean {' or '.join(names)}?" if names else ""
 
 

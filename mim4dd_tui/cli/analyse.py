@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+from contextlib import suppress
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,8 +13,12 @@ from engine.errors import RunFailed
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import Changes, DataDir, Json, PresetOrFile, RunsDir, data_dir_of, runs_dir_of, seeds_of
-from mim4dd_tui.cli.output import say, write_json
+from mim4dd_tui.cli.output import blocks, say, say_in_words, write_json
 from mim4dd_tui.plain import tell
+from mim4dd_tui.terminal import columns
+
+if TYPE_CHECKING:
+    from engine.analysis.plan import Plan
 
 OUTPUT = "analyses"
 SEEDS = "0-4"
@@ -58,7 +64,8 @@ def analyse(
 
     Every value is run with every seed, so that differences are paired; means come with 95 % intervals. What is finished
     is kept in the output folder and taken as it is the next time: Ctrl-C, and the same command goes on. The
-    runs themselves are ordinary ones, in the runs folder.
+    runs themselves are ordinary ones, in the runs folder; one that is finished there with the same settings is taken,
+    whoever began it. A table is not overwritten by one with fewer seeds or values, or of other settings.
     """
     from engine.analysis.cells import Places, label
     from engine.config.typed import parse_override
@@ -92,6 +99,7 @@ def analyse(
     def work() -> dict[str, Any] | None:
         from engine.analysis.ask import analyse as ask
 
+        require_no_loss(folder / f"{analysis}.json", plan, chosen)
         try:
             return ask(analysis, plan, chosen)
         except StopRequested:
@@ -106,7 +114,7 @@ def analyse(
     paths = write(document, folder)
     complete = {**document, "state": "done", "files": paths}
     if not as_json:
-        say(paths[0].read_text(encoding="utf-8"))
+        print_document(document)
         say("\n".join(str(path) for path in paths))
     if missing := document["missing"]:  # what is finished is written, and the exit code says that it is not all
         text = f"{len(missing)} runs of {document['analysis']} failed, the first: {missing[0]['reason']}"
@@ -114,6 +122,51 @@ def analyse(
     if as_json:
         write_json(complete)
     return 0
+
+
+def require_no_loss(written: Path, plan: Plan, values: list[str] | None) -> None:
+    """Refuse to overwrite an analysis by one that holds less, or is of other settings.
+
+    Args:
+        written: its document, where there is one.
+        plan: what is asked for now.
+        values: of a sweep.
+
+    Raises:
+        UsageError: something would be lost.
+        ConfigError: the values are wrong.
+    """
+    from engine.analysis.earlier import lost
+    from engine.files import read_json_object
+
+    before = read_json_object(written)
+    if before is None:
+        return
+    with suppress(KeyError, TypeError, AttributeError):  # no document of an analysis
+        if more := lost(before, plan, values):
+            raise UsageError(
+                f"{written.with_suffix('.md')} is there already, and has {more}: ask for what it has too, or for "
+                "another folder (--output); finished runs are taken into either"
+            )
+
+
+def print_document(document: dict[str, Any]) -> None:
+    """The table with what has to be known to read it: as Markdown, or on a terminal as wide as that is."""
+    from engine.analysis.tables import markdown
+
+    text = markdown(document)
+    if columns(sys.stdout) is None:
+        say(text + "\n")
+        return
+    rows: list[list[str]] = []
+    for line in [*text.split("\n"), ""]:
+        if line.startswith("|"):
+            rows.append([cell.strip() for cell in line.strip("|").split("|")])
+            continue
+        if rows:
+            blocks(rows[0], rows[2:])
+            rows = []
+        say_in_words(line)
 
 
 def write(document: dict[str, Any], folder: Path) -> list[Path]:

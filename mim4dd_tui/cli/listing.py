@@ -46,24 +46,27 @@ def runs(
 
 
 HEADERS = ("run", "state", "progress", "accuracy", "begun")
+NAME = 24
+"""Cells of a shortened name at least, where it has columns beside it that are not needed."""
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The table of the runs, headers first.
 
-    Names are what other commands are given: what was changed, that it distils and long ages give way to them, and then
-    whole columns.
+    Names are what other commands are given: what was changed, that it distils and long ages give way to them. Where
+    they have no room even so they are shortened, and what was changed, which tells apart runs that are named nearly the
+    same, stands beside them if it can; then the age goes.
     """
     room = columns(sys.stdout)
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
-    tries = []
+    shorter = [[HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age)]
+    wide, narrow = [lines, *shorter], [shorter[-1], [line[:-1] for line in shorter[-1]]]
     if any(row.get("changes") for row in rows):
-        for told in (told_changes, briefly):
-            own = ["changed", *(told(row.get("changes", {})) for row in rows)]
-            tries.append([(*line, text) for line, text in zip(lines, own, strict=True)])
-    tries += [lines, *([HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age))]
-    tries += [[line[:count] for line in tries[-1]] for count in (4, 2)]
-    return next((each for each in tries if room is None or needed(each) <= room), tries[-1])
+        full, brief = (["changed", *(told(row.get("changes", {})) for row in rows)] for told in (told_changes, briefly))
+        wide[:0] = [[(*line, text) for line, text in zip(lines, own, strict=True)] for own in (full, brief)]
+        narrow.insert(0, [(*line, text) for line, text in zip(narrow[0], brief, strict=True)])
+    tries = [*((each, needed(each)) for each in wide), *((each, needed(each, shortest=(0, NAME))) for each in narrow)]
+    return next((each for each, width in tries if room is None or width <= room), narrow[-1])
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:

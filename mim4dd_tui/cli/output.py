@@ -153,9 +153,16 @@ def say_in_words(text: str) -> None:
     say(fitted(text, sys.stdout))
 
 
-def needed(lines: Sequence[Sequence[str]]) -> int:
-    """Columns that a table of these lines (its headers among them) takes on a terminal."""
-    return sum(width + GAP for width in _widths(lines)) - GAP
+def needed(lines: Sequence[Sequence[str]], shortest: tuple[int, int] | None = None) -> int:
+    """Columns that a table of these lines (its headers among them) takes on a terminal.
+
+    Args:
+        shortest: index of a column whose texts may be shortened, and to how much.
+    """
+    widths = _widths(lines)
+    if shortest is not None:
+        widths[shortest[0]] = min(widths[shortest[0]], shortest[1])
+    return sum(width + GAP for width in widths) - GAP
 
 
 def _widths(lines: Sequence[Sequence[str]]) -> list[int]:
@@ -189,6 +196,23 @@ def table(
             for column, (text, width) in enumerate(zip(line, widths, strict=True))
         ]
         say("  ".join(cells).rstrip())
+
+
+def blocks(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    """A table of numbers beside names: columns that a terminal has no room for follow below, beside the names again."""
+    room, widths = columns(sys.stdout), _widths((headers, *rows))
+    place = 1
+    while place < len(headers):
+        end, taken = place, widths[0]
+        while end < len(headers) and (end == place or room is None or taken + GAP + widths[end] <= room):
+            taken, end = taken + GAP + widths[end], end + 1
+        if place > 1:
+            say()
+        shown = [0, *range(place, end)]
+        for line in (headers, *rows):
+            cells = [line[k].ljust(widths[k]) if k == 0 else line[k].rjust(widths[k]) for k in shown]
+            say((" " * GAP).join(cells).rstrip())
+        place = end
 
 
 def _terminal_table(

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rich.cells import cell_len
@@ -92,21 +91,58 @@ class RunInfo:
         return f"{self.name} is {self.state}: there is nothing to resume"
 
 
-def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
-    """Short names: preset and seed where the folder's name says no more, else that name.
+def telling_first(runs: Sequence[RunInfo]) -> list[RunInfo]:
+    """Runs, each with what not all of its preset were changed in before the rest: lists cut the end."""
+    every: dict[str, list[Mapping[str, Any]]] = {}
+    for run in runs:
+        every.setdefault(run.preset, []).append(run.changes)
+    shared = {
+        preset: {key for key, value in first.items() if all(key in one and one[key] == value for one in others)}
+        for preset, (first, *others) in every.items()
+    }
+    return [
+        replace(run, changes=dict(sorted(run.changes.items(), key=lambda item: item[0] in shared[run.preset])))
+        if run.changes
+        else run
+        for run in runs
+    ]
 
-    Seed 0 is said where a run of the same preset has another; what was changed for a run, where another has the same
-    name and some of ``room`` is left beside it.
+
+def short_names(runs: Sequence[RunInfo]) -> list[str]:
+    """Short names, of which several may be the same: preset and seed where the folder's name says no more, else that.
+
+    Seed 0 is said where a run of the same preset has another.
     """
     seeded = {run.preset for run in runs if run.named_by_preset and run.seed}
-    names = [
+    return [
         run.name if not run.named_by_preset else brief(run.preset) + (f" s{run.seed}" if run.preset in seeded else "")
         for run in runs
     ]
-    times = Counter(names)
+
+
+def apart(runs: Sequence[RunInfo]) -> list[Mapping[str, Any]]:
+    """Of runs whose short names are the same, the settings changed for them: those that not all of them have so, or
+    all where nothing tells them apart. Nothing of the others.
+    """
+    alike: dict[str, list[Mapping[str, Any]]] = {}
+    short = short_names(runs)
+    for name, run in zip(short, runs, strict=True):
+        alike.setdefault(name, []).append(run.changes)
+    own: list[Mapping[str, Any]] = []
+    for name, run in zip(short, runs, strict=True):
+        others = alike[name]
+        shared = {key for key, value in run.changes.items() if all(key in o and o[key] == value for o in others)}
+        differing = any(other != run.changes for other in others)
+        kept = {key: value for key, value in run.changes.items() if not differing or key not in shared}
+        own.append(kept if len(others) > 1 else {})
+    return own
+
+
+def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
+    """Short names; what was changed for a run, where another has its name and some of ``room`` is left beside it."""
     return [
-        f"{name} {briefly(run.changes, room - cell_len(name) - 1)}".rstrip() if times[name] > 1 else name
-        for name, run in zip(names, runs, strict=True)
+        f"{name} {briefly(changes, room - cell_len(name) - 1)}".rstrip() if changes else name
+        for name, changes in zip(short_names(runs), apart(runs), strict=True)
     ]
 
 
@@ -116,6 +152,12 @@ def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
     for run in runs:
         seeds.setdefault(run.preset, set()).add(run.seed)
     return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.named_by_preset)
+
+
+def told_apart_by_changes(runs: Sequence[RunInfo]) -> bool:
+    """Whether some runs of one preset and seed differ in what was changed for them."""
+    first: dict[tuple[str, int | None], Mapping[str, Any]] = {}
+    return any(first.setdefault((run.preset, run.seed), run.changes) != run.changes for run in runs)
 
 
 def read_run(folder: RunFolder) -> RunInfo:

@@ -6,6 +6,7 @@ Pure: it is given histories and configurations and knows neither widgets nor fil
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -19,7 +20,7 @@ from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
-from mim4dd_tui.quantities import nats, number
+from mim4dd_tui.quantities import counted, nats, number
 from mim4dd_tui.spelling import every_setting, value_of, written
 
 METRICS: dict[str, tuple[str, str]] = {
@@ -56,6 +57,7 @@ class Contender:
     state: str
     history: RunHistory
     config: Config | None
+    preset: str = ""
 
 
 def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
@@ -90,13 +92,6 @@ def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:
     if any("validation" in way for way in ways):
         return f"{name} on validation images", f"{brief} (validation)"
     return name, brief
-
-
-def legend(metric: str, names: Sequence[str], contenders: Sequence[Contender]) -> str:
-    """``A first, B second``; of accuracies, each with the images and the protocol that measured it."""
-    ways = _measured(contenders) if metric == "accuracy" else [""] * len(contenders)
-    parts = zip(contenders, names, ways, strict=True)
-    return ", ".join(f"{one.mark} {name}{f' ({way})' if way else ''}" for one, name, way in parts)
 
 
 def _way(one: Contender) -> str:
@@ -189,3 +184,29 @@ def settings(contenders: Sequence[Contender], *, only_different: bool = True) ->
         if not only_different or len(set(values) - {"?"}) > 1:
             lines.append((field.key, values, False))
     return lines
+
+
+NAMED = 8
+"""How many settings a legend names; ``runs.csv`` beside it has all."""
+
+
+def legend(metric: str, shown: Figure, contenders: Sequence[Contender]) -> list[tuple[int, str]]:
+    """For paper, of every run that has a curve: its ink; and its letter, its name and the settings that differ.
+
+    Of accuracies also the images and the protocol that measured them.
+    """
+    drawn = {series.name for series in shown.series}
+    there = [one for one in contenders if one.mark in drawn]
+    lines = settings(there)
+    ends = Counter(key.rpartition(".")[2] for key, _, _ in lines)
+    more = [f"{counted(len(lines) - NAMED, 'setting')} more"] if len(lines) > NAMED else []
+    notes = []
+    for place, one in enumerate(there):
+        told = []
+        for key, values, _ in lines[:NAMED]:
+            name = key.rpartition(".")[2]
+            told.append(f"{key if ends[name] > 1 else name} {values[place]}")
+        way = _way(one) if metric == "accuracy" else ""
+        name = f"{one.label} ({way})" if way else one.label
+        notes.append((one.ink, f"{one.mark}  {name}{': ' if told else ''}{', '.join([*told, *more])}"))
+    return notes

@@ -19,10 +19,11 @@ from engine.events import Evaluation
 from engine.files import explained, private_folder, write_bytes
 from engine.runs.history import RunHistory
 from engine.runs.naming import EXPORTS
+from engine.runs.readings import Readings
 from mim4dd_tui.dashboard.comparison import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
-from mim4dd_tui.plots.paper import lay_out, to_png, to_svg
+from mim4dd_tui.plots.paper import lay_out, noted, to_png, to_svg
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import every_setting, value_of, written
 
@@ -38,12 +39,14 @@ Tables = Callable[[], Mapping[str, str]]
 
 @dataclass(frozen=True, eq=False)
 class Plot:
-    """A plot as it is looked at. ``name`` is the stem of its files, ``title`` the heading on the page."""
+    """A plot as it is looked at. ``name`` is the stem of its files, ``title`` the heading on the page; ``notes``, each
+    with the ink of its curve, stand below."""
 
     name: str
     title: str
     figure: Figure
     view: Viewport
+    notes: Sequence[tuple[int, str]] = ()
 
 
 def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
@@ -57,7 +60,8 @@ def export(folder: Path, plots: Sequence[Plot], tables: Tables) -> str:
     """
     drawn = [plot for plot in plots if plot.figure.bounds_x() is not None]
     for plot in drawn:
-        page = lay_out(plot.figure, plot.view, COLOURS, plot.title)
+        notes = [(COLOURS[ink], note) for ink, note in plot.notes]
+        page = noted(lay_out(plot.figure, plot.view, COLOURS, plot.title), notes)
         _write(folder, f"{plot.name}.svg", to_svg(page).encode())
         _write(folder, f"{plot.name}.png", to_png(page))
     texts = tables()
@@ -103,27 +107,38 @@ def _columns(history: RunHistory) -> Columns:
 
 
 def _outcome(name: str, one: Contender) -> dict[str, str]:
+    """A row of ``runs.csv``."""
     history = one.history
-
-    def score(which: str, event: Evaluation | None) -> dict[str, str]:
-        if event is None:
-            return {f"{which}_{part}": "" for part in ("mean", "std", "subject", "protocol", "measured_on")}
-        return {
-            f"{which}_mean": _number(event.mean),
-            f"{which}_std": _number(event.std),
-            f"{which}_subject": event.subject,
-            f"{which}_protocol": event.protocol,
-            f"{which}_measured_on": event.measured_on,
-        }
-
-    row = {"mark": one.mark, "run": name, "state": one.state}  # in the order of the table on the screen
-    row |= score("best", history.best) | score("newest", history.last)
+    row = {"mark": one.mark, "run": name, "preset": one.preset, "state": one.state}
+    row |= _score("best", history.best, chosen=True) | _score("last", history.last, chosen=True)
     for field in every_setting():
         row[field.key] = "" if one.config is None else written(value_of(one.config, field.key))
     row["iteration"] = str(history.iteration)
-    row |= score("random_selection", history.random_selection) | score("full_set", history.full_set)
+    for metric in ("objective", "bound", "step_size"):
+        series = history.series.get(metric)
+        row[metric] = _number(None if series is None else series.last)
+    readings = Readings.of(history, one.config)
+    row["bound_mean_of_last"] = _number(None if readings is None else readings.mean)
+    row |= _score("random_selection", history.random_selection) | _score("full_set", history.full_set)
     row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     return row
+
+
+def _score(which: str, event: Evaluation | None, *, chosen: bool = False) -> dict[str, str]:
+    """The columns of an accuracy; ``chosen``: also of which iterate it is, and on which images that was chosen."""
+    values = {
+        "mean": _number(event.mean) if event else "",
+        "std": _number(event.std) if event else "",
+        "subject": event.subject if event else "",
+        "protocol": event.protocol if event else "",
+        "measured_on": event.measured_on if event else "",
+    }
+    if chosen:
+        values |= {
+            "iteration": str(event.iteration) if event else "",
+            "selected_on": event.selected_on if event else "",
+        }
+    return {f"{which}_{part}": value for part, value in values.items()}
 
 
 def of_run(folder: Path) -> Path:

@@ -17,7 +17,7 @@ from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.log import told_changes
-from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+from mim4dd_tui.dashboard.catalog import RunInfo, read_run, telling_first
 
 Sort = Literal["newest", "name", "state", "progress", "accuracy", "preset"]
 SORTS: tuple[Sort, ...] = ("newest", "accuracy", "name", "preset", "state", "progress")
@@ -60,7 +60,7 @@ class Shelf:
     def known(self) -> list[RunInfo]:
         """All runs as they were read last, newest first; looks at no disk."""
         newest = sorted(self._kept.values(), key=lambda one: (-one.created, one.info.name))
-        return [one.info for one in newest]
+        return telling_first([one.info for one in newest])
 
     def read(self) -> list[RunInfo]:
         """All runs, newest first. An entry that cannot be looked into is passed over.

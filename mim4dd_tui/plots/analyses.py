@@ -13,9 +13,10 @@ from PIL import Image, ImageDraw, ImageFont
 
 from engine.analysis.estimates import Estimate, estimate
 from engine.analysis.tables import against, column, known, mean_matrix
+from engine.runs.log import told_changes
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, stacked
-from mim4dd_tui.plots.paper import Page, lay_out, to_png
+from mim4dd_tui.plots.paper import INK, Page, lay_out, lines_of, noted, to_png
 
 Document = Mapping[str, Any]
 
@@ -37,7 +38,19 @@ def draw(document: dict[str, Any], pictures: Path) -> bytes:
     if analysis == "grids":
         return sheet(document, pictures)
     page = {"loss": loss_page, "cka": cka_page}.get(analysis, sweep_page)(document)
-    return to_png(page)
+    return to_png(noted(page, [(INK, caption(document))]))
+
+
+def caption(document: Document) -> str:
+    """What has to be known to read a figure: what its bars or bands are, and what was set on top of the preset."""
+    analysis = document["analysis"]
+    spread = {"loss": "bands: 95 % intervals over seeds", "cka": "means over seeds", "grids": "best iterates"}
+    parts = [
+        spread.get(analysis, "bars: 95 % intervals over seeds"),
+        *([told_changes(document["set"])] if document["set"] else []),
+        f"protocol {document['protocol']}",
+    ]
+    return "; ".join(parts)
 
 
 def sweep_page(document: dict[str, Any]) -> Page:
@@ -152,13 +165,17 @@ def sheet(document: Document, folder: Path) -> bytes:
     width = max((picture.width for picture in pictures), default=200) + 12
     height = max((picture.height for picture in pictures), default=20) + CAPTION + 8
     columns = max((len(line) for line in shown), default=1)
-    canvas = Image.new("RGB", (width * columns, height * max(len(shown), 1)), "#ffffff")
+    notes = list(lines_of(caption(document), width * columns - 12))
+    below = height * max(len(shown), 1)
+    canvas = Image.new("RGB", (width * columns, below + CAPTION * len(notes)), "#ffffff")
     pen = ImageDraw.Draw(canvas)
+    for place, note in enumerate(notes):
+        pen.text((6, below + CAPTION * place), note, fill=INK, font=ImageFont.load_default(12))
     for down, line in enumerate(shown):
         for across, item in enumerate(line):
             x, y = across * width + 6, down * height
             text = item[0] if item is not None else f"{document['rows'][down]['value']}: failed"
-            pen.text((x, y + 5), text, fill="#1a1d29", font=ImageFont.load_default(12))
+            pen.text((x, y + 5), text, fill=INK, font=ImageFont.load_default(12))
             if item is not None:
                 canvas.paste(item[1], (x, y + CAPTION))
     out = io.BytesIO()

@@ -6,6 +6,7 @@ The page is laid out once, as shapes; SVG and PNG are two ways of writing the sa
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Literal
@@ -28,6 +29,10 @@ INK = "#1a1d29"
 FAINT = "#c9ccd6"
 QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
+LINE = 18
+"""Pixels from one line of notes to the next."""
+WIDER = 1.15
+"""How much wider than a PNG's the letters of an SVG may be: whoever shows it chooses the font."""
 BEHIND = 0.4
 """How strongly curves behind the others are drawn."""
 FINER = 3
@@ -103,6 +108,30 @@ def lay_out(
     plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
     page.shapes.extend(plot.shapes())
     return page
+
+
+def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:
+    """A page with notes below it, each in its colour and in as many lines as it takes."""
+    lines = [(colour, line) for colour, note in notes for line in lines_of(note, page.width - 2 * MARGIN)]
+    words = [
+        Words((MARGIN, page.height + LINE * (place + 0.5)), line, colour)
+        for place, (colour, line) in enumerate(lines)
+    ]  # fmt: skip
+    return Page(page.width, page.height + LINE * len(lines), [*page.shapes, *words])
+
+
+def lines_of(text: str, room: float) -> Iterator[str]:
+    """A note in lines of so many pixels, broken at spaces where it can be; all but the first are indented."""
+    font = ImageFont.load_default(Words.size)
+    indent, line = "    ", ""
+    for word in re.findall(r"\s*\S+", text):
+        for piece in [word] if font.getlength(indent + word) < room / WIDER else word:
+            if line and font.getlength(line + piece) > room / WIDER:
+                yield line
+                line = indent + piece.lstrip()
+            else:
+                line += piece
+    yield line
 
 
 class _Plot:

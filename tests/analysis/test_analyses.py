@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import json
+import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from unittest import mock
 
@@ -18,13 +20,13 @@ from engine.analysis.ask import COMPARISONS, analyse
 from engine.analysis.cells import Cell, Document, Places
 from engine.analysis.estimates import paired
 from engine.analysis.losses import ending
-from engine.analysis.plan import WITH, Plan
+from engine.analysis.plan import WITH, NotFinishedError, Plan
 from engine.analysis.sweep import SWEEPS, sweep_of
 from engine.analysis.tables import column, markdown
 from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
-from mim4dd_tui.plots.analyses import draw
+from mim4dd_tui.plots.analyses import caption, draw
 from tests.distill.helpers import quickly, tiny
 
 NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")
@@ -79,6 +81,25 @@ def test_it_is_json_a_table_and_a_picture(bench: Bench, documents: dict[str, Doc
 def test_asked_again_nothing_is_run(bench: Bench, documents: dict[str, Document], name: str) -> None:
     with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
         assert analyse(name, bench.plan(), VALUES.get(name)) == documents[name]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [("lambda", "bars: 95 % intervals over seeds"), ("loss", "bands: 95 % intervals over seeds"), ("grids", "best")],
+)
+def test_a_figure_says_what_its_bars_are_and_what_was_set(
+    bench: Bench, documents: dict[str, Document], name: str, said: str
+) -> None:
+    changed = {**documents[name], "set": {"objective.iterations": "60", "information.weight": "0.2"}}
+    assert caption(changed).startswith(said)
+    assert "objective.iterations 60, information.weight 0.2; protocol quick-100" in caption(changed)
+    pictures = []
+    for document in (documents[name], changed, {**changed, "set": {f"a.{n}": "x" * 9 for n in range(30)}}):
+        with Image.open(io.BytesIO(draw(document, bench.places.cells))) as picture:
+            pictures.append(picture.convert("L"))
+    assert pictures[0].height <= pictures[1].height < pictures[2].height, "a long one takes more lines"
+    edge = pictures[2].crop((pictures[2].width - 6, pictures[0].height, *pictures[2].size))
+    assert edge.getextrema() == (255, 255), "and does not run off"
 
 
 def test_a_sweep_compares_with_the_run_without_the_term_and_others_with_the_presets_value(
@@ -181,6 +202,25 @@ def test_a_finished_run_is_taken_where_its_cell_is_gone(bench: Bench, documents:
     (bench.places.cells / f"{cell.name}.json").unlink()
     with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
         assert analyse("loss", bench.plan(finished=True)) == documents["loss"]
+
+
+@pytest.mark.parametrize("finished", [True, False])
+def test_a_finished_run_of_the_same_settings_is_taken_whatever_it_is_called(
+    bench: Bench, documents: dict[str, Document], tmp_path: Path, finished: bool
+) -> None:
+    runs = tmp_path / "runs"
+    shutil.copytree(bench.places.runs, runs)
+    for number, path in enumerate(sorted(runs.iterdir())):
+        path.rename(runs / f"queued-{number}")
+    places = Places(tmp_path / "cells", runs, cache=bench.places.cache)
+    told: list[str] = []
+    with mock.patch.object(Cell, "run", side_effect=AssertionError("it was run")):
+        plan = bench.plan(places=places, finished=finished, tell=told.append)
+        assert analyse("lambda", plan, VALUES["lambda"]) == documents["lambda"]
+    assert len([text for text in told if "is finished and has the same settings" in text]) == 6
+    (runs / "queued-0" / "config.toml").write_text("[")
+    with pytest.raises(NotFinishedError, match="or any other with the same settings"):
+        analyse("lambda", bench.plan(places=places, finished=True, seeds=[5]), VALUES["lambda"])
 
 
 @pytest.mark.parametrize("name", ["lambda", "critic", "loss", "cka", "grids"])

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
 import torch
 
-from engine.analysis.cells import LONGEST, POINTS, Cell, Places, flat, settings_of, thinned
+from engine.analysis.cells import LONGEST, POINTS, SHORT, Cell, Places, flat, settings_of, thinned
 from engine.analysis.plan import WEIGHT, Plan, Variant
 from engine.config.load import dump, resolve
 from engine.config.schema import Config
@@ -48,6 +49,35 @@ def test_a_long_name_is_shortened_and_stays_safe_and_its_own(tmp_path: Path) -> 
     names = {Cell(target, (("information.weight", w), ("objective.iterations", "9")), 2**31 - 1).name for w in "123"}
     assert len(names) == 3
     assert all(check_name(name) for name in names)
+
+
+def test_a_run_has_a_short_name_that_tells_early_what_is_swept(tmp_path: Path) -> None:
+    def name(*changes: tuple[str, str], swept: tuple[str, ...] = (WEIGHT,), target: str = "digits-ipc1") -> str:
+        cell = Cell(target, changes, 1, swept)
+        assert check_name(cell.run_name)
+        assert len(cell.run_name) <= SHORT + len("-123456-s1")
+        return cell.run_name
+
+    assert name((WEIGHT, "0")) == "digits-ipc1-weight-0-s1"
+    assert name((WEIGHT, "0.1")) == name() == "digits-ipc1-s1", "the preset's own"
+    longer, other = (name((WEIGHT, "0"), ("objective.iterations", n)) for n in ("60", "70"))
+    assert re.fullmatch(r"digits-ipc1-weight-0-[0-9a-f]{6}-s1", longer)
+    assert longer[:-9] == other[:-9]
+    assert longer != other
+    assert name((WEIGHT, "1"), ("objective.iterations", "60")) == longer.replace("weight-0", "weight-1")
+    counts = {name((key, "9"), swept=(key,)) for key in ("experts.batch_size", "objective.batch_size")}
+    assert len(counts) == 2
+    target = written(tmp_path, "a name with spaces & more, " + "x" * 60)
+    assert len({name((WEIGHT, w), target=target) for w in "12"}) == 2
+
+
+def test_a_run_under_the_name_of_its_cell_is_taken_up(tmp_path: Path) -> None:
+    cell, where = Cell(written(tmp_path), ((WEIGHT, "0"),), 0, (WEIGHT,)), places(tmp_path)
+    with quickly(2):
+        assert cell.run(where).name == "mine-weight-0-s0"
+        (where.runs / "mine-weight-0-s0").rename(where.runs / cell.name)
+        assert cell.run(where).name == cell.name
+    assert [path.name for path in where.runs.iterdir()] == [cell.name]
 
 
 CONSTANT = (("data.name", "mnist"), ("data.train_limit", "1500"), ("evaluation.networks", "2"),

@@ -111,7 +111,7 @@ def test_missing_cells_are_run_side_by_side_and_time_is_kept(
 def test_a_process_that_is_told_to_end_leaves_a_checkpoint(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MIM4DD_CACHE_DIR", str(tmp_path / "cache"))
     task = next(results.tasks("small"))
-    run = RunFolder(task.places(tmp_path).runs / task.cell.name)
+    run = RunFolder(task.places(tmp_path).runs / task.cell.run_name)
     with subprocess.Popen(results.command(task, options(tmp_path / "cells")), cwd=results.ROOT) as process:
         end = time.monotonic() + 200
         while b'"kind":"expert_epoch"' not in journal(run):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -59,6 +60,28 @@ def mim4dd(*arguments: str, cwd: Path | None = None, env: Mapping[str, str] | No
             process.kill()
             raise
     return Ended(process.returncode, out, err)
+
+
+def on_terminal(program: str, variables: Mapping[str, str], *, cwd: Path | None = None) -> list[str]:
+    """Lines that a program writes to standard output where that is a terminal, without their colours."""
+    before = (
+        "import os, pty, sys\n"
+        "terminal, side = pty.openpty()\n"
+        "os.dup2(side, 1)\n"
+        "sys.stdout = os.fdopen(1, 'w', encoding=os.environ.get('ENCODING', 'utf-8'))\n"
+    )
+    after = (
+        "\nsys.stdout.flush()\n"
+        "os.write(1, b'THE END')\n"
+        "seen = b''\n"
+        "while not seen.endswith(b'THE END'):\n"
+        "    seen += os.read(terminal, 100000)\n"
+        "sys.stderr.buffer.write(seen.removesuffix(b'THE END'))\n"
+    )
+    env = environment(TERM="xterm-256color", NO_COLOR="1", **variables)
+    command = [sys.executable, "-c", before + program + after]
+    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=env, check=True, timeout=60, cwd=cwd)
+    return re.sub(r"\x1b\[\d*m", "", done.stderr).splitlines()
 
 
 def cpu_seconds(*command: str, cwd: Path) -> float:

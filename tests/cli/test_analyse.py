@@ -13,7 +13,7 @@ from engine.analysis.plan import Plan
 from engine.config.load import dump
 from engine.errors import RunFailed
 from mim4dd_tui.__main__ import main
-from tests.cli.command import COMMAND, begun, mim4dd
+from tests.cli.command import COMMAND, begun, mim4dd, on_terminal
 from tests.distill.helpers import quickly, tiny
 
 
@@ -54,6 +54,9 @@ def test_json_is_the_document_and_nothing_else(folder: Path, capsys: pytest.Capt
     [
         (["lamda", "mine.toml"], "did you mean lambda?"),
         (["lambda", "mine.toml", "--values", "0.1"], "at least two"),
+        (["lambda", "mine.toml", "--values", "0,x"], "mim4dd: --values: information.weight: 'x' is not allowed"),
+        (["lambda", "mine.toml", "--values", "0,1", "--set", "information.grid=x"], "mim4dd: --set: information.grid"),
+        (["critic", "mine.toml", "--set", "network.width=0"], "mim4dd: --set: network.width"),
         (["lambda", "mine.toml", "--seeds", "2-1"], "backwards"),
         (["lambda", "mine.toml", "--set", "seed=3"], "--seeds"),
         (["lambda", "mine.toml", "--set", "nonsense"], "section.key=value"),
@@ -69,6 +72,48 @@ def test_what_is_wrong_is_said_before_anything_is_run(
     assert said in capsys.readouterr().err
     assert not (folder / "runs").exists()
     assert not (folder / "analyses").exists()
+
+
+def test_a_table_is_not_overwritten_by_one_that_holds_less(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = ["analyse", "lambda", "mine.toml", "--seeds"]
+    sweep = ["--values", "0, 0.3", "--set", "objective.iterations=2"]
+    with quickly(2):
+        assert main([*command, "0-1", *sweep]) == 0
+        table = folder / "analyses" / "mine" / "lambda.md"
+        before = table.read_text()
+        for seeds, values, changed, said in (
+            ("0", "0,0.3", "objective.iterations=2", "has seed 1 as well"),
+            ("0-1", "0,1", "objective.iterations=2", "has information.weight 0.3 as well"),
+            ("0-1", "0,0.3", "objective.iterations=3", "has runs with objective.iterations 2"),
+        ):
+            capsys.readouterr()
+            assert main([*command, seeds, "--values", values, "--set", changed]) == 2
+            told = " ".join(capsys.readouterr().err.split())
+            assert f"analyses/mine/lambda.md is there already, and {said}" in told
+        assert table.read_text() == before
+        assert len(list((folder / "runs").iterdir())) == 4, "nothing was run"
+        assert main([*command, "0", *sweep, "--output", "less", "--finished"]) == 0
+        assert main([*command, "0-2", *sweep[:-1], "objective.iterations = 2"]) == 0, "more may take its place"
+    assert "seeds 0, 1, 2." in table.read_text()
+    table.with_suffix(".json").write_text('{"set": 3}')
+    assert main([*command, "0", *sweep, "--finished"]) == 0, "what is no document is nothing to lose"
+
+
+@pytest.mark.parametrize("columns", ["60", "80", "200"])
+def test_on_a_terminal_the_table_is_as_wide_as_that_and_no_number_is_broken(folder: Path, columns: str) -> None:
+    arguments = ["analyse", "lambda", "mine.toml", "--seeds", "0-2", "--values", "0,0.3"]
+    with quickly(2):
+        assert main(arguments) == 0
+    program = f"from mim4dd_tui.__main__ import main\nassert main({[*arguments, '--finished']!r}) == 0"
+    lines = on_terminal(program, {"COLUMNS": columns}, cwd=folder)
+    assert all(len(line) <= int(columns) for line in lines)
+    assert not any(line.startswith("|") for line in lines)
+    markdown = (folder / "analyses" / "mine" / "lambda.md").read_text().splitlines()
+    for row in (line for line in markdown if line.startswith("| 0.3")):
+        value, *cells = (cell.strip() for cell in row.strip("|").split("|"))
+        told = "  ".join(line for line in lines if line.startswith(value))
+        assert all(cell in told for cell in cells)
+    assert sum(line.startswith("information.weight") for line in lines) == {"60": 3, "80": 2, "200": 1}[columns]
 
 
 def test_failed_runs_are_written_down_and_tell_in_the_exit_code(

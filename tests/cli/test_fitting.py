@@ -50,6 +50,19 @@ def test_names_keep_what_tells_them_apart(width: int) -> None:
         assert cell_len(name) <= width
 
 
+@pytest.mark.parametrize(
+    ("width", "short"),
+    [(12, "di…s0…195253"), (16, "digits…s0…195253"), (30, "digits-ipc1-dream-s0…195253")],
+)
+def test_names_that_differ_in_several_places_keep_them_all_in_one_way(width: int, short: str) -> None:
+    stamps = [("s0", "195253"), ("s2", "195253"), ("s0", "195621"), ("s1", "195702")]
+    names = [f"digits-ipc1-dream-{seed}-20261127-{time}" for seed, time in stamps]
+    told = shortened_apart(names, width)
+    assert told == [short.replace("s0", seed).replace("195253", time) for seed, time in stamps]
+    alone = "a-b"
+    assert shortened_apart([*names, alone], width)[-1] == alone
+
+
 def test_names_are_told_apart_by_whole_words() -> None:
     short = shortened_apart(["cifar10-ipc10-dream", "cifar100-ipc10-dream"], 18)
     assert short == ["cifar10…pc10-dream", "cifar100…c10-dream"]

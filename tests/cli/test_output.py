@@ -5,15 +5,12 @@ from __future__ import annotations
 import json
 import math
 import os
-import re
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
 from mim4dd_tui.cli import output
-from tests.cli.command import environment
+from tests.cli.command import on_terminal
 
 
 def test_a_piped_table_is_aligned_and_never_cut(capsys: pytest.CaptureFixture[str]) -> None:
@@ -54,24 +51,7 @@ def test_only_the_document_is_printed_where_streams_have_no_descriptors(
 
 def drawn(call: str, **variables: str) -> list[str]:
     """Lines that a call of ``output`` writes to a terminal."""
-    program = (
-        "import os, pty, sys\n"
-        "from mim4dd_tui.cli import output\n"
-        "main, side = pty.openpty()\n"
-        "os.dup2(side, 1)\n"
-        "sys.stdout = os.fdopen(1, 'w', encoding=os.environ.get('ENCODING', 'utf-8'))\n"
-        f"output.{call}\n"
-        "sys.stdout.flush()\n"
-        "os.write(1, b'THE END')\n"
-        "seen = b''\n"
-        "while not seen.endswith(b'THE END'):\n"
-        "    seen += os.read(main, 100000)\n"
-        "sys.stderr.buffer.write(seen.removesuffix(b'THE END'))\n"
-    )
-    env = environment(TERM="xterm-256color", NO_COLOR="1", **variables)
-    command = [sys.executable, "-c", program]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", env=env, check=True, timeout=60)
-    return re.sub(r"\x1b\[\d*m", "", done.stderr).splitlines()
+    return on_terminal(f"from mim4dd_tui.cli import output\noutput.{call}", variables)
 
 
 RUNS = (

@@ -2,22 +2,25 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from engine.analysis.cells import Cell
+from engine.analysis.plan import WEIGHT
 from engine.config.load import EDITED, resolve
 from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.log import log_line, told_changes
 from mim4dd_tui.__main__ import main
-from mim4dd_tui.dashboard.catalog import labels
+from mim4dd_tui.dashboard.catalog import labels, telling_first
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import text, until
-from tests.dashboard.shelves import make_run
+from tests.dashboard.shelves import make_run, stands
 from tests.runs.helpers import started
 
 
@@ -90,6 +93,77 @@ async def test_the_list_of_all_runs_has_a_column_for_them_where_there_are_any(
         await pilot.resize_terminal(80, 24)
         await until(pilot, lambda: "seed" not in text(app))
         assert "weight 0.3" in text(app), "it tells apart what is of one preset and seed"
+
+
+def test_of_what_was_changed_labels_say_what_tells_runs_apart(tmp_path: Path) -> None:
+    for weight in ("0.0", "0.1"):
+        made(tmp_path, None, "objective.iterations=60", f"information.weight={weight}")
+    assert sorted(labels(Shelf(tmp_path).read())) == ["digits-ipc1 weight 0.0", "digits-ipc1 weight 0.1"]
+    made(tmp_path, None, "objective.iterations=60", "information.weight=0.1")
+    assert sorted(labels(Shelf(tmp_path).read()))[1:] == ["digits-ipc1 weight 0.1"] * 2
+    alike = [run for run in Shelf(tmp_path).read() if run.changes["information.weight"] == 0.1]
+    assert labels(alike) == ["digits-ipc1 weight 0.1, iterations 60"] * 2, "nothing tells them apart"
+    assert [run.changed for run in telling_first(alike[::-1])] == ["weight 0.1, iterations 60"] * 2
+
+
+async def test_the_first_screen_says_what_was_changed_where_two_runs_bear_one_name(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    for weight in ("0.1", "0"):
+        for seed in (1, 2):
+            changed = ["objective.iterations=60", f"information.weight={weight}"]
+            found = resolve("digits-ipc1-dream", changed, seed=seed)
+            run = RunFolder.create(tmp_path / "runs", None, found.config, preset=found.preset, origins=found.origins)
+            now = time.time() - 10_000 * seed
+            stands(run, state="done", preset=found.preset, seed=seed, accuracy=0.8123, started=now, heartbeat=now)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: text(app).count("81.2") == 4)
+        lines = [line[:34] for line in text(app).splitlines() if "81.2" in line]
+        for name in ("s1", "s2"):
+            ours = [line for line in lines if name in line]
+            assert len(ours) == 2, lines
+            assert sum("weight 0.0" in line or "weight 0 " in f"{line} " for line in ours) == 1, lines
+
+
+@pytest.mark.parametrize("size", [(80, 24), (160, 48)])
+async def test_runs_of_an_analysis_are_told_apart_in_the_lists(
+    make_app: MakeApp, tmp_path: Path, size: tuple[int, int]
+) -> None:
+    cells = [
+        Cell("digits-ipc1", (("objective.iterations", "60"), (WEIGHT, weight)), seed, (WEIGHT,))
+        for weight in ("0", "0.3")
+        for seed in (0, 1)
+    ]
+    for cell in cells:
+        found = cell.resolved
+        config, origins = found.config, found.origins
+        run = RunFolder.create(tmp_path / "runs", cell.run_name, config, preset=found.preset, origins=origins)
+        values = {"preset": found.preset, "seed": cell.seed, "accuracy": 0.8, "iteration": 60, "iterations": 60}
+        stands(run, state="done", started=time.time() - 9000, heartbeat=time.time(), **values)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: text(app).count("80.0") == 4)
+        rows = [line[: size[0] * 2 // 5] for line in text(app).splitlines() if "80.0" in line]
+        assert len({row.split("80.0")[1].split()[0] for row in rows}) == 4, rows
+        await pilot.press("b")
+        await until(pilot, lambda: "changed" in text(app) and text(app).count("60/60") == 4)
+        assert all(cell.run_name in text(app) for cell in cells)
+        assert text(app).count("weight 0.3") == 2
+
+
+async def test_what_was_changed_has_room_before_long_names(make_app: MakeApp, tmp_path: Path) -> None:
+    for weight in ("0.3", "0"):
+        changed = ["objective.iterations=60", f"information.weight={weight}"]
+        run = made(tmp_path / "runs", f"{'of-a-long-name-' * 3}{weight}", *changed)
+        stands(run, state="done", preset="digits-ipc1", accuracy=0.8, iteration=60, iterations=60)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("60/60") == 2)
+        assert "changed" in text(app)
+        assert "weight 0.3" in text(app)
+        assert text(app).count("80.0 %") == 2
 
 
 @pytest.mark.parametrize("size", [(60, 20), (80, 24)])

@@ -442,8 +442,17 @@ async def test_a_comparison_is_exported_and_copied(
         (folder,) = exports.iterdir()
         assert {path.name for path in folder.iterdir()} == {"accuracy.png", "accuracy.svg", "curves.csv", "runs.csv"}
         rows = list(csv.DictReader(io.StringIO((folder / "runs.csv").read_text())))
-        columns = ["run", "state", "best_mean", "newest_mean", "seed", "iteration", "full_set_mean", "seconds_worked"]
+        columns = [
+            "run", "preset", "state", "best_mean", "best_iteration", "best_selected_on", "last_mean", "seed",
+            "iteration", "objective", "bound", "step_size", "bound_mean_of_last", "full_set_mean", "seconds_worked",
+        ]  # fmt: skip
         assert [name for name in rows[0] if name in columns] == columns
+        assert [(row["preset"], row["best_iteration"], row["best_selected_on"]) for row in rows] == [
+            ("digits-ipc1", "50", "test"),
+            ("digits-ipc1", "50", "test"),
+        ]
+        ends = [float(rows[0][metric]) for metric in ("objective", "bound", "step_size")]
+        assert ends == pytest.approx([math.exp(-1) + 0.1, 1.0, 0.05])
         assert [(row["mark"], row["run"], row["seed"], row["state"]) for row in rows] == [
             ("A", "two", "1", "done"),
             ("B", "one", "0", "done"),

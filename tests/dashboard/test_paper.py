@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import io
+from pathlib import Path
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from engine.config.load import changed, resolve
 from engine.events import Iteration
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard import curves
+from mim4dd_tui.dashboard.comparison import NAMED, Contender, figure, legend, settings
+from mim4dd_tui.dashboard.exports import Plot, export
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
 from mim4dd_tui.plots.paper import Area, Stroke, Words, lay_out, to_png, to_svg
 
@@ -115,3 +119,49 @@ def test_an_axis_is_named_only_where_there_are_two() -> None:
     x = np.array([1.0, 2.0])
     page = lay_out(Figure((Series("nce", x, x, 2, side="right"),)), Viewport(), {}, "t")
     assert "nce" in [shape.text for shape in page.shapes if isinstance(shape, Words)]
+
+
+def words_of(svg: str) -> list[tuple[float, str]]:
+    """Where each text of a page stands, from the top, and what it says."""
+    found = [element for element in ElementTree.fromstring(svg).iter() if element.tag.endswith("text")]
+    return [(float(element.attrib["y"]), element.text or "") for element in found]
+
+
+@pytest.mark.parametrize("count", [2, 3, 8])
+def test_an_exported_comparison_names_every_run_and_what_was_set_differently(tmp_path: Path, count: int) -> None:
+    contenders = []
+    for place in range(count):
+        history = RunHistory()
+        for i in range(1, 9) if place != 1 else ():
+            history.apply(Iteration(i, 2.0, 4.0, 1.0, 2.3, [0.5], 0.1, 0.8, 0.05, 0.1), time=float(i))
+        config = changed(resolve("digits-ipc1").config, {"information.weight": 0.1 * place, "objective.iterations": 9})
+        name = f"{'W' * 70}-{place}-of-a-very-long-name"
+        contenders.append(Contender("ABCDEFGH"[place], name, place + 1, "done", history, config))
+    shown = figure("objective", contenders)
+    plot = Plot("objective", "objective", shown, Viewport(), legend("objective", shown, contenders))
+    export(tmp_path, [plot], dict)
+    image = Image.open(tmp_path / "objective.png").convert("RGB")
+    svg = (tmp_path / "objective.svg").read_text()
+    said = words_of(svg)
+    text = " ".join(" ".join(line for _, line in said).split())
+    for place, one in enumerate(contenders):
+        told = f"{one.mark} {one.label}" + (f": weight {0.1 * place}" if count > 2 else "")
+        assert (told.replace(" ", "") in text.replace(" ", "")) == (place != 1), "all that have a curve, and no other"
+    assert "iterations" not in text.replace("iteration", "", 1), "what all have set so tells nothing"
+    assert said[0][1] == "objective", "the title is the metric's name alone"
+    assert (image.width, image.height) == (1800, 2 * int(ElementTree.fromstring(svg).attrib["height"]))
+    assert image.height / 2 > max(y for y, _ in said) + 4
+    edges = np.array(image)
+    assert (edges[:, -12:] == 255).all(), "a text runs off the page"
+    assert (edges[840:] != 255).any(), "what stands below the plot in the SVG does so in the PNG"
+
+
+def test_a_legend_says_how_many_settings_it_leaves_out() -> None:
+    history = RunHistory()
+    history.apply(Iteration(1, 2.0, 4.0, 1.0, 2.3, [0.5], 0.1, 0.8, 0.05, 0.1), time=1.0)
+    presets = ("digits-ipc1", "cifar100-ipc10-bptt-soft")
+    pair = [Contender(m, m, 1, "done", history, resolve(p).config) for m, p in zip("AB", presets, strict=True)]
+    count = len(settings(pair))
+    (_, note), _ = legend("objective", figure("objective", pair), pair)
+    assert note.startswith("A  A: data.name digits, ")
+    assert note.endswith(f", {count - NAMED} settings more")

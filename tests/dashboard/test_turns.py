@@ -120,8 +120,24 @@ async def test_the_question_of_q_follows_what_goes_on(make_app: MakeApp, tmp_pat
         assert isinstance(app.screen, QuitScreen)
         await until(pilot, lambda: "three has ended" in text(app) and "s Leave" in text(app))
         assert "will wait" not in text(app)
+        assert text(app).count("Leave") == text(app).count("nothing goes on here") == 1
         await pilot.press("c")
         await until(pilot, lambda: not isinstance(app.screen, QuitScreen))
+
+
+async def test_who_was_about_to_let_a_run_go_on_leaves_when_it_ends(make_app: MakeApp) -> None:
+    engine = FakeEngine(iterations=12, hold=True)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: "12/12" in text(app))
+        await pilot.press("q", "down")
+        await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+        engine.hold = False
+        await until(pilot, lambda: "has ended" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value is Leave.DONE
 
 
 async def test_a_stop_holds_the_queue_at_once_and_s_after_it_counts(make_app: MakeApp, tmp_path: Path) -> None:

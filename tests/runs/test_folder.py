@@ -182,6 +182,20 @@ def test_find_by_name_path_and_with_a_hint(tmp_path: Path) -> None:
         find(tmp_path, "..")
 
 
+def test_a_name_begun_brings_the_runs_that_begin_so_first(tmp_path: Path) -> None:
+    for seed in range(4):
+        for day in (1, 2):
+            dated(make_folder(tmp_path, f"digits-ipc1-dream-s{seed}-2026112{day}-200000"), 10.0 * day + seed)
+    make_folder(tmp_path, "digits-s0")
+    newest, older = "digits-ipc1-dream-s0-20261122-200000", "digits-ipc1-dream-s0-20261121-200000"
+    with pytest.raises(DataError, match=rf"did you mean {newest} or {older} or digits-"):
+        find(tmp_path, "digits-ipc1-dream-s0")
+    with pytest.raises(DataError, match=rf"; the only run that begins so is {newest}$"):
+        find(tmp_path, "Digits-ipc1-dream-s0-20261122")
+    with pytest.raises(DataError, match=rf"; the only run that begins so is {tmp_path}/{newest}$"):
+        RunFolder.open(tmp_path / newest[:-3])
+
+
 def test_the_latest_is_the_one_active_last(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="mim4dd run PRESET"):
         find(tmp_path, LATEST)

@@ -137,7 +137,7 @@ class CompareScreen(DividedScreen):
             names = [info.name for info in self._infos]
         parts = zip(LETTERS, names, self._infos, self._inks, self._histories, self._configs, strict=False)
         return [
-            Contender(letter, label, ink, info.state, history, config)
+            Contender(letter, label, ink, info.state, history, config, info.preset)
             for letter, label, info, ink, history, config in parts
         ]
 
@@ -237,12 +237,12 @@ class CompareScreen(DividedScreen):
         if not self._begun:
             self.notify("the runs are still being read", severity="warning")
             return
-        names, contenders = [info.name for info in self._infos], self._contenders()
+        contenders = self._contenders()
         plots = [
-            Plot(metric, f"{pane.heading}: {legend(metric, names, contenders)}", pane.figure, pane.viewport)
+            Plot(metric, pane.heading, pane.figure, pane.viewport, legend(metric, pane.figure, contenders))
             for pane, metric in self._panes()
         ]
-        tables = tables_of_compared(names, contenders)
+        tables = tables_of_compared([info.name for info in self._infos], contenders)
         runs_dir = self.dashboard.runs_dir
         self.dashboard.report_later(lambda: export(of_comparison(runs_dir), plots, tables), timeout=8)
 

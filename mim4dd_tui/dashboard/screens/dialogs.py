@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from textwrap import wrap
 from typing import Literal
 
@@ -44,7 +44,7 @@ class QuitScreen(ModalScreen[Answer]):
         self._answers = Answers(*(Option("", id=answer) for answer in ("stop", "detach", "cancel")), id="answers")
 
     def compose(self) -> ComposeResult:
-        """The question and its three answers."""
+        """The question and its answers."""
         with Vertical(classes="dialog"):
             yield self._title
             yield self._answers
@@ -63,12 +63,26 @@ class QuitScreen(ModalScreen[Answer]):
             number = f"{waiting} {'run' if waiting == 1 else 'runs'} in the queue"
             stop += f"; {number} will wait"
             detach += f"; then {number}" if going else f"; {number} will wait"
-        answers = [("s", "Stop it with a checkpoint", stop), ("r", "Let it run on", detach)]
+        answers: list[tuple[str, Answer, str, str]] = [
+            ("s", "stop", "Stop it with a checkpoint", stop),
+            ("r", "detach", "Let it run on", detach),
+        ]
         if over:
-            answers = [(key, "Leave", "nothing goes on here") for key, *_ in answers]
+            answers = [("s", "stop", "Leave", "nothing goes on here")]
         self._title.update(Text(f"{run or 'A run'} {'has ended' if over else 'is still going'}", style="bold"))
-        for place, answer in enumerate([*answers, ("c", "Cancel", "stay in the dashboard")]):
-            self._answers.replace_option_prompt_at_index(place, _answer(*answer))
+        self._offer([*answers, ("c", "cancel", "Cancel", "stay in the dashboard")])
+
+    def _offer(self, answers: Sequence[tuple[str, Answer, str, str]]) -> None:
+        """Show these, each with its key; the cursor stays on its answer, or where that has gone on one to leave by."""
+        place = self._answers.highlighted
+        before = None if place is None else self._answers.get_option_at_index(place).id
+        names: list[str] = [name for _, name, *_ in answers]
+        if names != [option.id for option in self._answers.options]:
+            self._answers.set_options([Option("", id=name) for name in names])
+            if before is not None:
+                self._answers.highlighted = names.index(before) if before in names else 0
+        for place, (key, _, what, why) in enumerate(answers):
+            self._answers.replace_option_prompt_at_index(place, _answer(key, what, why))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:

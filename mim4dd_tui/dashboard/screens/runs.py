@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -17,7 +18,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
-from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_seed
+from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_changes, told_apart_by_seed
 from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
@@ -44,9 +45,14 @@ COLUMNS = (
     Column("worked", 8, right=True, rank=8),
     Column("preset", 20, rank=7, fits=True, grows=11),
     Column("seed", 5, right=True, rank=9, optional=True),
-    Column("changed", 24, rank=5, fits=True, grows=10, optional=True),
+    Column("changed", 16, rank=5, fits=True, grows=10, optional=True),
     Column("loss", PLACES, rank=12),
 )
+CHANGES_FIRST = tuple(
+    replace(each, grows=5) if each.title == "run" else replace(each, rank=4) if each.title == "changed" else each
+    for each in COLUMNS
+)
+"""Where changes tell runs apart: they have room before long names."""
 HEADINGS: dict[str, Sort] = {
     "run": "name",
     "state": "state",
@@ -164,7 +170,9 @@ class RunsScreen(Screen[None]):
         now = time.time()
         apart = told_apart_by_seed(shown)
         rows = [TableRow(run.name, self._cells(run, now, seeded=run.preset in apart)) for run in shown]
-        columns = reserved(COLUMNS, "state", "progress") if any(run.alive for run in shown) else COLUMNS
+        columns = CHANGES_FIRST if told_apart_by_changes(shown) else COLUMNS
+        if any(run.alive for run in shown):
+            columns = reserved(columns, "state", "progress")
         self.query_one(Table).show(columns, rows, nothing=self._nothing())
         self._title(len(shown))
         self.refresh_bindings()

@@ -1,0 +1,58 @@
+"""``mim4dd runs``: what gives way where there is little room, and nothing where it is piped."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from engine.files import write_json
+from tests.cli.command import environment, mim4dd, on_terminal
+from tests.dashboard.shelves import make_run
+
+LISTED = "from mim4dd_tui.__main__ import main\nmain(['runs'])"
+LONG = "digits-ipc1-information.weight-0-objective.iterations-60-evaluation-seed-"
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A folder with runs of an analysis, which have long names, and another."""
+    for seed in (0, 1):
+        run = make_run(tmp_path / "runs", f"{LONG}{seed}", seed=seed, age=9000, information__weight=0)
+        about = {"run": run.name, "preset": "digits-ipc1", "seed": seed, "created": 1.0}
+        write_json(run.about_path, {**about, "origins": {"information.weight": "--set"}})
+    make_run(tmp_path / "runs", "mine", state="stopped", accuracy=0.4)
+    return tmp_path
+
+
+@pytest.mark.parametrize(
+    ("columns", "headers"),
+    [
+        (160, ["run", "state", "progress", "accuracy", "begun", "changed"]),
+        (80, ["run", "state", "progress", "accuracy", "begun", "changed"]),
+        (64, ["run", "state", "progress", "accuracy", "begun"]),
+        (42, ["run", "state", "progress", "accuracy"]),
+    ],
+)
+def test_long_names_are_shortened_and_accuracy_and_progress_stay(
+    folder: Path, columns: int, headers: list[str]
+) -> None:
+    head, _, *lines = on_terminal(LISTED, {"COLUMNS": str(columns)}, cwd=folder)
+    assert head.split() == headers
+    assert len(lines) == 3, "a run takes one line"
+    assert all(len(line) <= columns for line in lines)
+    long = [line for line in lines if line.startswith("di")]
+    assert len({line.split()[0] for line in long}) == 2
+    assert all("50/50" in line and "80.0 %" in line for line in long)
+    assert all("weight 0" in line for line in long) == ("changed" in headers)
+    mine = next(line for line in lines if line.startswith("mine"))
+    assert mine.split()[1:5] == ["stopped", "25/50", "~40.0", "%"]
+
+
+@pytest.mark.parametrize("columns", ["20", "80"])
+def test_piped_a_run_is_one_line_with_nothing_cut(folder: Path, columns: str) -> None:
+    out = mim4dd("runs", cwd=folder, env=environment(COLUMNS=columns)).out.splitlines()
+    assert len(out) == 4
+    rows = sorted(line.split()[0] for line in out[1:])
+    assert rows == [f"{LONG}0", f"{LONG}1", "mine"]
+    assert sum("information.weight 0" in line for line in out) == 2
