@@ -42,7 +42,7 @@ class DistilledSet:
         labels: int64 [n], or float32 [n, classes] of soft labels.
         step_size: learned step size of the student; None where there is none.
         formation: side of the grid of smaller images that each stored image holds; 1: each is one image.
-        transform: from 8-bit pixels to network space and back; use it on the images you test on.
+        transform: from 8-bit pixels to network space and back; :meth:`prepare` uses it on the images you test on.
         classes: number of classes.
         class_names: one name a class.
         network: settings of the network it was distilled with.
@@ -82,6 +82,30 @@ class DistilledSet:
     def images(self) -> Tensor:
         """Decoded pictures: float32 [n * formation^2, c, h, w] in 0..1, un-whitened and de-normalised, clipped."""
         return self.transform.inverse(self.decoded()[0]).clamp(0, 1)
+
+    def prepare(self, images: Tensor) -> Tensor:
+        """Real images as a network trained on this set has to see them: float32 [n, c, h, w] in network space.
+
+        Args:
+            images: [n, c, h, w], uint8, or floating point in 0..1 as torchvision gives them.
+
+        Raises:
+            DataError: their shape is not the set's, or their values are neither.
+        """
+        if images.ndim != 4 or tuple(images.shape[1:]) != tuple(self.transform.shape):
+            raise DataError(
+                f"images must be [n, {', '.join(map(str, self.transform.shape))}], not {list(images.shape)}"
+            )
+        if images.dtype == torch.uint8:
+            return self.transform.forward(images)
+        if not images.is_floating_point() or len(images) == 0 or not bool(((images >= 0) & (images <= 1)).all()):
+            raise DataError(
+                "images must be uint8, or floating point in 0..1: "
+                f"these are {images.dtype} in {images.min().item():g}..{images.max().item():g}"
+                if len(images)
+                else "there are no images"
+            )
+        return self.transform.forward(images * 255)
 
     def preview(self) -> np.ndarray[Any, np.dtype[np.uint8]]:
         """Pictures of the images as stored, uint8 [n, h, w, c], in the set's order."""
@@ -224,7 +248,8 @@ def _transform(path: Path, tensors: dict[str, Tensor], about: dict[str, Any], ca
     except DataError as error:
         raise DataError(
             f"{path} needs the whitening {digest}, which is not in the file: {error} Or get the set saved "
-            "with the whitening embedded, or point MIM4DD_CACHE_DIR to the cache it was made with."
+            "with the whitening embedded (`mim4dd export --format safetensors`, where it was made), or point "
+            "MIM4DD_CACHE_DIR to the cache it was made with."
         ) from None
 
 

@@ -1,4 +1,4 @@
-"""A distilled set in formats other programs read: npz, a PNG grid, a folder of PNGs, .pt.
+"""A distilled set to be passed on: whole in one file, or in formats other programs read (npz, PNG grid or folder, .pt).
 
 Each is written in one step: a failure leaves what was there before. Images go out as pictures (0..1,
 un-whitened and de-normalised, clipped) and, where the format allows, also as the pixels networks are
@@ -59,6 +59,12 @@ def write_pt(item: DistilledSet, path: Path) -> Path:
     return path
 
 
+def write_safetensors(item: DistilledSet, path: Path) -> Path:
+    """The set as :func:`engine.load_artifact` reads it on any machine: with its whitening, where it has one."""
+    item.save(path, embed=True)
+    return path
+
+
 def write_grid(item: DistilledSet, path: Path) -> Path:
     """A PNG of the images as stored: one row a class (several where a class has many), enlarged by a whole factor."""
     order = by_class(item)
@@ -99,6 +105,7 @@ def write_folder(item: DistilledSet, path: Path) -> Path:
 
 
 FORMATS: dict[str, Callable[[DistilledSet, Path], Path]] = {
+    "safetensors": write_safetensors,
     "npz": write_npz,
     "png": write_grid,
     "folder": write_folder,
@@ -108,7 +115,7 @@ FORMATS: dict[str, Callable[[DistilledSet, Path], Path]] = {
 
 
 def export(item: DistilledSet, path: Path, kind: str) -> Path:
-    """Writes a set as "npz", "png" (a grid), "folder" (of PNGs) or "pt"; returns the path.
+    """Writes a set as "safetensors", "npz", "png" (a grid), "folder" (of PNGs) or "pt"; returns the path.
 
     It is made to be passed on, so its permissions are those of any new file of the user.
 

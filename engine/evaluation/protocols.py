@@ -49,6 +49,20 @@ class Protocol:
         base = step_size if self.uses_step_size and step_size is not None else self.learning_rate
         return base * math.prod((factor for first, factor in self.falls if epoch >= first), start=1.0)
 
+    def told(self) -> str:
+        """All of it in a sentence: what is needed to train so elsewhere."""
+        own = "the set's own step size, else " if self.uses_step_size else ""
+        falls = "".join(f", times {factor:g} from epoch {first + 1} on" for first, factor in self.falls)
+        augmented = "no augmentation"
+        if self.augment:
+            augmented = "the run's augmentation" + "".join(f" without {one}" for one in self.without)
+        mixed = f", then CutMix in {self.cutmix:.0%} of the batches" if self.cutmix else ""
+        return (
+            f"{self.epochs:,} epochs of SGD in batches of {self.batch_size}; rate {own}{self.learning_rate:g}"
+            f"{falls or ', constant'}; momentum {self.momentum:g}, weight decay {self.weight_decay:g}; "
+            f"{augmented}{mixed}"
+        )
+
 
 PROTOCOLS = {
     protocol.name: protocol

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -25,15 +27,17 @@ from mim4dd_tui.cli.options import (
     locate,
     runs_dir_of,
 )
-from mim4dd_tui.cli.output import pairs, reporting, write_json
+from mim4dd_tui.cli.output import pairs, reporting, say, write_json
 from mim4dd_tui.cli.summary import CHOSEN
 from mim4dd_tui.cli.summary import score as score_text
+from mim4dd_tui.fitting import wrapped
 from mim4dd_tui.plain import tell
+from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:
     from engine.artifact import DistilledSet
 
-Format = Literal["npz", "png", "folder", "pt"]
+Format = Literal["safetensors", "npz", "png", "folder", "pt"]
 Which = Literal["best", "last"]
 
 Target = Annotated[
@@ -58,7 +62,7 @@ def evaluate(
         typer.Option(
             "--protocol",
             metavar="NAME",
-            help="mtt-1000, paper-300, quick-100, bptt-300 or dream-1000. Default: the set's own.",
+            help="mtt-1000, paper-300, quick-100, bptt-300 or dream-1000 (`mim4dd protocols`). Default: the set's own.",
         ),
     ] = None,
     networks: Annotated[
@@ -144,12 +148,30 @@ def _counted() -> Callable[[int, int], None]:
     return hear
 
 
+def protocols(as_json: Json = False) -> None:
+    """How networks are trained to measure a distilled set, by the names of the protocols."""
+    from engine.evaluation.protocols import PROTOCOLS
+
+    if as_json:
+        write_json([dataclasses.asdict(protocol) for protocol in PROTOCOLS.values()])
+        return
+    for protocol in PROTOCOLS.values():
+        say(protocol.name)
+        for line in (protocol.told(), f"source: {protocol.source}"):
+            for part in wrapped(line, (columns(sys.stdout) or 120) - 2):
+                say(f"  {part}")
+
+
 def export(
     target: Target = None,
     latest: Latest = False,
     kind: Annotated[
         Format | None,
-        typer.Option("--format", help="Default: what --output ends in, else npz. folder and png are pictures."),
+        typer.Option(
+            "--format",
+            help="Default: what --output ends in, else npz. safetensors is read by load_artifact on any machine; "
+            "folder and png are pictures.",
+        ),
     ] = None,
     place: Annotated[
         Path | None,
@@ -160,7 +182,7 @@ def export(
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
-    """Write a distilled set as npz, as a PNG grid, as a folder of PNGs, or as .pt."""
+    """Write a distilled set to be passed on: one whole file (safetensors), npz, a PNG grid or folder, or .pt."""
     runs = runs_dir_of(runs_dir)
     path = artifact_path(runs, chosen_run(target, latest, "export", runs), which)
     chosen = _format_of(place, kind)
@@ -231,10 +253,10 @@ def _format_of(place: Path | None, kind: Format | None) -> Format:
     """The format asked for, else the one that the ending of the place says; they must not contradict each other."""
     if place is None:
         return kind or "npz"
-    by_ending: dict[str, Format] = {".npz": "npz", ".png": "png", ".pt": "pt"}
+    by_ending: dict[str, Format] = {".safetensors": "safetensors", ".npz": "npz", ".png": "png", ".pt": "pt"}
     said = by_ending.get(place.suffix.lower())
     if kind is None and said is None and place.suffix:
-        raise UsageError(f"--output {place}: say which --format it is to be: npz, png, folder or pt")
+        raise UsageError(f"--output {place}: say which --format it is to be: safetensors, npz, png, folder or pt")
     if kind is not None and said is not None and kind != said:
         raise UsageError(f"--output {place} ends as {said} does, and --format is {kind}: leave one of them out")
     return kind or said or "folder"

@@ -237,3 +237,27 @@ def test_a_foreign_file_of_anything_else_is_refused_and_never_run(tmp_path: Path
     with pytest.raises(DataError, match=r"images_best\.pt"):
         import_mtt(path, path, transform(), ("a", "b", "c"))
     assert not trace.exists()
+
+
+@pytest.mark.parametrize("kind", ["normalise", "zca"])
+def test_images_to_measure_on_are_prepared_from_bytes_and_from_torchvisions_floats(kind: str) -> None:
+    item, images = distilled(kind), real_pixels()
+    prepared = item.prepare(images)
+    assert prepared.equal(item.transform.forward(images))
+    assert torch.allclose(item.prepare(images / 255), prepared, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("images", "word"),
+    [
+        (real_pixels().float(), "0..1"),  # floats that are counted to 255
+        (real_pixels().float() / 127.5 - 1, "0..1"),  # normalised already
+        (real_pixels().long(), "uint8"),
+        (real_pixels()[:, :1], "must be"),
+        (real_pixels()[0], "must be"),
+        (real_pixels()[:0].float(), "no images"),
+    ],
+)
+def test_images_of_another_kind_are_refused(images: torch.Tensor, word: str) -> None:
+    with pytest.raises(DataError, match=word):
+        distilled().prepare(images)

@@ -14,6 +14,7 @@ import torch
 from PIL import Image
 
 from engine import export
+from engine.artifact import load_artifact
 from engine.data.transform import Transform
 from engine.errors import ConfigError, RunFailed
 from tests.artifact.helpers import SHAPE, distilled, real_pixels, transform
@@ -105,6 +106,17 @@ def test_the_folder_has_one_subfolder_a_class_and_safe_names(tmp_path: Path) -> 
     assert [p.name for p in tmp_path.iterdir()] == ["out"]
 
 
+@pytest.mark.parametrize("kind", ["normalise", "zca"])
+def test_a_set_passed_on_is_whole_on_a_machine_that_knows_nothing_of_it(tmp_path: Path, kind: str) -> None:
+    item = distilled(kind)
+    export.export(item, tmp_path / "out.safetensors", "safetensors")
+    found = load_artifact(tmp_path / "out.safetensors", cache_dir=tmp_path / "no-cache")
+    assert found.fingerprint() == item.fingerprint()
+    assert found.transform.digest() == item.transform.digest()
+    assert found.provenance == item.provenance
+    assert not (tmp_path / "no-cache").exists()
+
+
 def test_an_existing_folder_is_not_written_into(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     with pytest.raises(ConfigError, match="exists already"):
@@ -113,11 +125,11 @@ def test_an_existing_folder_is_not_written_into(tmp_path: Path) -> None:
 
 
 def test_an_unknown_format_names_the_known(tmp_path: Path) -> None:
-    with pytest.raises(ConfigError, match="npz, png, folder, pt"):
+    with pytest.raises(ConfigError, match="safetensors, npz, png, folder, pt"):
         export.export(distilled(), tmp_path / "a", "gif")
 
 
-@pytest.mark.parametrize("kind", ["npz", "png", "pt"])
+@pytest.mark.parametrize("kind", ["safetensors", "npz", "png", "pt"])
 def test_a_full_disk_keeps_what_was_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, kind: str) -> None:
     path = tmp_path / "a"
     path.write_text("old")
