@@ -107,7 +107,8 @@ KEYS: tuple[Key, ...] = (
     Key("home", "ctrl+u", "list('half_up')", "half up", "Half of what is seen of the list up.", "^u"),
     Key("home", "l", "show_live", "live run", "Back to the run that is going on."),
     # runs
-    Key("runs", "space", "mark", "mark", "Mark the run for comparing (up to eight), or take the mark off.",
+    Key("runs", "space", "mark", "mark",
+        "Mark the run for comparing (up to eight) or take the mark off; on to the next.",
         footer=True),
     Key("runs", "c", "compare", "compare", "Compare the marked runs: one plot, one table.", footer=True),
     Key("runs", "u", "unmark", "unmark all", "Take all marks off."),

@@ -17,7 +17,7 @@ from typing import Any, Literal, Protocol
 
 from engine.config.schema import Config
 from engine.errors import MimError, RunLocked
-from engine.events import Event, Observer, RunEnded, RunStarted, StateChanged
+from engine.events import Event, Observer, Progress, RunEnded, RunStarted, StateChanged
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
@@ -282,6 +282,7 @@ class FolderSession:
         self.folder = folder
         self._reader = JournalReader(folder.journal_path)
         self._error: BaseException | None = None
+        self._told: Progress | None = None
 
     @property
     def path(self) -> Path | None:
@@ -318,15 +319,21 @@ class FolderSession:
         """Why the folder could not be read."""
         return self._error
 
-    def poll(self) -> list[Record]:
-        """New journal lines."""
+    def poll(self) -> list[Heard | Record]:
+        """New journal lines, then how far its phase has come by its status: of counts the journal knows nothing."""
         try:
-            records = list(self._reader.poll())
+            records: list[Heard | Record] = list(self._reader.poll())
         except MimError as error:
             self._error = error
             return []
         if self._error is not None and isinstance(self._error.__cause__, OSError):  # the disk failed for a moment
             self._error = None
+        status = self.folder.status()
+        if status is not None and status.phase:
+            told = Progress(status.phase, status.done, status.total)
+            if told != self._told:
+                self._told = told
+                records.append(Heard(told, status.heartbeat))
         return records
 
     def request(self, what: Request) -> None:

@@ -47,6 +47,8 @@ class Suspension:
                 session.request("pause")
                 self._paused = session
             self._waited = 0.0
+            if self._paused is not None:  # what is typed for the shell would be taken for keys
+                app.notify_anew("suspend", "suspending: the run ends its step first", timeout=PAUSE_SECONDS)
             self._suspend()
 
     def back(self) -> None:

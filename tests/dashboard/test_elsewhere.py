@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from textual.widgets import Static
 
-from engine.events import Event, Iteration, Notice, Phase, RunEnded, RunStarted, Snapshot, StateChanged
+from engine.events import Event, Iteration, Notice, Phase, Progress, RunEnded, RunStarted, Snapshot, StateChanged
 from engine.runs.journal import JournalWriter
 from engine.runs.status import StatusWriter, host_name
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
@@ -222,3 +222,22 @@ async def test_of_a_log_that_gives_a_row_away_nothing_is_below(
             await until(pilot, lambda: log.region.bottom == 22)
             await at_its_end()
         assert not [words for words in told if not words.startswith("0 more")]
+
+
+async def test_what_only_the_status_counts_is_told_of_a_run_that_was_stopped_there(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    """The journal has nothing between a phase's beginning and its end but what was trained."""
+    stopped = Other(tmp_path / "runs", "tiger")
+    stopped.say(Phase("baselines", 3))
+    stopped.status.hear(Progress("baselines", 1, 3))
+    stopped.status.update()
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(stopped.folder)
+        await until(pilot, lambda: "1/3" in text(app) and "baselines" in text(app))
+        stopped.say(StateChanged("stopped", "stopped on request"))
+        await until(pilot, lambda: run_screen(app).state == "stopped" and "1/3" in text(app).splitlines()[1])
+        app.back()
+        app.open_run(stopped.folder)
+        await until(pilot, lambda: run_screen(app).state == "stopped" and "1/3" in text(app).splitlines()[1])

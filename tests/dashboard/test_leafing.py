@@ -95,3 +95,17 @@ async def test_a_replay_says_that_it_plays_and_a_cursor_moved_by_hand_ends_it(
         there = cursors(app)
         await pilot.pause(0.6)
         assert cursors(app) == there
+
+
+async def test_a_replay_of_many_snapshots_leaves_some_out(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(leafing, "REPLAY_SECONDS", {False: 0.2, True: 0.2})
+    monkeypatch.setattr(leafing, "REPLAY_LONGEST", 0.5)
+    app = make_app(FakeEngine(iterations=30))
+    seen: list[float | None] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        await done(app, pilot)
+        losses = app.screen.query_one("#losses", PlotPane)
+        app.screen.watch(losses, "viewport", lambda view: seen.append(view.cursor), init=False)
+        await pilot.press("p")
+        await until(pilot, lambda: bool(seen) and seen[-1] is None)
+        assert seen == [0.0, 10.0, None], "five take a second, which is twice as long as they may"

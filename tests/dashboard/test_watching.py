@@ -311,7 +311,7 @@ async def test_a_pause_is_taken_back_when_the_run_has_begun_but_not_yet_paused(
         await pilot.press("space")
         await until(pilot, lambda: "space go on" in text(app))
         loaded.set()
-        await until(pilot, lambda: run_screen(app).state == "running")
+        await until(pilot, lambda: run_screen(app).state == "pausing")
         assert "space go on" in text(app)
         await pilot.press("space")
         await until(pilot, lambda: "space pause" in text(app))
@@ -376,7 +376,7 @@ def test_a_run_whose_term_is_off_says_so_in_the_place_of_its_bound() -> None:
     assert information(history).empty == "no bound read yet", "it is read every few iterations alone"
     history = RunHistory()
     history.apply(iteration(1, nce=None, bound=None, bounds=None, ceiling=None, gradient_ratio=None))
-    assert information(history).empty == "the term is off"
+    assert information(history).empty == "the term is off (information.weight 0)"
 
 
 async def test_title_and_numbers_tell_one_bound(make_app: MakeApp) -> None:

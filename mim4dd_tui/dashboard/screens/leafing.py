@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Mapping
 
@@ -22,6 +23,8 @@ PICTURE_SECONDS = {False: 4.0, True: 8.0}
 """Least time between two pictures that come by themselves; the longer one over SSH."""
 REPLAY_SECONDS = {False: 0.5, True: 1.5}
 """Time that a replay stays at each snapshot."""
+REPLAY_LONGEST = 30.0
+"""Seconds that a replay takes at most: of many snapshots only some are shown."""
 
 
 class LeafingScreen(WatchScreen):
@@ -141,7 +144,8 @@ class LeafingScreen(WatchScreen):
     def _play_on(self) -> None:
         if self.gone:
             return
-        self._turn(1)
+        seconds = len(self._album) * REPLAY_SECONDS[self.dashboard.slow_link]
+        self._turn(math.ceil(seconds / REPLAY_LONGEST))
         if self._album.follows:
             self.stop_playing()
 

@@ -10,7 +10,7 @@ from textual import on, work
 from textual.message import Message
 
 from engine.errors import MimError, RunLocked
-from engine.events import CheckpointWritten, Event, Notice, RunStarted, StateChanged
+from engine.events import CheckpointWritten, Event, Notice, Progress, RunStarted, StateChanged
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
@@ -127,6 +127,8 @@ class WatchScreen(PaintedScreen[None]):
         events, warned = [], False
         for item in items:
             event, said_here = item.event, isinstance(item, Heard)
+            if isinstance(event, Progress) and not self.session.owned and self._behind(event):
+                continue
             self._begun = self._begun or (said_here and isinstance(event, RunStarted))
             if isinstance(event, StateChanged) and event.state != "running":  # which every start says
                 self._asked_to_pause = False
@@ -166,6 +168,10 @@ class WatchScreen(PaintedScreen[None]):
         known = self.session.owned and not self._begun and self.history.started is not None
         error = self.session.error
         return known and error is not None and not isinstance(error, RunLocked)  # which is told with who holds it
+
+    def _behind(self, told: Progress) -> bool:
+        """Whether a status says less than the journal, which may have been written later."""
+        return told.phase != self.history.phase or told.done <= self.history.done
 
     def _offer(self) -> None:
         """Write the line of keys anew, where what it offers is another thing now."""
