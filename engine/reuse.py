@@ -12,6 +12,7 @@ from torch import Tensor
 
 from engine import compilation, evaluation, execution
 from engine.artifact import DistilledSet
+from engine.config.elsewhere import readable
 from engine.config.load import changed
 from engine.config.schema import Config
 from engine.data.augment import Augment
@@ -32,17 +33,19 @@ class Judgement:
 
 
 def config_of(item: DistilledSet) -> Config:
-    """The configuration a distilled set was made with.
+    """The configuration a distilled set was made with; its method need not be known here.
 
     Raises:
-        DataError: the file does not carry one.
+        DataError: the file does not carry one, or one that is not valid.
     """
+    told = item.provenance.get("config")
+    if not isinstance(told, dict):
+        raise DataError("the distilled set does not say with which configuration it was made: it cannot be evaluated")
     try:
-        return Config.model_validate(item.provenance["config"])
-    except (KeyError, ValidationError) as error:
-        raise DataError(
-            f"the distilled set does not say with which configuration it was made, so it cannot be evaluated: {error}"
-        ) from None
+        return readable(told)
+    except ValidationError as error:
+        wrong = "; ".join(f"{'.'.join(map(str, one['loc']))}: {one['msg']}" for one in error.errors(include_url=False))
+        raise DataError(f"the configuration that the distilled set was made with is not valid here: {wrong}") from None
 
 
 def judge(

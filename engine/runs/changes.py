@@ -18,7 +18,7 @@ def changes(folder: RunFolder) -> dict[str, Any]:
         keys = [key for key, origin in folder.about().origins.items() if origin in (OPTION, EDITED) and key != "seed"]
         if not keys:
             return {}
-        settings = folder.config().model_dump(mode="json")
+        settings = folder.settings().model_dump(mode="json")
     except MimError:
         return {}
     found = {}

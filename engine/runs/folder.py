@@ -12,12 +12,14 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
+import tomli
 import tomli_w
 
+from engine.config.elsewhere import readable
 from engine.config.load import load_config
 from engine.config.presets import stem
 from engine.config.schema import Config
-from engine.errors import DataError
+from engine.errors import ConfigError, DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
 from engine.runs.called import option
 from engine.runs.naming import check_name, taken
@@ -194,6 +196,20 @@ class RunFolder:
             raise DataError(f"cannot read {self.config_path}: {error.strerror}") from error
         return load_config(self.config_path)
 
+    def settings(self) -> Config:
+        """As :meth:`config`, for reading alone: also of a run whose method is not known here.
+
+        Raises:
+            DataError, ConfigError: as there.
+        """
+        try:
+            return self.config()
+        except ConfigError as error:
+            try:
+                return readable(tomli.loads(self.config_path.read_text(encoding="utf-8")))
+            except (OSError, ValueError):  # a validation error is a ValueError
+                raise error from None
+
     def about(self) -> About:
         """Where the run came from; as much as config.toml says where run.json is damaged."""
         values = read_json_object(self.about_path) or {}
@@ -201,7 +217,7 @@ class RunFolder:
         return About(
             run=self.name,
             preset=preset if isinstance(preset, str) else None,
-            seed=seed if isinstance(seed := values.get("seed"), int) else self.config().seed,
+            seed=seed if isinstance(seed := values.get("seed"), int) else self.settings().seed,
             created=float(created) if isinstance(created, (int, float)) else 0.0,
             origins={str(k): str(v) for k, v in origins.items()} if isinstance(origins, dict) else {},
         )

@@ -54,7 +54,7 @@ def document(folder: Path) -> Document:
 
 def build(run: RunFolder, history: RunHistory) -> Document:
     """The result document of a run whose history is known already. Errors as :func:`document`."""
-    about, config = run.about(), run.config()
+    about, config = run.about(), run.settings()
     status = run.status()
     state, message = _state(run.path, status, history)
     values: Document = {
