@@ -398,3 +398,16 @@ def test_a_search_finds_what_can_be_seen() -> None:
     failed = replace(stopped, folder=RunFolder(Path("b")), state="failed", message="the disk is full")
     assert chosen([stopped, failed], words="que") == []
     assert chosen([stopped, failed], words="disk") == [failed], "why a run failed is shown"
+
+
+async def test_the_columns_stay_while_words_are_typed(make_app: MakeApp, tmp_path: Path) -> None:
+    for name in ("digits-ipc1-s0-20261127-204205", "mine-s2-20261127-204405"):
+        make_run(tmp_path / "runs", name)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "accuracy" in text(app))
+        heading = next(line for line in text(app).splitlines() if "accuracy" in line)
+        await pilot.press("slash")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        assert heading in text(app).splitlines()
