@@ -27,6 +27,7 @@ from engine.formation import decode, decode_labels, pull_back
 from engine.gradient import SyntheticGradient
 from engine.information.term import InformationTerm, Sides
 from engine.objectives.base import Episode, Objective, SyntheticSet
+from engine.objectives.checked import Given
 from engine.recovery import Diverged, Vigil, require_pixels
 from engine.state import State
 
@@ -131,17 +132,21 @@ class Loop:
 
         Raises:
             Diverged: a loss or gradient is not finite, or they run away; the synthetic set is left as it was.
+            RunFailed: the objective gives what is none of this set, or writes into it.
         """
         began = self.clock()
         step_size = torch.tensor(state.step_size, dtype=torch.float32, device=state.pixels.device)
-        episode = self.objective.episode(
-            SyntheticSet(*self.decoded(state.pixels, state.labels), step_size), state.iteration
-        )
-        gradient = episode.gradient()
+        pixels, labels = self.decoded(state.pixels, state.labels)
+        # Detached: that an objective asks for gradients of what it is given concerns no later iteration.
+        synthetic = SyntheticSet(pixels.detach(), labels.detach(), step_size)
+        given = Given(self.config.objective.name, synthetic)
+        episode = self.objective.episode(synthetic, state.iteration)
+        gradient = given.gradient(episode.gradient(), "gradient")
+        given.require_unchanged()
         gradient = replace(gradient, pixels=pull_back(gradient.pixels, self.config.synthetic.formation))
         event = Iteration(
             iteration=state.iteration + 1,
-            objective=float(episode.loss),
+            objective=given.value(episode.loss),
             nce=None,
             bound=None,
             ceiling=None,
@@ -153,12 +158,12 @@ class Loop:
         )
         self._require_finite(event)
         if self.term is not None:
-            gradient, event = self._with_information(state, episode, gradient, event)
+            gradient, event = self._with_information(state, episode, given, gradient, event)
         self._update(state, gradient, state.vigil.after(event.objective, event.iteration))
         return replace(event, step_size=state.step_size, seconds=self.clock() - began, memory=self.memory())
 
     def _with_information(
-        self, state: State, episode: Episode, gradient: SyntheticGradient, event: Iteration
+        self, state: State, episode: Episode, given: Given, gradient: SyntheticGradient, event: Iteration
     ) -> tuple[SyntheticGradient, Iteration]:
         """Add the MIM4DD term's gradient."""
         assert self.term is not None
@@ -170,7 +175,8 @@ class Loop:
         asked = self.term.gradient(images, sides, state.iteration)
         pixels, by_step, by_labels = asked.pixels, None, None
         if asked.student is not None:
-            pulled = episode.pull_back(asked.student)
+            pulled = given.gradient(episode.pull_back(asked.student), "pull_back")
+            given.require_unchanged()
             pixels, by_step, by_labels = pixels + pulled.pixels, pulled.step_size, pulled.labels
         pixels = pull_back(pixels, self.config.synthetic.formation)
         norm = float(pixels.norm())

@@ -37,7 +37,7 @@ from engine.formation import decode, decode_labels
 from engine.information.term import InformationTerm
 from engine.judge import Judge
 from engine.networks import ConvNet
-from engine.objectives import OBJECTIVES, Context
+from engine.objectives import Context, registered
 from engine.record import Recorder
 from engine.runs.changes import changes
 from engine.runs.checkpoint import Checkpoint
@@ -254,7 +254,7 @@ class Session:
         context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, slopes)
         return Loop(
             config=config,
-            objective=OBJECTIVES[config.objective.name](context),
+            objective=registered(config.objective.name)(context),
             term=term,
             labels=labels,
             classes=real.classes,

@@ -15,6 +15,7 @@ from engine.config.load import Resolved as Chosen
 from engine.config.schema import Config
 from engine.errors import DataError, MimError, RunDiverged
 from engine.events import Observer
+from engine.objectives import registered
 from engine.phases import Session
 from engine.record import Recorder
 from engine.runs.checkpoint import latest
@@ -52,6 +53,7 @@ def start(
     """
     if isinstance(config, Chosen):
         preset, origins, config = preset or config.preset, origins or config.origins, config.config
+    registered(config.objective.name)
     resolved = execution.resolve(config)
     if resolved.device == "cpu":
         memory.require(config)
@@ -77,6 +79,7 @@ def resume(
     finished = folder.result()
     if finished is not None and finished.get("state") == "done":
         return finished
+    registered(folder.config().objective.name)
     if not (folder.execution_path.exists() or folder.journal_path.exists()):  # it waited in a queue and never began
         folder.write_execution(execution.resolve(folder.config()).to_dict())
     resolved = _recorded(folder)
