@@ -28,7 +28,7 @@ from engine.gradient import SyntheticGradient
 from engine.information.term import InformationTerm, Sides
 from engine.objectives.base import Episode, Objective, SyntheticSet
 from engine.objectives.checked import Given
-from engine.recovery import Diverged, Vigil, require_pixels
+from engine.recovery import Diverged, Levers, NotFinite, Vigil, require_pixels
 from engine.state import State
 
 LIMIT = 50.0
@@ -101,6 +101,9 @@ class Loop:
     start: float = 0.0
     clock: Callable[[], float] = time.perf_counter
 
+    def __post_init__(self) -> None:
+        self.levers = Levers(self.config)
+
     def run(self, state: State) -> State:
         """Iterate to the end. ``state`` is changed in place, and only between iterations.
 
@@ -143,6 +146,7 @@ class Loop:
         episode = self.objective.episode(synthetic, state.iteration)
         gradient = given.gradient(episode.gradient(), "gradient")
         given.require_unchanged()
+        self.levers = Levers(self.config, gradient.step_size is not None)
         gradient = replace(gradient, pixels=pull_back(gradient.pixels, self.config.synthetic.formation))
         event = Iteration(
             iteration=state.iteration + 1,
@@ -159,7 +163,7 @@ class Loop:
         self._require_finite(event)
         if self.term is not None:
             gradient, event = self._with_information(state, episode, given, gradient, event)
-        self._update(state, gradient, state.vigil.after(event.objective, event.iteration))
+        self._update(state, gradient, self._vigil(state, event))
         return replace(event, step_size=state.step_size, seconds=self.clock() - began, memory=self.memory())
 
     def _with_information(
@@ -214,12 +218,21 @@ class Loop:
         return self.term.bounds(decode(state.pixels, self.config.synthetic.formation), sides, state.iteration)
 
     def _require_finite(self, event: Iteration) -> None:
-        if not (math.isfinite(event.objective) and math.isfinite(event.gradient_norm)):
-            raise Diverged(
-                f"the objective is not finite at iteration {event.iteration} (loss {event.objective}, gradient norm "
-                f"{event.gradient_norm}): lower objective.pixel_rate, objective.step_size or objective.step_size_rate; "
-                "the last checkpoint is intact"
-            )
+        if math.isfinite(event.objective) and math.isfinite(event.gradient_norm):
+            return
+        # Before the first move of the pixels no rate has done anything.
+        rates = ("objective.pixel_rate", "objective.step_size_rate") if event.iteration > 1 else ()
+        lower = self.levers.lower(*rates[:1], "objective.step_size", *rates[1:])
+        if not lower:
+            lower = f"no rate has been used yet, so look at the code of objective {self.config.objective.name}"
+        raise NotFinite(
+            f"the objective is not finite at iteration {event.iteration} (loss {event.objective}, gradient norm "
+            f"{event.gradient_norm}): {lower}; the last checkpoint is intact"
+        )
+
+    def _vigil(self, state: State, event: Iteration) -> Vigil:
+        lower = self.levers.lower("objective.pixel_rate", "objective.step_size_rate")
+        return state.vigil.after(event.objective, event.iteration, lower)
 
     def _update(self, state: State, gradient: SyntheticGradient, vigil: Vigil) -> None:
         """SGD with momentum on the pixels (torch's form), and on the logarithm of the step size."""
@@ -232,7 +245,8 @@ class Loop:
             step_size = updated_step_size(step_size, step_momentum, rates * settings.step_size_rate)
         momentum = settings.pixel_momentum * state.momentum + clipped(gradient.pixels, settings.pixel_clip)
         pixels = state.pixels - rates * settings.pixel_rate * momentum
-        require_pixels(root_mean_square(pixels), self.start, state.iteration + 1)
+        lower = self.levers.lower("objective.pixel_rate", "information.weight")
+        require_pixels(root_mean_square(pixels), self.start, state.iteration + 1, lower)
         learned, label_momentum = self._updated_labels(state, gradient.labels, rates)
         # Assigned together, and never in place: a checkpoint or a picture may still hold the old tensors.
         state.momentum, state.pixels = momentum, pixels

@@ -48,7 +48,7 @@ class Given:
             RunFailed: it is not one real number.
         """
         if isinstance(loss, Tensor) and loss.numel() == 1 and not loss.is_complex():
-            return float(loss)
+            return float(loss.detach())
         if isinstance(loss, Real):
             return float(loss)
         raise self._wrong("its loss", loss, "a tensor []")

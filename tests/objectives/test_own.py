@@ -120,6 +120,43 @@ def test_one_number_is_a_loss(loss: Any) -> None:
     assert loop.iterate(state).objective == 2.0
 
 
+NAN = torch.tensor(float("nan"))
+
+
+@pytest.mark.parametrize(
+    ("own", "changes", "advice"),
+    [
+        (Own(loss=NAN), {}, "lower objective.pixel_rate"),
+        (Own(loss=NAN, step_size=torch.tensor(0.0)), {"objective__step_size_rate": 0.0},
+         "lower objective.pixel_rate or objective.step_size"),
+        (Own(loss=NAN, step_size=torch.tensor(0.0)), {},
+         "lower objective.pixel_rate, objective.step_size or objective.step_size_rate"),
+    ],
+)  # fmt: skip
+def test_rates_that_the_run_does_not_have_are_not_advised(own: Own, changes: dict[str, Any], advice: str) -> None:
+    loop, state = begun(own, **changes)
+    state.iteration = 1
+    with pytest.raises(Diverged, match=rf"loss nan, gradient norm [\d.]+\): {advice}; the last checkpoint"):
+        loop.iterate(state)
+
+
+def test_before_the_first_move_no_rate_is_advised() -> None:
+    loop, state = begun(Own(loss=NAN))
+    with pytest.raises(Diverged, match=r"no rate has been used yet, so look at the code of objective trajectory"):
+        loop.iterate(state)
+    loop, state = begun(Own(loss=NAN, step_size=torch.tensor(0.0)))
+    with pytest.raises(Diverged, match=r": lower objective\.step_size; the last"):
+        loop.iterate(state)
+
+
+@pytest.mark.parametrize(("weight", "advice"), [(0.0, r"pixel_rate"), (0.3, r"pixel_rate or information\.weight")])
+def test_the_terms_weight_is_advised_where_there_is_a_term(weight: float, advice: str) -> None:
+    loop, state = begun(Own(pixels=torch.full(SHAPE, 1e9)), information__weight=weight)
+    loop.start = 1.0
+    with pytest.raises(Diverged, match=rf"pixels diverge: .*: lower objective\.{advice}; the last"):
+        loop.iterate(state)
+
+
 IN_PLACE: dict[str, Callable[[SyntheticSet], object]] = {
     "pixels": lambda synthetic: synthetic.pixels.mul_(0.5),
     "labels": lambda synthetic: synthetic.labels.add_(1),
