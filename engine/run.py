@@ -18,6 +18,7 @@ from engine.events import Observer
 from engine.objectives import registered
 from engine.phases import Session
 from engine.record import Recorder
+from engine.runs import unforeseen
 from engine.runs.checkpoint import latest
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
@@ -125,17 +126,22 @@ def _run(
         except MimError as error:
             record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise
-        except torch.OutOfMemoryError as error:
-            message = (
-                "the device ran out of memory: lower execution.keep_activations, objective.batch_size, "
-                "information.real_batch or network.width, or choose another execution.device"
-            )
-            record.failed(message)
-            raise MimError(message) from error
         except BaseException as error:
-            if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
-                message = f"this machine has not enough memory: lower {memory.estimate(folder.config()).advice}"
+            where = unforeseen.keep_traceback(folder.path, error)
+            if message := _out_of_memory(error, folder.config()):
+                message += f"; {unforeseen.TRACEBACK} in its folder says where" if where else ""
+                message += f". torch: {str(error).strip()}"
                 record.failed(message)
                 raise MimError(message) from error
             record.failed(f"{type(error).__name__}: {error}")
             raise
+
+
+def _out_of_memory(error: BaseException, config: Config) -> str:
+    """What to do where it is a lack of memory; "" where it is something else."""
+    if isinstance(error, torch.OutOfMemoryError):
+        advice = memory.advice_on_device(config)
+        return f"the device ran out of memory: lower {advice}, or choose another execution.device"
+    if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
+        return f"this machine has not enough memory: lower {memory.estimate(config).advice}"
+    return ""

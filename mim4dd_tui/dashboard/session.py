@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -21,10 +20,8 @@ from engine.events import Event, Observer, RunEnded, RunStarted, StateChanged
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
+from engine.runs.unforeseen import keep_traceback
 from mim4dd_tui.dashboard.settled import settled
-
-TRACEBACK = "traceback.txt"
-"""File of the run folder that keeps the traceback of an unforeseen error."""
 
 Request = Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
 
@@ -123,22 +120,6 @@ def there(path: Path) -> bool:
         return RunFolder(path).config_path.is_file()
     except OSError:
         return True
-
-
-def keep_traceback(path: Path, error: BaseException) -> None:
-    """An error nobody foresaw: its traceback goes beside the run's journal, where a report can take it from."""
-    if path.is_dir():
-        with suppress(OSError):
-            (path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
-
-
-def told_bug(path: Path) -> bool:
-    """Whether the traceback in a run's folder is of its last sitting, and not of a failure before it."""
-    status = RunFolder(path).status()
-    try:
-        return (path / TRACEBACK).stat().st_mtime >= (status.started if status is not None else 0.0)
-    except OSError:
-        return False
 
 
 class EngineSession:
