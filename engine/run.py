@@ -5,6 +5,7 @@ whatever happens. What is done in between is in ``phases.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from engine.config.load import Resolved as Chosen
 from engine.config.schema import Config
 from engine.errors import DataError, MimError, RunDiverged
 from engine.events import Observer
-from engine.objectives import registered
+from engine.objectives import code_of
 from engine.phases import Session
 from engine.record import Recorder
 from engine.runs import unforeseen
@@ -54,8 +55,7 @@ def start(
     """
     if isinstance(config, Chosen):
         preset, origins, config = preset or config.preset, origins or config.origins, config.config
-    registered(config.objective.name)
-    resolved = execution.resolve(config)
+    resolved = _resolved(config)
     if resolved.device == "cpu":
         memory.require(config)
     folder = RunFolder.create(
@@ -80,12 +80,22 @@ def resume(
     finished = folder.result()
     if finished is not None and finished.get("state") == "done":
         return finished
-    registered(folder.config().objective.name)
+    code_of(folder.config().objective.name)  # a name without a class is refused before anything is done
     if not (folder.execution_path.exists() or folder.journal_path.exists()):  # it waited in a queue and never began
-        folder.write_execution(execution.resolve(folder.config()).to_dict())
+        folder.write_execution(_resolved(folder.config()).to_dict())
     resolved = _recorded(folder)
     execution.require_device(resolved)
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=True)
+
+
+def _resolved(config: Config) -> execution.Resolved:
+    """How a run would be computed here and now.
+
+    Raises:
+        ConfigError: the device does not exist here, or no class is registered under the objective's name.
+    """
+    code = code_of(config.objective.name)
+    return replace(execution.resolve(config), code=code)
 
 
 def _recorded(folder: RunFolder) -> execution.Resolved:

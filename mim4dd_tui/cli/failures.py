@@ -86,7 +86,7 @@ def write_crash_log(error: BaseException) -> Path | None:
 
 def crash_sentence(error: BaseException) -> str:
     """The short message for a bug: what it was and where its traceback lies."""
-    summary = traceback.format_exception_only(error)[-1].strip()
+    summary = f"{type(error).__name__}: {error}".rstrip(": ")  # of a SyntaxError it names file and line
     path = write_crash_log(error)
     where = f"the full report is in {path}" if path else "".join(traceback.format_exception(error))
     return f"mim4dd met a bug ({summary}); {where}"

@@ -14,15 +14,15 @@ from torch import Tensor
 from engine.config.schema import Objective as Settings
 from engine.distill import Loop
 from engine.errors import ConfigError, RunFailed
-from engine.events import Iteration
+from engine.events import Iteration, Notice
 from engine.gradient import SyntheticGradient
-from engine.objectives import OBJECTIVES, Episode, RealNetworks, SyntheticSet
+from engine.objectives import OBJECTIVES, Episode, RealNetworks, SyntheticSet, code_of, edited
 from engine.objectives.base import Matching
 from engine.recovery import Diverged
 from engine.run import resume, start
 from engine.runs.folder import RunFolder
 from engine.state import State, initial_state
-from tests.distill.helpers import tiny
+from tests.distill.helpers import Place, Watch, quickly, tiny
 
 SHAPE = (10, 1, 8, 8)
 OFFERED = RealNetworks(torch.zeros(3), torch.zeros(3), lambda: torch.zeros(3))
@@ -210,3 +210,24 @@ def test_a_name_without_a_class_is_told_before_anything_is_trained(
         resume(waiting.path, cache_dir=tmp_path / "cache")
     assert [path.name for path in (tmp_path / "runs").iterdir()] == ["waiting"]
     assert not (tmp_path / "cache").exists()
+
+
+def test_a_run_that_is_taken_up_after_an_edit_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    place, config = Place(tmp_path), tiny(objective__iterations=2, evaluation__every=0, evaluation__random_draws=0)
+    stop = Watch(act=lambda w: w.request("stop") if w.after(kind="iteration", iteration=1) else None)
+    with quickly(2):
+        assert place.start(config, stop)["state"] == "stopped"
+        recorded = RunFolder.open(place.folder).execution()["code"]
+        assert recorded == code_of("trajectory")
+        assert recorded.startswith("trajectory.py ")
+        monkeypatch.setattr("engine.objectives.code_of", lambda name: "trajectory.py of today")
+        watch = Watch()
+        assert place.resume(watch)["state"] == "done"
+    said = [event.message for event in watch.events if isinstance(event, Notice)]
+    assert [text for text in said if "the code of objective trajectory (trajectory.py) was edited" in text]
+    assert not [event for event in stop.events if isinstance(event, Notice) and "edited" in event.message]
+
+
+def test_a_run_of_an_older_version_recorded_no_code() -> None:
+    assert edited("trajectory", "") == ""
+    assert edited("trajectory", code_of("trajectory")) == ""
