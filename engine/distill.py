@@ -27,7 +27,8 @@ from engine.formation import decode, decode_labels, pull_back
 from engine.gradient import SyntheticGradient
 from engine.information.term import InformationTerm, Sides
 from engine.objectives.base import Episode, Objective, SyntheticSet
-from engine.recovery import Diverged, Vigil, require_pixels
+from engine.objectives.checked import Given
+from engine.recovery import Diverged, Levers, NotFinite, Vigil, require_pixels
 from engine.state import State
 
 LIMIT = 50.0
@@ -100,6 +101,9 @@ class Loop:
     start: float = 0.0
     clock: Callable[[], float] = time.perf_counter
 
+    def __post_init__(self) -> None:
+        self.levers = Levers(self.config)
+
     def run(self, state: State) -> State:
         """Iterate to the end. ``state`` is changed in place, and only between iterations.
 
@@ -131,17 +135,22 @@ class Loop:
 
         Raises:
             Diverged: a loss or gradient is not finite, or they run away; the synthetic set is left as it was.
+            RunFailed: the objective gives what is none of this set, or writes into it.
         """
         began = self.clock()
         step_size = torch.tensor(state.step_size, dtype=torch.float32, device=state.pixels.device)
-        episode = self.objective.episode(
-            SyntheticSet(*self.decoded(state.pixels, state.labels), step_size), state.iteration
-        )
-        gradient = episode.gradient()
+        pixels, labels = self.decoded(state.pixels, state.labels)
+        # Detached: that an objective asks for gradients of what it is given concerns no later iteration.
+        synthetic = SyntheticSet(pixels.detach(), labels.detach(), step_size)
+        given = Given(self.config.objective.name, synthetic)
+        episode = self.objective.episode(synthetic, state.iteration)
+        gradient = given.gradient(episode.gradient(), "gradient")
+        given.require_unchanged()
+        self.levers = Levers(self.config, gradient.step_size is not None)
         gradient = replace(gradient, pixels=pull_back(gradient.pixels, self.config.synthetic.formation))
         event = Iteration(
             iteration=state.iteration + 1,
-            objective=float(episode.loss),
+            objective=given.value(episode.loss),
             nce=None,
             bound=None,
             ceiling=None,
@@ -153,12 +162,12 @@ class Loop:
         )
         self._require_finite(event)
         if self.term is not None:
-            gradient, event = self._with_information(state, episode, gradient, event)
-        self._update(state, gradient, state.vigil.after(event.objective, event.iteration))
+            gradient, event = self._with_information(state, episode, given, gradient, event)
+        self._update(state, gradient, self._vigil(state, event))
         return replace(event, step_size=state.step_size, seconds=self.clock() - began, memory=self.memory())
 
     def _with_information(
-        self, state: State, episode: Episode, gradient: SyntheticGradient, event: Iteration
+        self, state: State, episode: Episode, given: Given, gradient: SyntheticGradient, event: Iteration
     ) -> tuple[SyntheticGradient, Iteration]:
         """Add the MIM4DD term's gradient."""
         assert self.term is not None
@@ -170,7 +179,8 @@ class Loop:
         asked = self.term.gradient(images, sides, state.iteration)
         pixels, by_step, by_labels = asked.pixels, None, None
         if asked.student is not None:
-            pulled = episode.pull_back(asked.student)
+            pulled = given.gradient(episode.pull_back(asked.student), "pull_back")
+            given.require_unchanged()
             pixels, by_step, by_labels = pixels + pulled.pixels, pulled.step_size, pulled.labels
         pixels = pull_back(pixels, self.config.synthetic.formation)
         norm = float(pixels.norm())
@@ -208,12 +218,21 @@ class Loop:
         return self.term.bounds(decode(state.pixels, self.config.synthetic.formation), sides, state.iteration)
 
     def _require_finite(self, event: Iteration) -> None:
-        if not (math.isfinite(event.objective) and math.isfinite(event.gradient_norm)):
-            raise Diverged(
-                f"the objective is not finite at iteration {event.iteration} (loss {event.objective}, gradient norm "
-                f"{event.gradient_norm}): lower objective.pixel_rate, objective.step_size or objective.step_size_rate; "
-                "the last checkpoint is intact"
-            )
+        if math.isfinite(event.objective) and math.isfinite(event.gradient_norm):
+            return
+        # Before the first move of the pixels no rate has done anything.
+        rates = ("objective.pixel_rate", "objective.step_size_rate") if event.iteration > 1 else ()
+        lower = self.levers.lower(*rates[:1], "objective.step_size", *rates[1:])
+        if not lower:
+            lower = f"no rate has been used yet, so look at the code of objective {self.config.objective.name}"
+        raise NotFinite(
+            f"the objective is not finite at iteration {event.iteration} (loss {event.objective}, gradient norm "
+            f"{event.gradient_norm}): {lower}; the last checkpoint is intact"
+        )
+
+    def _vigil(self, state: State, event: Iteration) -> Vigil:
+        lower = self.levers.lower("objective.pixel_rate", "objective.step_size_rate")
+        return state.vigil.after(event.objective, event.iteration, lower)
 
     def _update(self, state: State, gradient: SyntheticGradient, vigil: Vigil) -> None:
         """SGD with momentum on the pixels (torch's form), and on the logarithm of the step size."""
@@ -226,7 +245,8 @@ class Loop:
             step_size = updated_step_size(step_size, step_momentum, rates * settings.step_size_rate)
         momentum = settings.pixel_momentum * state.momentum + clipped(gradient.pixels, settings.pixel_clip)
         pixels = state.pixels - rates * settings.pixel_rate * momentum
-        require_pixels(root_mean_square(pixels), self.start, state.iteration + 1)
+        lower = self.levers.lower("objective.pixel_rate", "information.weight")
+        require_pixels(root_mean_square(pixels), self.start, state.iteration + 1, lower)
         learned, label_momentum = self._updated_labels(state, gradient.labels, rates)
         # Assigned together, and never in place: a checkpoint or a picture may still hold the old tensors.
         state.momentum, state.pixels = momentum, pixels

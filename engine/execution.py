@@ -60,6 +60,8 @@ class Resolved:
     """MiB of activations kept between a sweep and its reverse; 0 where steps are not compiled."""
     bfloat16: str = ""
     """How a CPU computes mixed precision: "amx", "avx512_bf16" or "emulated"; empty in float32 and on other devices."""
+    code: str = ""
+    """File of the objective and its digest (``engine.objectives.code_of``); empty in runs of older versions."""
 
     def to_dict(self) -> dict[str, Any]:
         """As plain values, for the journal and execution.json."""

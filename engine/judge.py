@@ -25,7 +25,7 @@ from engine.export import write_grid
 from engine.files import write_npy
 from engine.networks import ConvNet
 from engine.record import Recorder
-from engine.recovery import Diverged, exhausted
+from engine.recovery import Diverged, Failures, exhausted
 from engine.runs.folder import RunFolder
 from engine.saving import Saves
 from engine.state import Best, State
@@ -72,6 +72,7 @@ class Judge:
         self._every = live_every(config)
         self._measured = self._networks = 0  # of the final evaluation: iterates that are done, networks in all
         self._asked = False  # for an evaluation that is being made
+        self._failures = Failures()
         self._behind = False  # the sets on the disk are not those of the newest checkpoint: a kill, or the disk refused
         self._examine: Callable[[], None] = _nothing
 
@@ -137,19 +138,20 @@ class Judge:
         """Go back to the last checkpoint that was due, to go on from there with smaller rates.
 
         Raises:
-            RunDiverged: it cannot be cured so, or the run went back as often as it may.
+            RunDiverged: it cannot be cured so, or the run went back as often as it may or as can help.
             DataError: no checkpoint is whole.
         """
         settings = self.config.execution
         self._examine()
-        if state.recoveries >= settings.recoveries:
-            raise exhausted(fault, state.recoveries, settings.recovery_factor) from fault
+        assert self.loop is not None
+        futile = self._failures.add(fault, state)
+        if futile or state.recoveries >= settings.recoveries:
+            raise exhausted(fault, state.recoveries, self.loop.levers, self._failures, futile=futile) from fault
         failed, recoveries = state.iteration + 1, state.recoveries + 1
         found = self.saves.back()
         if found is None:
             raise RunDiverged(f"{fault}; there is no checkpoint to go back to: begin the run anew") from fault
         tensors, document = found
-        assert self.loop is not None
         vars(state).update(vars(State.restore(tensors, document, state.pixels.device)))
         state.recoveries = recoveries
         if self.loop.term is not None:

@@ -12,12 +12,12 @@ from __future__ import annotations
 import ctypes
 import math
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from engine.config.consistency import TRAIN_STUDENTS
+from engine.config.consistency import DRAW_REAL, TRAIN_STUDENTS
 from engine.config.datasets import TEST_IMAGES, TRAIN_IMAGES, image_side
 from engine.errors import ConfigError
 from engine.worth import not_worth_compiling
@@ -62,21 +62,49 @@ TOGETHER = 600_000
 EVALUATION_BATCH = 256
 
 PHASES = {
-    "loading": ("reading the data set", "data.name (a smaller data set)"),
-    "whitening": ("fitting the ZCA whitening", "data.zca = false, or data.train_limit"),
-    "experts": ("training an expert", "experts.batch_size, experts.epochs or network.width"),
+    "loading": ("reading the data set", ("data.name (a smaller data set)",)),
+    "whitening": ("fitting the ZCA whitening", ("data.zca = false", "data.train_limit")),
+    "experts": ("training an expert", ("experts.batch_size", "experts.epochs", "network.width")),
     "student": (
         "the student's training and its reverse sweep",
-        "execution.keep_activations, objective.batch_size, student_steps or network.width",
+        ("execution.keep_activations", "objective.batch_size", "objective.student_steps", "objective.real_batch",
+         "network.width"),
     ),
     "information": (
         "the mutual-information term",
-        "execution.keep_activations, information.real_batch, information.readout, information.embedding_dim or "
-        "network.width",
+        ("execution.keep_activations", "information.real_batch", "information.readout", "information.embedding_dim",
+         "network.width"),
     ),
-    "evaluation": ("training and measuring networks on the synthetic set", "network.width"),
-}
+    "evaluation": ("training and measuring networks on the synthetic set", ("network.width",)),
+}  # fmt: skip
 """Phases of a run: what they are, and the settings that make each smaller."""
+
+ON_DEVICE = ("execution.keep_activations", "objective.batch_size", "objective.real_batch", "information.real_batch",
+             "network.width")  # fmt: skip
+"""Settings that make a run's peak on a card smaller."""
+
+
+def unused(config: Config) -> set[str]:
+    """Which of these settings take no memory in a run."""
+    name, found = config.objective.name, set[str]()
+    if name not in TRAIN_STUDENTS:
+        found |= {"execution.keep_activations", "objective.batch_size", "objective.student_steps"}
+    if config.execution.keep_activations == 0:
+        found.add("execution.keep_activations")
+    if name not in DRAW_REAL:
+        found.add("objective.real_batch")
+    if config.information.weight == 0:
+        found |= {"information.real_batch", "information.embedding_dim"}
+    return found
+
+
+def _either(keys: Sequence[str]) -> str:
+    return " or ".join([", ".join(keys[:-1]), keys[-1]] if len(keys) > 1 else keys)
+
+
+def advice_on_device(config: Config) -> str:
+    """The settings that make a run smaller on a card, of those that it has."""
+    return _either([key for key in ON_DEVICE if key not in unused(config)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,11 +115,13 @@ class Estimate:
         program: before any data.
         data: lasting through the run: images, whitening, synthetic set.
         phases: what each phase needs besides, at its own peak.
+        unused: settings that the run does not have.
     """
 
     program: int
     data: int
     phases: Mapping[str, int]
+    unused: Set[str] = frozenset()
 
     @property
     def phase(self) -> str:
@@ -108,7 +138,7 @@ class Estimate:
         """The settings that make the peak smaller."""
         if self.data > self.phases[self.phase]:
             return "data.train_limit or data.test_limit"
-        return PHASES[self.phase][1]
+        return _either([key for key in PHASES[self.phase][1] if key not in self.unused])
 
     def describe(self) -> str:
         """For example "about 3.1 GiB, most of it for training an expert"."""
@@ -182,7 +212,7 @@ def estimate(config: Config) -> Estimate:
         "information": _information(config, shape, images),
         "evaluation": _evaluation(shape, images, measured),
     }
-    return Estimate(program, int(lasting), {name: max(0, int(size)) for name, size in phases.items()})
+    return Estimate(program, int(lasting), {name: max(0, int(size)) for name, size in phases.items()}, unused(config))
 
 
 def _experts(config: Config, shape: _Shape, used: int) -> float:

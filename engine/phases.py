@@ -37,7 +37,7 @@ from engine.formation import decode, decode_labels
 from engine.information.term import InformationTerm
 from engine.judge import Judge
 from engine.networks import ConvNet
-from engine.objectives import OBJECTIVES, Context
+from engine.objectives import Context, edited, registered
 from engine.record import Recorder
 from engine.runs.changes import changes
 from engine.runs.checkpoint import Checkpoint
@@ -134,6 +134,8 @@ class Session:
             )
         )
         self.arithmetic.warn()
+        if said := edited(self.config.objective.name, self.arithmetic.resolved.code):
+            self.record.warn(f"since this run was started, {said}: it goes on, and is no longer what either code gives")
         if checkpoint is not None:
             self.record.passed_over(checkpoint)
         if self.device.type == "cpu" and (caution := memory.caution(self.config)):
@@ -254,7 +256,7 @@ class Session:
         context = Context(config, real, net, trajectories, augment, kernels, self.device, self.record.tick, slopes)
         return Loop(
             config=config,
-            objective=OBJECTIVES[config.objective.name](context),
+            objective=registered(config.objective.name)(context),
             term=term,
             labels=labels,
             classes=real.classes,

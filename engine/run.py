@@ -5,6 +5,7 @@ whatever happens. What is done in between is in ``phases.py``.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +16,10 @@ from engine.config.load import Resolved as Chosen
 from engine.config.schema import Config
 from engine.errors import DataError, MimError, RunDiverged
 from engine.events import Observer
+from engine.objectives import code_of
 from engine.phases import Session
 from engine.record import Recorder
+from engine.runs import unforeseen
 from engine.runs.checkpoint import latest
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
@@ -52,7 +55,7 @@ def start(
     """
     if isinstance(config, Chosen):
         preset, origins, config = preset or config.preset, origins or config.origins, config.config
-    resolved = execution.resolve(config)
+    resolved = _resolved(config)
     if resolved.device == "cpu":
         memory.require(config)
     folder = RunFolder.create(
@@ -77,11 +80,22 @@ def resume(
     finished = folder.result()
     if finished is not None and finished.get("state") == "done":
         return finished
+    code_of(folder.config().objective.name)  # a name without a class is refused before anything is done
     if not (folder.execution_path.exists() or folder.journal_path.exists()):  # it waited in a queue and never began
-        folder.write_execution(execution.resolve(folder.config()).to_dict())
+        folder.write_execution(_resolved(folder.config()).to_dict())
     resolved = _recorded(folder)
     execution.require_device(resolved)
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=True)
+
+
+def _resolved(config: Config) -> execution.Resolved:
+    """How a run would be computed here and now.
+
+    Raises:
+        ConfigError: the device does not exist here, or no class is registered under the objective's name.
+    """
+    code = code_of(config.objective.name)
+    return replace(execution.resolve(config), code=code)
 
 
 def _recorded(folder: RunFolder) -> execution.Resolved:
@@ -122,17 +136,22 @@ def _run(
         except MimError as error:
             record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise
-        except torch.OutOfMemoryError as error:
-            message = (
-                "the device ran out of memory: lower execution.keep_activations, objective.batch_size, "
-                "information.real_batch or network.width, or choose another execution.device"
-            )
-            record.failed(message)
-            raise MimError(message) from error
         except BaseException as error:
-            if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
-                message = f"this machine has not enough memory: lower {memory.estimate(folder.config()).advice}"
+            where = unforeseen.keep_traceback(folder.path, error)
+            if message := _out_of_memory(error, folder.config()):
+                message += f"; {unforeseen.TRACEBACK} in its folder says where" if where else ""
+                message += f". torch: {str(error).strip()}"
                 record.failed(message)
                 raise MimError(message) from error
             record.failed(f"{type(error).__name__}: {error}")
             raise
+
+
+def _out_of_memory(error: BaseException, config: Config) -> str:
+    """What to do where it is a lack of memory; "" where it is something else."""
+    if isinstance(error, torch.OutOfMemoryError):
+        advice = memory.advice_on_device(config)
+        return f"the device ran out of memory: lower {advice}, or choose another execution.device"
+    if isinstance(error, RuntimeError) and "alloc" in str(error):  # how torch says it on the CPU
+        return f"this machine has not enough memory: lower {memory.estimate(config).advice}"
+    return ""

@@ -108,7 +108,21 @@ class Plan:
 
     def measure(self, cell: Cell) -> Document:
         """What is kept of a cell; where that is missing, after its run. Errors as :meth:`folder`."""
-        return cell.kept(self.places) or cell.keep(self.folder(cell), self.places)
+        document = cell.kept(self.places) or cell.keep(self.folder(cell), self.places)
+        self._tell_of_code(cell, document)
+        return document
+
+    def _tell_of_code(self, cell: Cell, document: Document) -> None:
+        """Say of numbers that another code gave, with which they would be told apart from the others by nothing."""
+        from engine.objectives import edited  # torch, which a plan has loaded by now
+
+        said = edited(cell.config.objective.name, (document.get("execution") or {}).get("code", ""))
+        if said:
+            kept = self.places.cells / f"{cell.name}.json"
+            self.tell(
+                f"warning: {cell.name} is from before {said}: to run it anew, remove {kept} and "
+                f"{self.places.runs / cell.name}"
+            )
 
     def gather(
         self, variants: Sequence[Variant], work: Callable[[Cell], Document] | None = None

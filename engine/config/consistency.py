@@ -27,6 +27,10 @@ TRAIN_STUDENTS = (*MATCH_EXPERTS, "bptt")
 """Objectives that train a student on the synthetic set, so that its end point depends on the pixels."""
 
 
+DRAW_REAL = ("bptt", "dream", "distribution")
+"""Objectives whose loss is on a batch of real images."""
+
+
 @dataclass(frozen=True)
 class Problem:
     """Settings that exclude each other, and what to do about it. The first key is the one most likely meant."""

@@ -19,11 +19,12 @@ from torch import Tensor
 from engine.config.schema import Information
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
-from engine.errors import DataError
+from engine.errors import DataError, RunFailed
 from engine.information import contrast
 from engine.information.critic import Critic, pool
 from engine.networks import ConvNet
 from engine.objectives.base import RealNetworks
+from engine.objectives.checked import described
 from engine.seeds import generator
 
 
@@ -109,7 +110,11 @@ class InformationTerm:
         return torch.optim.SGD(learned, lr=self.settings.critic_rate)
 
     def sides(self, networks: RealNetworks, student: Tensor, iteration: int) -> Sides:
-        """The two networks as the settings choose them."""
+        """The two networks as the settings choose them.
+
+        Raises:
+            RunFailed: one that the objective offers is no vector of this network's parameters.
+        """
         match self.settings.real_network:
             case "target":
                 real = networks.target
@@ -119,7 +124,17 @@ class InformationTerm:
                 real = networks.last()
             case _:
                 real = self.net.init(generator(self.seed, "fresh network", iteration)).to(self.device)
-        return Sides(real if self.settings.synthetic_network == "same" else student, real)
+        self._require_parameters(real, f"networks.{self.settings.real_network}")
+        if self.settings.synthetic_network == "same":
+            return Sides(real, real)
+        self._require_parameters(student, "student")
+        return Sides(student, real)
+
+    def _require_parameters(self, found: object, what: str) -> None:
+        if not isinstance(found, Tensor) or found.shape != (self.net.size,):
+            raise RunFailed(
+                f"the objective's {what} is {described(found)}, and has to be a network's parameters, [{self.net.size}]"
+            )
 
     def warm_up(self, pixels: Tensor, sides: Sides) -> None:
         """Train the critic ``warmup`` steps on the starting set, before it first speaks to the pixels.

@@ -28,6 +28,8 @@ from engine.networks.derivatives import Derivatives
 class SyntheticSet:
     """The set that is learned: pixels [n, c, h, w] in the network's input space, ordered by class.
 
+    Read only: the tensors are the run's own, and a change in place ends it.
+
     Attributes:
         labels: int64 [n], or targets float32 [n, classes] where they are learned.
         step_size: the student's learned step size [], float32, positive.
@@ -99,7 +101,7 @@ class Episode(Protocol):
         ...
 
     def gradient(self) -> SyntheticGradient:
-        """The objective's gradient."""
+        """The objective's gradient; each part has the shape, type and device of the set's own."""
         ...
 
     def pull_back(self, cotangent: Tensor) -> SyntheticGradient:

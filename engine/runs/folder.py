@@ -119,6 +119,11 @@ class RunFolder:
         """How the run computes, resolved when it began."""
         return self.path / "execution.json"
 
+    @property
+    def output_path(self) -> Path:
+        """What was printed where no terminal showed it."""
+        return self.path / "output.log"
+
     def distilled_path(self, which: str = "best") -> Path:
         """Path of the "best" or "last" distilled set, there or not."""
         return self.distilled / f"{which}.safetensors"

@@ -17,6 +17,7 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
                             ``failed`` and the run went back to ``iteration``, on with its rates times ``rates``
     artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
+    traceback               path of that of an error nobody foresaw, which ended the run
 """
 
 from __future__ import annotations
@@ -37,6 +38,7 @@ from engine.runs.lock import holder
 from engine.runs.reached import reached
 from engine.runs.readings import Readings
 from engine.runs.status import Status, holds, host_name
+from engine.runs.unforeseen import traceback_of
 
 Document = dict[str, Any]
 
@@ -103,6 +105,8 @@ def build(run: RunFolder, history: RunHistory) -> Document:
     artifact, fingerprint, reason = _artifact(run.distilled_path("best"), unfinished)
     _put(values, "artifact", artifact, reason)
     _put(values, "fingerprint", fingerprint, reason)
+    report = traceback_of(run.path) if state == "failed" else None
+    _put(values, "traceback", None if report is None else str(report), "no error that nobody foresaw has ended it")
     return values
 
 

@@ -21,6 +21,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from engine.errors import MimError
 from engine.runs.called import called
+from engine.runs.folder import RunFolder
 from mim4dd_tui.cli.output import descriptors, reporting, say, say_in_words, write_json
 from mim4dd_tui.cli.sequence import named
 from mim4dd_tui.plain import tell
@@ -28,9 +29,6 @@ from mim4dd_tui.plain import tell
 if TYPE_CHECKING:
     from engine.events import Event, Observer
     from mim4dd_tui.cli.sequence import Later
-
-LOG = "output.log"
-"""File of the run folder with what a detached process prints."""
 
 
 class Line:
@@ -175,7 +173,7 @@ def observing(observer: Observer, runs_dir: Path, rest: Later | None = None) -> 
 
 def _move_output(folder: Path) -> Path:
     """From now on everything printed goes to the run's log, and what was printed so far too."""
-    log = folder / LOG
+    log = RunFolder(folder).output_path
     try:
         file = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
     except OSError as error:

@@ -23,8 +23,16 @@ class PartlyFailedError(MimError):
     def __init__(self, cause: MimError, document: dict[str, Any]) -> None:
         super().__init__(str(cause))
         self.exit_code = cause.exit_code
-        self.kind = type(cause).__name__
+        self.kind = _kind(cause)
         self.document = document
+
+
+class UnforeseenError(MimError):
+    """An error of a run that nobody foresaw, and the file of its folder that has the traceback."""
+
+    def __init__(self, cause: BaseException, report: Path) -> None:
+        super().__init__(f"the run failed ({type(cause).__name__}: {cause}); the full report is in {report}")
+        self.kind = type(cause).__name__
 
 
 class NotRunningError(MimError):
@@ -54,8 +62,11 @@ def require_torch() -> None:
 def error_document(error: MimError) -> dict[str, Any]:
     """What ``--json`` writes for a failed command."""
     finished: dict[str, Any] = error.document if isinstance(error, PartlyFailedError) else {}
-    kind = error.kind if isinstance(error, PartlyFailedError) else type(error).__name__
-    return {"error": str(error), "kind": kind, "exit_code": error.exit_code, **finished}
+    return {"error": str(error), "kind": _kind(error), "exit_code": error.exit_code, **finished}
+
+
+def _kind(error: MimError) -> str:
+    return error.kind if isinstance(error, PartlyFailedError | UnforeseenError) else type(error).__name__
 
 
 def write_crash_log(error: BaseException) -> Path | None:
@@ -75,7 +86,7 @@ def write_crash_log(error: BaseException) -> Path | None:
 
 def crash_sentence(error: BaseException) -> str:
     """The short message for a bug: what it was and where its traceback lies."""
-    summary = traceback.format_exception_only(error)[-1].strip()
+    summary = f"{type(error).__name__}: {error}".rstrip(": ")  # of a SyntaxError it names file and line
     path = write_crash_log(error)
     where = f"the full report is in {path}" if path else "".join(traceback.format_exception(error))
     return f"mim4dd met a bug ({summary}); {where}"

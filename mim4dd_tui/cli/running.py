@@ -11,8 +11,9 @@ import typer
 
 from engine.errors import MimError
 from engine.runs.called import called, usual_runs_dir
+from engine.runs.unforeseen import traceback_of
 from mim4dd_tui.cli.detach import in_detached_process
-from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
+from mim4dd_tui.cli.failures import PartlyFailedError, UnforeseenError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import (
     Changes,
@@ -289,6 +290,13 @@ def _headless(
     except AbandonedError as error:
         again = [f"; `mim4dd resume {called(path)}` goes on from the last one" for path in begun]
         raise AbandonedError("".join([str(error), *again, f"; {rest.left}" if rest is not None else ""])) from None
+    except MimError:
+        raise
+    except (Exception, SystemExit) as error:
+        report = traceback_of(begun[-1]) if begun else None
+        if report is None:
+            raise
+        raise UnforeseenError(error, report) from error
     return document, supervisor.exit_code if document.get("state") == "stopped" else 0, supervisor.exit_code
 
 

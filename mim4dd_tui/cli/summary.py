@@ -95,6 +95,8 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
         lines.append(("mutual information", _information(information)))
     if document.get("recoveries"):
         lines.append(("went back", went_back(document["recoveries"])))
+    if document.get("traceback"):
+        lines.append(("traceback", str(document["traceback"])))
     if document.get("artifact"):
         lines.append(("distilled set", str(document["artifact"])))
     return lines

@@ -206,7 +206,7 @@ class DashboardApp(ThemedApp[Leave]):
             self.notify(f"{there} is going on here already{''.join(ways)}", severity="warning")
             return
         self._stage.kept, self._end_told = None, False
-        self.session = EngineSession(order, self.turns.launch)
+        self.session = EngineSession(order, self.turns.launch, lambda said: self.call_later(self.notify, said))
         self.sessions.append(self.session)
         self.session.start()
         if watch:
@@ -219,6 +219,13 @@ class DashboardApp(ThemedApp[Leave]):
         for before in self.sessions[:-1]:
             if not self._stage.holds(before):
                 before.hand_over(lambda _event: None)
+
+    def _print(self, text: str, stderr: bool = False) -> None:
+        """What is printed in this process, by whichever thread: of a run's code it is kept."""
+        if self.session is not None and self.session.speaks:
+            self.session.printed(text)
+        else:
+            super()._print(text, stderr)
 
     def _way(self, action: str, does: str) -> str:
         """``; l shows it``: what a key does, where the screen that is shown has a key for the action; else nothing."""

@@ -10,7 +10,8 @@ from pathlib import Path
 from engine.errors import MimError, RunLocked
 from engine.runs.called import called
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, there, told_bug
+from engine.runs.unforeseen import traceback_of
+from mim4dd_tui.dashboard.session import EngineSession, there
 from mim4dd_tui.fitting import homely
 from mim4dd_tui.plain import percent
 
@@ -66,11 +67,10 @@ def _of_folder(path: Path, usual: Path, error: BaseException | None = None) -> s
         return f"{path.name} stopped at {place}{again}"
     if state != "failed":
         return ""
-    unforeseen = error is not None and not isinstance(error, MimError)
     why = str(error) if error is not None else status.message if status is not None else "its status file is missing"
-    if unforeseen:
+    if error is not None and not isinstance(error, MimError):
         why = f"{type(error).__name__}: {error}"
-    log = path / (TRACEBACK if unforeseen and told_bug(path) else "journal.jsonl")
+    log = traceback_of(path) or path / "journal.jsonl"
     hopeless = status is not None and status.diverged
     return f"{path.name} failed: {_first(why, path)}{'' if hopeless else again}; log: {homely(str(log))}"
 

@@ -27,7 +27,8 @@ from engine.files import explained, private_folder, read_json_object, write_json
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.lock import LOOK_SECONDS
-from mim4dd_tui.dashboard.session import Launch, Order, keep_traceback
+from engine.runs.unforeseen import keep_traceback
+from mim4dd_tui.dashboard.session import Launch, Order
 
 FILE = ".queue.json"
 LOCK = ".queue.lock"

@@ -7,9 +7,8 @@ from __future__ import annotations
 
 import threading
 import time
-import traceback
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,10 +20,9 @@ from engine.events import Event, Observer, Progress, RunEnded, RunStarted, State
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
+from engine.runs.unforeseen import keep_traceback
+from mim4dd_tui.dashboard.printed import Printed
 from mim4dd_tui.dashboard.settled import settled
-
-TRACEBACK = "traceback.txt"
-"""File of the run folder that keeps the traceback of an unforeseen error."""
 
 Request = Literal["pause", "resume", "stop", "checkpoint", "evaluate"]
 
@@ -125,26 +123,14 @@ def there(path: Path) -> bool:
         return True
 
 
-def keep_traceback(path: Path, error: BaseException) -> None:
-    """An error nobody foresaw: its traceback goes beside the run's journal, where a report can take it from."""
-    if path.is_dir():
-        with suppress(OSError):
-            (path / TRACEBACK).write_text("".join(traceback.format_exception(error)))
-
-
-def told_bug(path: Path) -> bool:
-    """Whether the traceback in a run's folder is of its last sitting, and not of a failure before it."""
-    status = RunFolder(path).status()
-    try:
-        return (path / TRACEBACK).stat().st_mtime >= (status.started if status is not None else 0.0)
-    except OSError:
-        return False
-
-
 class EngineSession:
-    """A run in a thread of this process. The observer only appends to a queue and never waits."""
+    """A run in a thread of this process. The observer only appends to a queue and never waits.
 
-    def __init__(self, order: Order, launch: Launch) -> None:
+    Args:
+        tell: is told, on that thread, of what the run's code prints (:class:`Printed`).
+    """
+
+    def __init__(self, order: Order, launch: Launch, tell: Callable[[str], object] = lambda _said: None) -> None:
         self.order = order
         self.control = Control()
         self.result: dict[str, Any] | None = None
@@ -156,6 +142,7 @@ class EngineSession:
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
         self._iterations = 0
+        self._printed = Printed(tell)
         self._left_at: int | None = None  # bytes of the journal when the thread was done with it
         # not a daemon: when the interface goes away the run must be able to finish its checkpoint
         self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
@@ -175,7 +162,17 @@ class EngineSession:
             if not isinstance(error, MimError) and self._path is not None:
                 keep_traceback(self._path, error)
         finally:
+            self._printed.close()
             self._left_at = self._journal_bytes()
+
+    @property
+    def speaks(self) -> bool:
+        """Whether it is this run's code that is at work on the calling thread."""
+        return threading.current_thread() is self._thread
+
+    def printed(self, text: str) -> None:
+        """Keep what its code prints."""
+        self._printed.write(text, self._path)
 
     def _journal_bytes(self) -> int | None:
         try:
@@ -190,6 +187,7 @@ class EngineSession:
         if isinstance(event, RunStarted):
             self._iterations = event.iterations
             self._path = self._path or self.order.runs_dir / event.run
+            self.printed("")  # what came before there was a folder
         listener = self._listener
         if listener is None:
             self._queue.append(Heard(event, time.time()))

@@ -142,6 +142,22 @@ def test_it_is_run_once_and_kept(tmp_path: Path) -> None:
     assert not heard, "nothing is run for a cell that is kept"
 
 
+def test_numbers_of_another_code_are_told_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    said = list[str]()
+    plan = Plan(written(tmp_path), (0,), places(tmp_path), tell=said.append)
+    cell = plan.cell(Variant("mine"), 0)
+    with quickly(2):
+        plan.measure(cell)
+    plan.measure(cell)
+    assert not said
+    monkeypatch.setattr("engine.objectives.code_of", lambda name: "trajectory.py of today")
+    document = plan.measure(cell)
+    assert document["seed"] == 0, "they are taken all the same"
+    (line,) = said
+    assert line.startswith(f"warning: {cell.name} is from before the code of objective trajectory (trajectory.py) was")
+    assert f"remove {plan.places.cells / cell.name}.json and {plan.places.runs / cell.name}" in line
+
+
 def test_a_stopped_cell_is_gone_on_with_to_the_same_bits(tmp_path: Path) -> None:
     target, where = written(tmp_path), places(tmp_path)
     cell = Cell(target, (), 1)

@@ -85,6 +85,12 @@ def test_a_bug_gives_a_short_message_and_a_crash_log(failing: Any, capsys: pytes
     assert json.loads(out)["kind"] == "ZeroDivisionError"
 
 
+def test_of_code_that_cannot_be_read_the_line_is_named(failing: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    failing(SyntaxError("invalid syntax", ("means.py", 66, 1, "def", 66, 4)))
+    assert main(["runs"]) == 1
+    assert "(SyntaxError: invalid syntax (means.py, line 66));" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

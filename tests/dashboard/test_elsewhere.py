@@ -14,8 +14,9 @@ from textual.widgets import Static
 from engine.events import Event, Iteration, Notice, Phase, Progress, RunEnded, RunStarted, Snapshot, StateChanged
 from engine.runs.journal import JournalWriter
 from engine.runs.status import StatusWriter, host_name
+from engine.runs.unforeseen import TRACEBACK, traceback_of
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
-from mim4dd_tui.dashboard.session import TRACEBACK, FolderSession, told_bug
+from mim4dd_tui.dashboard.session import FolderSession
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.log import LogPane
@@ -160,12 +161,12 @@ async def test_a_run_begun_anew_shows_no_picture_of_the_attempt_before(make_app:
 
 def test_a_traceback_of_a_failure_before_is_not_named(other: Other) -> None:
     path = other.folder.path / TRACEBACK
-    assert not told_bug(other.folder.path)
+    assert traceback_of(other.folder.path) is None
     path.write_text("RuntimeError of last week")
     os.utime(path, (time.time() - 86_400,) * 2)
-    assert not told_bug(other.folder.path)
+    assert traceback_of(other.folder.path) is None
     path.write_text("RuntimeError of now")
-    assert told_bug(other.folder.path)
+    assert traceback_of(other.folder.path) == path
 
 
 async def test_a_comparison_follows_runs_that_are_gone_on_with_or_deleted(

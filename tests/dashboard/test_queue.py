@@ -17,13 +17,14 @@ from engine.events import Event, Observer
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
+from engine.runs.unforeseen import TRACEBACK
 from mim4dd_tui.dashboard.entry import exit_code
 from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue, seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.session import TRACEBACK, EngineSession, Order
+from mim4dd_tui.dashboard.session import EngineSession, Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until, within, words

@@ -15,7 +15,7 @@ from engine.config.schema import Augmentation, Data, Information, Network
 from engine.data.augment import Augment, Draw
 from engine.data.prepare import RealSet, prepare
 from engine.data.types import Images, RawSet
-from engine.errors import DataError
+from engine.errors import DataError, RunFailed
 from engine.information import contrast
 from engine.information.critic import pool
 from engine.information.term import InformationTerm, Sides
@@ -191,6 +191,15 @@ def test_the_networks_of_both_sides_are_those_asked_for(real: RealSet) -> None:
     first, again, other = (fresh.sides(networks, student, i).real for i in (0, 0, 1))
     assert torch.equal(first, again)
     assert not torch.equal(first, other)
+
+
+@pytest.mark.parametrize("wrong", ["student", "networks.target"])
+def test_a_network_of_another_size_is_named(real: RealSet, wrong: str) -> None:
+    setting = Setting(real, real_network="target")
+    whole, short = setting.sides.synthetic, torch.zeros(3)
+    target, student = (short, whole) if wrong == "networks.target" else (whole, short)
+    with pytest.raises(RunFailed, match=rf"{wrong} is float32 \[3\] on cpu, and has to be .*\[{setting.net.size}\]"):
+        setting.term.sides(RealNetworks(whole, target, lambda: whole), student, 0)
 
 
 # -- batches --------------------------------------------------------------------------------------------------

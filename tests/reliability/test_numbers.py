@@ -172,8 +172,10 @@ def test_no_reader_sees_an_iteration_twice(tmp_path: Path, cache: Path, monkeypa
 def test_always_ends_in_words_and_with_a_good_set(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hit, watch = place(tmp_path, cache), Watch()
     spoil(monkeypatch, lambda now: now >= 4)
-    with pytest.raises(RunDiverged, match=r"went back .* 3 times.*0\.125.*lower objective\.pixel_rate"):
+    with pytest.raises(RunDiverged, match=r"went back .* 3 times.*0\.125.*lower objective\.pixel_rate") as raised:
         hit.start(tiny(**SMALL), watch)
+    told = "at iteration 4 each time: smaller rates did not help, and the cause may be the code of objective trajectory"
+    assert told in str(raised.value)
     assert recovered(watch.events) == [(4, 2, 1, 0.5), (4, 2, 2, 0.25), (4, 2, 3, 0.125)]
     found = checkpoint.latest(hit.folder)
     assert found is not None
@@ -208,6 +210,36 @@ def test_as_often_as_allowed(tmp_path: Path, cache: Path, monkeypatch: pytest.Mo
     with pytest.raises(RunFailed, match="execution.recoveries is 0" if recoveries == 0 else "1 time,"):
         hit.start(tiny(**SMALL, execution__recoveries=recoveries, execution__recovery_factor=0.1), watch)
     assert recovered(watch.events) == [(3, 2, 1, 0.1)] * recoveries
+
+
+def test_the_same_set_is_not_tried_a_third_time(tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Right after a checkpoint no rate has changed anything: once back, against a fault that passes, and no more."""
+    hit, watch = place(tmp_path, cache), Watch()
+    spoil(monkeypatch, lambda now: now == 3)
+    told = r"went back .* 1 time, .*again, on the same set as before: smaller rates change nothing there"
+    with pytest.raises(RunDiverged, match=rf"{told}, and the cause may be the code of objective trajectory"):
+        hit.start(tiny(**SMALL), watch)
+    assert recovered(watch.events) == [(3, 2, 1, 0.5)]
+
+
+def test_a_set_that_smaller_rates_changed_is_tried_again(
+    tmp_path: Path, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The loss before it is the same each time, as it is the checkpoint's; what comes of the move is not."""
+    whole, began, far = Trajectory.episode, list[Tensor](), list[float]()
+
+    def episode(self: Trajectory, synthetic: Any, iteration: int) -> MatchedTrajectory:
+        given = whole(self, synthetic, iteration)
+        began.append(synthetic.pixels.clone())
+        if iteration != 1:
+            return given
+        far.append(float((synthetic.pixels - began[0]).norm()))
+        return Spoiled(**vars(given)) if far[-1] > 0.2 * far[0] else given
+
+    monkeypatch.setattr(Trajectory, "episode", episode)
+    hit, watch = place(tmp_path, cache), Watch()
+    assert hit.start(tiny(**SMALL), watch)["state"] == "done"
+    assert recovered(watch.events) == [(2, 0, 1, 0.5), (2, 0, 2, 0.25), (2, 0, 3, 0.125)]
 
 
 @pytest.mark.parametrize("when", ["at once", pytest.param("later", marks=pytest.mark.long)])

@@ -27,7 +27,7 @@ from engine.runs.status import Status, StatusWriter, host_name
 from tests.runs.helpers import evaluation, iteration, make_folder, started
 
 NULLABLE = (
-    "accuracy", "last", "random_selection", "full_set", "mutual_information", "artifact", "fingerprint",
+    "accuracy", "last", "random_selection", "full_set", "mutual_information", "artifact", "fingerprint", "traceback",
 )  # fmt: skip
 
 

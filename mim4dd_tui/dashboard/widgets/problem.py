@@ -8,7 +8,7 @@ from rich.text import Text
 from textual.widgets import Static
 
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.session import TRACEBACK, told_bug
+from engine.runs.unforeseen import traceback_of
 from mim4dd_tui.fitting import homely, shortened, wrapped
 
 
@@ -39,6 +39,7 @@ def ways(path: Path | None, *, diverged: bool, log_seen: bool) -> str:
     helps = f"R resumes at iteration {int(kept[-1][1])}" if kept else "R begins it again"
     if diverged:
         helps = "D makes a new run of its settings"
-    where = TRACEBACK if told_bug(path) else "journal.jsonl"
+    report = traceback_of(path)
+    where = "journal.jsonl" if report is None else report.name
     # the folder last: of a long one C copies the end
     return f"{helps}{'' if log_seen else ' · 4 shows the whole log'}\nlog: {where} in {homely(str(path))}"
