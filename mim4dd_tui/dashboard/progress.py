@@ -1,15 +1,42 @@
-"""From a run's history to how far it has come. Pure: no widget, no terminal."""
+"""From a run's history to what its head says: what it is, and how far it has come. Pure: no widget, no terminal."""
 
 from __future__ import annotations
 
-from engine.runs.history import RunHistory
-from mim4dd_tui.dashboard.widgets.status import Progress
-from mim4dd_tui.plain import duration
+from engine.runs.history import WORKING, RunHistory
+from mim4dd_tui.dashboard.widgets.status import Head, Progress
+from mim4dd_tui.plain import duration, passed
 
 STALLED_SECONDS, STALLED_TIMES = 10.0, 5.0
 """An iteration is told of while it lasts when it takes as long as this, and as many times as long as the others."""
 SLOW_FIRST = 5
 """Iterations at the beginning that are slow, and say nothing of the others."""
+
+
+def head(history: RunHistory, name: str, state: str, *, going: bool, elsewhere: bool, now: float) -> Head:
+    """What a run is.
+
+    Args:
+        history: what the run has said.
+        name: of its folder; empty where it has none yet.
+        state: how it really stands.
+        going: something works on it, and has said so in this sitting.
+        elsewhere: that is another process.
+        now: seconds since the epoch.
+    """
+    started, worked = history.started, None
+    if history.started_at is not None:
+        # while a run is paused, has ended, or is loaded to go on, nothing is added
+        counts = going and history.state in WORKING and history.updated_at is not None
+        since = max(0.0, now - (history.updated_at or 0.0)) if counts else 0.0
+        worked = float(passed(history.worked + since))  # what stays the same is not painted anew
+    return Head(
+        name=name,
+        preset=(started.preset if started is not None else None) or "",
+        seed=started.seed if started is not None else None,
+        state=state,
+        worked=worked,
+        elsewhere=f"{started.host}, process {started.pid}" if elsewhere and started is not None else "",
+    )
 
 
 def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str, silent: float = 0.0) -> Progress:

@@ -13,13 +13,12 @@ from textual.app import ComposeResult
 from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
-from engine.runs.history import WORKING
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.pace import Pace
-from mim4dd_tui.dashboard.progress import progress
+from mim4dd_tui.dashboard.progress import head, progress
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
@@ -33,9 +32,8 @@ from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
-from mim4dd_tui.dashboard.widgets.status import Head, Progress, RunHead
+from mim4dd_tui.dashboard.widgets.status import Progress, RunHead
 from mim4dd_tui.pictures import Mode
-from mim4dd_tui.plain import passed
 from mim4dd_tui.quantities import counted
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
@@ -210,34 +208,17 @@ class RunScreen(DividedScreen, LeafingScreen):
     # ---- showing it
 
     def _head(self) -> None:
-        history = self.history
-        started = history.started
-        path = self.session.path
-        worked = None
-        if history.started_at is not None:
-            # while a run is paused, has ended, or is loaded to go on, nothing is added
-            going = self.alive and not self.preparing and history.state in WORKING and history.updated_at is not None
-            since = max(0.0, time.time() - (history.updated_at or 0.0)) if going else 0.0
-            worked = float(passed(history.worked + since))  # what stays the same is not painted anew
-        elsewhere = ""
-        if not self.session.owned and self.alive and started is not None:
-            elsewhere = f"{started.host}, process {started.pid}"
-        head = self.query_one(RunHead)
-        now, state = time.monotonic(), self.state
-        if state == head.head.state and now - self._headed < HEAD_SECONDS[self.dashboard.slow_link]:
+        shown = self.query_one(RunHead)
+        now, state, started = time.monotonic(), self.state, self.history.started
+        if state == shown.head.state and now - self._headed < HEAD_SECONDS[self.dashboard.slow_link]:
             return
         self._headed = now
         if started is not None and not self.preparing:
             self.query_one(GaugesLine).follow(started.host, started.pid, alive=self.alive)
-        head.head = Head(
-            name=path.name if path is not None else "",
-            preset=(started.preset if started is not None else None) or "",
-            seed=started.seed if started is not None else None,
-            state=state,
-            worked=worked,
-            elsewhere=elsewhere,
-        )
-        head.progress = self._progress()
+        name = self.session.path.name if self.session.path is not None else ""
+        going, elsewhere = self.alive and not self.preparing, self.alive and not self.session.owned
+        shown.head = head(self.history, name, state, going=going, elsewhere=elsewhere, now=time.time())
+        shown.progress = self._progress()
         self._facts(now)
 
     def _facts(self, now: float) -> None:
