@@ -52,7 +52,7 @@ def print_seeds(document: Document) -> None:
 
 
 def seed_lines(document: Document) -> list[str]:
-    """``over 3 seeds: 84.7 ± 1.9 % (quick-100), best iterates, chosen on the test images``, and so of the last ones."""
+    """``over 3 seeds: 84.7 ± 1.9 % (quick-100), best iterates, ...``, of the last ones too; and what ± is."""
     from mim4dd_tui.plain import percent
 
     lines = []
@@ -63,4 +63,6 @@ def seed_lines(document: Document) -> list[str]:
         words = CHOSEN.get(found["selected_on"], of) if key == "accuracy" else of
         mean = percent(found["mean"], found["std"])
         lines.append(f"over {found['runs']} seeds: {mean} ({found['protocol']}), {words}")
+    if any((document.get(key) or {}).get("std") is not None for key in MEANS):
+        lines.append("± is the standard deviation over the seeds, no interval of the mean")
     return lines

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ from engine.runs.log import told_changes
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, stacked
 from mim4dd_tui.plots.paper import INK, Page, lay_out, lines_of, noted, to_png
+from mim4dd_tui.quantities import counted
 
 Document = Mapping[str, Any]
 
@@ -67,10 +68,10 @@ def sweep_page(document: dict[str, Any]) -> Page:
         _points(name, colour, [against(document, value, key) for value in others]) for key, name, colour in ACCURACIES
     ]
     under = document["setting"]
-    seeds = len(document["seeds"])
+    seeds = _seeds([len(known(column(document, value, ACCURACIES[0][0]))) for value in values])
     page.shapes.extend(
         error_bars(
-            Box(0, 0, half, HEIGHT), values, accuracy, title=f"{document['preset']}: accuracy (%), {seeds} seeds",
+            Box(0, 0, half, HEIGHT), values, accuracy, title=f"{document['preset']}: accuracy (%), {seeds}",
             under=under,
         )
     )  # fmt: skip
@@ -83,6 +84,12 @@ def sweep_page(document: dict[str, Any]) -> Page:
     return page
 
 
+def _seeds(counts: Sequence[int]) -> str:
+    """On how many seeds values rest, where not all runs are finished yet."""
+    least, most = min(counts, default=0), max(counts, default=0)
+    return counted(most, "seed") if least == most else f"{least} to {most} seeds"
+
+
 def _points(name: str, colour: str, found: list[Estimate]) -> Points:
     """Estimates of fractions, in percent."""
     bars = [(100 * e.low, 100 * e.high) if math.isfinite(e.half) else (math.nan, math.nan) for e in found]
@@ -92,15 +99,15 @@ def _points(name: str, colour: str, found: list[Estimate]) -> Points:
 def loss_page(document: dict[str, Any]) -> Page:
     """The base loss over iterations, with the term and without, and below it their paired difference in percent; means
     over seeds and 95 % intervals."""
-    series = []
+    series, counts = [], []
     for ink, (name, curve) in enumerate(document["curves"].items(), 1):
         done = [values for values in curve["values"] if values is not None]
+        counts.append(len(done))
         if done:
             series.append(
                 _banded(name, curve["iterations"], [known(values) for values in zip(*done, strict=True)], ink)
             )
-    seeds = len(document["seeds"])
-    title = f"{document['preset']}: the base loss ({document['objective']}), {seeds} seeds"
+    title = f"{document['preset']}: the base loss ({document['objective']}), {_seeds(counts)}"
     inks = {1: BLUE, 2: ORANGE}
     ours, theirs = (document["curves"][row["value"]] for row in document["rows"])
     pairs = [(a, b) for a, b in zip(ours["values"], theirs["values"], strict=True) if a is not None and b is not None]

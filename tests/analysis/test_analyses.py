@@ -26,7 +26,7 @@ from engine.analysis.tables import column, markdown
 from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
-from mim4dd_tui.plots.analyses import caption, draw
+from mim4dd_tui.plots.analyses import _seeds, caption, draw
 from tests.distill.helpers import quickly, tiny
 
 NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")
@@ -282,3 +282,8 @@ def test_where_experts_cannot_be_compiled_they_are_trained_uncompiled_and_it_is_
     assert str(found) == "experts"
     assert tried == [True, False]
     assert [text.partition(":")[0] for text in said] == ["compilation failed (g++ failed)"]
+
+
+@pytest.mark.parametrize(("counts", "told"), [([3, 3], "3 seeds"), ([2, 3, 0], "0 to 3 seeds"), ([1, 1], "1 seed")])
+def test_a_figure_says_on_how_many_seeds_it_rests(counts: list[int], told: str) -> None:
+    assert _seeds(counts) == told

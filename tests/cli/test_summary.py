@@ -68,6 +68,9 @@ def test_an_accuracy_on_validation_images_says_so() -> None:
     assert (lines["accuracy"], lines["newest iterate"]) == (text, text)
 
 
+DEVIATION = "± is the standard deviation over the seeds, no interval of the mean"
+
+
 def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
     runs = [
         {"state": "done", "accuracy": accuracy(0.8 + k / 50, 100, "test"), "last": accuracy(0.7 + k / 50, 300)}
@@ -83,9 +86,10 @@ def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
     assert seed_lines(document) == [
         "over 3 seeds: 82.0 ± 2.0 % (quick-100), best iterates, chosen on the test images",
         "over 3 seeds: 72.0 ± 2.0 % (quick-100), last iterates",
+        DEVIATION,
     ]
     same = over_seeds([run | {"accuracy": run["last"]} for run in runs])
-    assert seed_lines(same) == ["over 3 seeds: 72.0 ± 2.0 % (quick-100), last iterates"]
+    assert seed_lines(same) == ["over 3 seeds: 72.0 ± 2.0 % (quick-100), last iterates", DEVIATION]
     assert seed_lines(over_seeds([])) == []
 
 
