@@ -10,6 +10,7 @@ from rich.text import Text
 
 from engine.config.fields import FieldInfo, fields
 from engine.config.schema import Config
+from engine.config.validate import written as told
 from mim4dd_tui.fitting import shortened
 
 
@@ -34,7 +35,7 @@ def written(value: object) -> str:
     """A value as a person types it."""
     if isinstance(value, bool):
         return "true" if value else "false"
-    return repr(value) if isinstance(value, float) else str(value)
+    return told(value) if isinstance(value, float) else str(value)  # as messages and logs have it
 
 
 def briefly(changes: Mapping[str, object], room: int | None = None) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -12,9 +12,10 @@ import typer
 from engine.runs.called import called, option
 from engine.runs.log import told_changes
 from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, complete_run, locate, runs_dir_of
-from mim4dd_tui.cli.output import needed, say, table, write_json
+from mim4dd_tui.cli.output import GAP, needed, say, table, write_json
 from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.fitting import shortened
 from mim4dd_tui.plain import age, ago, score, tell
 from mim4dd_tui.spelling import briefly
 from mim4dd_tui.terminal import columns
@@ -46,6 +47,8 @@ def runs(
 
 
 HEADERS = ("run", "state", "progress", "accuracy", "begun")
+LEAST = 16
+"""Cells of what was changed at least, where it is cut."""
 NAME = 24
 """Cells of a shortened name at least, where it has columns beside it that are not needed."""
 
@@ -63,10 +66,23 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     wide, narrow = [lines, *shorter], [shorter[-1], [line[:-1] for line in shorter[-1]]]
     if any(row.get("changes") for row in rows):
         full, brief = (["changed", *(told(row.get("changes", {})) for row in rows)] for told in (told_changes, briefly))
-        wide[:0] = [[(*line, text) for line, text in zip(lines, own, strict=True)] for own in (full, brief)]
+        wide[:0] = [
+            *([(*line, text) for line, text in zip(lines, own, strict=True)] for own in (full, brief)),
+            *_cut([lines, *shorter], brief, room),
+        ]
         narrow.insert(0, [(*line, text) for line, text in zip(narrow[0], brief, strict=True)])
     tries = [*((each, needed(each)) for each in wide), *((each, needed(each, shortest=(0, NAME))) for each in narrow)]
     return next((each for each, width in tries if room is None or width <= room), narrow[-1])
+
+
+def _cut(
+    tables: Sequence[list[tuple[str, ...]]], last: Sequence[str], room: int | None
+) -> Iterator[list[tuple[str, ...]]]:
+    """The tables with a last column that has the rest of the room, where that is enough to tell runs apart by."""
+    for lines in tables:
+        left = (room or 0) - needed(lines) - GAP
+        if left >= LEAST:
+            yield [(*line, shortened(text, left, middle=False)) for line, text in zip(lines, last, strict=True)]
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:

@@ -189,6 +189,8 @@ def resume(
 
     if (status := folder.status()) is not None and status.state == "done":
         tell(f"{folder.name} is done: there is nothing to resume")
+    elif status is not None and status.diverged:
+        tell(f"{folder.name} diverged: as it is, it would fail again, unless the code of its objective was mended")
     document, code, _ = _headless(work, path.parent, folder.config())
     _report(document, as_json)
     return code

@@ -56,3 +56,19 @@ def test_piped_a_run_is_one_line_with_nothing_cut(folder: Path, columns: str) ->
     rows = sorted(line.split()[0] for line in out[1:])
     assert rows == [f"{LONG}0", f"{LONG}1", "mine"]
     assert sum("information.weight 0" in line for line in out) == 2
+
+
+def test_what_was_changed_is_cut_before_it_is_left_out(tmp_path: Path) -> None:
+    changed = {"objective.iterations": 60, "information.temperature": 0.25, "information.layer_growth": 1.5}
+    values = {key.replace(".", "__"): value for key, value in changed.items()}
+    for name, own in (("mine", values), ("yours", {"information__weight": 0})):
+        run = make_run(tmp_path / "runs", name, **own)
+        origins = {key.replace("__", "."): "--set" for key in own}
+        write_json(
+            run.about_path, {"run": name, "preset": "digits-ipc1", "seed": 0, "created": 1.0, "origins": origins}
+        )
+    head, _, *lines = on_terminal(LISTED, {"COLUMNS": "80"}, cwd=tmp_path)
+    assert head.split()[-1] == "changed"
+    assert any(line.rstrip().endswith("…") and "iterations 60" in line for line in lines)
+    assert any(line.rstrip().endswith("weight 0.0") for line in lines)
+    assert all(len(line) <= 80 for line in lines)

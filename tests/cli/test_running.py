@@ -418,3 +418,11 @@ def test_a_run_of_a_file_says_which_and_what_that_extends(place: Place) -> None:
     assert "c10.toml on digits-ipc1" in place.command("show", document["run"]).out
     again = place.command("run", f"runs/{document['run']}/config.toml", "--json", *settings())
     assert json.loads(again.out)["run"].startswith("digits-s0-"), "the name of a run's own file says nothing"
+
+
+def test_a_run_that_diverged_is_not_resumed_without_a_word(place: Place) -> None:
+    failed = place.command("run", "digits-ipc1", "--name", "fast", "--json", *settings(objective__pixel_rate=1e9))
+    assert failed.code == 1, failed.out
+    again = place.command("resume", "fast", "--json")
+    assert again.code == 1
+    assert "fast diverged: as it is, it would fail again" in again.err
