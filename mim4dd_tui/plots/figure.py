@@ -82,6 +82,11 @@ class Figure:
     empty: str = "no data yet"
     extent: tuple[float, float] | None = None  # the x axis covers at least this
 
+    @property
+    def smooths(self) -> bool:
+        """Whether it has curves that are smoothed: single measurements, which are marked, stay as they are."""
+        return any(not series.markers for series in self.series)
+
     def bounds_x(self) -> tuple[float, float] | None:
         """Smallest and largest finite x of all series (and ``extent``); None where there is no point."""
         lows = [float(s.x[0]) for s in self.series if len(s.x)]

@@ -235,7 +235,7 @@ class _Plot:
         named = sorted((s for s in self.figure.series if s.name), key=lambda s: (s.side == "right", s.ink >= DIM))
         notes = [(s.name + sides[s.side], self._paler(s.ink)) for s in named]
         marks = [name for name, on in (("log y", self.view.log_y), ("log x", self.view.log_x)) if on]
-        if self.view.smoothing:
+        if self.view.smoothing and self.figure.smooths:
             marks.append(f"smoothed {self.view.smoothing:g}")
         for name, colour in [*notes, *((mark, QUIET) for mark in marks)]:
             yield Words((x, 42), name, colour, size=12, bold=colour != QUIET)

@@ -26,7 +26,8 @@ from mim4dd_tui.dashboard.session import EngineSession
 from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.plain import PlainObserver
 from mim4dd_tui.plots.draw import draw
-from mim4dd_tui.plots.figure import Viewport
+from mim4dd_tui.plots.figure import Figure, Series, Viewport
+from mim4dd_tui.plots.paper import Words, lay_out
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.shelves import make_run, stands
 
@@ -186,3 +187,27 @@ def test_panes_of_a_run_without_the_term_promise_nothing() -> None:
     assert curves.information(before).empty == off
     assert curves.information(of()).empty == "no bound read yet"
     assert curves.ratio(of()).empty == curves.step_size(of()).empty == "no iteration yet"
+
+
+def test_a_title_says_how_a_curve_is_looked_at_before_it_names_marks_and_smooths_no_measurement() -> None:
+    x = np.array([0.0, 50.0])
+    live = Series("live validation, quick-100", x, np.array([0.09, 0.89]), 5, markers=True)
+    asked = Series("asked for", x[1:], np.array([0.89]), 2, markers=True, line=False)
+    accuracies = Figure((live, asked), percent=True, told=lambda value, _: f"{value:.1%}")
+    view = Viewport(log_y=True, smoothing=0.5)
+
+    def told(figure: Figure, width: int) -> str:
+        heading, said = Title(figure, view, ("accuracy", "acc."), "z", width, {}, "->").said()
+        return heading + "".join(part for part, _ in said)
+
+    assert told(accuracies, 38).endswith(" [y]")
+    assert "asked for 89.0%" in told(accuracies, 90)
+    assert "smooth" not in told(accuracies, 90)
+    assert "smooth 0.5" in told(Figure((Series("objective", x, x),)), 90)
+    for figure_, smoothed in ((accuracies, False), (Figure((Series("objective", x, x),)), True)):
+        words = [
+            shape.text
+            for shape in lay_out(figure_, view, {1: "#aa0000", 2: "#00aa00", 5: "#0000aa"}, "t").shapes
+            if isinstance(shape, Words)
+        ]
+        assert any("smoothed" in word for word in words) is smoothed

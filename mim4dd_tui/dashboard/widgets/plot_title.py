@@ -125,7 +125,7 @@ class Title:
             if index is None:
                 continue
             x = float(series.x[index])
-            if series.ink >= DIM:  # behind the others: see below
+            if _secondary(series):  # see below
                 continue
             band, spread = series.band, math.nan
             if band is not None:
@@ -148,8 +148,8 @@ class Title:
         return [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
 
     def _behind(self) -> list[tuple[str, str, int]]:
-        """The curves behind the others, where they have names."""
-        behind = [series for series in self.figure.series if series.ink >= DIM and series.name]
+        """The curves behind the others, and marks beside them, where they have names."""
+        behind = [series for series in self.figure.series if _secondary(series) and series.name]
         read = [(series, nearest(series, self.view.cursor)) for series in behind]
         return [
             (series.name, self._told(float(series.y[index])), series.ink) for series, index in read if index is not None
@@ -164,7 +164,7 @@ class Title:
         marks = {
             "y": "log y" if view.log_y else "",
             "X": "log x" if view.log_x else "",
-            "w": f"smooth {view.smoothing:g}" if view.smoothing else "",
+            "w": f"smooth {view.smoothing:g}" if view.smoothing and self.figure.smooths else "",
             "+": "zoomed" if view.x is not None else "",
         }
         words = [(f"  {mark}", 0) for mark in marks.values() if mark]
@@ -172,6 +172,11 @@ class Title:
             return words
         keys = [(f" [{''.join(key for key, mark in marks.items() if mark)}]", 0)]
         return keys if _length([*_without(QUALIFIED, said[:1]), *keys]) <= room else []
+
+
+def _secondary(series: Series) -> bool:
+    """Whether it is told of where there is room: it lies behind the others, or is marks beside them."""
+    return series.ink >= DIM or not series.line
 
 
 def _spelled(values: Sequence[tuple[str, str, int]], samples: Mapping[int, str] | None = None) -> list[tuple[str, int]]:
