@@ -20,7 +20,7 @@ from engine.files import explained, private_folder
 
 REQUESTS = ("pause", "resume", "stop", "checkpoint", "evaluate")
 POLL_SECONDS = 0.2
-_FILE = re.compile(r"\d{1,25}-\d{1,12}-[0-9a-f]{8,32}\.(pause|resume|stop|checkpoint|evaluate)")
+_FILE = re.compile(r"\d{1,25}-\d{1,12}-[0-9a-f]{8,32}\.(pause|resume|stop|checkpoint|evaluate)", re.ASCII)
 
 
 class StopRequested(Exception):
