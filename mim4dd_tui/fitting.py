@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from pathlib import Path
@@ -64,7 +65,18 @@ def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list
         kept = _with_difference(group, width, mark) if len(group) > 1 else [short]
         apart = len(set(kept)) == len(group) and (len(group) == 1 or alike.keys().isdisjoint(kept))
         brief.update(zip(group, kept if apart else [short] * len(group), strict=True))
+    if len(set(brief.values())) < len(every):
+        _part(brief, width, mark)
     return [brief[text] for text in texts]
+
+
+def _part(brief: dict[str, str], width: int, mark: str) -> None:
+    """Those of several groups that have become the same are shortened once more, together."""
+    counts = Counter(brief.values())
+    equal = [text for text, short in brief.items() if counts[short] > 1]
+    words = _differing_words(equal, width, mark)
+    if words is not None and len(set(words)) == len(equal):
+        brief.update(zip(equal, words, strict=True))
 
 
 def _differing_words(texts: Sequence[str], width: int, mark: str) -> list[str] | None:

@@ -41,12 +41,15 @@ def written(value: object) -> str:
 def briefly(changes: Mapping[str, object], room: int | None = None) -> str:
     """``weight 0.3, norm group``: changed settings without their sections, which few need to know what is meant.
 
-    In less ``room`` their first letters alone (``wei… 0.3``); or nothing: a bare value could be any setting's.
+    In less ``room`` their first letters alone (``wei… 0.3``, ``we… 0.3``), then of the first; or nothing: a bare
+    value could be any setting's.
     """
     named = [(key.rpartition(".")[2], written(value)) for key, value in changes.items()]
     whole = ", ".join(f"{name} {value}" for name, value in named)
-    short = ", ".join(f"{shortened(name, 4, middle=False)} {value}" for name, value in named)
-    return next((text for text in (whole, short, "") if room is None or cell_len(text) <= room), "")
+    short = [[f"{shortened(name, width, middle=False)} {value}" for name, value in named] for width in (4, 3)]
+    every = [whole, *(", ".join(each) for each in short)]
+    first = f"{short[0][0]}, …" if len(named) > 1 else ""
+    return next((text for text in (*every, first) if room is None or cell_len(text) <= room), "")
 
 
 def brief(origin: str) -> str:

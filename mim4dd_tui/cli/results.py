@@ -84,6 +84,7 @@ def evaluate(
     from engine.reuse import config_of, judge
 
     item = _load(path)
+    _tell_of_failure(path, item)
     judged = judge(
         item,
         protocol=protocol,
@@ -196,6 +197,7 @@ def export(
     from engine.export import export as write
 
     item = _load(path)
+    _tell_of_failure(path, item)
     written = write(item, place.absolute(), chosen)
     document = {
         "artifact": path,
@@ -266,3 +268,13 @@ def _load(path: Path) -> DistilledSet:
     from engine.artifact import load_artifact
 
     return load_artifact(path)
+
+
+def _tell_of_failure(path: Path, item: DistilledSet) -> None:
+    """Of a run that failed, what is used is what it had come to."""
+    from engine.runs.folder import RunFolder
+
+    folder = RunFolder(path.parent.parent)
+    status = folder.status() if folder.exists else None
+    if status is not None and status.effective_state() == "failed":
+        tell(f"{folder.name} failed: this is what it had come to at iteration {item.provenance.get('iteration')}")

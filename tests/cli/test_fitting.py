@@ -165,3 +165,12 @@ def test_only_a_terminal_gets_lines_of_its_width(monkeypatch: pytest.MonkeyPatch
     with (tmp_path / "log").open("w") as file:
         assert fitted(SAID, file) == SAID
     assert fitted(SAID, file) == SAID, "a stream that is gone"
+
+
+@pytest.mark.parametrize("width", range(12, 31))
+def test_names_of_an_analysis_stay_apart_among_others(width: int) -> None:
+    cells = [f"digits-ipc1-weight-{value}-9f5635-s{seed}" for value in (0, 3) for seed in (0, 1)]
+    others = ["digits-ipc1 s0", "digits-ipc1-distribution s1", "digits-ipc1-9f5635-s0", "digits-ipc1-9f5635-s1", "mine"]
+    brief = shortened_apart([*others, *cells], width)
+    assert len(set(brief)) == len(brief), brief
+    assert all(len(text) <= width for text in brief)

@@ -426,3 +426,7 @@ def test_a_run_that_diverged_is_not_resumed_without_a_word(place: Place) -> None
     again = place.command("resume", "fast", "--json")
     assert again.code == 1
     assert "fast diverged: as it is, it would fail again" in again.err
+    used = place.command("export", "fast", "--format", "npz", "-o", str(place.folder / "fast.npz"))
+    assert used.code == 0, used.err
+    assert "fast failed: this is what it had come to at iteration 0" in used.err
+    assert "failed" not in place.command("export", "first", "-o", str(place.folder / "first.npz")).err

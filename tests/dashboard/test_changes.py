@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from rich.cells import cell_len
 
 from engine.analysis.cells import Cell
 from engine.analysis.plan import WEIGHT
@@ -18,6 +19,7 @@ from mim4dd_tui.__main__ import main
 from mim4dd_tui.dashboard.catalog import labels, telling_first
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
+from mim4dd_tui.dashboard.widgets.runs import _labelled
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import text, until
 from tests.dashboard.shelves import make_run, stands
@@ -185,3 +187,15 @@ async def test_the_queue_tells_them_and_names_whole(make_app: MakeApp, tmp_path:
         await until(pilot, lambda: all(name in text(app) for name in names))
         assert "weight 0.0" in text(app)
         assert "weight 0.35" in text(app)
+
+
+@pytest.mark.parametrize("room", range(14, 40))
+def test_runs_of_one_name_are_told_apart_in_the_narrowest_list(tmp_path: Path, room: int) -> None:
+    made(tmp_path, None)
+    made(tmp_path, None, "information.weight=0")
+    made(tmp_path, None, "data.validation=0.2")
+    made(tmp_path, None, "data.validation=0.2", "objective.pixel_rate=1e7")
+    found = Shelf(tmp_path).read()
+    told = _labelled(found, room)
+    assert all(cell_len(text) <= room for text in told), told
+    assert len(set(told)) >= 3, told  # of two with the same first setting the second may have no room

@@ -19,6 +19,8 @@ from mim4dd_tui.spelling import briefly
 
 AGES_SECONDS = 20.0
 """How old ages may be where nothing else has changed: a thousand rows take 40 ms."""
+LEAST = 6
+"""Columns of a name at least beside what was changed, which tells more of runs of one name."""
 AGE = 4
 """Columns of the shortest way of saying how old a run is."""
 PADDING = 2
@@ -128,7 +130,7 @@ def _labelled(runs: Sequence[RunInfo], room: int) -> list[str]:
 
     told = labels(runs, room)
     for place, changes in enumerate(apart(runs)):
-        beside = briefly(changes, room - SHORTEST - 1) if changes and told[place] == plain[place] else ""
+        beside = briefly(changes, room - LEAST - 1) if changes and told[place] == plain[place] else ""
         if beside:
             told[place] = f"{short(place, room - cell_len(beside) - 1)} {beside}"
     equal = len(set(told)) < len(told)  # the age tells them apart, where names have any room beside it
