@@ -71,7 +71,6 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._coloured = ""  # the theme its log was written in
         self._rewinds = 0
         self._process = psutil.Process()
-        self._memory: float | None = None  # of this process while it worked on the run, MiB
         self._view = VIEWS[0]
         self.add_class(f"-view-{self._view}")
 
@@ -231,9 +230,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         bound = self.query_one("#information", PlotPane)
         self._fill([bound] if bound.display else [])  # its title tells one of them too
         measured = self.session.owned and self.alive  # later the process has nothing of it
-        if measured:
-            self._memory = self._process.memory_info().rss / 2**20
-        self.query_one(FactsPane).facts = curves.facts(self.history, self._memory)
+        memory = self._process.memory_info().rss / 2**20 if measured else None
+        self.query_one(FactsPane).facts = curves.facts(self.history, memory)
 
     def _progress(self) -> Progress:
         silent = max(0.0, time.time() - (self.history.updated_at or time.time()))
