@@ -15,13 +15,12 @@ from rich.style import Style
 from textual.color import Color as TextualColor
 from textual.filter import LineFilter
 
+from mim4dd_tui.graphics.kitty import palette_colour
 from mim4dd_tui.pictures import RGB
 
-LEVELS = (0, 95, 135, 175, 215, 255)
-_CUBE = [(red, green, blue) for red in LEVELS for green in LEVELS for blue in LEVELS]
-COLOURS = np.array([*_CUBE, *((8 + 10 * step,) * 3 for step in range(24))])
-"""Red, green and blue of the colours from number 16 on: the first sixteen are the terminal's own."""
-FIRST = 16
+FIRST, GREYS = 16, 232
+COLOURS = np.array([*map(palette_colour, range(FIRST, GREYS)), *((8 + 10 * step,) * 3 for step in range(24))])
+"""Red, green and blue of the colours from ``FIRST`` on (those before are the terminal's own), greys from ``GREYS``."""
 
 
 @lru_cache(maxsize=4096)

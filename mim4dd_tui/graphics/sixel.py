@@ -46,11 +46,6 @@ def grey(pixels: Pixels) -> Pixels:
     return np.repeat(light[..., None], 3, axis=2)
 
 
-def encode(pixels: Pixels) -> str:
-    """The control string that paints uint8 [height, width, 3] from the cursor on."""
-    return _string(*quantised(pixels))
-
-
 def parts(pixels: Pixels, cell: tuple[int, int]) -> list[Part]:
     """A picture uint8 [height, width, 3] cut between cells of that width and height into parts terminals take."""
     registers, colours = quantised(pixels)  # at once: a seam would be seen
@@ -64,6 +59,7 @@ def parts(pixels: Pixels, cell: tuple[int, int]) -> list[Part]:
 
 
 def _string(registers: NDArray[np.uint8], colours: Pixels) -> str:
+    """What paints registers uint8 [height, width] from the cursor on."""
     height, width = registers.shape
     out = [START, f'"1;1;{width};{height}']
     for index, (red, green, blue) in enumerate(np.rint(colours / 2.55).astype(int).tolist()):

@@ -196,8 +196,6 @@ class PlotPane(Inked, can_focus=True):
         view = self.viewport
         if move == "reset":
             self.viewport = view.changed(x=None, cursor=None)
-        elif move in ("log_y", "log_x"):
-            self.viewport = view.changed(**{move: not getattr(view, move)})
         elif move in ("smoother", "rougher"):
             index = SMOOTHING.index(view.smoothing) + (1 if move == "smoother" else -1)
             self.viewport = view.changed(smoothing=SMOOTHING[max(0, min(index, len(SMOOTHING) - 1))])
