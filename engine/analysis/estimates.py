@@ -35,15 +35,19 @@ class Estimate:
         return self.mean + (self.half if math.isfinite(self.half) else 0.0)
 
 
+def _quantile(freedom: float) -> float:
+    """Of Student's t: what half of the interval is, in standard errors."""
+    from scipy.special import stdtrit
+
+    return float(stdtrit(freedom, (1 + CONFIDENCE) / 2))
+
+
 def estimate(values: Sequence[float]) -> Estimate:
     """Mean and 95 % interval of independent values, by Student's t: half = t(n - 1) * s / sqrt(n)."""
     count = len(values)
     if count < 2:
         return Estimate(values[0] if count else math.nan, math.nan, count)
-    from scipy.stats import t
-
-    quantile = float(t.ppf((1 + CONFIDENCE) / 2, count - 1))
-    return Estimate(statistics.fmean(values), quantile * statistics.stdev(values) / math.sqrt(count), count)
+    return Estimate(statistics.fmean(values), _quantile(count - 1) * statistics.stdev(values) / math.sqrt(count), count)
 
 
 def unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
@@ -55,14 +59,12 @@ def unpaired(ours: Sequence[float], theirs: Sequence[float]) -> Estimate:
     count = min(len(ours), len(theirs))
     if count < 2:
         return Estimate(mean, math.nan, count)
-    from scipy.stats import t
-
     parts = [(statistics.variance(side) / len(side), len(side) - 1) for side in (ours, theirs)]
     total = sum(part for part, _ in parts)
     if total == 0:
         return Estimate(mean, 0.0, count)
     freedom = total**2 / sum(part**2 / left for part, left in parts)
-    return Estimate(mean, float(t.ppf((1 + CONFIDENCE) / 2, freedom)) * math.sqrt(total), count)
+    return Estimate(mean, _quantile(freedom) * math.sqrt(total), count)
 
 
 def paired(ours: Sequence[float | None], theirs: Sequence[float | None]) -> Estimate:

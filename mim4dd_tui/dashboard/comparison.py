@@ -8,14 +8,13 @@ from __future__ import annotations
 import math
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
-from engine.config.schema import Config
 from engine.events import Evaluation
-from engine.runs.history import RunHistory
 from engine.runs.readings import Readings
+from mim4dd_tui.dashboard import together
+from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
@@ -45,19 +44,6 @@ BRIEF = {
 """Their headings where the whole ones leave no room for the names of the curves."""
 TOLD: dict[str, Callable[[float, float], str]] = {"accuracy": percent, "bound": nats}
 """How the values of a metric are spelled, where they are no mere numbers."""
-
-
-@dataclass(frozen=True, eq=False)
-class Contender:
-    """One of the compared runs. ``mark`` is its letter, ``ink`` its curve's colour (1..8)."""
-
-    mark: str
-    label: str
-    ink: int
-    state: str
-    history: RunHistory
-    config: Config | None
-    preset: str = ""
 
 
 def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
@@ -113,13 +99,10 @@ def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
     return Band(y - spread, y + spread)
 
 
-Line = tuple[str, tuple[str, ...], bool]
-"""Name, one value a run, and whether it is a result (else a setting)."""
-
-
 def table(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:
     """All lines: which runs, and how accurate; what was set (differently); then what else came out."""
-    return [*outcome(contenders), *settings(contenders, only_different=only_different), *details(contenders)]
+    accurate = [*outcome(contenders), *together.lines(contenders)]
+    return [*accurate, *settings(contenders, only_different=only_different), *details(contenders)]
 
 
 def outcome(contenders: Sequence[Contender]) -> list[Line]:
@@ -161,7 +144,7 @@ def details(contenders: Sequence[Contender]) -> list[Line]:
 
 
 def _result(name: str, values: Sequence[str]) -> Line:
-    return name, tuple(values), True
+    return Line(name, tuple(values))
 
 
 def _score(event: Evaluation | None) -> str:
@@ -182,7 +165,7 @@ def settings(contenders: Sequence[Contender], *, only_different: bool = True) ->
     for field in every_setting():
         values = tuple("?" if one.config is None else written(value_of(one.config, field.key)) for one in contenders)
         if not only_different or len(set(values) - {"?"}) > 1:
-            lines.append((field.key, values, False))
+            lines.append(Line(field.key, values, result=False))
     return lines
 
 
@@ -198,14 +181,14 @@ def legend(metric: str, shown: Figure, contenders: Sequence[Contender]) -> list[
     drawn = {series.name for series in shown.series}
     there = [one for one in contenders if one.mark in drawn]
     lines = settings(there)
-    ends = Counter(key.rpartition(".")[2] for key, _, _ in lines)
+    ends = Counter(line.name.rpartition(".")[2] for line in lines)
     more = [f"{counted(len(lines) - NAMED, 'setting')} more"] if len(lines) > NAMED else []
     notes = []
     for place, one in enumerate(there):
         told = []
-        for key, values, _ in lines[:NAMED]:
-            name = key.rpartition(".")[2]
-            told.append(f"{key if ends[name] > 1 else name} {values[place]}")
+        for line in lines[:NAMED]:
+            name = line.name.rpartition(".")[2]
+            told.append(f"{line.name if ends[name] > 1 else name} {line.values[place]}")
         way = _way(one) if metric == "accuracy" else ""
         name = f"{one.label} ({way})" if way else one.label
         notes.append((one.ink, f"{one.mark}  {name}{': ' if told else ''}{', '.join([*told, *more])}"))

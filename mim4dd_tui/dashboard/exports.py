@@ -20,7 +20,8 @@ from engine.files import explained, private_folder, write_bytes
 from engine.runs.history import RunHistory
 from engine.runs.naming import EXPORTS
 from engine.runs.readings import Readings
-from mim4dd_tui.dashboard.comparison import Contender
+from mim4dd_tui.dashboard import together
+from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, noted, to_png, to_svg
@@ -78,8 +79,8 @@ def tables_of(history: RunHistory) -> Tables:
 
 
 def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) -> Tables:
-    """A row a run of what came out and of every setting, in the order of the table on the screen; and every series, one
-    row a run's iteration. As they are now.
+    """A row a run of what came out and of every setting, in the order of the table on the screen; every series, one
+    row a run's iteration; and where several runs differ in their seed alone, what these come to. As they are now.
 
     Args:
         names: the runs' names, in the order of ``contenders``.
@@ -87,10 +88,16 @@ def tables_of_compared(names: Sequence[str], contenders: Sequence[Contender]) ->
     pairs = list(zip(names, contenders, strict=True))
     rows = [_outcome(name, one) for name, one in pairs]
     columns = {name: _columns(one.history) for name, one in pairs}
+    over_seeds = list(together.rows(contenders))
     return lambda: {
-        "runs.csv": _csv([list(rows[0]), *(list(row.values()) for row in rows)]),
+        "runs.csv": _sheet(rows),
         "curves.csv": _csv(_series_rows(columns, named=True)),
+        **({"seeds.csv": _sheet(over_seeds)} if over_seeds else {}),
     }
+
+
+def _sheet(rows: Sequence[dict[str, str]]) -> str:
+    return _csv([list(rows[0]), *(list(row.values()) for row in rows)])
 
 
 def _columns(history: RunHistory) -> Columns:

@@ -19,7 +19,8 @@ from engine.runs.log import log_line
 from engine.runs.status import Status, StatusWriter
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.catalog import read_run
-from mim4dd_tui.dashboard.comparison import BRIEF, Contender, figure, heading, legend, table
+from mim4dd_tui.dashboard.comparison import BRIEF, figure, heading, legend, table
+from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.details import run_text
 from mim4dd_tui.dashboard.exports import tables_of, tables_of_compared
 from mim4dd_tui.dashboard.session import EngineSession
@@ -130,10 +131,10 @@ def test_a_comparison_of_what_is_not_measured_alike_says_so() -> None:
             f"{BRIEF['accuracy']} (mixed)",
         )
     assert heading("objective", [test, held_out])[0] == "objective"
-    lines = {name: values for name, values, _ in table([test, held_out])}
+    lines = {line.name: line.values for line in table([test, held_out])}
     assert lines["live accuracy by"] == ("test, quick-100", "validation, quick-100")
     assert lines["best accuracy"] == ("~89.7 ± 1.2 %", "v89.7 ± 1.2 %")
-    assert "live accuracy by" not in {name for name, _, _ in table([test, test])}
+    assert "live accuracy by" not in {line.name for line in table([test, test])}
     both = [test, held_out]
     notes = [note for _, note in legend("accuracy", figure("accuracy", both), both)]
     assert [note.partition("(")[2] for note in notes] == ["test, quick-100)", "validation, quick-100)"]

@@ -21,7 +21,8 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.commands import commands
-from mim4dd_tui.dashboard.comparison import METRICS, Contender, table
+from mim4dd_tui.dashboard.comparison import METRICS, table
+from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.keys import TYPING
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
@@ -313,7 +314,7 @@ def test_a_comparison_says_which_accuracy_is_live() -> None:
     going.apply(evaluation(10, best_so_far=True))
     for subject in ("live", "best", "last"):
         over.apply(evaluation(10, subject, best_so_far=subject == "live"))
-    lines = {name: values for name, values, _ in table([_contender("A", going), _contender("B", over)])}
+    lines = {line.name: line.values for line in table([_contender("A", going), _contender("B", over)])}
     for name in ("best accuracy", "last accuracy"):
         assert lines[name] == ("~50.0 ± 1.0 %", "50.0 ± 1.0 %")
 

@@ -14,7 +14,8 @@ from engine.config.load import changed, resolve
 from engine.events import Iteration
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard import curves
-from mim4dd_tui.dashboard.comparison import NAMED, Contender, figure, legend, settings
+from mim4dd_tui.dashboard.comparison import NAMED, figure, legend, settings
+from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.exports import Plot, export
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
 from mim4dd_tui.plots.paper import Area, Stroke, Words, lay_out, to_png, to_svg

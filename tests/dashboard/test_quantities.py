@@ -9,7 +9,8 @@ import pytest
 
 from engine.events import Evaluation, Event, Iteration, RunStarted
 from engine.runs.history import RunHistory
-from mim4dd_tui.dashboard.comparison import Contender, table
+from mim4dd_tui.dashboard.comparison import table
+from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.curves import facts
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
@@ -73,7 +74,7 @@ def test_facts_and_comparison_say_the_same_of_a_run() -> None:
     assert known["best live"] == known["last live"] == "88.9 ± 2.0 %"
     history.apply(Evaluation(2, "request", "quick-100", 0.9, 0.02, [0.8], "none", "test", 1.0))
     assert {name: value for name, value, _ in facts(history)}["last live"] == "90.0 ± 2.0 %"
-    lines = {name: values[0] for name, values, _ in table([Contender("A", "A", 1, "running", history, None)])}
+    lines = {line.name: line.values[0] for line in table([Contender("A", "A", 1, "running", history, None)])}
     assert lines["best accuracy"] == "~88.9 ± 2.0 %"
     assert (lines["MI bound, last reading"], lines["objective"]) == ("2.00", "0.368")
     assert lines["MI bound, mean of last"] == "2.00"

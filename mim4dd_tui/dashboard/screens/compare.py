@@ -10,12 +10,14 @@ from textual import on, work
 from textual.app import ComposeResult
 from textual.message import Message
 
+from engine.analysis.estimates import estimate
 from engine.config.schema import Config
 from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
-from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, Contender, Line, figure, heading, legend, table
+from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, figure, heading, legend, table
+from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
@@ -112,6 +114,7 @@ class CompareScreen(DividedScreen):
             infos = [_now(info) for info in self._infos]
             known = zip(self._configs, infos, strict=True)
             configs = [config if config is not None else _config(info) for config, info in known]
+            estimate([0.0, 1.0])  # loads what reckons intervals, for which the screen had to wait else
             self.post_message(self.Read(records, infos, configs))
         finally:
             self._reading = False
@@ -149,7 +152,7 @@ class CompareScreen(DividedScreen):
         lines = table(contenders, only_different=self._only_different)
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)
-        room = max(NAME_WIDTH, min(spare, max(len(name) for name, _, _ in lines)))
+        room = max(NAME_WIDTH, min(spare, max(len(line.name) for line in lines)))
         names = Column("settings that differ" if self._only_different else "all settings", room)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
         rows = [self._row(line, room, width, contenders) for line in lines]
@@ -168,11 +171,13 @@ class CompareScreen(DividedScreen):
 
     @staticmethod
     def _row(line: Line, room: int, width: int, contenders: list[Contender]) -> TableRow:
-        name, values, result = line
+        name, values = line.name, line.values
         if name == "run":
             values = tuple(shortened_apart(values, width))
         brief = name if len(name) <= room else "…" + name[1 - room :]
-        cells = [Cell(brief, "" if result else MUTED)]
+        cells = [Cell(brief, "" if line.result else MUTED)]
+        if line.words:
+            return TableRow(name, tuple(cells), line.words)
         for value, one in zip(values, contenders, strict=True):
             # in a narrow column the deviation and the name's beginning give way
             brief = value
@@ -229,7 +234,7 @@ class CompareScreen(DividedScreen):
         """The table, for a spreadsheet."""
         contenders = self._contenders()
         lines = table(contenders, only_different=self._only_different)
-        text = "\n".join("\t".join((name, *values)) for name, values, _ in lines)
+        text = "\n".join("\t".join((line.name, *(line.values or line.words[:1]))) for line in lines)
         self.dashboard.copy(text, f"the table, {counted(len(lines), 'line')}")
 
     def action_export(self) -> None:

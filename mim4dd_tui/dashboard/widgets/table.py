@@ -55,14 +55,19 @@ class Column:
 
 @dataclass(frozen=True)
 class TableRow:
-    """One row; ``id`` stays the same while its cells change."""
+    """One row; ``id`` stays the same while its cells change.
+
+    With ``words`` (in ever less room) it has a first cell alone, and these in the place of all others.
+    """
 
     id: str
     cells: tuple[Cell, ...]
+    words: tuple[str, ...] = ()
 
 
 def _widest(column: Column, number: int, rows: Sequence[TableRow]) -> int:
-    return max(cell_len(text) for text in (column.title, *(row.cells[number].text for row in rows)))
+    texts = (row.cells[number].text for row in rows if number < len(row.cells))
+    return max(cell_len(text) for text in (column.title, *texts))
 
 
 def reserved(columns: Sequence[Column], *titles: str) -> tuple[Column, ...]:
@@ -131,7 +136,7 @@ class Table(ScrollView, can_focus=True):
         self._left_out = {
             number
             for number, column in enumerate(columns)
-            if column.optional and not any(row.cells[number].text for row in rows)
+            if column.optional and not any(row.cells[number].text for row in rows if not row.words)
         }
         self._brief.clear()
         self.virtual_size = Size(0, len(rows) + 1)
@@ -306,7 +311,7 @@ class Table(ScrollView, can_focus=True):
             if self.has_focus and self.app.theme_variables.get("block-cursor-text-style") == "reverse":
                 back = Style(reverse=True)
         base = inks.base + back
-        return self._line(self._rows[place].cells, inks, back).adjust_cell_length(width, base)
+        return self._row(self._rows[place], inks, back, width).adjust_cell_length(width, base)
 
     def _titles(self) -> tuple[Cell, ...]:
         titles = [Cell(column.title, column.colour or MUTED) for column in self._columns]
@@ -321,13 +326,21 @@ class Table(ScrollView, can_focus=True):
     def _apart(self, index: int, width: int) -> dict[str, str]:
         """The texts of a column, shortened so that they stay different; kept until other rows are shown."""
         if (index, width) not in self._brief:
-            texts = [row.cells[index].text for row in self._rows]
+            texts = [row.cells[index].text for row in self._rows if index < len(row.cells)]
             self._brief[index, width] = dict(zip(texts, shortened_apart(texts, width), strict=True))
         return self._brief[index, width]
 
+    def _row(self, row: TableRow, inks: Inks, back: Style, width: int) -> Strip:
+        if not row.words:
+            return self._line(row.cells, inks, back)
+        room = max(0, width - self._widths()[0] - 1)
+        words = next((each for each in row.words if cell_len(each) <= room), row.words[-1])
+        fitting = Segment(f" {shortened(words, room, middle=False)}", inks.base + back)
+        return Strip([*self._line(row.cells, inks, back), fitting])
+
     def _line(self, cells: tuple[Cell, ...], inks: Inks, back: Style) -> Strip:
         segments: list[Segment] = []
-        for index, width in self._widths().items():
+        for index, width in list(self._widths().items())[: len(cells)]:
             cell, column = cells[index], self._columns[index]
             style = inks.muted if cell.colour == MUTED else inks.colour(cell.colour) if cell.colour else inks.base
             text = shortened(cell.text, width, middle=False)

@@ -1,0 +1,165 @@
+"""Compared runs of several seeds: their means, their paired differences, and where there are none."""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from engine.analysis.estimates import paired
+from engine.config.load import changed, resolve
+from engine.events import Evaluation
+from engine.runs.history import RunHistory
+from mim4dd_tui.characters import plain
+from mim4dd_tui.dashboard.comparison import table
+from mim4dd_tui.dashboard.contenders import Contender, Line
+from mim4dd_tui.dashboard.exports import tables_of_compared
+from mim4dd_tui.dashboard.screens.compare import CompareScreen
+from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.together import differences, groups, lines, means, rows
+from mim4dd_tui.plain import percent
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import SIZES, text, until
+from tests.dashboard.shelves import make_run
+
+HEAVIER: dict[str, Any] = {"information.weight": 0.5}
+
+
+def contender(
+    mark: str, seed: int, best: float | None, last: float | None = None, *, chosen: str = "test", **settings: Any
+) -> Contender:
+    """A run of which the finished evaluations are known; ``best`` None: only a live one."""
+    history = RunHistory()
+    history.apply(Evaluation(10, "live", "quick-100", 0.3, 0.01, [0.3], "none", "test", 1.0, True))
+    protocol = str(settings.get("evaluation.protocol", "quick-100"))
+    if best is not None:
+        history.apply(Evaluation(10, "best", protocol, best, 0.01, [best], chosen, "test", 1.0))
+        last = best if last is None else last
+        history.apply(Evaluation(20, "last", protocol, last, 0.01, [last], "none", "test", 1.0))
+    config = changed(resolve("digits-ipc1", seed=seed).config, settings)
+    return Contender(mark, mark, 1, "done" if best else "running", history, config)
+
+
+def told(found: list[Line]) -> dict[str, str]:
+    return {line.name: line.words[0] for line in found if line.words}
+
+
+def six(**settings: Any) -> list[Contender]:
+    """Three seeds without a change, three with one, in turns."""
+    plain_ones = [contender(m, s, v, v - 0.01) for m, s, v in (("A", 0, 0.80), ("C", 1, 0.82), ("E", 2, 0.84))]
+    others = [
+        contender(m, s, v, v - 0.02, **(settings or HEAVIER))
+        for m, s, v in (("B", 0, 0.83), ("D", 1, 0.84), ("F", 2, 0.87))
+    ]
+    return [one for pair in zip(plain_ones, others, strict=True) for one in pair]
+
+
+def test_means_and_paired_differences_over_seeds() -> None:
+    found = told(list(lines(six())))
+    assert found["A C E, 3 seeds"] == "best 82.0 ± 2.0 %, last 81.0 ± 2.0 % (± over seeds)"
+    assert (
+        found["B D F, 3 seeds"]
+        == f"best {percent(0.8466667, 0.0208167)}, last {percent(0.8266667, 0.0208167)} (± over seeds)"
+    )
+    best, last = paired([0.83, 0.84, 0.87], [0.80, 0.82, 0.84]), paired([0.81, 0.82, 0.85], [0.79, 0.81, 0.83])
+    words = found["B D F − A C E, 3 pairs"]
+    assert words == f"best +2.7 ± {100 * best.half:.1f}, last +1.7 ± {100 * last.half:.1f} points (± 95 %)"
+    assert plain("B D F − A C E").isascii()
+    assert "-" in plain("−")
+
+
+def test_they_stand_below_the_accuracies_and_before_the_settings() -> None:
+    names = [line.name for line in table(six())]
+    assert names[names.index("last accuracy") + 1] == "A C E, 3 seeds"
+    assert names[names.index("B D F − A C E, 3 pairs") + 1] == "seed"
+
+
+def test_runs_without_a_second_seed_have_no_such_line() -> None:
+    assert not list(lines([contender("A", 0, 0.8), contender("B", 0, 0.8, **HEAVIER)]))
+    assert not list(rows([contender("A", 0, 0.8), contender("B", 1, 0.8, **HEAVIER)]))
+
+
+def test_a_live_accuracy_is_in_no_mean() -> None:
+    going = contender("C", 2, None)
+    found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, 0.9), going])))
+    assert found == {"A B C, 2 seeds": "best 85.0 ± 7.1 %, last 85.0 ± 7.1 % (± over seeds)"}
+    found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, None), going])))
+    assert found == {"A B C, 3 seeds": "no mean yet: 1 of 3 seeds finished"}
+
+
+def test_one_seed_twice_makes_no_mean() -> None:
+    twice = [contender("A", 0, 0.8), contender("B", 0, 0.8), contender("C", 1, 0.9)]
+    others = [contender("D", 0, 0.8, **HEAVIER), contender("E", 1, 0.8, **HEAVIER)]
+    found = told(list(lines([*twice, *others])))
+    assert found["A B C, 3 seeds"] == "no mean: seed 0 is there more than once"
+    assert found["D E − A B C"] == "no pairs: a seed is there more than once"
+    assert [row["runs"] for row in rows([*twice, *others])] == ["D E", "D E"]
+
+
+def test_what_is_not_measured_alike_is_not_subtracted() -> None:
+    found = told(list(lines(six(**{"evaluation.protocol": "paper-300"}))))
+    assert found["B D F − A C E"] == "not measured alike: protocol or images differ"
+    ours, theirs = groups(six(**{"evaluation.protocol": "paper-300"}))
+    assert not differences(theirs, ours)
+    assert {row["protocol"] for row in rows(six(**{"evaluation.protocol": "paper-300"}))} == {"quick-100", "paper-300"}
+
+
+def test_pairs_are_of_the_seeds_that_both_have() -> None:
+    ours = [contender("A", 0, 0.8), contender("B", 1, 0.82), contender("C", 2, 0.9)]
+    theirs = [contender("D", 1, 0.84, **HEAVIER), contender("E", 2, 0.91, **HEAVIER), contender("F", 3, 0.1, **HEAVIER)]
+    first, second = groups([*ours, *theirs])
+    (best, _) = differences(second, first)
+    assert best.count == 2
+    assert math.isclose(best.mean, 0.015)
+    (found,) = [words for name, words in told(list(lines([*ours, theirs[0], theirs[2]]))).items() if "−" in name]
+    assert found == "no interval: 1 finished seed in common"
+
+
+def test_where_nothing_was_chosen_there_is_the_last_iterate_alone() -> None:
+    (group,) = groups([contender("A", 0, 0.8, 0.7, chosen="none"), contender("B", 1, 0.8, 0.72, chosen="none")])
+    (found,) = means(group)
+    assert (found.which, round(found.mean, 4)) == ("last", 0.71)
+
+
+def test_the_exported_table_has_them(tmp_path: Path) -> None:
+    found = tables_of_compared([f"run-{one.mark}" for one in six()], six())()
+    table_of_seeds = list(csv.DictReader(io.StringIO(found["seeds.csv"])))
+    assert [(row["runs"], row["minus"], row["which"], row["count"]) for row in table_of_seeds] == [
+        ("A C E", "", "best", "3"),
+        ("A C E", "", "last", "3"),
+        ("B D F", "", "best", "3"),
+        ("B D F", "", "last", "3"),
+        ("B D F", "A C E", "best", "3"),
+        ("B D F", "A C E", "last", "3"),
+    ]
+    assert math.isclose(float(table_of_seeds[0]["mean"]), 0.82)
+    assert table_of_seeds[0]["selected_on"] == "test"
+    assert "95 %" in table_of_seeds[-1]["spread_is"]
+    assert "seeds.csv" not in tables_of_compared(["a", "b"], six()[:2])()
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_they_are_whole_on_every_size(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    for seed, accuracy in enumerate((0.80, 0.82, 0.84)):
+        make_run(runs, f"plain-{seed}", seed=seed, accuracy=accuracy)
+        make_run(runs, f"heavy-{seed}", seed=seed, accuracy=accuracy + 0.01 * (seed + 1), information__weight=0.5)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        infos = sorted(Shelf(runs).read(), key=lambda info: info.name)
+        app.compare(infos, {info.name: k for k, info in enumerate(infos, 1)})
+        await until(pilot, lambda: isinstance(app.screen, CompareScreen) and "3 seeds" in text(app))
+        await pilot.press("z") if size[1] < 24 else None
+        shown = text(app)
+        assert "A B C, 3 seeds" in shown
+        await pilot.press("z") if size[1] < 24 else None
+        for _ in range(6):
+            await pilot.press("j")
+        await until(pilot, lambda: "D E F − A B C, 3 pairs" in text(app))
+        (line,) = [each for each in text(app).splitlines() if "3 pairs" in each]
+        assert "best -2.0 ± 2.5, last -2.0 ± 2.5" in line
+        assert "…" not in line
