@@ -146,7 +146,7 @@ def require_pixels(size: float, start: float, iteration: int, lower: str) -> Non
         raise Diverged(f"the pixels are not finite after iteration {iteration}: {lower}; the last checkpoint is intact")
     if start > 0 and size > GROWTH * start:
         raise Diverged(
-            f"the pixels diverge: after iteration {iteration} their root mean square is {size:.3g}, "
+            f"the pixels diverge: after iteration {iteration} their root mean square is "
             f"{size / start:,.0f} times the starting set's: {lower}; the last checkpoint is intact"
         )
 
@@ -193,10 +193,14 @@ def exhausted(fault: Diverged, recoveries: int, levers: Levers, failures: Failur
         f"{fault}. The run went back to a good checkpoint {recoveries} time{'s' if recoveries > 1 else ''}, at last "
         f"with its rates multiplied by {rates}, and its numbers lost their meaning again"
     )
-    code = f"the cause may be the code of objective {levers.config.objective.name}"
+    code = f"the code of objective {levers.config.objective.name}"
     if futile:
-        text += f", on the same set as before: smaller rates change nothing there, and {code}"
+        text += f", on the same set as before: smaller rates change nothing there, and the cause may be {code}"
+    elif failures.stuck is not None and isinstance(fault, NotFinite):
+        text += f", at iteration {failures.stuck} each time: smaller rates did not help, and the cause may be {code}"
     elif failures.stuck is not None:
-        text += f", at iteration {failures.stuck} each time: smaller rates did not help, and {code}"
+        text += (
+            f", at iteration {failures.stuck} each time: they are still too large by far, unless the cause is {code}"
+        )
     others = levers.lower(*keys, joined="and")
     return RunDiverged(f"{text}. Begin it anew with what is named first; if that does not do, {others} too")

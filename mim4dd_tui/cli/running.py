@@ -50,6 +50,11 @@ if TYPE_CHECKING:
 
 Document = dict[str, Any]
 
+NOT_RESUMED = (
+    "not resumed: as it is, it would fail again; D takes its settings into a new run "
+    "(where its objective's code was mended, `mim4dd resume RUN --headless` goes on)"
+)
+"""Of a run that diverged, where the dashboard opens."""
 RESUMABLE = ("queued", "paused", "stopped", "failed")
 """States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
 
@@ -176,10 +181,17 @@ def resume(
         from mim4dd_tui.dashboard import run_dashboard
 
         status = folder.status()
-        done = status is not None and status.state == "done"
+        done, diverged = status is not None and status.state == "done", status is not None and status.diverged
         if done:
             tell(f"{folder.name} is done: there is nothing to resume, this shows it")
-        return run_dashboard(runs_dir=path.parent, data_dir=data, attach=path, autostart=not done, graphics=pixels)
+        return run_dashboard(
+            runs_dir=path.parent,
+            data_dir=data,
+            attach=path,
+            autostart=not (done or diverged),
+            notice=NOT_RESUMED if diverged else "",
+            graphics=pixels,
+        )
 
     def work(observer: Callable[[Event], None], control: Control) -> Document:
         require_torch()

@@ -180,7 +180,10 @@ class DashboardApp(ThemedApp[Leave]):
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
                 screen.set_mode(self.picture_mode)
-        self.notify(f"pictures: {self.picture_mode.value}", timeout=2)
+        told = f"pictures: {self.picture_mode.value}"
+        if self.graphics is not Graphics.OFF:
+            told = f"pictures are sent as pixels; as characters (P) they are {self.picture_mode.value} now"
+        self.notify_anew("characters", told, timeout=2)
 
     def graphics_changed(self) -> None:
         """Another graphics protocol, or none."""

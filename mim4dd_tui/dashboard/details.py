@@ -16,7 +16,7 @@ from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.fitting import SHORTEST, shortened
+from mim4dd_tui.fitting import SHORTEST, shortened, wrapped
 from mim4dd_tui.own import Own
 from mim4dd_tui.plain import ago, percent
 
@@ -55,8 +55,12 @@ def preset_line(name: str, cost: str, warning: str, room: int) -> Text:
     return text
 
 
-def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
-    """A run of the list; its state in ``style``."""
+def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] | None = None) -> Text:
+    """A run of the list; its state in ``style``.
+
+    Args:
+        room: columns and lines; where they do not hold it all, the message of its end is cut, and marked.
+    """
     mark = STATES.get(info.state, ("?", ""))[0] if unicode else "*"
     text = Text()
     text.append(info.name + "\n", style="bold")
@@ -82,15 +86,28 @@ def run_text(info: RunInfo, style: str, *, unicode: bool) -> Text:
     for label, value in rows:
         text.append(f"{label:<12}", style="dim")
         text.append(value + "\n")
-    if info.message:
-        text.append("\n" + info.message + "\n", style=style if info.state == "failed" else "")
-    text.append("\n")
     hints = ["enter opens it"]
     if info.resumable:
         hints.append("R resumes it")
     hints.append("D takes its settings into a new run")
-    text.append(" · ".join(hints), style="dim")
-    return text
+    after = Text("\n" + " · ".join(hints), style="dim")
+    if info.message:
+        text.append(
+            "\n" + _message(info.message, text, after, room) + "\n", style=style if info.state == "failed" else ""
+        )
+    return text + after
+
+
+def _message(message: str, before: Text, after: Text, room: tuple[int, int] | None) -> str:
+    """As many of its lines as there is room for between the others, the last with a mark where some are left out."""
+    if room is None:
+        return message
+    width, height = room
+    others = sum(len(wrapped(part.plain.removesuffix("\n"), width)) for part in (before, after))
+    lines, most = wrapped(message, width), max(1, height - others - 1)
+    if len(lines) > most:
+        lines = [*lines[: most - 1], shortened(f"{lines[most - 1]} …", width, middle=False)]
+    return "\n".join(lines)
 
 
 def wrong_seeds(text: str) -> str:

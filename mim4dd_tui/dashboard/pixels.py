@@ -56,7 +56,7 @@ class PixelsApp(TellingApp[Answer]):
             why = refusal(wanted, self.abilities, cell=self.cell)
             if not why:
                 break
-            skipped.append(f"no {NAMES[wanted]}: {why}")
+            skipped.append(f"passed over {NAMES[wanted]}: {why}")
         self.graphics = wanted
         self.remember(graphics=wanted.value, graphics_here=here())
         told = f"pictures: {NAMES[wanted]}"

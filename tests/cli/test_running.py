@@ -20,6 +20,7 @@ import torch
 
 from engine.config.schema import Config
 from engine.evaluation import PROTOCOLS
+from engine.files import read_json_object, write_json
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import running
@@ -359,9 +360,13 @@ def test_on_a_terminal_run_and_resume_open_the_dashboard(
     status = place.folder / "runs" / "first" / "status.json"
     status.write_text(status.read_text().replace('"done"', '"stopped"'))
     assert main(["resume", "first"]) == 7
-    assert opened[2]["autostart"] is True
+    assert (opened[2]["autostart"], opened[2]["notice"]) == (True, "")
+    write_json(status, {**(read_json_object(status) or {}), "state": "failed", "diverged": True})
+    assert main(["resume", "first"]) == 7
+    assert opened[3]["autostart"] is False
+    assert "not resumed: as it is, it would fail again" in opened[3]["notice"]
     assert main(["run", "digits-ipc1", "--set", "network.width=-4"]) == 2  # refused before anything opens
-    assert len(opened) == 3
+    assert len(opened) == 4
 
 
 def test_a_torch_that_does_not_load_is_told_in_a_sentence(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:

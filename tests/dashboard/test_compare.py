@@ -122,7 +122,7 @@ async def test_what_differs_is_seen_below_the_accuracies(
         accurate = ["run", "state", "best accuracy", "last accuracy", "A B, 2 seeds"]
         assert rows[:7] == [*accurate, "seed", "data.name"]
         assert rows[-8:] == [
-            "iteration", "objective", "MI bound, mean of last", "MI bound, last reading", "step size",
+            "iteration", "objective", "MI bound, last tenth", "MI bound, last reading", "step size",
             "random real images", "full set", "worked",
         ]  # fmt: skip
         shown = text(app).splitlines()[table.region.y + 1 : table.region.bottom]

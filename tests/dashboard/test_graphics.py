@@ -336,10 +336,12 @@ async def test_the_key_goes_through_what_is_possible_and_remembers_it(
             await pilot.press("P")
             ways.append(app.graphics)
             if app.graphics is Graphics.SIXEL:
-                await until(pilot, lambda: "this is not tmux" in words(app))
+                await until(pilot, lambda: "passed over kitty graphics through tmux: this is not tmux" in words(app))
         assert ways == [Graphics.KITTY, Graphics.SIXEL, Graphics.OFF, Graphics.KITTY]
         await until(pilot, lambda: "pictures: kitty" in words(app))
         assert "this is not tmux" not in words(app), "what the presses before said is still there"
+        await pilot.press("a")
+        await until(pilot, lambda: "pictures are sent as pixels; as characters (P) they are ascii now" in words(app))
     assert Remembered.load().graphics == "kitty"
     again = make_app(FakeEngine(iterations=30))
     async with again.run_test(size=size):

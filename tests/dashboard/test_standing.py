@@ -26,8 +26,10 @@ from mim4dd_tui.dashboard.progress import progress
 from mim4dd_tui.dashboard.run_queue import FILE, Waiting
 from mim4dd_tui.dashboard.screens import queue
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.widgets.runs import RunList
+from mim4dd_tui.dashboard.widgets.summary import Summary
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import text, until, words
+from tests.dashboard.helpers import SIZES, text, until, within, words
 from tests.dashboard.shelves import make_run
 
 CHANGED = ("objective.student_steps", "information.weight")
@@ -168,3 +170,22 @@ def test_an_iteration_that_takes_far_longer_than_the_others_is_told_of() -> None
     assert (soon.rate, soon.remaining is not None) == ("33 it/s", True)
     assert (late.rate, late.remaining) == ("this iteration 25 s", None), "it would say for ever that seconds are left"
     assert progress(history, "paused", preparing=False, waiting="", silent=25.0).rate == "33 it/s"
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_long_reason_is_cut_with_a_mark_and_what_helps_is_seen(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    reason = "the pixels diverge, and smaller rates did not help: " + "word after " * 60 + "THE END"
+    make_run(tmp_path / "runs", "one", state="failed", message=reason)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: "✗" in text(app))
+        app.screen.query_one(RunList).take()
+        details = app.screen.query_one(Summary)
+        await until(pilot, lambda: "the pixels diverge" in within(app, details))
+        await until(pilot, lambda: within(app, details).endswith("into a new run"))
+        assert ("…" in within(app, details)) != ("THE END" in within(app, details))
+        await pilot.resize_terminal(160, 48)
+        await until(pilot, lambda: "THE END" in within(app, details))
+        assert "…" not in within(app, details)

@@ -19,7 +19,7 @@ from engine.errors import RunDiverged, RunFailed
 from engine.events import Event, Iteration, Recovered
 from engine.gradient import SyntheticGradient
 from engine.objectives.trajectory import MatchedTrajectory, Trajectory
-from engine.recovery import LEAST, MULTIPLE, PATIENCE, WINDOW, Diverged, Vigil
+from engine.recovery import LEAST, MULTIPLE, PATIENCE, WINDOW, Diverged, Failures, Levers, Vigil, exhausted
 from engine.runs import checkpoint
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, read_all
@@ -176,6 +176,9 @@ def test_always_ends_in_words_and_with_a_good_set(tmp_path: Path, cache: Path, m
         hit.start(tiny(**SMALL), watch)
     told = "at iteration 4 each time: smaller rates did not help, and the cause may be the code of objective trajectory"
     assert told in str(raised.value)
+    stuck = Failures([4, 4, 4])
+    ran_away = str(exhausted(Diverged("the pixels diverge"), 3, Levers(tiny(**SMALL)), stuck, futile=False))
+    assert "at iteration 4 each time: they are still too large by far, unless the cause is the code of" in ran_away
     assert recovered(watch.events) == [(4, 2, 1, 0.5), (4, 2, 2, 0.25), (4, 2, 3, 0.125)]
     found = checkpoint.latest(hit.folder)
     assert found is not None

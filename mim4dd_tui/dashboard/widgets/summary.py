@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from rich.text import Text
+from textual.widget import Widget
 from textual.widgets import Static
 
 from engine.config.schema import Config
@@ -38,7 +39,9 @@ class Summary(Static):
         """Of a run: its state, and what it came to."""
         self.set_class(True, "-run")
         style = self._style(STATES.get(run.state, ("", "secondary"))[1])
-        self.update(run_text(run, style, unicode=self.dashboard.unicode))
+        room = (self.content_size.width, self.parent.content_size.height) if isinstance(self.parent, Widget) else None
+        seen = room if room is not None and all(room) else None  # else it has no place yet
+        self.update(run_text(run, style, unicode=self.dashboard.unicode, room=seen))
 
     def tell_preset(self, name: str, config: Config, *, brief: bool) -> None:
         """Of a preset as it is changed: what it is, and what it will take here; ``brief`` in a line."""
