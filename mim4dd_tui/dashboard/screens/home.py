@@ -18,6 +18,7 @@ from engine.config.presets import is_file
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.edits import Edits
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
@@ -55,6 +56,7 @@ class HomeScreen(KeepingUpScreen):
         self._gone = False  # it was said that this is gone
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
+        self._edits = Edits()
 
     def compose(self) -> ComposeResult:
         """Lists on the left, details and settings on the right."""
@@ -185,6 +187,8 @@ class HomeScreen(KeepingUpScreen):
     def _choose(self, preset: str) -> None:
         """Load a preset (or the file given on the command line) into the form."""
         self._in_view = None
+        if preset != self._preset:
+            self._say(self._edits.leave(self._preset, self.query_one(SettingsForm)))
         try:
             resolved = resolve(preset, self._given(preset))
         except MimError as error:
@@ -196,8 +200,14 @@ class HomeScreen(KeepingUpScreen):
             if preset != self._preset:
                 self._preset = preset
                 self._follow(resolved.preset, self._given(preset))
-                self.query_one(SettingsForm).load(resolved.config, resolved.origins)
+                form = self.query_one(SettingsForm)
+                form.load(resolved.config, resolved.origins)
+                self._say(self._edits.come_back(preset, form))
         self._describe()
+
+    def _say(self, told: str) -> None:
+        if told:
+            self.notify(told)
 
     def _follow(self, source: str | None, overrides: tuple[str, ...] = ()) -> None:
         self._source, self._gone = source, False
@@ -262,6 +272,7 @@ class HomeScreen(KeepingUpScreen):
 
     def _renewed(self, name: str, chosen: str) -> None:
         """What is kept under the name is another thing now; choose one."""
+        self._edits.forget(name)
         self.query_one(PresetList).renew(name, chosen)
         self._preset = None
         self._choose(chosen)
@@ -359,7 +370,9 @@ class HomeScreen(KeepingUpScreen):
                 self.notify(f"its preset {run.preset} cannot be used any more: all settings as they were")
         self._in_view = None
         self._follow(run.preset if known is not None or file else None)
-        self._preset = run.preset if known is not None else run.name
+        before, self._preset = self._preset, run.preset if known is not None else run.name
+        if before != self._preset:
+            self._say(self._edits.leave(before, self.query_one(SettingsForm)))
         self.query_one(PresetList).point(self._preset)
         form = self.query_one(SettingsForm)
         # with no preset to compare with, what was edited then comes from the run

@@ -1,0 +1,53 @@
+"""Changes to presets that were left for another one: they are there again where that preset is chosen again."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from engine.config.load import changed
+from engine.errors import MimError
+from mim4dd_tui.dashboard.widgets.settings import SettingsForm
+from mim4dd_tui.quantities import counted
+
+
+class Edits:
+    """As long as the dashboard is open."""
+
+    def __init__(self) -> None:
+        self._kept: dict[str, dict[str, Any]] = {}
+        self._told = False
+
+    def leave(self, preset: str | None, form: SettingsForm) -> str:
+        """Keep what the form changes on a preset.
+
+        Returns:
+            What is to be said of it, the first time; else nothing.
+        """
+        if preset is None:
+            return ""
+        changes = form.changed()
+        if not changes:
+            self._kept.pop(preset, None)
+            return ""
+        self._kept[preset] = changes
+        first, self._told = not self._told, True
+        return f"{counted(len(changes), 'change')} to {preset}: there again when it is chosen again" if first else ""
+
+    def come_back(self, preset: str, form: SettingsForm) -> str:
+        """Have the form, which shows the preset, change again what was changed when it was left.
+
+        Returns:
+            Why that fits the preset no more; else nothing.
+        """
+        changes = self._kept.pop(preset, None)
+        if changes is None:
+            return ""
+        try:
+            form.load(changed(form.config, changes), form.given, form.base)
+        except MimError as error:
+            return f"what was changed on {preset} does not fit it any more: {error}"
+        return ""
+
+    def forget(self, preset: str) -> None:
+        """It is another one now, or gone."""
+        self._kept.pop(preset, None)

@@ -1,0 +1,74 @@
+"""Changes in the settings of a preset, while others are looked at."""
+
+from __future__ import annotations
+
+import pytest
+from textual.pilot import Pilot
+
+from engine.config.load import changed, resolve, save_user_preset
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.widgets.presets import PresetList
+from mim4dd_tui.dashboard.widgets.settings import SettingsForm
+from tests.dashboard.conftest import MakeApp
+from tests.dashboard.helpers import SIZES, text, told, until
+
+ITERATIONS = ("e", "slash", *"objective.iterations", "enter", "enter", "ctrl+u")
+
+
+def form_of(app: DashboardApp) -> SettingsForm:
+    return app.screen.query_one(SettingsForm)
+
+
+async def edited(app: DashboardApp, pilot: Pilot[Leave], value: str = "7") -> None:
+    """The iterations of the chosen preset are changed, and the list of presets has the keys."""
+    await until(pilot, lambda: "digits-ipc1" in text(app))
+    await pilot.press(*ITERATIONS, *value, "enter")
+    await until(pilot, lambda: form_of(app).changed() == {"objective.iterations": int(value)})
+    await pilot.press("p")
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_they_are_there_again_when_the_preset_is_chosen_again(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await edited(app, pilot)
+        base = form_of(app).base
+        await pilot.press("j")
+        await until(pilot, lambda: form_of(app).base != base)
+        assert form_of(app).changed() == {}, "they are of the other preset alone"
+        assert "1 change to digits-ipc1: there again when it is chosen again" in told(app)
+        await pilot.press("k")
+        await until(pilot, lambda: form_of(app).base == base)
+        assert form_of(app).changed() == {"objective.iterations": 7}
+        assert form_of(app).config.objective.iterations == 7
+        assert (
+            form_of(app).origin("objective.iterations") == form_of(app).origins()["objective.iterations"] != "default"
+        )
+
+
+async def test_what_was_undone_stays_undone(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await edited(app, pilot)
+        await pilot.press("j", "k")
+        await until(pilot, lambda: bool(form_of(app).changed()))
+        await pilot.press("e", "U", "p", "j", "k")
+        await until(pilot, lambda: app.screen.query_one(PresetList).chosen == "digits-ipc1")
+        assert form_of(app).changed() == {}
+
+
+async def test_what_fits_a_preset_no_more_is_dropped_with_a_word(make_app: MakeApp) -> None:
+    base = resolve("digits-ipc1").config
+    save_user_preset("digits-own", changed(base, {"network.pooling": "none"}), "digits-ipc1")
+    app = make_app(preset="digits-own")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: app.screen.query_one(PresetList).chosen == "digits-own")
+        await pilot.press("e", "slash", *"network.depth", "enter", "enter", "ctrl+u", "5", "enter", "p", "j")
+        await until(pilot, lambda: app.screen.query_one(PresetList).chosen != "digits-own")
+        save_user_preset("digits-own", base, "digits-ipc1")  # whose images are too small for five poolings
+        await pilot.press("k")
+        await until(
+            pilot, lambda: "what was changed on digits-own does not fit it any more" in told(app)
+        )
+        assert form_of(app).changed() == {}
