@@ -42,7 +42,7 @@ class Descriptors:
         stream = sys.__stderr__
         encoding, errors = (None, None) if stream is None else (stream.encoding, stream.errors)
         self.ends = (os.dup(1), os.dup(2))
-        self.terminal = open(self.ends[1], "w", encoding=encoding, errors=errors, closefd=False)  # noqa: PTH123, SIM115
+        self.terminal = open(self.ends[1], "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
         self.taken = False
         self._file, self._path = _opened(folder)
         self._target = self._file
@@ -122,7 +122,8 @@ class Descriptors:
     def _told(self, lines: list[str]) -> list[str]:
         path = self._path
         if path is not None and (len(lines) > TOLD or (lines and not os.isatty(2))):
-            return [f"while the dashboard was open {len(lines)} lines were printed: {path}"]
+            number = "1 line was" if len(lines) == 1 else f"{len(lines)} lines were"
+            return [f"while the dashboard was open {number} printed: {path}"]
         if path is not None:
             path.unlink(missing_ok=True)
         return ["while the dashboard was open this was printed:", *lines] if lines else []
