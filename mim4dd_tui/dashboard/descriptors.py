@@ -13,11 +13,12 @@ import os
 import sys
 import tempfile
 import threading
+import time
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
-from engine.runs.status import process_identity
+from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.unanswered import unanswered
 
 TOLD = 20
@@ -147,8 +148,8 @@ def append(file: int, data: bytes) -> None:
 
 
 def _opened(folder: Path) -> tuple[int, Path | None]:
-    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
-    path = folder / f"{PREFIX}{os.getpid()}.txt"
+    flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
+    path = folder / f"{PREFIX}{host_name()}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         _tidy(folder)
@@ -159,9 +160,9 @@ def _opened(folder: Path) -> tuple[int, Path | None]:
 
 
 def _tidy(folder: Path) -> None:
-    """Take away what dashboards that were killed have left, where nothing is in it."""
-    for path in folder.glob(f"{PREFIX}*.txt"):
-        number = path.stem.removeprefix(PREFIX)
+    """Take away what dashboards of this machine that were killed have left, where nothing is in it."""
+    for path in folder.glob(f"{PREFIX}{host_name()}-*.txt"):
+        number = path.stem.rpartition("-")[2]
         if number.isdecimal() and not path.stat().st_size and process_identity(int(number)) is None:
             path.unlink(missing_ok=True)
 

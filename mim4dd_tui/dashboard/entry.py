@@ -157,6 +157,7 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
         with attendant.listening():
             attendant.wait(session.join)
     except AbandonedError as error:
+        session.control.abandon(f"{error} (Ctrl-C)")
         path = session.path
         again = f"; `mim4dd resume {called(path)}` goes on from the last one" if path is not None else ""
         tell(f"{error}{again}")
