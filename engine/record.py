@@ -39,7 +39,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
 from engine.runs.lock import RunLock
 from engine.runs.result import document
-from engine.runs.status import StatusWriter
+from engine.runs.status import ENDED, StatusWriter
 
 PROGRESS_SECONDS = 0.1
 
@@ -74,6 +74,7 @@ class Recorder:
                 on_pause=lambda: self.state("paused", "paused on request"),
                 on_resume=lambda: self.state("running"),
                 on_idle=self.status.beat,
+                on_abandon=self._abandoned,
                 discard=self.resuming,
             )
             self._found = [note for note in (self._lock.recovered, self.journal.repaired) if note]
@@ -186,6 +187,13 @@ class Recorder:
             self.end("failed", message, diverged=diverged)
         except MimError:
             self.status.update(state="failed", message=message, diverged=diverged)  # a refusal is kept in its ``fault``
+
+    def _abandoned(self, message: str) -> None:
+        """The last word from another thread, as the process ends: this one is still at work, and nobody listens."""
+        if self.status.status.state not in ENDED:
+            event = StateChanged("stopped", message)
+            self.journal.append(event)
+            self.status.hear(event)
 
     def memory_of(self, device: torch.device) -> Callable[[], float | None]:
         """How to ask for memory, in MiB: the run's peak on a card, or what is resident in this process by now."""

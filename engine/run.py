@@ -4,6 +4,7 @@ whatever happens. What is done in between is in ``phases.py``.
 
 from __future__ import annotations
 
+from bdb import BdbQuit
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -136,6 +137,13 @@ def _run(
         except MimError as error:
             record.failed(str(error), diverged=isinstance(error, RunDiverged))
             raise
+        except BdbQuit as error:
+            message = (
+                "ended in the debugger (breakpoint, pdb): it was left, or nobody could answer it; "
+                "on a terminal `mim4dd run PRESET --headless` lets you"
+            )
+            record.failed(message)
+            raise MimError(message) from error
         except BaseException as error:
             where = unforeseen.keep_traceback(folder.path, error)
             if message := _out_of_memory(error, folder.config()):

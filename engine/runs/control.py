@@ -13,13 +13,16 @@ import secrets
 import threading
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
-from engine.errors import RunFailed
+from engine.errors import MimError, RunFailed
 from engine.files import explained, private_folder
 
 REQUESTS = ("pause", "resume", "stop", "checkpoint", "evaluate")
 POLL_SECONDS = 0.2
+WORD_SECONDS = 2.0
+"""How long a process that ends at once waits for a disk to take the run's last word."""
 _FILE = re.compile(r"\d{1,25}-\d{1,12}-[0-9a-f]{8,32}\.(pause|resume|stop|checkpoint|evaluate)", re.ASCII)
 
 
@@ -71,6 +74,10 @@ def _nothing() -> None:
     return None
 
 
+def _ignored(_message: str) -> None:
+    return None
+
+
 class Control:
     """The requests of one run; every method may be called from any thread.
 
@@ -82,6 +89,7 @@ class Control:
         self.on_pause: Callable[[], None] = _nothing
         self.on_resume: Callable[[], None] = _nothing
         self.on_idle: Callable[[], None] = _nothing
+        self.on_abandon: Callable[[str], None] = _ignored
         self._waited = 0.0
         self._ticker = ticker
         self._changed = threading.Condition()
@@ -98,12 +106,13 @@ class Control:
         on_pause: Callable[[], None] = _nothing,
         on_resume: Callable[[], None] = _nothing,
         on_idle: Callable[[], None] = _nothing,
+        on_abandon: Callable[[str], None] = _ignored,
         discard: bool = False,
     ) -> list[str]:
         """Follows a control folder and sets what is called, on the engine's thread, around a pause.
 
-        ``on_idle`` is called every 0.2 s of a pause (for the heartbeat). With ``discard``, requests that were
-        left for an earlier process are dropped; their names are returned.
+        ``on_idle`` is called every 0.2 s of a pause (for the heartbeat), ``on_abandon`` by :meth:`abandon`. With
+        ``discard``, requests that were left for an earlier process are dropped; their names are returned.
 
         Raises:
             RunFailed: the folder cannot be made, or is not the run's own.
@@ -114,6 +123,7 @@ class Control:
             self._directory = directory
             self._polled = None
             self.on_pause, self.on_resume, self.on_idle = on_pause, on_resume, on_idle
+            self.on_abandon = on_abandon
         return left
 
     def unwatch(self) -> None:
@@ -121,6 +131,7 @@ class Control:
         with self._changed:
             self._directory = None
             self.on_pause = self.on_resume = self.on_idle = _nothing
+            self.on_abandon = _ignored
 
     def request(self, name: str) -> None:
         """Asks for "pause", "resume", "stop", "checkpoint" or "evaluate"; returns at once.
@@ -132,6 +143,19 @@ class Control:
         with self._changed:
             self._apply(name)
             self._changed.notify_all()
+
+    def abandon(self, message: str) -> None:
+        """The process ends now, whatever the run is at: has ``message`` written down as its last word, by a thread of
+        its own, since the engine's may be at work for long, and waits no longer than a disk usually takes.
+        """
+
+        def say() -> None:
+            with suppress(MimError):  # the disk refuses it: the run is found by its process, which is gone
+                self.on_abandon(message)
+
+        last = threading.Thread(target=say, name="last word", daemon=True)
+        last.start()
+        last.join(WORD_SECONDS)
 
     @property
     def paused(self) -> bool:

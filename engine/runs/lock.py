@@ -160,10 +160,12 @@ def holder(folder: Path) -> Holder | None:
 
 
 def free(folder: Path) -> bool:
-    """Whether nobody holds the run, by its note and by the operating system's lock, which is given back after it."""
+    """Whether nobody holds the run, by its note and by the operating system's lock, which is given back after it. The
+    note of a process that has ended at once stays, and holds nothing."""
     from filelock import Timeout
 
-    if holder(folder) is not None:
+    claim = holder(folder)
+    if claim is not None and (claim.host != host_name() or holds(claim.pid, claim.identity)):
         return False
     lock = _system_lock(folder)
     try:

@@ -23,6 +23,7 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
 from __future__ import annotations
 
 import math
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -133,8 +134,16 @@ def _state(run: Path, status: Status | None, history: RunHistory) -> tuple[str, 
         where = f"process {status.pid} on {status.host}"
         if history.result is not None and history.state in ("stopped", "failed", "done"):
             return history.state, history.message  # killed between its last event and its last status
-        return "failed", f"the run's process ({where}) is gone without a word; {resume}"
+        return "failed", f"the run's process ({where}) is gone without a word{_printed(run)}; {resume}"
     return status.state, status.message
+
+
+def _printed(run: Path) -> str:
+    """Where a library may have said what ended the process."""
+    path = RunFolder(run).output_path
+    with suppress(OSError):
+        return f" of its own; {path} has what was printed last" if path.stat().st_size else ""
+    return ""
 
 
 def _finite(value: float | None) -> float | None:

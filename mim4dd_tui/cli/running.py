@@ -302,6 +302,7 @@ def _headless(
     try:
         document = supervisor.run(lambda: work(hear, control))
     except AbandonedError as error:
+        control.abandon(f"{error} (Ctrl-C)")
         again = [f"; `mim4dd resume {called(path)}` goes on from the last one" for path in begun]
         raise AbandonedError("".join([str(error), *again, f"; {rest.left}" if rest is not None else ""])) from None
     except MimError:

@@ -13,6 +13,7 @@ from engine.errors import MimError, RunLocked
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
+from mim4dd_tui.dashboard.descriptors import Descriptors
 from mim4dd_tui.dashboard.driver import EnduringDriver
 from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.in_order import InOrder
@@ -70,6 +71,7 @@ class DashboardApp(ThemedApp[Leave]):
         notice: str = "",
         launch: Launch = launch_engine,
         signals: bool = False,
+        descriptors: Descriptors | None = None,
         graphics: Graphics | None = None,
         gauges: Source | None = None,
     ) -> None:
@@ -95,6 +97,7 @@ class DashboardApp(ThemedApp[Leave]):
         self._suspension = Suspension(self)
         self._stage = Stage(self)
         self._signals = signals
+        self.descriptors = descriptors
         self._collector = Collector()
         self._in_order = InOrder(self, super().on_event)
         self._helps: dict[tuple[tuple[Scope, ...], str], HelpScreen] = {}
@@ -209,7 +212,7 @@ class DashboardApp(ThemedApp[Leave]):
             self.notify(f"{there} is going on here already{''.join(ways)}", severity="warning")
             return
         self._stage.kept, self._end_told = None, False
-        self.session = EngineSession(order, self.turns.launch, lambda said: self.call_later(self.notify, said))
+        self.session = EngineSession(order, self.turns.launch, self._say_later, self.descriptors)
         self.sessions.append(self.session)
         self.session.start()
         if watch:
@@ -223,10 +226,15 @@ class DashboardApp(ThemedApp[Leave]):
             if not self._stage.holds(before):
                 before.hand_over(lambda _event: None)
 
+    def _say_later(self, said: str) -> None:
+        self.call_later(self.notify, said)
+
     def _print(self, text: str, stderr: bool = False) -> None:
-        """What is printed in this process, by whichever thread: of a run's code it is kept."""
+        """What is printed in this process, by whichever thread: it is kept, that of a run's code with the run."""
         if self.session is not None and self.session.speaks:
             self.session.printed(text)
+        elif self.descriptors is not None and self.descriptors.taken:
+            self.descriptors.write(text.encode(errors="replace"))
         else:
             super()._print(text, stderr)
 

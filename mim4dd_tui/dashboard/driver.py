@@ -7,12 +7,15 @@ a second reader), and its writer dies of the first failed write, after which the
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from textual.drivers.linux_driver import LinuxDriver
 
 from mim4dd_tui.dashboard.attention import Voice
+from mim4dd_tui.dashboard.descriptors import Descriptors
 from mim4dd_tui.signals import Forgiving
 
 CLEAR = "\x1b[H\x1b[2J"
@@ -27,14 +30,35 @@ class EnduringDriver(LinuxDriver):
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
         super().__init__(*arguments, **named)
-        self._file: Any = Forgiving(self._file)
+        self._descriptors: Descriptors | None = getattr(self._app, "descriptors", None)
+        self._file: Any = Forgiving(self._file if self._descriptors is None else self._descriptors.terminal)
         self.farewell: Callable[[], str] = str
+
+    def start_application_mode(self) -> None:
+        """From here on nobody else writes to the terminal: also after a suspension."""
+        if self._descriptors is not None:
+            self._descriptors.take()
+        super().start_application_mode()  # type: ignore[no-untyped-call]
 
     def stop_application_mode(self) -> None:
         """Take pictures out of the terminal's memory first: also before a suspension, and after a crash. The screen is
         left empty: where the window has grown meanwhile, tmux takes lines of it for the shell's past."""
         self.write(self.farewell() + CLEAR)
         super().stop_application_mode()
+
+    def close(self) -> None:
+        """The last is written: the terminal is everybody's again."""
+        super().close()
+        if self._descriptors is not None:
+            self._descriptors.give_back()
+
+    def _get_terminal_size(self) -> tuple[int, int]:
+        """Of the terminal itself: standard output, which the stock driver asks, leads elsewhere."""
+        found = os.terminal_size((80, 24))
+        with suppress(OSError):
+            found = os.get_terminal_size(self.fileno)
+        wanted = [int(text) if (text := os.environ.get(name, "")).isdecimal() else 0 for name in ("COLUMNS", "LINES")]
+        return wanted[0] or found.columns or 80, wanted[1] or found.lines or 24
 
     @property
     def _asks(self) -> bool:

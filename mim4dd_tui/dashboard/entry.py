@@ -9,8 +9,11 @@ from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
 
+from platformdirs import user_state_path
+
 from engine.runs.called import called, option, usual_runs_dir
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.descriptors import Descriptors
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
@@ -59,6 +62,7 @@ def run_dashboard(
     if not able.dashboard:
         tell(f"no dashboard here: {able.refusal}; use `mim4dd run PRESET --headless`")
         return USAGE
+    descriptors = Descriptors(user_state_path("mim4dd", appauthor=False) / "crashes")
     app = DashboardApp(
         runs_dir=Path(runs_dir),
         data_dir=data_dir,
@@ -71,11 +75,16 @@ def run_dashboard(
         notice=notice,
         launch=launch,
         signals=True,
+        descriptors=descriptors,
         graphics=graphics,
     )
     _prepare_multiprocessing()
     with handlers_kept() if threading.current_thread() is threading.main_thread() else nullcontext():
-        why = app.run() or Leave.DONE
+        try:
+            why = app.run() or Leave.DONE
+        finally:
+            for line in descriptors.close():
+                tell(line)
         session = app.session
         if app.return_code:
             _stop(session)
@@ -148,6 +157,7 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
         with attendant.listening():
             attendant.wait(session.join)
     except AbandonedError as error:
+        session.control.abandon(f"{error} (Ctrl-C)")
         path = session.path
         again = f"; `mim4dd resume {called(path)}` goes on from the last one" if path is not None else ""
         tell(f"{error}{again}")

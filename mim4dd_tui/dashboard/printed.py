@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from engine.runs.folder import RunFolder
+from mim4dd_tui.dashboard.descriptors import Descriptors, append
 
 SAID = "the run's code prints: output.log in its folder holds it"
 
@@ -16,40 +18,85 @@ class Printed:
 
     Args:
         tell: is given one sentence, with the first text or with the first that was refused.
+        descriptors: lead there too, so that all is in the order it was written in; None where they are left alone.
     """
 
-    def __init__(self, tell: Callable[[str], object]) -> None:
+    def __init__(self, tell: Callable[[str], object], descriptors: Descriptors | None = None) -> None:
         self._tell = tell
-        self._early = ""  # from before the run had a folder
+        self._descriptors = descriptors
+        self._since = 0 if descriptors is None else descriptors.size
+        self._early = b""  # from before the run had a folder, where there are no descriptors to keep it
+        self._path: Path | None = None
         self._file: int | None = None
+        self._before = 0  # bytes of earlier sittings
         self._told = set[str]()
 
-    def write(self, text: str, folder: Path | None) -> None:
-        """Append, once the run's folder is known."""
-        self._early += text
-        if folder is not None and self._early:
-            text, self._early = self._early, ""
-            self._append(text, RunFolder(folder).output_path)
+    def begin(self, folder: Path) -> None:
+        """The run has its folder, where from now on everything goes, and what was printed before."""
+        if self._path is not None:
+            return
+        self._path = RunFolder(folder).output_path
+        early, self._early = self._early, b""
+        if self._descriptors is not None:
+            try:
+                self._descriptors.lead(self._opened(), self._since)
+            except OSError as error:
+                self._refused(error)
+            self.look()
+        elif early:
+            self._append(early)
 
-    def _append(self, text: str, path: Path) -> None:
+    def write(self, text: str) -> None:
+        """Append, once the run's folder is known."""
+        data = text.encode(errors="replace")
+        if self._path is not None:
+            self._append(data)
+        elif self._descriptors is not None:
+            self._descriptors.write(data)
+        else:
+            self._early += data
+
+    def look(self) -> None:
+        """Tell of what was written to the descriptors, where it is the first."""
+        if self._file is not None and self._descriptors is not None and SAID not in self._told:
+            with suppress(OSError):
+                if os.fstat(self._file).st_size > self._before:
+                    self._say(SAID)
+
+    def close(self) -> None:
+        """Nothing more is printed."""
+        if self._descriptors is not None:
+            self._descriptors.lead(None)
+            self.look()
+        file, self._file = self._file, None
+        if file is not None:
+            os.close(file)
+
+    def _append(self, data: bytes) -> None:
         try:
-            if self._file is None:
-                self._file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
-            data = text.encode(errors="replace")
-            while data:
-                data = data[os.write(self._file, data) :]
+            append(self._opened(), data)
         except OSError as error:
-            self._say(f"what the run's code prints is lost: output.log in its folder refuses it ({error.strerror})")
+            self._refused(error)
+            if self._descriptors is not None:
+                self._descriptors.write(data)
         else:
             self._say(SAID)
+
+    def _opened(self) -> int:
+        if self._file is None:
+            assert self._path is not None
+            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            self._before = os.fstat(self._file).st_size
+        return self._file
+
+    def _refused(self, error: OSError) -> None:
+        what = "what the run's code prints is lost: output.log in its folder refuses it"
+        if self._descriptors is not None:
+            self._descriptors.lead(None)
+            what = "output.log in the run's folder refuses what its code prints: it is told when this closes"
+        self._say(f"{what} ({error.strerror})")
 
     def _say(self, sentence: str) -> None:
         if sentence not in self._told:
             self._told.add(sentence)
             self._tell(sentence)
-
-    def close(self) -> None:
-        """Nothing more is printed."""
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)

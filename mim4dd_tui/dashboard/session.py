@@ -21,6 +21,7 @@ from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
 from engine.runs.unforeseen import keep_traceback
+from mim4dd_tui.dashboard.descriptors import Descriptors
 from mim4dd_tui.dashboard.printed import Printed
 from mim4dd_tui.dashboard.settled import settled
 
@@ -128,9 +129,16 @@ class EngineSession:
 
     Args:
         tell: is told, on that thread, of what the run's code prints (:class:`Printed`).
+        descriptors: lead to what it prints as well, where the dashboard has taken them.
     """
 
-    def __init__(self, order: Order, launch: Launch, tell: Callable[[str], object] = lambda _said: None) -> None:
+    def __init__(
+        self,
+        order: Order,
+        launch: Launch,
+        tell: Callable[[str], object] = lambda _said: None,
+        descriptors: Descriptors | None = None,
+    ) -> None:
         self.order = order
         self.control = Control()
         self.result: dict[str, Any] | None = None
@@ -142,7 +150,7 @@ class EngineSession:
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
         self._iterations = 0
-        self._printed = Printed(tell)
+        self._printed = Printed(tell, descriptors)
         self._left_at: int | None = None  # bytes of the journal when the thread was done with it
         # not a daemon: when the interface goes away the run must be able to finish its checkpoint
         self._thread = threading.Thread(target=self._work, name="engine", daemon=False)
@@ -172,7 +180,7 @@ class EngineSession:
 
     def printed(self, text: str) -> None:
         """Keep what its code prints."""
-        self._printed.write(text, self._path)
+        self._printed.write(text)
 
     def _journal_bytes(self) -> int | None:
         try:
@@ -187,7 +195,8 @@ class EngineSession:
         if isinstance(event, RunStarted):
             self._iterations = event.iterations
             self._path = self._path or self.order.runs_dir / event.run
-            self.printed("")  # what came before there was a folder
+            self._printed.begin(self._path)
+        self._printed.look()
         listener = self._listener
         if listener is None:
             self._queue.append(Heard(event, time.time()))

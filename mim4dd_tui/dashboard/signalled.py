@@ -59,8 +59,10 @@ class Signalled:
     def _hung_up(self) -> None:
         """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now. Where only the
         signal came, the terminal is given back first."""
-        if not all(takes_output(descriptor) for descriptor in (1, 2)):
-            lead_nowhere((0, 1, 2))
+        held = self._app.descriptors
+        outputs = (1, 2) if held is None else held.ends
+        if not all(takes_output(descriptor) for descriptor in outputs):
+            lead_nowhere((0, *outputs))
         self._app.leave(Leave.HANGUP)
 
     def _terminated(self, number: int) -> None:

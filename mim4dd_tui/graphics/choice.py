@@ -101,12 +101,15 @@ def here(environ: Mapping[str, str] | None = None) -> str:
 
 
 def cell_pixels(descriptor: int | None = None) -> Cell | None:
-    """Width and height of a cell in pixels as the kernel knows them (ssh and tmux hand them on), or None."""
+    """Width and height of a cell in pixels as the kernel knows them (ssh and tmux hand them on), or None.
+
+    Asked by standard input, which is the terminal: under the dashboard the others lead elsewhere.
+    """
     import fcntl
     import termios
 
     try:
-        number = sys.__stderr__.fileno() if descriptor is None and sys.__stderr__ is not None else descriptor
+        number = sys.__stdin__.fileno() if descriptor is None and sys.__stdin__ is not None else descriptor
         if number is None:
             return None
         rows, columns, width, height = struct.unpack("HHHH", fcntl.ioctl(number, termios.TIOCGWINSZ, bytes(8)))

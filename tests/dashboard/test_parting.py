@@ -14,6 +14,7 @@ from engine.errors import ConfigError, DataError, RunDiverged, RunLocked
 from engine.events import Observer
 from engine.files import write_json
 from engine.runs.control import Control
+from mim4dd_tui.dashboard import entry
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
@@ -21,6 +22,7 @@ from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
+from mim4dd_tui.signals import AbandonedError, Attendant
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
@@ -231,3 +233,22 @@ async def test_of_a_run_that_has_ended_nothing_is_asked_while_its_thread_puts_th
         away.set()
         await until(pilot, lambda: app.return_value is not None)
     assert app.return_value is Leave.DONE
+
+
+def test_a_run_that_is_ended_at_once_after_the_dashboard_leaves_its_word(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Impatient(Attendant):
+        def wait(self, _ended: object) -> None:
+            raise AbandonedError("ended at once")
+
+    def leave(code: int) -> None:
+        raise SystemExit(code)
+
+    said = list[str]()
+    session = EngineSession(Order(runs_dir=tmp_path), lambda *_: {})
+    session.control.watch(tmp_path / "control", on_abandon=said.append)
+    monkeypatch.setattr("os._exit", leave)
+    with pytest.raises(SystemExit, match="130"):
+        entry._to_its_end(session, Impatient(session.control.request, print))
+    assert said == ["ended at once (Ctrl-C)"]

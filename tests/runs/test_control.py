@@ -11,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from engine.errors import RunFailed
 from engine.runs.control import REQUESTS, Control, StopRequested, post
 
 SOON = 5.0
@@ -250,3 +251,31 @@ def test_a_folder_or_link_of_a_request_name_reaches_nothing_outside(tmp_path: Pa
     control.tick()
     assert control.take("checkpoint")
     assert outside.read_text() == "keep"
+
+
+def test_the_last_word_is_given_on_by_another_thread_and_not_waited_for_long(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("engine.runs.control.WORD_SECONDS", 0.2)
+    control, words, release = Control(), list[str](), threading.Event()
+    control.abandon("nobody is there")
+
+    def slow(word: str) -> None:
+        words.append(word)
+        release.wait(10)
+
+    control.watch(tmp_path / "control", on_abandon=slow)
+    begun = time.monotonic()
+    control.abandon("ended at once")
+    assert time.monotonic() - begun < 5
+    assert words == ["ended at once"]
+    release.set()
+
+    def refused(_word: str) -> None:
+        raise RunFailed("the disk is full")
+
+    control.watch(tmp_path / "control", on_abandon=refused)
+    control.abandon("ended at once")
+    control.unwatch()
+    control.abandon("the run is over")
+    assert words == ["ended at once"]

@@ -75,11 +75,14 @@ def test_a_process_that_ends_well_leaves_nothing(tmp_path: Path, other: subproce
 
 def test_a_run_is_free_only_when_the_lock_is_given_back_as_well(tmp_path: Path, other: subprocess.Popen[str]) -> None:
     assert not free(tmp_path)
+    note = (tmp_path / NOTE).read_text()
     (tmp_path / NOTE).unlink()  # as a process does just before it gives the lock back
     assert not free(tmp_path)
     other.kill()
     other.wait()
     assert free(tmp_path)
+    (tmp_path / NOTE).write_text(note)
+    assert free(tmp_path), "the note of a process that is gone holds nothing"
     with RunLock(tmp_path):
         assert not free(tmp_path)
 

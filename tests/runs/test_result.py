@@ -243,3 +243,15 @@ def test_run_rooms_import_no_torch(tmp_path: Path) -> None:
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"
+
+
+def test_a_process_that_is_gone_may_have_left_words_in_its_output(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    say(run, started())
+    crash(run)
+    assert "is gone without a word; continue" in check(document(run.path))["message"]
+    run.output_path.touch()
+    assert "is gone without a word; continue" in check(document(run.path))["message"]
+    run.output_path.write_text("terminate called")
+    told = f"is gone without a word of its own; {run.output_path} has what was printed last; continue"
+    assert told in check(document(run.path))["message"]
