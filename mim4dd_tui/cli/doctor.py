@@ -45,7 +45,7 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
         if check.state != "ok" and check.detail != MISSING:
             _say(f"       {'':<13} -> ", check.advice)
     say("\nterminal")
-    for name, value in terminal.describe().items():
+    for name, value in (terminal.describe() | _as_chosen()).items():
         _say(f"       {name:<13} ", value)
     missing = [check.name for check in checks if check.detail == MISSING]
     if missing:
@@ -57,6 +57,16 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
         )
     say("\nAll is well." if healthy else "\nmim4dd cannot run here until what is marked FAIL is mended.")
     return 0 if healthy else 1
+
+
+def _as_chosen() -> dict[str, str]:
+    """What was chosen in the dashboard for this kind of terminal, in the place of what the terminal would have."""
+    try:
+        from mim4dd_tui.dashboard.remembered import Remembered
+    except ImportError:  # a package is missing, which is said above
+        return {}
+    chosen = Remembered.load().chosen_pictures()
+    return {"pictures": chosen} if chosen else {}
 
 
 def _say(head: str, text: str) -> None:

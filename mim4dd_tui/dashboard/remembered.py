@@ -6,6 +6,7 @@ it that makes no sense, counts as not there: remembering is a comfort, and no re
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -16,6 +17,7 @@ from engine.errors import MimError
 from engine.files import private_folder, read_json_object, write_json
 from mim4dd_tui.dashboard.shelf import FILTERS, SORTS, Sort
 from mim4dd_tui.dashboard.widgets.panes import plausible
+from mim4dd_tui.graphics.choice import NAMES, Graphics, here, named
 from mim4dd_tui.plots.figure import Viewport
 
 Attention = Literal["all", "bell", "off"]
@@ -77,6 +79,16 @@ class Remembered:
             if each.name in values and _plausible(each.name, values[each.name]):
                 setattr(kept, each.name, values[each.name])
         return kept
+
+    def chosen_pictures(self, environ: Mapping[str, str] | None = None) -> str:
+        """How the dashboard shows pictures where that was chosen there for this kind of terminal; else nothing."""
+        place = here(environ)
+        graphics = named(self.graphics) if self.graphics_here == place else None
+        if graphics is not None and graphics is not Graphics.OFF:
+            return f"{NAMES[graphics]}, as chosen in the dashboard (P)"
+        if self.ascii is not None and self.ascii_here == place:
+            return f"{'ascii' if self.ascii else 'half-blocks'}, as chosen in the dashboard (a)"
+        return ""
 
     def save(self, path: Path | None = None) -> str:
         """Write it; what stands against that, where something does."""

@@ -10,6 +10,7 @@ import pytest
 
 from engine import doctor
 from mim4dd_tui.__main__ import main
+from mim4dd_tui.dashboard.remembered import Remembered
 
 HEALTHY: dict[str, Any] = {
     "torch": "2.15.0+cpu", "cuda_build": None, "cpu": "AVX512", "amx": False, "mps": False,
@@ -26,6 +27,28 @@ def test_a_healthy_machine(monkeypatch: pytest.MonkeyPatch, capsys: pytest.Captu
     assert "CPU only" in out
     assert "TERM" in out
     assert "digits" in out
+
+
+@pytest.mark.parametrize(
+    ("kept", "told"),
+    [
+        ({"ascii": True, "ascii_here": "xterm"}, "ascii, as chosen in the dashboard (a)"),
+        ({"graphics": "sixel", "graphics_here": "xterm"}, "sixel, as chosen in the dashboard (P)"),
+        ({"ascii": True, "ascii_here": "vt220"}, "half-blocks\n"),
+    ],
+)
+def test_pictures_are_told_as_they_were_chosen_for_this_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], kept: dict[str, Any], told: str
+) -> None:
+    monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("COLORTERM", "truecolor")
+    monkeypatch.setenv("LC_ALL", "C.UTF-8")
+    for name in ("TMUX", "NO_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    Remembered(**kept).save()
+    assert main(["doctor"]) == 0
+    assert told in capsys.readouterr().out
 
 
 def test_the_threads_are_those_that_a_run_takes(

@@ -68,7 +68,5 @@ async def test_what_fits_a_preset_no_more_is_dropped_with_a_word(make_app: MakeA
         await until(pilot, lambda: app.screen.query_one(PresetList).chosen != "digits-own")
         save_user_preset("digits-own", base, "digits-ipc1")  # whose images are too small for five poolings
         await pilot.press("k")
-        await until(
-            pilot, lambda: "what was changed on digits-own does not fit it any more" in told(app)
-        )
+        await until(pilot, lambda: "what was changed on digits-own does not fit it any more" in told(app))
         assert form_of(app).changed() == {}
