@@ -40,6 +40,15 @@ def test_a_preset_and_a_seed_are_no_changes(tmp_path: Path) -> None:
     assert changes(own) == {}
 
 
+@pytest.mark.parametrize("weight", ["0.1", "0.10", "1e-1"])
+def test_a_value_of_the_presets_own_is_no_change(tmp_path: Path, weight: str) -> None:
+    """As an analysis gives it to the runs of its middle row."""
+    assert resolve("digits-ipc1").config.information.weight == 0.1
+    cell = Cell("digits-ipc1", (("network.width", "16"), (WEIGHT, weight)), 0, (WEIGHT,)).resolved
+    run = RunFolder.create(tmp_path, "own", cell.config, preset=cell.preset, origins=cell.origins)
+    assert changes(run) == {"network.width": 16}
+
+
 def test_what_was_edited_in_the_form_counts(tmp_path: Path) -> None:
     config = resolve("digits-ipc1", ["objective.iterations=60"]).config
     origins = {"objective.iterations": EDITED, "network.width": "preset digits-ipc1", "seed": EDITED}
@@ -98,14 +107,14 @@ async def test_the_list_of_all_runs_has_a_column_for_them_where_there_are_any(
 
 
 def test_of_what_was_changed_labels_say_what_tells_runs_apart(tmp_path: Path) -> None:
-    for weight in ("0.0", "0.1"):
+    for weight in ("0.0", "0.2"):
         made(tmp_path, None, "objective.iterations=60", f"information.weight={weight}")
-    assert sorted(labels(Shelf(tmp_path).read())) == ["digits-ipc1 weight 0.0", "digits-ipc1 weight 0.1"]
-    made(tmp_path, None, "objective.iterations=60", "information.weight=0.1")
-    assert sorted(labels(Shelf(tmp_path).read()))[1:] == ["digits-ipc1 weight 0.1"] * 2
-    alike = [run for run in Shelf(tmp_path).read() if run.changes["information.weight"] == 0.1]
-    assert labels(alike) == ["digits-ipc1 weight 0.1, iterations 60"] * 2, "nothing tells them apart"
-    assert [run.changed for run in telling_first(alike[::-1])] == ["weight 0.1, iterations 60"] * 2
+    assert sorted(labels(Shelf(tmp_path).read())) == ["digits-ipc1 weight 0.0", "digits-ipc1 weight 0.2"]
+    made(tmp_path, None, "objective.iterations=60", "information.weight=0.2")
+    assert sorted(labels(Shelf(tmp_path).read()))[1:] == ["digits-ipc1 weight 0.2"] * 2
+    alike = [run for run in Shelf(tmp_path).read() if run.changes["information.weight"] == 0.2]
+    assert labels(alike) == ["digits-ipc1 weight 0.2, iterations 60"] * 2, "nothing tells them apart"
+    assert [run.changed for run in telling_first(alike[::-1])] == ["weight 0.2, iterations 60"] * 2
 
 
 async def test_the_first_screen_says_what_was_changed_where_two_runs_bear_one_name(
