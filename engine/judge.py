@@ -309,7 +309,7 @@ class Judge:
 
     def _final(self, state: State) -> dict[str, tuple[Best, str]]:
         """What is measured at the end: by its subject an iterate, and which images chose it."""
-        found = {
+        found: dict[str, tuple[Best, str]] = {
             "best": (self._best(state), selected_on(self.config)),
             "last": (Best.of(state, math.nan), "none"),
         }

@@ -34,7 +34,8 @@ def test_later_layers_win_and_every_value_knows_its_layer(tmp_path: Path) -> Non
 
 def test_a_value_that_an_option_repeats_is_still_the_presets(tmp_path: Path) -> None:
     path = written(tmp_path, "extends = 'digits-ipc1'\n[network]\nwidth = 16\n[information]\nweight = 1\n")
-    options = ["network.width=16", "information.weight=1.0", "data.test_limit=0", "experts.count=3", "network.norm=none"]
+    options = ["network.width=16", "information.weight=1.0", "data.test_limit=0", "experts.count=3"]
+    options += ["network.norm=none"]
     found = resolve(path, [*options, "network.norm=instance", "synthetic.init=real"])
     assert found.config == resolve(path, ["experts.count=3", "synthetic.init=real"]).config
     origins = {key: origin for key, origin in found.origins.items() if key in [o.partition("=")[0] for o in options]}
