@@ -248,12 +248,13 @@ class Judge:
         )
 
     def stopped(self, state: State) -> None:
-        """Save the state, unless it is saved already, and the sets that stand in it; say what was asked for in vain.
+        """Save the state, unless it is saved already, and the sets that stand in it.
 
         A stop in the middle of an iteration finds the state as it was before it.
         """
-        if self._asked or self.record.control.pending("evaluate"):
-            self.record(Notice("info", "the evaluation that was asked for was not made: the run stopped before"))
+        if self._asked:
+            self.record.control.request("evaluate")  # it was taken, and not made
+        self.record.control.take("checkpoint")  # the state that a stop leaves answers it
         if state.iteration != self.saves.at:
             self._behind = True
             self.saves.at_a_stop(state)
