@@ -33,7 +33,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the runs, the newest last, or those that are named."""
-    from engine.runs.folder import list_runs
+    from engine.runs.finding import list_runs
 
     place = runs_dir_of(runs_dir)
     rows = [_row(folder) for folder in ([locate(place, name) for name in names] if names else list_runs(place))]
