@@ -15,6 +15,7 @@ from engine import sealed
 from engine.artifact import DistilledSet
 from engine.budget import live_every, live_share
 from engine.config.schema import Config
+from engine.config.selection import measured_live, selected_on
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Loop
@@ -167,15 +168,9 @@ class Judge:
 
     # -- evaluation -------------------------------------------------------------------------------
 
-    @property
-    def selected_on(self) -> str:
-        """Which images choose the best iterate."""
-        if self.config.evaluation.every == 0:
-            return "none"
-        return "validation" if self.real.validation_images is not None else "test"
-
     def _evaluate_live(self, state: State) -> None:
-        places = ("validation", "test") if self.selected_on == "validation" else ("test",)
+        chosen_on = selected_on(self.config)
+        places = ("validation", "test") if chosen_on == "validation" else ("test",)
         score, *tested = self._scores(state, ("live", state.iteration), places, live=True)
         best = self._better(state.best, state, score)
         # Of a run begun before test images were measured too, the earlier ones are not known: then nothing is claimed.
@@ -183,7 +178,7 @@ class Judge:
         test_best = self._better(state.tested, state, tested[0]) if tested and known else None
         better = best is not state.best
         state.best, state.tested, state.evaluated = best, test_best, state.iteration
-        self._say("live", state.iteration, score, self.selected_on, best=better)
+        self._say("live", state.iteration, score, chosen_on, best=better)
         for each in tested:
             self._say("live_on_test", state.iteration, each, "none")
 
@@ -196,8 +191,7 @@ class Judge:
 
     def _evaluate_on_request(self, state: State) -> None:
         """Does not take part in choosing the best iterate, so that watching a run never changes its result."""
-        on = "validation" if self.real.validation_images is not None else "test"
-        score = self._score(state, ("request", state.iteration), on, live=True)
+        score = self._score(state, ("request", state.iteration), measured_live(self.config), live=True)
         self._say("request", state.iteration, score, "none")
 
     def _score(self, iterate: State | Best, purpose: tuple[str | int, ...], on: str, *, live: bool) -> Score:
@@ -229,8 +223,8 @@ class Judge:
         before = self._measured * total
         self.record.progress(Progress("evaluate", before + done, max(self._networks, before + total)))
 
-    def _say(self, subject: str, iteration: int, score: Score, selected_on: str, *, best: bool = False) -> None:
-        self.record(score.event(subject, iteration, selected_on, best=best))
+    def _say(self, subject: str, iteration: int, score: Score, chosen_on: str, *, best: bool = False) -> None:
+        self.record(score.event(subject, iteration, chosen_on, best=best))
 
     # -- pictures and checkpoints -----------------------------------------------------------------
 
@@ -254,12 +248,13 @@ class Judge:
         )
 
     def stopped(self, state: State) -> None:
-        """Save the state, unless it is saved already, and the sets that stand in it; say what was asked for in vain.
+        """Save the state, unless it is saved already, and the sets that stand in it.
 
         A stop in the middle of an iteration finds the state as it was before it.
         """
-        if self._asked or self.record.control.pending("evaluate"):
-            self.record(Notice("info", "the evaluation that was asked for was not made: the run stopped before"))
+        if self._asked:
+            self.record.control.request("evaluate")  # it was taken, and not made
+        self.record.control.take("checkpoint")  # the state that a stop leaves answers it
         if state.iteration != self.saves.at:
             self._behind = True
             self.saves.at_a_stop(state)
@@ -307,7 +302,7 @@ class Judge:
         self._behind = False
 
     def _best(self, state: State) -> Best:
-        if self.config.evaluation.every > 0 and state.best is not None:
+        if selected_on(self.config) != "none" and state.best is not None:
             return state.best
         return Best.of(state, math.nan)
 
@@ -315,8 +310,8 @@ class Judge:
 
     def _final(self, state: State) -> dict[str, tuple[Best, str]]:
         """What is measured at the end: by its subject an iterate, and which images chose it."""
-        found = {
-            "best": (self._best(state), self.selected_on),
+        found: dict[str, tuple[Best, str]] = {
+            "best": (self._best(state), selected_on(self.config)),
             "last": (Best.of(state, math.nan), "none"),
         }
         return found | ({} if state.tested is None else {"best_on_test": (state.tested, "test")})
@@ -330,12 +325,12 @@ class Judge:
         self._write_sets(state)
         scores: dict[int, Score] = {}
         self._measured, self._networks = 0, self.final_networks(state)
-        for subject, (chosen, selected_on) in self._final(state).items():
+        for subject, (chosen, chosen_on) in self._final(state).items():
             if chosen.iteration not in scores:
                 scores[chosen.iteration] = self._score(chosen, ("final",), "test", live=False)
                 self._measured = len(scores)
-            self._say(subject, chosen.iteration, scores[chosen.iteration], selected_on)
-        if self.selected_on == "test":
+            self._say(subject, chosen.iteration, scores[chosen.iteration], chosen_on)
+        if selected_on(self.config) == "test":
             text = (
                 "the best iterate was chosen on the test images (data.validation is 0), as most published numbers are"
             )

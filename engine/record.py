@@ -146,6 +146,12 @@ class Recorder:
         """A warning for the log."""
         self(Notice("warning", message))
 
+    def unanswered(self) -> None:
+        """Say which requests a stop has come before."""
+        for name, what in (("evaluate", "evaluation"), ("checkpoint", "checkpoint")):
+            if self.control.take(name):
+                self(Notice("info", f"the {what} that was asked for was not made: the run stopped before"))
+
     def state(self, state: str, reason: str = "") -> None:
         """The run's state changes."""
         self(StateChanged(state, reason))

@@ -133,6 +133,7 @@ def _run(
             checkpoint = latest(folder.path) if resuming else None
             return Session(folder, resolved, record, data_dir, cache_dir).go(checkpoint)
         except StopRequested:
+            record.unanswered()
             return record.end("stopped", "stopped on request")
         except MimError as error:
             record.failed(str(error), diverged=isinstance(error, RunDiverged))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rich.cells import cell_len
@@ -50,6 +51,28 @@ def briefly(changes: Mapping[str, object], room: int | None = None) -> str:
     every = [whole, *(", ".join(each) for each in short)]
     first = f"{short[0][0]}, …" if len(named) > 1 else ""
     return next((text for text in (*every, first) if room is None or cell_len(text) <= room), "")
+
+
+def telling_first(changes: Sequence[Mapping[str, Any]], presets: Sequence[str | None]) -> list[dict[str, Any]]:
+    """What was changed for each of some runs: first the settings that tell most runs of its preset apart, last those
+    that all of them have so. Lists cut the end.
+    """
+    sharing: dict[tuple[str | None, str], Counter[str]] = {}
+    runs = Counter(presets)
+    for own, preset in zip(changes, presets, strict=True):
+        for key, value in own.items():
+            sharing.setdefault((preset, key), Counter())[written(value)] += 1
+
+    def alike(preset: str | None, key: str) -> int:
+        """Pairs of runs that have a setting the same, those that have it from the preset too."""
+        counts = sharing[preset, key]
+        return sum(count**2 for count in (*counts.values(), runs[preset] - counts.total()))
+
+    alike_in = {(preset, key): alike(preset, key) for preset, key in sharing}
+    return [
+        dict(sorted(own.items(), key=lambda item: alike_in[preset, item[0]]))
+        for own, preset in zip(changes, presets, strict=True)
+    ]
 
 
 def brief(origin: str) -> str:

@@ -15,7 +15,8 @@ from engine.config.schema import Config
 from engine.errors import ConfigError, MimError, RunFailed
 from engine.events import Observer
 from engine.runs.control import Control
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 
 WEIGHT = "information.weight"
 

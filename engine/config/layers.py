@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import tomli
 
 from engine.config import presets
-from engine.config.fields import nearest
+from engine.config.fields import by_key, nearest
 from engine.config.schema import Config
 from engine.config.validate import MOST, printable, structure, validated, written
 from engine.errors import ConfigError
@@ -64,6 +64,16 @@ class Layers:
         """Put a layer of one setting on top."""
         section, _, name = key.rpartition(".")
         self.lay({section: {name: value}} if section else {name: value}, origin)
+
+    def copy(self) -> Layers:
+        """The layers as they are now, which those that come on top do not change."""
+        return replace(self, tree=dict(self.tree), sources=dict(self.sources), wrong=[*self.wrong], paths=[*self.paths])
+
+    def value(self, key: str) -> Any:
+        """What a setting is given, as it was laid, else its default."""
+        section, _, name = key.rpartition(".")
+        values = self.tree.get(section, {}) if section else self.tree
+        return values[name] if isinstance(values, Mapping) and name in values else by_key()[key].default
 
     def origin(self, key: str) -> str:
         """Where a setting's value came from, for the record."""

@@ -34,7 +34,8 @@ class Resolved:
 
     ``preset`` is the preset's name; of a file what :func:`engine.config.presets.of_file` says of it.
 
-    Origins are "default", "preset NAME", a file's path, "--set" or "--seed"; of a run also "edited", in a form.
+    Origins are "default", "preset NAME", a file's path, "--set" or "--seed"; of a run also "edited", in a form. A value
+    that "--set" only repeats is still its preset's or file's.
     """
 
     config: Config
@@ -57,6 +58,7 @@ def resolve(preset_or_file: str, overrides: Sequence[str] = (), *, seed: int | N
     """
     layers = Layers()
     preset = _lay_named(layers, preset_or_file)
+    below = layers.copy()
     for text in overrides:
         try:
             key, value = parse_override(text)
@@ -67,7 +69,13 @@ def resolve(preset_or_file: str, overrides: Sequence[str] = (), *, seed: int | N
     if seed is not None:
         layers.set("seed", seed, "--seed")
     config = layers.config()
-    return Resolved(config, {field.key: layers.origin(field.key) for field in fields()}, preset)
+    settled = Layers(config.model_dump())
+
+    def origin(key: str) -> str:
+        repeated = layers.origin(key) == OPTION and below.value(key) == settled.value(key)
+        return (below if repeated else layers).origin(key)
+
+    return Resolved(config, {field.key: origin(field.key) for field in fields()}, preset)
 
 
 def load_config(path: Path) -> Config:

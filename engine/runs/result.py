@@ -29,6 +29,7 @@ from typing import Any
 
 from engine import sealed
 from engine.config.schema import Config
+from engine.config.selection import selected_on
 from engine.errors import DataError
 from engine.events import Evaluation
 from engine.runs.called import called
@@ -77,11 +78,10 @@ def build(run: RunFolder, history: RunHistory) -> Document:
     yet = "" if state in ("done", "failed") else " yet"
     nothing = f"no evaluation{yet}: {unfinished}"
     _put(values, "accuracy", _score(history.best), nothing)
-    by_test = f"not measured{yet}: {unfinished}"
-    if config.evaluation.every == 0:
-        by_test = "no images choose (evaluation.every is 0)"
-    elif config.data.validation == 0:
-        by_test = "the test images chose: it is accuracy"
+    by_test = {
+        "none": "no images choose (evaluation.every is 0)",
+        "test": "the test images chose: it is accuracy",
+    }.get(selected_on(config), f"not measured{yet}: {unfinished}")
     _put(values, "accuracy_by_test", _score(history.best_on_test), by_test)
     _put(values, "last", _score(history.last), nothing)
     no_draws = "switched off (evaluation.random_draws is 0)"

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from engine.config.selection import selected_on
 from engine.errors import MimError
 from engine.runs.folder import RunFolder
 
@@ -25,18 +26,11 @@ def beside(path: Path, config: Config, protocol: str) -> Document:
         protocol: of the accuracy.
     """
     folder = RunFolder(path.parent.parent)
-    chosen_on = {"best": _chosen_on(config), "last": "none"}.get(path.stem)
+    chosen_on = {"best": selected_on(config), "last": "none"}.get(path.stem)
     if path.parent.name != "distilled" or chosen_on is None or not folder.exists:
         unknown = f"not known: {path} lies in no run's folder"
         return _unknown(("selected_on", *BASELINES), unknown)
     return {"selected_on": chosen_on} | _baselines(folder, protocol)
-
-
-def _chosen_on(config: Config) -> str:
-    """Which images chose a run's best iterate."""
-    if config.evaluation.every == 0:
-        return "none"
-    return "validation" if config.data.validation > 0 else "test"
 
 
 def _baselines(folder: RunFolder, protocol: str) -> Document:

@@ -17,7 +17,7 @@ from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.cli.summary import print_result
 from mim4dd_tui.fitting import shortened
 from mim4dd_tui.plain import age, ago, score, tell
-from mim4dd_tui.spelling import briefly
+from mim4dd_tui.spelling import briefly, telling_first
 from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:
@@ -33,7 +33,7 @@ def runs(
     as_json: Json = False,
 ) -> None:
     """List the runs, the newest last, or those that are named."""
-    from engine.runs.folder import list_runs
+    from engine.runs.finding import list_runs
 
     place = runs_dir_of(runs_dir)
     rows = [_row(folder) for folder in ([locate(place, name) for name in names] if names else list_runs(place))]
@@ -64,8 +64,9 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
     shorter = [[HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age)]
     wide, narrow = [lines, *shorter], [shorter[-1], [line[:-1] for line in shorter[-1]]]
-    if any(row.get("changes") for row in rows):
-        full, brief = (["changed", *(told(row.get("changes", {})) for row in rows)] for told in (told_changes, briefly))
+    changes = telling_first([row.get("changes", {}) for row in rows], [row.get("preset") for row in rows])
+    if any(changes):
+        full, brief = (["changed", *map(told, changes)] for told in (told_changes, briefly))
         wide[:0] = [
             *([(*line, text) for line, text in zip(lines, own, strict=True)] for own in (full, brief)),
             *_cut([lines, *shorter], brief, room),

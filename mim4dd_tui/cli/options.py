@@ -183,7 +183,8 @@ def locate(runs_dir: Path, name: str, *, states: Collection[str] | None = None) 
         ConfigError: the name is unsafe.
         DataError: there is no such run.
     """
-    from engine.runs.folder import RunFolder, find
+    from engine.runs.finding import find
+    from engine.runs.folder import RunFolder
 
     separators = [mark for mark in (os.sep, os.altsep) if mark]
     if name in (".", "..") or any(mark in name for mark in separators):

@@ -174,7 +174,7 @@ def lift_pause(folder: RunFolder, as_json: bool) -> int:
 
 def _going_on(runs_dir: Path) -> tuple[RunFolder, str] | None:
     """The run a process works on; of several the one heard of last, and that it is one of them."""
-    from engine.runs.folder import list_runs
+    from engine.runs.finding import list_runs
 
     alive = []
     for folder in list_runs(runs_dir):

@@ -126,11 +126,14 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     def known(key: str) -> str:
         return score_text(document[key], str(document.get(f"{key}_reason", "")))
 
-    chosen = document["selected_on"]
+    on = document["selected_on"]
+    chosen = document["selected_on_reason"] if on is None else CHOSEN[on]
+    if on == "none":  # of a run that can go on: it may not be the last
+        chosen = f"by no images: the last iterate written, of iteration {document['iteration']}"
     return [
         ("distilled set", str(document["artifact"])),
         ("accuracy", score_text(document["accuracy"])),
-        ("chosen", document["selected_on_reason"] if chosen is None else CHOSEN[chosen]),
+        ("chosen", chosen),
         ("random real images", known("random_selection")),
         ("full set", known("full_set")),
     ]

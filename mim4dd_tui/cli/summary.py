@@ -41,7 +41,8 @@ def score(values: Any, reason: str = "", *, of_iterate: bool = False) -> str:
 
 
 def _last(values: dict[str, Any]) -> str:
-    return "newest iterate" if values.get("final") is False else "last iterate"
+    """Before the end others may have come after the one measured last."""
+    return "last measured" if values.get("final") is False else "last iterate"
 
 
 def _information(values: dict[str, Any]) -> str:

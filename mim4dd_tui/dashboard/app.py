@@ -19,9 +19,10 @@ from mim4dd_tui.dashboard.gauges import Machine, Source
 from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
 from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.leaving import Question
 from mim4dd_tui.dashboard.palette import NearestColours
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
-from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, HelpScreen, NameScreen, QuitScreen
+from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -43,10 +44,6 @@ from mim4dd_tui.terminal import Abilities, Colours
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
 """Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
 widgets styled again, while the key that opens the screen waits."""
-
-
-STAYS = 3600.0
-"""Seconds of a notice that stands until the dashboard closes."""
 
 
 class DashboardApp(ThemedApp[Leave]):
@@ -96,6 +93,7 @@ class DashboardApp(ThemedApp[Leave]):
         self._end_told = False
         self._suspension = Suspension(self)
         self._stage = Stage(self)
+        self._question = Question(self)
         self._signals = signals
         self.descriptors = descriptors
         self._collector = Collector()
@@ -330,65 +328,19 @@ class DashboardApp(ThemedApp[Leave]):
 
     def action_leave(self) -> None:
         """Quit, or ask what is to become of the run."""
-        session = self.session
-        if isinstance(self.screen, QuitScreen):
-            return
-        if session is None or not session.running:
-            self.leave(Leave.DONE)
-            return
-        if session.over and not self.turns.going:  # there is nothing to ask about
-            self.leaving = Leave.DONE
-            self.notify("this closes when the files of the run are put away; ^c closes it now", timeout=STAYS)
-            return
-        self.push_screen(QuitScreen(), self._answered)
-        self.renew_question()
+        self._question.ask()
 
     def renew_question(self) -> None:
         """Where what is to become of the run is being asked: of the one that goes on now, and how many wait behind."""
-        asked, session = self.screen, self.session
-        if not isinstance(asked, QuitScreen):
-            return
-        name = session.path.name if session is not None and session.path is not None else ""
-        over = (session is None or not session.running) and not self.turns.going
-
-        def count(waiting: int) -> None:
-            asked.ask(name, waiting, going=self.turns.going, over=over)
-
-        asked.ask(name, 0, going=self.turns.going, over=over)
-        self.turns.count(count)
+        self._question.renew()
 
     def action_interrupt(self) -> None:
         """Ctrl-C: first ask, then stop with a checkpoint, then leave while that is still being written."""
-        session = self.session
-        if isinstance(self.screen, QuitScreen):
-            self.screen.action_answer("stop")
-        elif isinstance(self.screen, ConfirmScreen | NameScreen):
-            self.screen.action_cancel()
-        elif session is not None and session.running and self.leaving is not None:
-            self.leave(Leave.DETACH)
-        else:
-            self.action_leave()
+        self._question.interrupt()
 
     def action_suspend(self) -> None:
         """Ctrl-Z: to the shell. A run of this process stands still meanwhile, so that takes the key twice."""
         self._suspension.ask()
-
-    def _answered(self, answer: Answer | None) -> None:
-        session = self.session
-        if session is None or not session.running:
-            if answer != "cancel":
-                self.leave(Leave.DONE)
-        elif answer == "cancel" or answer is None:
-            self.leaving = None  # also where its end was waited for
-        elif answer == "detach":
-            self.leave(Leave.DETACH)
-        elif answer == "stop":
-            # leave when the checkpoint is on disk: _watch_session sees the thread end
-            self.leaving = Leave.DONE
-            session.request("stop")
-            name = session.path.name if session.path is not None else "the run"
-            told = f"{name} ends its step and writes a checkpoint, then this closes; ^c closes it now"
-            self.notify(told, timeout=STAYS)
 
     def leave(self, why: Leave) -> None:
         """Close the interface now."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import cache
 from typing import Any
 
 from rich.cells import cell_len
@@ -15,12 +16,18 @@ from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
 from engine.runs.reached import standing
 from engine.runs.status import host_name
+from mim4dd_tui import spelling
+from mim4dd_tui.fitting import SHORTEST, shortened_apart
 from mim4dd_tui.plain import score
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import briefly
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
+LEAST = 6
+"""Columns of a name at least beside what was changed, which tells more of runs of one name."""
+AGE = 4
+"""Columns of the shortest way of saying how old a run is."""
 
 
 @dataclass(frozen=True)
@@ -92,20 +99,9 @@ class RunInfo:
 
 
 def telling_first(runs: Sequence[RunInfo]) -> list[RunInfo]:
-    """Runs, each with what not all of its preset were changed in before the rest: lists cut the end."""
-    every: dict[str, list[Mapping[str, Any]]] = {}
-    for run in runs:
-        every.setdefault(run.preset, []).append(run.changes)
-    shared = {
-        preset: {key for key, value in first.items() if all(key in one and one[key] == value for one in others)}
-        for preset, (first, *others) in every.items()
-    }
-    return [
-        replace(run, changes=dict(sorted(run.changes.items(), key=lambda item: item[0] in shared[run.preset])))
-        if run.changes
-        else run
-        for run in runs
-    ]
+    """Runs, each with what was changed for it in the order of :func:`mim4dd_tui.spelling.telling_first`."""
+    ordered = spelling.telling_first([run.changes for run in runs], [run.preset for run in runs])
+    return [replace(run, changes=own) if own else run for run, own in zip(runs, ordered, strict=True)]
 
 
 def short_names(runs: Sequence[RunInfo]) -> list[str]:
@@ -139,10 +135,24 @@ def apart(runs: Sequence[RunInfo]) -> list[Mapping[str, Any]]:
 
 
 def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
-    """Short names; what was changed for a run, where another has its name and some of ``room`` is left beside it."""
+    """Short names in so many columns; beside those that several runs bear stands what was changed for each, for which
+    the names are shortened. Where even so some are the same, columns are left for their ages if names can be shorter.
+    """
+    plain = short_names(runs)
+
+    @cache
+    def short(width: int) -> list[str]:
+        return shortened_apart(plain, max(1, width))
+
+    beside = [
+        briefly(changes, room - cell_len(name) - 1) or briefly(changes, room - LEAST - 1) if changes else ""
+        for name, changes in zip(plain, apart(telling_first(runs)), strict=True)
+    ]
+    equal = len(set(zip(plain, beside, strict=True))) < len(runs)
+    kept = AGE if equal and room - AGE >= SHORTEST else 0
     return [
-        f"{name} {briefly(changes, room - cell_len(name) - 1)}".rstrip() if changes else name
-        for name, changes in zip(short_names(runs), apart(runs), strict=True)
+        f"{short(room - cell_len(text) - 1)[place]} {text}" if text else short(room - kept)[place]
+        for place, text in enumerate(beside)
     ]
 
 

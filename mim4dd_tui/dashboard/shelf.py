@@ -129,10 +129,11 @@ def _created(folder: RunFolder) -> float:
 def chosen(
     runs: Iterable[RunInfo], *, words: str = "", which: str = "all", sort: Sort = "newest", reverse: bool = False
 ) -> list[RunInfo]:
-    """The runs of some states that hold all words, sorted; equal ones stay in the order given."""
+    """The runs of some states that hold all words, sorted; equal ones stay in the order given. Of what was changed for
+    each that comes first which tells it from the others chosen."""
     states = FILTERS[which]
     wanted = words.lower().split()
-    found = [run for run in runs if (not states or run.state in states) and _matches(run, wanted)]
+    found = telling_first([run for run in runs if (not states or run.state in states) and _matches(run, wanted)])
     if sort != "newest":
         found.sort(key=lambda run: _key(run, sort))
     return found[::-1] if reverse else found

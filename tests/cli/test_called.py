@@ -13,7 +13,8 @@ import pytest
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError, RunLocked
 from engine.runs.called import called, option, usual_runs_dir
-from engine.runs.folder import RunFolder, find
+from engine.runs.finding import find
+from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock, refusal
 from engine.runs.status import FILE, Status, host_name
 from mim4dd_tui.__main__ import main

@@ -39,7 +39,7 @@ def failing(monkeypatch: pytest.MonkeyPatch) -> Any:
         def fail(*_: object) -> None:
             raise error
 
-        monkeypatch.setattr("engine.runs.folder.list_runs", fail)
+        monkeypatch.setattr("engine.runs.finding.list_runs", fail)
 
     return arrange
 

@@ -148,6 +148,8 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
     assert (same["random_selection"], same["full_set"]) == (run["random_selection"], run["full_set"])
     last = json.loads(place.command("evaluate", "first", "--which", "last", "--networks", "1", "--json").out)
     assert last["selected_on"] == "none"
+    words = place.command("evaluate", "first", "--which", "last", "--networks", "1").out
+    assert f"by no images: the last iterate written, of iteration {last['iteration']}" in words
     options = ("--networks", "1", "--protocol", "paper-300")
     other = json.loads(place.command("evaluate", "first", *options, "--json").out)
     assert (other["random_selection"], other["full_set"]) == (None, run["full_set"]), "that is the experts', always"

@@ -32,6 +32,25 @@ def test_later_layers_win_and_every_value_knows_its_layer(tmp_path: Path) -> Non
     assert (config.data.test_limit, origins["data.test_limit"]) == (0, "default")
 
 
+def test_a_value_that_an_option_repeats_is_still_the_presets(tmp_path: Path) -> None:
+    path = written(tmp_path, "extends = 'digits-ipc1'\n[network]\nwidth = 16\n[information]\nweight = 1\n")
+    options = ["network.width=16", "information.weight=1.0", "data.test_limit=0", "experts.count=3"]
+    options += ["network.norm=none"]
+    found = resolve(path, [*options, "network.norm=instance", "synthetic.init=real"])
+    assert found.config == resolve(path, ["experts.count=3", "synthetic.init=real"]).config
+    origins = {key: origin for key, origin in found.origins.items() if key in [o.partition("=")[0] for o in options]}
+    assert origins == {
+        "network.width": path,
+        "information.weight": path,
+        "data.test_limit": "default",
+        "network.norm": "default",  # of several options the last counts
+        "experts.count": "--set",
+    }
+    alone = written(tmp_path, "[objective]\nmax_start_epoch = 10\n[experts]\nepochs = 1\n", "alone.toml")
+    settled = resolve(alone, ["experts.epochs=30", "objective.max_start_epoch=10"])  # which cannot be run without
+    assert (settled.origins["experts.epochs"], settled.origins["objective.max_start_epoch"]) == ("--set", alone)
+
+
 def test_a_seed_that_was_typed_beats_the_file_and_zero_counts(tmp_path: Path) -> None:
     path = written(tmp_path, "seed = 3")
     assert resolve(path).config.seed == 3

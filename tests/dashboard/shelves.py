@@ -11,7 +11,8 @@ from typing import Any
 from engine.config.load import changed, resolve
 from engine.events import Evaluation, Iteration, RunEnded, RunStarted, StateChanged
 from engine.files import write_json
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
 from engine.runs.status import Status
 from tests.dashboard.helpers import text

@@ -19,7 +19,6 @@ from mim4dd_tui.__main__ import main
 from mim4dd_tui.dashboard.catalog import labels, telling_first
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
-from mim4dd_tui.dashboard.widgets.runs import _labelled
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import text, until
 from tests.dashboard.shelves import make_run, stands
@@ -40,6 +39,15 @@ def test_a_preset_and_a_seed_are_no_changes(tmp_path: Path) -> None:
     assert changes(own) == {}
 
 
+@pytest.mark.parametrize("weight", ["0.1", "0.10", "1e-1"])
+def test_a_value_of_the_presets_own_is_no_change(tmp_path: Path, weight: str) -> None:
+    """As an analysis gives it to the runs of its middle row."""
+    assert resolve("digits-ipc1").config.information.weight == 0.1
+    cell = Cell("digits-ipc1", (("network.width", "16"), (WEIGHT, weight)), 0, (WEIGHT,)).resolved
+    run = RunFolder.create(tmp_path, "own", cell.config, preset=cell.preset, origins=cell.origins)
+    assert changes(run) == {"network.width": 16}
+
+
 def test_what_was_edited_in_the_form_counts(tmp_path: Path) -> None:
     config = resolve("digits-ipc1", ["objective.iterations=60"]).config
     origins = {"objective.iterations": EDITED, "network.width": "preset digits-ipc1", "seed": EDITED}
@@ -58,11 +66,39 @@ def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: 
     found = Shelf(tmp_path).read()
     assert sorted(labels(found)) == ["digits-ipc1", "digits-ipc1 norm group, weight 0.3"]
     assert sorted(labels(found, 33)) == ["digits-ipc1", "digits-ipc1 norm group, wei… 0.3"]
-    assert sorted(labels(found, 24)) == ["digits-ipc1", "digits-ipc1"], "bare values say nothing"
+    assert sorted(labels(found, 24)) == ["digits-ipc1", "dig…s-ipc1 norm group, …"], "the name gives way to it"
     assert labels(found, 18) == ["digits-ipc1"] * 2, "so short it would tell nothing"
     assert [run.changes for run in chosen(found, words="weight 0.3")] == [
         {"information.weight": 0.3, "network.norm": "group"}
     ]
+
+
+def test_first_comes_what_tells_the_listed_runs_apart(tmp_path: Path) -> None:
+    """Of ten runs nine share a width, in which one differs; all share the iterations; the temperature is each one's."""
+    for place in range(10):
+        own = [f"information.temperature=0.{place + 20}", f"network.width={16 if place else 8}"]
+        made(tmp_path, f"run{place}", "objective.iterations=60", *own)
+    made(tmp_path, "plain")
+    found = Shelf(tmp_path).read()
+    told = {run.name: run.changed for run in chosen(found)}
+    assert told["run3"] == "temperature 0.23, width 16, iterations 60"
+    assert told["run0"] == "temperature 0.2, width 8, iterations 60"
+    assert told["plain"] == ""
+    made(tmp_path, "run10", "network.width=64", "information.temperature=0.23", "objective.iterations=60")
+    narrow = chosen(Shelf(tmp_path).read(), words="temperature 0.23")
+    assert [run.changed.partition(",")[0] for run in narrow] == ["width 64", "width 16"], "listed are these two alone"
+
+
+def test_the_commands_tell_first_what_tells_apart(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIM4DD_RUNS_DIR", str(tmp_path))
+    for temperature in ("0.25", "0.35"):
+        own = ["network.width=16", "objective.iterations=60", f"information.temperature={temperature}"]
+        made(tmp_path, f"run{temperature}", *own)
+    assert main(["runs"]) == 0
+    lines = capsys.readouterr().out.splitlines()[1:]
+    assert [line.partition("  information.temperature ")[2].partition(",")[0] for line in lines] == ["0.25", "0.35"]
 
 
 def test_the_commands_tell_them(
@@ -98,14 +134,14 @@ async def test_the_list_of_all_runs_has_a_column_for_them_where_there_are_any(
 
 
 def test_of_what_was_changed_labels_say_what_tells_runs_apart(tmp_path: Path) -> None:
-    for weight in ("0.0", "0.1"):
+    for weight in ("0.0", "0.2"):
         made(tmp_path, None, "objective.iterations=60", f"information.weight={weight}")
-    assert sorted(labels(Shelf(tmp_path).read())) == ["digits-ipc1 weight 0.0", "digits-ipc1 weight 0.1"]
-    made(tmp_path, None, "objective.iterations=60", "information.weight=0.1")
-    assert sorted(labels(Shelf(tmp_path).read()))[1:] == ["digits-ipc1 weight 0.1"] * 2
-    alike = [run for run in Shelf(tmp_path).read() if run.changes["information.weight"] == 0.1]
-    assert labels(alike) == ["digits-ipc1 weight 0.1, iterations 60"] * 2, "nothing tells them apart"
-    assert [run.changed for run in telling_first(alike[::-1])] == ["weight 0.1, iterations 60"] * 2
+    assert sorted(labels(Shelf(tmp_path).read())) == ["digits-ipc1 weight 0.0", "digits-ipc1 weight 0.2"]
+    made(tmp_path, None, "objective.iterations=60", "information.weight=0.2")
+    assert sorted(labels(Shelf(tmp_path).read()))[1:] == ["digits-ipc1 weight 0.2"] * 2
+    alike = [run for run in Shelf(tmp_path).read() if run.changes["information.weight"] == 0.2]
+    assert labels(alike) == ["digits-ipc1 weight 0.2, iterations 60"] * 2, "nothing tells them apart"
+    assert [run.changed for run in telling_first(alike[::-1])] == ["weight 0.2, iterations 60"] * 2
 
 
 async def test_the_first_screen_says_what_was_changed_where_two_runs_bear_one_name(
@@ -168,16 +204,18 @@ async def test_what_was_changed_has_room_before_long_names(make_app: MakeApp, tm
         assert text(app).count("80.0 %") == 2
 
 
-@pytest.mark.parametrize("size", [(60, 20), (80, 24)])
-async def test_the_queue_tells_them_and_names_whole(make_app: MakeApp, tmp_path: Path, size: tuple[int, int]) -> None:
+@pytest.mark.parametrize(("size", "shared"), [((60, 20), ()), ((80, 24), ()), ((80, 24), ("data.validation=0.125",))])
+async def test_the_queue_tells_them_and_names_whole(
+    make_app: MakeApp, tmp_path: Path, size: tuple[int, int], shared: tuple[str, ...]
+) -> None:
     names = [
         folder.name
         for weight in ("0.0", "0.35")
         for folder in RunQueue(tmp_path / "runs").add(
-            resolve("digits-ipc1", [f"information.weight={weight}"]).config,
+            resolve("digits-ipc1", [f"information.weight={weight}", *shared]).config,
             [0],
             preset="digits-ipc1",
-            origins={"information.weight": EDITED},
+            origins={text.partition("=")[0]: EDITED for text in (*shared, "information.weight")},
         )
     ]
     app = make_app()
@@ -186,7 +224,7 @@ async def test_the_queue_tells_them_and_names_whole(make_app: MakeApp, tmp_path:
         await pilot.press("Q")
         await until(pilot, lambda: all(name in text(app) for name in names))
         assert "weight 0.0" in text(app)
-        assert "weight 0.35" in text(app)
+        assert "weight 0.35" in text(app), "what both share stands before it"
 
 
 @pytest.mark.parametrize("room", range(14, 40))
@@ -196,6 +234,6 @@ def test_runs_of_one_name_are_told_apart_in_the_narrowest_list(tmp_path: Path, r
     made(tmp_path, None, "data.validation=0.2")
     made(tmp_path, None, "data.validation=0.2", "objective.pixel_rate=1e7")
     found = Shelf(tmp_path).read()
-    told = _labelled(found, room)
+    told = labels(found, room)
     assert all(cell_len(text) <= room for text in told), told
     assert len(set(told)) >= 3, told  # of two with the same first setting the second may have no room

@@ -9,7 +9,7 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from engine.runs.folder import list_runs
+from engine.runs.finding import list_runs
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.leave import Leave

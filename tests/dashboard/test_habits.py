@@ -20,7 +20,7 @@ from textual.dom import DOMNode
 from textual.widgets import Input, OptionList
 
 from engine.events import Iteration
-from engine.runs.folder import list_runs
+from engine.runs.finding import list_runs
 from engine.runs.history import RunHistory
 from mim4dd_tui.characters import plain
 from mim4dd_tui.dashboard.attention import Voice, one_line

@@ -12,7 +12,8 @@ from textual.widgets import Input, OptionList
 
 from engine.config.load import changed, delete_user_preset, list_presets, resolve, save_user_preset
 from engine.config.presets import names, user_dir
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.catalog import describe_work
 from mim4dd_tui.dashboard.measured import Measured, Measurements
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen

@@ -14,7 +14,8 @@ from textual.widgets import Input, OptionList
 
 from engine.config.load import changed, delete_user_preset, list_presets, resolve, save_user_preset
 from engine.config.presets import PresetInfo, names, user_dir
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import labels, read_run
 from mim4dd_tui.dashboard.leave import Leave

@@ -16,7 +16,8 @@ from filelock import FileLock
 
 from engine.config.load import resolve
 from engine.errors import RunFailed, RunLocked
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.one_by_one import OneByOne
 from mim4dd_tui.dashboard.reading import Reading

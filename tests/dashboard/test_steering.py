@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from engine.errors import RunFailed
-from engine.events import Observer
+from engine.events import Observer, Phase
 from engine.runs.control import Control
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
@@ -82,6 +82,54 @@ async def test_checkpoint_and_evaluation_on_request(make_app: MakeApp, size: tup
         await until(pilot, lambda: any(e.subject == "request" for e in history.evaluations))
         await pilot.press("x")
         await until(pilot, lambda: run_screen(app).state == "stopped")
+
+
+async def test_what_is_asked_for_among_the_experts_is_promised_for_when_it_can_be_kept(make_app: MakeApp) -> None:
+    engine = FakeEngine(iterations=10_000, delay=0.01)
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        control.request("pause")
+        return engine(order, observer, control)
+
+    app = make_app(launch)
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "paused")
+        assert run_screen(app).history.phase == "experts"
+        await pilot.press("K", "e")
+        await until(pilot, lambda: "an evaluation follows once the run goes on and distillation has begun" in told(app))
+        assert "a checkpoint follows once the run goes on and distillation has begun" in told(app)
+        await pilot.press("space")
+        await until(pilot, lambda: "checkpoint written at iteration 1" in told(app))
+        app.clear_notifications()
+        await pilot.press("e")
+        await until(pilot, lambda: "an evaluation follows after this iteration" in told(app))
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "paused")
+        await pilot.press("K")
+        await until(pilot, lambda: "a checkpoint follows once the run goes on" in told(app))
+        assert "distillation has begun" not in told(app)
+        await pilot.press("x")
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+
+
+async def test_nothing_is_promised_that_comes_too_late(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=(120, 40), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        screen = run_screen(app)
+        assert not {"checkpoint", "evaluate"} & screen.idle
+        screen.history.apply(Phase("evaluate", total=1))
+        assert {"checkpoint", "evaluate"} <= screen.idle
+        await pilot.press("K", "e")
+        await until(pilot, lambda: "distillation is over: its final evaluation is going on" in told(app))
+        assert "distillation is over: its last checkpoint is written" in told(app)
+        assert "follows" not in told(app)
+        assert app.session is not None
+        assert not any(app.session.control.pending(what) for what in ("checkpoint", "evaluate"))
+        await pilot.press("x")
+        await until(pilot, lambda: screen.state == "stopped")
 
 
 async def test_a_checkpoint_that_is_refused_is_told_to_whom_it_was_promised(make_app: MakeApp) -> None:

@@ -17,7 +17,8 @@ from engine.config.load import resolve
 from engine.errors import RunLocked
 from engine.events import Observer
 from engine.runs.control import Control
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave

@@ -13,6 +13,7 @@ import torch
 from engine import phases
 from engine.artifact import DistilledSet
 from engine.budget import live_every
+from engine.config.selection import measured_live, selected_on
 from engine.data.prepare import split
 from engine.data.types import Images, RawSet, fingerprint
 from engine.evaluation import Score, evaluate
@@ -20,6 +21,7 @@ from engine.events import Evaluation, Iteration, Notice
 from engine.judge import Judge
 from engine.sealed import verify
 from engine.state import Best, State
+from mim4dd_tui.cli.beside import beside
 from tests.distill.helpers import Place, Watch, evaluations_of, plain, quickly, tiny
 from tests.evaluation.helpers import Court
 
@@ -55,7 +57,9 @@ def test_the_best_live_iterate_is_measured_on_test_images(validation: float, tmp
     assert last.iteration == 6
     assert (best.measured_on, best.selected_on) == ("test", chosen_on)
     assert (last.measured_on, last.selected_on) == ("test", "none")
-    assert result["accuracy"]["selected_on"] == chosen_on
+    assert result["accuracy"]["selected_on"] == selected_on(config) == chosen_on
+    said_later = beside(place.folder / "distilled" / "best.safetensors", config, "quick-100")
+    assert said_later["selected_on"] == chosen_on, "evaluate says another thing than the run"
     assert result["accuracy"]["networks"] == 2
     assert result["accuracy"]["mean"] == best.mean
     assert result["last"]["mean"] == last.mean
@@ -84,6 +88,16 @@ def test_the_best_live_iterate_is_measured_on_test_images(validation: float, tmp
             networks=2, augment=setting.augment, seed=config.seed, purpose=("final",),
         )  # fmt: skip
         assert list(again.accuracies) == event.accuracies
+
+
+@pytest.mark.parametrize("every", [0, 5])
+@pytest.mark.parametrize("validation", [0.0, 0.001, 0.2])
+def test_which_images_choose_is_known_from_the_settings(validation: float, every: int, digits: RawSet) -> None:
+    """Images are held out just where the settings say that these choose."""
+    config = tiny(data__train_limit=0, data__validation=validation, evaluation__every=every)
+    held_out = len(split(digits, config.data, seed=0).validation) > 0
+    assert measured_live(config) == ("validation" if held_out else "test")
+    assert selected_on(config) == (measured_live(config) if every else "none")
 
 
 def test_where_the_best_is_the_last_it_is_measured_once(tmp_path: Path) -> None:

@@ -16,7 +16,8 @@ from engine.config.load import resolve
 from engine.config.schema import Config
 from engine.events import KINDS, Notice, to_dict
 from engine.runs.control import Control
-from engine.runs.folder import RunFolder, list_runs
+from engine.runs.finding import list_runs
+from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, JournalWriter, read_all
 from engine.runs.lock import NOTE, Holder, RunLock

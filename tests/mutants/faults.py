@@ -239,8 +239,8 @@ FAULTS = (
     ),
     Fault(
         "selection: the best iterate chosen on test images in spite of validation",
-        "engine/judge.py",
-        'return "validation" if self.real.validation_images is not None else "test"',
+        "engine/config/selection.py",
+        'return "validation" if config.data.validation > 0 else "test"',
         'return "test"',
         "tests/evaluation/test_selection.py::test_test_images_choose_nothing_where_there_are_validation_images",
     ),

@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError, RunFailed
 from engine.runs.control import Control, post
-from engine.runs.folder import RunFolder, find
+from engine.runs.finding import find
+from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.status import StatusWriter
 from mim4dd_tui.__main__ import main

@@ -21,7 +21,8 @@ from engine.config.schema import Config
 from engine.errors import ConfigError, DataError, MimError
 from engine.export import export
 from engine.runs import control
-from engine.runs.folder import RunFolder, find
+from engine.runs.finding import find
+from engine.runs.folder import RunFolder
 from tests.artifact.helpers import distilled
 from tests.distill.helpers import Place, quickly, tiny
 

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from engine.config.schema import Config, Information
 from engine.errors import ConfigError, DataError, RunFailed
-from engine.runs.folder import LATEST, RunFolder, find, list_runs
+from engine.runs.finding import LATEST, find, list_runs
+from engine.runs.folder import RunFolder
 from engine.runs.naming import check_name
 from engine.runs.status import StatusWriter
 from tests.runs.helpers import make_folder

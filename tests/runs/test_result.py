@@ -236,7 +236,7 @@ def test_run_rooms_import_no_torch(tmp_path: Path) -> None:
         "import engine.files, engine.sealed, engine.runs\n"
         "from pathlib import Path\n"
         "from engine.runs.result import document\n"
-        "from engine.runs.folder import list_runs\n"
+        "from engine.runs.finding import list_runs\n"
         f"assert document(Path({str(run.path)!r}))['fingerprint'] == 'ab' * 32\n"
         f"assert len(list_runs(Path({str(tmp_path)!r}))) == 1\n"
         "print([m for m in ('torch', 'numpy', 'textual', 'rich', 'typer') if m in sys.modules])\n"

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, cast
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from rich.text import Text
 from textual import on
@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.shelf import remove
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
-from mim4dd_tui.spelling import briefly
+from mim4dd_tui.spelling import briefly, telling_first
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -62,7 +62,7 @@ class QueueScreen(Screen[None]):
         super().__init__()
         self._waiting: dict[str, Waiting] = {}
         self._claimed = False
-        self._changed_for: dict[str, str] = {}  # what was changed for each, which stays
+        self._changed_for: dict[str, tuple[dict[str, Any], str | None]] = {}  # on which preset, which stays
         self._reading = Reading(self, self._read_queue)
 
     @property
@@ -107,9 +107,13 @@ class QueueScreen(Screen[None]):
         ]
         for one in waiting:
             if one.name not in self._changed_for:
-                self._changed_for[one.name] = briefly(changes(one.folder))
+                status = one.folder.status()
+                self._changed_for[one.name] = changes(one.folder), status.preset if status is not None else None
+        known = [self._changed_for[one.name] for one in waiting]
+        told = telling_first([own for own, _ in known], [preset for _, preset in known])
         rows = [
-            TableRow(one.name, _cells(place, one, self._changed_for[one.name])) for place, one in enumerate(waiting, 1)
+            TableRow(one.name, _cells(place, one, briefly(own)))
+            for place, (one, own) in enumerate(zip(waiting, told, strict=True), 1)
         ]
         self.post_message(self.Read(rows, waiting, self.dashboard.turns.queue.elsewhere()))
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -18,54 +17,23 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
-from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_changes, told_apart_by_seed
-from mim4dd_tui.dashboard.glance import PLACES, losses, sparkline
+from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_seed
+from mim4dd_tui.dashboard.glance import losses
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
+from mim4dd_tui.dashboard.run_rows import COLUMNS, HEADINGS, NOTHING, Glance, cells, columns_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
-from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
+from mim4dd_tui.dashboard.sittings import read_sittings
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
-from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
+from mim4dd_tui.dashboard.widgets.table import Table, TableRow
 from mim4dd_tui.fitting import homely
-from mim4dd_tui.plain import ago, duration
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
-COLUMNS = (
-    Column("", 1),
-    Column("run", 0, least=18, grows=4, most=40, middle=True),
-    Column("state", 7, rank=1, fits=True),
-    Column("accuracy", 8, right=True, rank=2),
-    Column("progress", 16, right=True, rank=3, fits=True),
-    Column("begun", 11, right=True, rank=6, fits=True),
-    Column("worked", 8, right=True, rank=8),
-    Column("preset", 20, rank=7, fits=True, grows=11),
-    Column("seed", 5, right=True, rank=9, optional=True),
-    Column("changed", 16, rank=5, fits=True, grows=10, optional=True),
-    Column("loss", PLACES, rank=12),
-)
-CHANGES_FIRST = tuple(
-    replace(each, grows=5) if each.title == "run" else replace(each, rank=4) if each.title == "changed" else each
-    for each in COLUMNS
-)
-"""Where changes tell runs apart: they have room before long names."""
-HEADINGS: dict[str, Sort] = {
-    "run": "name",
-    "state": "state",
-    "accuracy": "accuracy",
-    "progress": "progress",
-    "begun": "newest",
-    "preset": "preset",
-    "seed": "preset",
-}
 REFRESH_SECONDS = 2.0
-Glance = tuple[int, tuple[float, ...], Sittings]
-"""The size of a run's journal, and its losses and sittings when it had that size."""
-NOTHING: Glance = (0, (), Sittings())
 
 
 class RunsScreen(Screen[None]):
@@ -168,12 +136,13 @@ class RunsScreen(Screen[None]):
         self._shown = {run.name: run for run in shown}
         self._inks = colours(self._marked, self._inks)
         now = time.time()
-        apart = told_apart_by_seed(shown)
-        rows = [TableRow(run.name, self._cells(run, now, seeded=run.preset in apart)) for run in shown]
-        columns = CHANGES_FIRST if told_apart_by_changes(shown) else COLUMNS
-        if any(run.alive for run in shown):
-            columns = reserved(columns, "state", "progress")
-        self.query_one(Table).show(columns, rows, nothing=self._nothing())
+        apart, unicode = told_apart_by_seed(shown), self.dashboard.unicode
+
+        def row(run: RunInfo) -> TableRow:
+            glance, ink, seeded = self._glances.get(run.name, NOTHING), self._inks.get(run.name), run.preset in apart
+            return TableRow(run.name, cells(run, glance, ink, now, seeded=seeded, unicode=unicode))
+
+        self.query_one(Table).show(columns_of(shown), [row(run) for run in shown], nothing=self._nothing())
         self._title(len(shown))
         self.refresh_bindings()
 
@@ -188,27 +157,6 @@ class RunsScreen(Screen[None]):
         """Which key brings back runs that are filtered away depends on where one is."""
         if self._read_once and not self._shown:
             self._write()
-
-    def _cells(self, run: RunInfo, now: float, *, seeded: bool) -> tuple[Cell, ...]:
-        mark, colour = STATES.get(run.state, ("?", "secondary"))
-        if not self.dashboard.unicode:
-            mark = run.state[0]
-        marked = run.name in self._inks
-        _, curve, sittings = self._glances.get(run.name, NOTHING)
-        taken = sittings.worked(run.heartbeat if run.alive else None)
-        return (
-            Cell("*" if marked else mark, f"series-{self._inks[run.name]}" if marked else colour, bold=marked),
-            Cell(run.name, f"series-{self._inks[run.name]}" if marked else "", bold=marked),
-            Cell(run.state, colour),
-            Cell(run.score, bold=run.state == "done"),
-            Cell(run.progress, MUTED),
-            Cell(ago(now - run.started) if run.started else "", MUTED),
-            Cell("" if taken is None else duration(taken), MUTED),
-            Cell(run.preset, MUTED),
-            Cell("" if run.seed is None or not seeded else str(run.seed), MUTED),
-            Cell(run.changed, MUTED),
-            Cell(sparkline(curve, unicode=self.dashboard.unicode), "primary"),
-        )
 
     def _title(self, count: int) -> None:
         text = Text.assemble(("runs", "bold"))

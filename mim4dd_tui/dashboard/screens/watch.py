@@ -28,6 +28,8 @@ FOLDER_SECONDS = 0.5
 """How often another process's journal is read."""
 AT_WORK = ("pause", "stop", "checkpoint", "evaluate")
 """Actions that something has to be at work for."""
+BETWEEN = ("checkpoint", "evaluate")
+"""Those that are answered between two iterations."""
 
 
 class WatchScreen(PaintedScreen[None]):
@@ -254,6 +256,8 @@ class WatchScreen(PaintedScreen[None]):
     def idle(self) -> frozenset[str]:
         """Actions that the line of keys does not offer as the run stands; their keys say why."""
         actions = [] if self.alive and not self._stopping else [*AT_WORK]
+        if self._distilled:
+            actions += BETWEEN
         if not self.resumable:
             actions.append("resume")
         if not self.over:
@@ -318,18 +322,33 @@ class WatchScreen(PaintedScreen[None]):
             self._offer()
 
     def action_checkpoint(self) -> None:
-        """A checkpoint now."""
-        self._told_checkpoint = self._ask("checkpoint", f"a checkpoint follows{self._when()}")
+        """A checkpoint as soon as the run can write one."""
+        if not self._too_late("its last checkpoint is written"):
+            self._told_checkpoint = self._ask("checkpoint", f"a checkpoint follows {self._when()}")
 
     def action_evaluate(self) -> None:
-        """An evaluation now."""
-        self._ask("evaluate", f"an evaluation follows{self._when()}")
+        """An evaluation as soon as the run can make one."""
+        if not self._too_late("its final evaluation is going on"):
+            self._ask("evaluate", f"an evaluation follows {self._when()}")
+
+    def _too_late(self, instead: str) -> bool:
+        """Whether no iteration comes any more, between which a request could be answered; that is told."""
+        late = self.alive and not self._stopping and self._distilled
+        if late:
+            self.notify(f"distillation is over: {instead}", severity="warning")
+        return late
+
+    @property
+    def _distilled(self) -> bool:
+        """Whether the run has come past its iterations."""
+        return self.history.phase == "evaluate" and not self.preparing
 
     def _when(self) -> str:
         """What a request waits for."""
-        if self.history.state == "paused":
-            return " when the run goes on"
-        return "" if self.history.phase == "distill" else " once distillation has begun"
+        waits = ["the run goes on"] if self._pausing else []
+        if self.history.phase != "distill" or self.preparing:
+            return f"once {' and '.join([*waits, 'distillation has begun'])}"
+        return "once the run goes on" if waits else "after this iteration"
 
     def action_resume(self) -> None:
         """Continue a run that is over before its end."""

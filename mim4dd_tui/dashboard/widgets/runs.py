@@ -5,24 +5,17 @@ from __future__ import annotations
 import time
 from collections.abc import Sequence
 
-from rich.cells import cell_len
 from rich.text import Text
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
-from mim4dd_tui.dashboard.catalog import RunInfo, apart, labels, short_names
+from mim4dd_tui.dashboard.catalog import RunInfo, labels
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.fitting import SHORTEST, shortened_apart
 from mim4dd_tui.plain import age, ago
-from mim4dd_tui.spelling import briefly
 
 AGES_SECONDS = 20.0
 """How old ages may be where nothing else has changed: a thousand rows take 40 ms."""
-LEAST = 6
-"""Columns of a name at least beside what was changed, which tells more of runs of one name."""
-AGE = 4
-"""Columns of the shortest way of saying how old a run is."""
 PADDING = 2
 """Columns beside a row, as home.tcss has it."""
 
@@ -89,7 +82,7 @@ class RunList(CalmList):
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
-        labelled = _labelled(list(runs), left)
+        labelled = labels(list(runs), left)
         rows = []
         for run, score, label in zip(runs, scores, labelled, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))
@@ -117,28 +110,6 @@ class RunList(CalmList):
             for place, row in enumerate(self._rows()):
                 if row != self.get_option_at_index(place).prompt:
                     self.replace_option_prompt_at_index(place, row)
-
-
-def _labelled(runs: Sequence[RunInfo], room: int) -> list[str]:
-    """Names in so many columns; what tells apart two of one name stands beside them, which are shortened for it."""
-    plain, brief = short_names(runs), dict[int, list[str]]()
-
-    def short(place: int, width: int) -> str:
-        if width not in brief:
-            brief[width] = shortened_apart(plain, max(1, width))
-        return brief[width][place]
-
-    told = labels(runs, room)
-    for place, changes in enumerate(apart(runs)):
-        beside = briefly(changes, room - LEAST - 1) if changes and told[place] == plain[place] else ""
-        if beside:
-            told[place] = f"{short(place, room - cell_len(beside) - 1)} {beside}"
-    equal = len(set(told)) < len(told)  # the age tells them apart, where names have any room beside it
-    kept = AGE if equal and room - AGE >= SHORTEST else 0
-    return [
-        short(place, room - kept) if text == plain[place] else text
-        for place, text in enumerate(told)
-    ]  # fmt: skip
 
 
 def _ages(seconds: float) -> list[str]:

@@ -1,0 +1,79 @@
+"""Whether to leave, and what is to become of the run: asked, and done as it is answered."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, NameScreen, QuitScreen
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+STAYS = 3600.0
+"""Seconds of a notice that stands until the dashboard closes."""
+
+
+class Question:
+    """Asks before a dashboard with a run of its own closes."""
+
+    def __init__(self, app: DashboardApp) -> None:
+        self._app = app
+
+    def ask(self) -> None:
+        """Leave, or ask where a run goes on."""
+        app, session = self._app, self._app.session
+        if isinstance(app.screen, QuitScreen):
+            return
+        if session is None or not session.running:
+            app.leave(Leave.DONE)
+            return
+        if session.over and not app.turns.going:  # there is nothing to ask about
+            app.leaving = Leave.DONE
+            app.notify("this closes when the files of the run are put away; ^c closes it now", timeout=STAYS)
+            return
+        app.push_screen(QuitScreen(), self._answered)
+        self.renew()
+
+    def renew(self) -> None:
+        """Where it is being asked: of the run that goes on now, and how many wait behind it."""
+        app, asked, session = self._app, self._app.screen, self._app.session
+        if not isinstance(asked, QuitScreen):
+            return
+        name = session.path.name if session is not None and session.path is not None else ""
+        over = (session is None or not session.running) and not app.turns.going
+
+        def count(waiting: int) -> None:
+            asked.ask(name, waiting, going=app.turns.going, over=over)
+
+        asked.ask(name, 0, going=app.turns.going, over=over)
+        app.turns.count(count)
+
+    def interrupt(self) -> None:
+        """First ask, then stop with a checkpoint, then leave while that is still being written."""
+        app, session = self._app, self._app.session
+        if isinstance(app.screen, QuitScreen):
+            app.screen.action_answer("stop")
+        elif isinstance(app.screen, ConfirmScreen | NameScreen):
+            app.screen.action_cancel()
+        elif session is not None and session.running and app.leaving is not None:
+            app.leave(Leave.DETACH)
+        else:
+            self.ask()
+
+    def _answered(self, answer: Answer | None) -> None:
+        app, session = self._app, self._app.session
+        if session is None or not session.running:
+            if answer != "cancel":
+                app.leave(Leave.DONE)
+        elif answer == "cancel" or answer is None:
+            app.leaving = None  # also where its end was waited for
+        elif answer == "detach":
+            app.leave(Leave.DETACH)
+        elif answer == "stop":
+            # leave when the checkpoint is on disk: the app sees the thread end
+            app.leaving = Leave.DONE
+            session.request("stop")
+            name = session.path.name if session.path is not None else "the run"
+            told = f"{name} ends its step and writes a checkpoint, then this closes; ^c closes it now"
+            app.notify(told, timeout=STAYS)
