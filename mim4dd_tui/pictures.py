@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mim4dd_tui.colours import COLOURS, FIRST, nearest
 from mim4dd_tui.terminal import Abilities, Colours
 
 Pixels = NDArray[np.uint8]
@@ -143,7 +144,7 @@ def render(sheet: Pixels, mode: Mode, *, ink_is_dark: bool = False) -> list[Row]
     if mode is Mode.ASCII:
         return _ascii(sheet, ink_is_dark=ink_is_dark)
     if mode is Mode.PALETTE:
-        return _half_blocks(_to_256(sheet))
+        return _half_blocks(COLOURS[nearest(sheet) - FIRST].astype(np.uint8))
     if mode is Mode.BASIC:
         return _half_blocks(_to_16(sheet))
     return _half_blocks(sheet)
@@ -176,16 +177,6 @@ def _half_blocks(sheet: Pixels) -> list[Row]:
                 row.append(Cell("▀", top, bottom))
         rows.append(row)
     return rows
-
-
-def _to_256(sheet: Pixels) -> Pixels:
-    """The nearest colours of the 6x6x6 cube or the 24 greys of a 256-colour terminal."""
-    levels = np.array([0, 95, 135, 175, 215, 255])
-    cube = levels[np.abs(sheet[..., None].astype(int) - levels).argmin(axis=-1)]
-    steps = np.clip(np.rint((sheet.astype(float).mean(axis=-1, keepdims=True) - 8) / 10), 0, 23)
-    grey = np.broadcast_to(8 + 10 * steps, sheet.shape)
-    cube_error, grey_error = (((c - sheet) ** 2).sum(axis=-1, keepdims=True) for c in (cube, grey))
-    return np.where(grey_error < cube_error, grey, cube).astype(np.uint8)
 
 
 _DARK = [(0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170), (170, 0, 170), (0, 170, 170)]
