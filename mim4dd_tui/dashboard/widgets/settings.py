@@ -18,6 +18,7 @@ from engine.config.fields import FieldInfo
 from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
+from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import CalmList
@@ -185,14 +186,14 @@ class SettingsForm(Vertical):
     def _row(self, key: str) -> Text:
         origin, value = self.origin(key), written(value_of(self.config, key))
         before = written(value_of(self.base, key)) if origin == EDITED else None
-        accent = _rich(self.app.theme_variables.get("accent", "yellow"))
+        accent = in_rich(self, "accent")
         return setting_row(key.rpartition(".")[2], value, before, brief(origin), max(20, self._room - 4), accent)
 
     def _title(self) -> None:
         changed = len(self.changed())
         title = Text.assemble(("settings", "bold"))
         if changed:
-            title.append(f"  {changed} changed", style=_rich(self.app.theme_variables.get("accent", "yellow")))
+            title.append(f"  {changed} changed", style=in_rich(self, "accent"))
         if self._words:
             found = sum(self._matches(field) for field in self._fields.values())
             title.append(f"  {found} of {len(self._fields)}", style="dim")
@@ -428,8 +429,3 @@ class SettingsForm(Vertical):
 
 def _changes(count: int) -> str:
     return counted(count, "change")
-
-
-def _rich(colour: str) -> str:
-    """A theme colour in Rich's spelling."""
-    return colour.removeprefix("ansi_")
