@@ -41,11 +41,15 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A run of equal cells: its text, and for half-blocks the colours of the upper and lower pixel."""
+    """A run of equal cells: its text, and for half-blocks the colours of the upper and lower pixel.
+
+    ``mark``: it stands for no pixels, but for what was chosen.
+    """
 
     text: str
     top: RGB | None = None
     bottom: RGB | None = None
+    mark: bool = False
 
 
 Row = list[Cell]
@@ -117,6 +121,26 @@ def framed(sheet: Pixels, grid: Grid, index: int, colour: tuple[int, int, int]) 
     out = sheet.copy()
     out[top, left : right + 1] = out[bottom, left : right + 1] = colour
     out[top : bottom + 1, left] = out[top : bottom + 1, right] = colour
+    return out
+
+
+BRACKETS = "[]"
+"""What is chosen stands between these in ASCII: no brightness has them."""
+
+
+def bracketed(rows: list[Row], grid: Grid, index: int) -> list[Row]:
+    """ASCII rows, each with a cell more on both sides, and with the image at place ``index`` in brackets: in the gaps
+    around it or, where there is none, on its rim."""
+    row, column = divmod(index, grid.columns)
+    top, left = row * (grid.height + grid.gap), column * (grid.width + grid.gap) + 1 - grid.gap
+    right = left + grid.width - 1 + 2 * grid.gap
+    inside = range(top // 2, (top + grid.height - 1) // 2 + 1)
+    opening, closing = (Cell(bracket, mark=True) for bracket in BRACKETS)
+    out: list[Row] = []
+    for y, cells in enumerate(rows):
+        text = f" {''.join(cell.text for cell in cells)} "
+        parts = [Cell(text[:left]), opening, Cell(text[left + 1 : right]), closing, Cell(text[right + 1 :])]
+        out.append(parts if y in inside else [Cell(text)])
     return out
 
 

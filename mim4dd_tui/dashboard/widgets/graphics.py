@@ -158,7 +158,7 @@ class GraphicsPane(PicturesPane):
         if self._plan is None or self._plan.about != about:
             self._plan = Plan(images[shown], layout, background, frame, self.graphics, grey, about)
             self.call_later(self._encode, self._plan)
-        return [[TextCell(" " * layout.columns)] for _ in range(layout.rows)]
+        return [[TextCell(" " * (self._left + layout.columns))] for _ in range(layout.rows)]
 
     def _framed(self, shown: list[int]) -> bool:
         return self._marks and self.selected in shown
