@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -95,6 +96,10 @@ def test_brackets_stand_at_both_sides_of_their_image_and_on_no_other(gap: int, s
                 assert line.replace("[", " ").replace("]", " ")[1:-1] == rows[y][0].text
 
 
+def shown(app: object, words: str) -> bool:
+    return words in text(app)
+
+
 POOR = {
     "asked for": replace(RICH),
     "no colours": replace(RICH, no_color=True, colours=Colours.NONE),
@@ -113,7 +118,7 @@ async def test_in_ascii_the_chosen_image_stands_in_brackets(make_app: MakeApp, n
         pane = app.screen.query_one(PicturesPane)
         assert pane.mode is Mode.ASCII
         for place in range(3):
-            await until(pilot, lambda place=place: f"class {place} chosen" in text(app))
+            await until(pilot, partial(shown, app, f"class {place} chosen"))
             grid = pane._grid
             assert grid is not None
             lines = [line.text for line in map(pane.render_line, range(1, pane.content_size.height))]

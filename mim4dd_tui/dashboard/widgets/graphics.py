@@ -132,6 +132,12 @@ class GraphicsPane(PicturesPane):
         if self.graphics is not Graphics.OFF and self._pixels is not self._drew_pixels:
             self._stale()
 
+    @property
+    def kept_free(self) -> Region:
+        """Where a sixel picture stands: under a notice it would be gone."""
+        stands = self.graphics is Graphics.SIXEL and self._plan is not None and self.is_on_screen
+        return self._place if stands else Region()
+
     # ---- laying out
 
     def _draw(self) -> list[Row]:

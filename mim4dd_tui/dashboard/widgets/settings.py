@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import DescendantFocus, Key
+from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -70,6 +71,11 @@ class SettingsForm(Vertical):
         self._dropped: dict[str, Any] | None = None  # changes, by U
         self._opened: str | None = None  # the setting that a value is typed for
         self._room = 0  # columns of a row, as far as is known
+
+    @property
+    def kept_free(self) -> Region:
+        """The editor, with what it says of the setting, while the form has the keys."""
+        return self.query_one("#settings-editor").region if whole(self) and self.has_focus_within else Region()
 
     def compose(self) -> ComposeResult:
         """Title, search, list, and the editor of the chosen setting."""
