@@ -128,18 +128,26 @@ BRACKETS = "[]"
 """What is chosen stands between these in ASCII: no brightness has them."""
 
 
-def bracketed(rows: list[Row], grid: Grid, index: int) -> list[Row]:
-    """ASCII rows, each with a cell more on both sides, and with the image at place ``index`` in brackets: in the gaps
-    around it or, where there is none, on its rim."""
+def bracketed(rows: list[Row], grid: Grid, index: int, left: int, width: int) -> list[Row]:
+    """ASCII rows of so many cells with the image at place ``index`` in brackets, in the gaps around it or, where there
+    is none, on its rim.
+
+    Args:
+        rows: the sheet's, each with the ``left`` cells before it.
+        grid: how the images lie on the sheet.
+        index: which one is chosen.
+        left: where the sheet begins.
+        width: cells of a row from now on.
+    """
     row, column = divmod(index, grid.columns)
-    top, left = row * (grid.height + grid.gap), column * (grid.width + grid.gap) + 1 - grid.gap
-    right = left + grid.width - 1 + 2 * grid.gap
+    top, start = row * (grid.height + grid.gap), left + column * (grid.width + grid.gap)
+    first, last = max(0, start - grid.gap), min(width - 1, start + grid.width - 1 + grid.gap)
     inside = range(top // 2, (top + grid.height - 1) // 2 + 1)
     opening, closing = (Cell(bracket, mark=True) for bracket in BRACKETS)
     out: list[Row] = []
     for y, cells in enumerate(rows):
-        text = f" {''.join(cell.text for cell in cells)} "
-        parts = [Cell(text[:left]), opening, Cell(text[left + 1 : right]), closing, Cell(text[right + 1 :])]
+        text = "".join(cell.text for cell in cells).ljust(width)
+        parts = [Cell(text[:first]), opening, Cell(text[first + 1 : last]), closing, Cell(text[last + 1 :])]
         out.append(parts if y in inside else [Cell(text)])
     return out
 

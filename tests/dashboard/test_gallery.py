@@ -13,7 +13,7 @@ from engine.events import Snapshot
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet, _pairs
-from mim4dd_tui.pictures import Grid, Mode, arrange, bracketed, compose, framed, render
+from mim4dd_tui.pictures import Cell, Grid, Mode, arrange, bracketed, compose, framed, render
 from mim4dd_tui.terminal import Colours
 from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.fake import FakeEngine, digits
@@ -77,23 +77,27 @@ def test_a_frame_lies_around_its_image_and_touches_no_other() -> None:
             assert (inner == 200).all(), index
 
 
+@pytest.mark.parametrize("margin", [0, 2])
 @pytest.mark.parametrize("gap", [0, 1])
 @pytest.mark.parametrize("side", [4, 5])
-def test_brackets_stand_at_both_sides_of_their_image_and_on_no_other(gap: int, side: int) -> None:
+def test_brackets_stand_at_both_sides_of_their_image_and_on_no_other(gap: int, side: int, margin: int) -> None:
     grid = Grid(columns=3, rows=2, width=side, height=side, gap=gap)
     page = compose(np.full((6, side, side, 1), 255, dtype=np.uint8), grid, (0, 0, 0))
-    rows = render(page, Mode.ASCII)
+    width = page.shape[1] + 2 * margin
+    rows = [[Cell(" " * margin), *row] for row in render(page, Mode.ASCII)]
     for index in range(6):
         row, column = divmod(index, 3)
-        marked = ["".join(cell.text for cell in line) for line in bracketed(rows, grid, index)]
-        assert {len(line) for line in marked} == {page.shape[1] + 2}
+        marked = ["".join(cell.text for cell in line) for line in bracketed(rows, grid, index, margin, width)]
+        assert {len(line) for line in marked} == {width}
         first, last = row * (side + gap) // 2, (row * (side + gap) + side - 1) // 2
-        left = 1 + column * (side + gap)
+        left = margin + column * (side + gap)
+        ends = max(0, left - gap), min(width - 1, left + side - 1 + gap)
         for y, line in enumerate(marked):
             inside = first <= y <= last
-            assert (line.find("["), line.find("]")) == ((left - gap, left + side - 1 + gap) if inside else (-1, -1))
-            if gap:  # nothing of any image is hidden
-                assert line.replace("[", " ").replace("]", " ")[1:-1] == rows[y][0].text
+            assert (line.find("["), line.find("]")) == (ends if inside else (-1, -1))
+            if gap and margin:  # nothing of any image is hidden
+                bare = "".join(cell.text for cell in rows[y]).ljust(width)
+                assert line.replace("[", " ").replace("]", " ") == bare
 
 
 def shown(app: object, words: str) -> bool:
@@ -124,7 +128,7 @@ async def test_in_ascii_the_chosen_image_stands_in_brackets(make_app: MakeApp, n
             lines = [line.text for line in map(pane.render_line, range(1, pane.content_size.height))]
             places = {(line.find("["), line.rfind("]")) for line in lines if "[" in line}
             left = pane._left + place * (grid.width + grid.gap)
-            assert places == {(left - 1, left + grid.width)}
+            assert places == {(max(0, left - 1), min(pane.content_size.width - 1, left + grid.width))}
             assert sum("[" in line for line in lines) in {grid.height // 2, grid.height // 2 + 1}
             assert within(app, pane).count("[") == sum("[" in line for line in lines), "not what the terminal gets"
             await pilot.press("right")

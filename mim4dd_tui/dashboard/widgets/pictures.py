@@ -270,18 +270,17 @@ class PicturesPane(Inked, can_focus=True):
         if self.beside and sheet.start is not None:
             images = _pairs(sheet.start, images, self._background())
         shape = (images.shape[1], images.shape[2])
-        plain = self.mode is Mode.ASCII
-        self._grid = arrange(len(self._order), shape, width - 2 if plain else width, height)  # room for brackets
+        self._grid = arrange(len(self._order), shape, width, height)
         shown = self._order[self.first : self.first + self._grid.shown]
         page = compose(images[shown], self._grid, self._background())
         place = shown.index(self.selected) if self._marks and self.selected in shown else None
-        if place is not None and not plain:
+        if place is not None and self.mode is not Mode.ASCII:
             page = framed(page, self._grid, place, self._colour("primary"))
-        rows, left = render(page, self.mode, ink_is_dark=self._light)[:height], (width - page.shape[1]) // 2
-        self._left = max(0, left)
-        if place is not None and plain:
-            rows, left = bracketed(rows, self._grid, place), left - 1
-        return [[Cell(" " * max(0, left)), *row] for row in rows]
+        self._left = max(0, (width - page.shape[1]) // 2)
+        rows = [[Cell(" " * self._left), *row] for row in render(page, self.mode, ink_is_dark=self._light)[:height]]
+        if place is not None and self.mode is Mode.ASCII:
+            rows = bracketed(rows, self._grid, place, self._left, width)
+        return rows
 
     def _background(self) -> tuple[int, int, int]:
         if self.mode is Mode.ASCII:  # no ink
