@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any, Protocol, cast, runtime_checkable
 
+from rich.cells import cell_len
 from textual._compositor import CompositorUpdate
 from textual.geometry import Region
 from textual.screen import ModalScreen, Screen
@@ -58,36 +59,45 @@ class Aside:
 
     def __init__(self, app: TellingApp[Any]) -> None:
         self._app = app
-        self._kept: list[Region] = []  # what was kept free when they took their place
+        self._settled: tuple[object, ...] = ()  # what was to be kept free, and of whom, when they took their place
 
     def take_place(self) -> None:
         """Before notices are shown; those that stand stay there. Above a dialog all have a place of their own."""
-        screen = self._app.screen
-        if isinstance(screen, ModalScreen) or not len(self._app._notifications):
-            return
-        rack = _rack(screen)
-        if rack is not None and not any(toast.is_attached for toast in rack.query(Toast)):
-            self._move(screen, rack)
+        found = self._place()
+        if found is not None and not any(toast.is_attached for toast in found[1].query(Toast)):
+            self._move(*found)
 
     def seen(self, _update: CompositorUpdate) -> None:
         """After a frame: whether what is kept free came under a notice."""
-        if not len(self._app._notifications) or self._app.closing or isinstance(self._app.screen, ModalScreen):
+        found = self._place()
+        if found is None:
             return
-        screen = self._app.screen
-        rack = _rack(screen)
-        if rack is None or not rack.display:
-            return
+        screen, rack = found
         kept = _kept(screen)
-        if kept != self._kept and any(toast.region.overlaps(one) for toast in rack.query(Toast) for one in kept):
+        under = any(toast.region.overlaps(one) for toast in rack.query(Toast) for one in kept)
+        if under and self._settled != self._now(kept):  # else there is no better place
             self._move(screen, rack)
+
+    def _place(self) -> tuple[Screen[object], ToastRack] | None:
+        """The screen that has to find one for notices, and where it has them; None where there is nothing to find."""
+        app = self._app
+        if app.closing or not len(app._notifications) or not app.screen_stack or isinstance(app.screen, ModalScreen):
+            return None
+        rack = next(iter(app.screen.query_children(ToastRack)), None)
+        return None if rack is None else (app.screen, rack)
+
+    def _now(self, kept: list[Region]) -> tuple[object, ...]:
+        return kept, [notice.identity for notice in self._app._notifications]
 
     def _move(self, screen: Screen[object], rack: ToastRack) -> None:
         width, height = screen.size
         strips = screen._compositor.render_strips()
-        lines = [strip.text[:width].ljust(width) for strip in strips]
-        if len(lines) == height:  # it is laid out
-            self._kept = _kept(screen)
-            rack.styles.margin = (0, 0, place(lines, list(self._widths(width)), self._kept), 0)
+        if len(strips) != height:  # it is not laid out yet
+            return
+        lines = ["".join(sign * cell_len(sign) for sign in strip.text)[:width].ljust(width) for strip in strips]
+        kept = _kept(screen)
+        self._settled = self._now(kept)
+        rack.styles.margin = (0, 0, place(lines, list(self._widths(width)), kept), 0)
 
     def _widths(self, room: int) -> Iterator[int]:
         """Columns that every line of the notices covers; between two of them is a free one."""
@@ -95,10 +105,6 @@ class Aside:
             lines = [*([notice.title] if notice.title else []), *notice.message.split("\n")]
             width = min(max(map(len, lines)) + FRAME, room)
             yield from [*([0] if number else []), *([width] * len(lines))]
-
-
-def _rack(screen: Screen[object]) -> ToastRack | None:
-    return next(iter(screen.query_children(ToastRack)), None)
 
 
 def _kept(screen: Screen[object]) -> list[Region]:

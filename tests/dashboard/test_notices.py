@@ -119,3 +119,10 @@ async def test_a_notice_gives_way_to_the_line_under_the_cursor(make_app: MakeApp
         app.notify("another", timeout=60)
         await until(pilot, lambda: len(toasts(app)) == 2)
         assert toasts(app)[-1].bottom == stands[0].bottom, "they stay where they are"
+        # one more would lie over the line under the cursor
+        top, line = min(toast.y for toast in toasts(app)), fields.kept_free.y
+        app.screen.query_one(ToastRack).styles.margin = (0, 0, app.size.height - line - 5, 0)
+        await until(pilot, lambda: min(toast.y for toast in toasts(app)) != top)
+        app.notify("a third one, on top of the others", timeout=60)
+        await until(pilot, lambda: len(toasts(app)) == 3)
+        await until(pilot, lambda: not any(toast.overlaps(fields.kept_free) for toast in toasts(app)), 10)
