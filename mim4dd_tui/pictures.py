@@ -14,6 +14,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
+from mim4dd_tui.colours import COLOURS, FIRST, nearest
 from mim4dd_tui.terminal import Abilities, Colours
 
 Pixels = NDArray[np.uint8]
@@ -40,11 +41,15 @@ RGB = tuple[int, int, int]
 
 @dataclass(frozen=True, slots=True)
 class Cell:
-    """A run of equal cells: its text, and for half-blocks the colours of the upper and lower pixel."""
+    """A run of equal cells: its text, and for half-blocks the colours of the upper and lower pixel.
+
+    ``mark``: it stands for no pixels, but for what was chosen.
+    """
 
     text: str
     top: RGB | None = None
     bottom: RGB | None = None
+    mark: bool = False
 
 
 Row = list[Cell]
@@ -119,6 +124,34 @@ def framed(sheet: Pixels, grid: Grid, index: int, colour: tuple[int, int, int]) 
     return out
 
 
+BRACKETS = "[]"
+"""What is chosen stands between these in ASCII: no brightness has them."""
+
+
+def bracketed(rows: list[Row], grid: Grid, index: int, left: int, width: int) -> list[Row]:
+    """ASCII rows of so many cells with the image at place ``index`` in brackets, in the gaps around it or, where there
+    is none, on its rim.
+
+    Args:
+        rows: the sheet's, each with the ``left`` cells before it.
+        grid: how the images lie on the sheet.
+        index: which one is chosen.
+        left: where the sheet begins.
+        width: cells of a row from now on.
+    """
+    row, column = divmod(index, grid.columns)
+    top, start = row * (grid.height + grid.gap), left + column * (grid.width + grid.gap)
+    first, last = max(0, start - grid.gap), min(width - 1, start + grid.width - 1 + grid.gap)
+    inside = range(top // 2, (top + grid.height - 1) // 2 + 1)
+    opening, closing = (Cell(bracket, mark=True) for bracket in BRACKETS)
+    out: list[Row] = []
+    for y, cells in enumerate(rows):
+        text = "".join(cell.text for cell in cells).ljust(width)
+        parts = [Cell(text[:first]), opening, Cell(text[first + 1 : last]), closing, Cell(text[last + 1 :])]
+        out.append(parts if y in inside else [Cell(text)])
+    return out
+
+
 def resize(image: Pixels, height: int, width: int) -> Pixels:
     """Area-averaged resampling of uint8 [h, w, c] to uint8 [height, width, 3]; exact for whole factors."""
     weights_y, weights_x = _weights(image.shape[0], height), _weights(image.shape[1], width)
@@ -143,7 +176,7 @@ def render(sheet: Pixels, mode: Mode, *, ink_is_dark: bool = False) -> list[Row]
     if mode is Mode.ASCII:
         return _ascii(sheet, ink_is_dark=ink_is_dark)
     if mode is Mode.PALETTE:
-        return _half_blocks(_to_256(sheet))
+        return _half_blocks(COLOURS[nearest(sheet) - FIRST].astype(np.uint8))
     if mode is Mode.BASIC:
         return _half_blocks(_to_16(sheet))
     return _half_blocks(sheet)
@@ -176,16 +209,6 @@ def _half_blocks(sheet: Pixels) -> list[Row]:
                 row.append(Cell("▀", top, bottom))
         rows.append(row)
     return rows
-
-
-def _to_256(sheet: Pixels) -> Pixels:
-    """The nearest colours of the 6x6x6 cube or the 24 greys of a 256-colour terminal."""
-    levels = np.array([0, 95, 135, 175, 215, 255])
-    cube = levels[np.abs(sheet[..., None].astype(int) - levels).argmin(axis=-1)]
-    steps = np.clip(np.rint((sheet.astype(float).mean(axis=-1, keepdims=True) - 8) / 10), 0, 23)
-    grey = np.broadcast_to(8 + 10 * steps, sheet.shape)
-    cube_error, grey_error = (((c - sheet) ** 2).sum(axis=-1, keepdims=True) for c in (cube, grey))
-    return np.where(grey_error < cube_error, grey, cube).astype(np.uint8)
 
 
 _DARK = [(0, 0, 0), (170, 0, 0), (0, 170, 0), (170, 85, 0), (0, 0, 170), (170, 0, 170), (0, 170, 170)]

@@ -116,6 +116,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.choose_graphics()
         self.redraw_when_back()
         self.app_resume_signal.subscribe(self, lambda _app: self._suspension.back())
+        self.over.append(self.aside.seen)
         self.push_screen(self._home)
         self.set_interval(0.25, self._watch_session)
         self._collector.hold()

@@ -18,7 +18,7 @@ from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.dashboard.curves import rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
-from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series
+from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Series
 from mim4dd_tui.quantities import counted, nats, number
 from mim4dd_tui.spelling import every_setting, value_of, written
 
@@ -96,7 +96,7 @@ def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
         return None
     known = dict(deviations.points())
     spread = np.array([known.get(int(i), math.nan) for i in x])
-    return Band(y - spread, y + spread)
+    return Band(y - spread, y + spread, DEVIATION)
 
 
 def table(contenders: Sequence[Contender], *, only_different: bool = True) -> list[Line]:

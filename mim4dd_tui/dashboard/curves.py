@@ -12,7 +12,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
 from mim4dd_tui.plain import percent, score
-from mim4dd_tui.plots.figure import Band, Figure, Floats, Level, Series, Side
+from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Series, Side
 from mim4dd_tui.quantities import bound_of, counted, nats, number
 
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP, ASKED = 1, 2, 3, 5, 8, 4, 7, 6, 2
@@ -101,8 +101,8 @@ def accuracy(history: RunHistory) -> Figure:
     validation images says so, and so does a baseline of other images or of another protocol than the curve's.
     """
     series = [
-        Series(name, x, mean, ink, band=Band(mean - spread, mean + spread) if line else None, markers=True, line=line)
-        for name, ink, line, (x, mean, spread) in (
+        Series(name, x, mean, ink, band=band if line else None, markers=True, line=line)
+        for name, ink, line, (x, mean, band) in (
             (_live_name(history.live), ACCURACY, True, _scores(history, "accuracy")),
             ("asked for", ASKED, False, _scores(history, "accuracy_asked")),
         )
@@ -125,11 +125,12 @@ def accuracy(history: RunHistory) -> Figure:
     )
 
 
-def _scores(history: RunHistory, name: str) -> tuple[Floats, Floats, Floats]:
-    """Iterations, means and deviations of a curve of accuracies."""
+def _scores(history: RunHistory, name: str) -> tuple[Floats, Floats, Band]:
+    """Iterations and means of a curve of accuracies, and the band of their deviations."""
     kept, deviations = grown(history, name), history.series.get(f"{name}_std")
     known = dict(deviations.points()) if deviations else {}
-    return kept.x, kept.y, np.array([known.get(int(i), math.nan) for i in kept.x])
+    spread = np.array([known.get(int(i), math.nan) for i in kept.x])
+    return kept.x, kept.y, Band(kept.y - spread, kept.y + spread, DEVIATION)
 
 
 def _live_name(event: Evaluation | None) -> str:

@@ -24,6 +24,11 @@ def _mixed(colour: str, towards: str, share: float) -> Color:
     return a if a.ansi is not None or b.ansi is not None else a.blend(b, share)
 
 
+def in_rich(widget: Widget, name: str) -> str:
+    """A colour of the theme as Rich spells it, for a Text."""
+    return widget.app.theme_variables[name].removeprefix("ansi_")
+
+
 class Inks:
     """Styles by ink number (see ``plots.draw``) for one widget, in its theme and on its background."""
 

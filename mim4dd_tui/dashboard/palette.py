@@ -15,33 +15,23 @@ from rich.style import Style
 from textual.color import Color as TextualColor
 from textual.filter import LineFilter
 
-from mim4dd_tui.graphics.kitty import palette_colour
+from mim4dd_tui.colours import COLOURS, FIRST, nearest
 from mim4dd_tui.pictures import RGB
-
-FIRST, GREYS = 16, 232
-COLOURS = np.array([*map(palette_colour, range(FIRST, GREYS)), *((8 + 10 * step,) * 3 for step in range(24))])
-"""Red, green and blue of the colours from ``FIRST`` on (those before are the terminal's own), greys from ``GREYS``."""
 
 
 @lru_cache(maxsize=4096)
-def nearest(colour: RGB) -> int:
-    """Number of the colour that is nearest to the eye.
-
-    Source: Riemersma, "Colour metric" (compuphase.com): a weighted distance, which changes with how red both are.
-    """
-    red = (COLOURS[:, 0] + colour[0]) / 2
-    weights = np.stack([2 + red / 256, np.full_like(red, 4.0), 2 + (255 - red) / 256], axis=1)
-    return FIRST + int((weights * (COLOURS - colour) ** 2).sum(axis=1).argmin())
+def _number(colour: RGB) -> int:
+    return int(nearest(np.array(colour)))
 
 
 def as_shown(colour: RGB) -> RGB:
     """What a colour comes out as."""
-    red, green, blue = COLOURS[nearest(colour) - FIRST].tolist()
+    red, green, blue = COLOURS[_number(colour) - FIRST].tolist()
     return red, green, blue
 
 
 class NearestColours(LineFilter):
-    """Passes every colour that is painted through :func:`nearest`."""
+    """Passes every colour that is painted through :func:`colours.nearest`."""
 
     def apply(self, segments: list[Segment], background: TextualColor) -> list[Segment]:  # noqa: ARG002
         """Every segment in colours of the palette."""
@@ -56,4 +46,4 @@ def _reduced(style: Style) -> Style:
 def _of_palette(colour: Color | None) -> Color | None:
     if colour is None or colour.type is not ColorType.TRUECOLOR:
         return None  # it stays
-    return Color.from_ansi(nearest(tuple(colour.get_truecolor())))
+    return Color.from_ansi(_number(tuple(colour.get_truecolor())))

@@ -15,6 +15,7 @@ from textual.notifications import Notify, SeverityLevel
 from textual.screen import Screen
 
 from engine.errors import MimError
+from mim4dd_tui.dashboard.aside import Aside
 from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.commands import KeyCommands, commands
 from mim4dd_tui.dashboard.opaque import OpaqueApp
@@ -47,6 +48,7 @@ class TellingApp(OpaqueApp[Answer]):
         self._told_of_memory = self._told_of_tmux = False
         self._latest: dict[str, str] = {}  # by its kind, the notice that the next of the kind replaces
         self.voice = Voice.of()
+        self.aside = Aside(self)
 
     def remember(self, **values: object) -> None:
         """Keep something for the next time; a key that changes nothing of it writes no file."""
@@ -92,6 +94,10 @@ class TellingApp(OpaqueApp[Answer]):
         """A notice in lines as they fit."""
         room = min(NOTICE, max(1, self.size.width - FRAME))
         return "\n".join(wrapped(homely(message), room, within_paths=True))
+
+    def _refresh_notifications(self) -> None:
+        self.call_later(self.aside.take_place)
+        super()._refresh_notifications()
 
     def on_notify(self, event: Notify) -> None:
         """Take away the notice that says the same; Textual's own handler adds the new one."""

@@ -15,10 +15,18 @@ Side = Literal["left", "right"]
 
 @dataclass(frozen=True, eq=False)
 class Band:
-    """A range around a series, for example mean -/+ deviation; same length as the series."""
+    """A range around a series, for example mean -/+ deviation; same length as the series.
+
+    ``name`` says on paper what it is; empty where the page says so elsewhere.
+    """
 
     low: Floats
     high: Floats
+    name: str = ""
+
+
+DEVIATION = "mean ± standard deviation over the networks of an evaluation"
+"""What the band of an accuracy is."""
 
 
 @dataclass(frozen=True, eq=False)

@@ -146,7 +146,7 @@ class _Plot:
         self.top, self.bottom = TOP, height - BOTTOM
 
     def shapes(self) -> Iterator[Shape]:
-        """Axes, then levels, bands, curves, then the legend."""
+        """Axes, then levels, bands, curves, then the legend, and below what the bands are."""
         yield from self._axes()
         for level in self.figure.levels:
             scale = self.y[level.side]
@@ -156,11 +156,15 @@ class _Plot:
                     colour = self._colour(level.ink)
                     yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
                     yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
-        for curve in self.curves:
-            yield from self._shade(curve)
+        shades = [list(self._shade(curve)) for curve in self.curves]
+        yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
             yield from self._curve(curve)
         yield from self._legend()
+        bands = [curve.series.band for curve, shade in zip(self.curves, shades, strict=True) if shade]
+        names = dict.fromkeys(band.name for band in bands if band is not None and band.name)
+        if names:
+            yield Words((MARGIN, self.bottom + 31), f"shaded: {', '.join(names)}", QUIET, size=11)
 
     def _colour(self, ink: int) -> str:
         return self.colours.get(ink % DIM, INK)

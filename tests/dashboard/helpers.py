@@ -9,6 +9,7 @@ from collections.abc import Callable
 import pytest
 from textual.pilot import Pilot
 from textual.widget import Widget
+from textual.widgets import OptionList
 
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
@@ -66,3 +67,8 @@ def run_screen(app: DashboardApp) -> RunScreen:
     screen = app.screen
     assert isinstance(screen, RunScreen)
     return screen
+
+
+def listed(field: OptionList) -> list[str]:
+    """Ids of what a list has, in its order."""
+    return [str(option.id) for option in field.options]

@@ -1,300 +1,32 @@
-"""Keys are answered at once and watching is cheap: what is not done, or done once, or done when nobody types."""
+"""Watching is cheap: what stays the same is not painted or made again."""
 
 from __future__ import annotations
 
 import asyncio
-import gc
-import math
-import time
-import weakref
-from collections.abc import Callable
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from textual._compositor import Compositor
 from textual.geometry import Region
 from textual.screen import Screen
 from textual.widgets import Static
 from textual.widgets._footer import FooterKey
 
-from engine.events import Iteration, Phase
-from engine.runs.history import RunHistory
-from mim4dd_tui.dashboard import curves, settled
 from mim4dd_tui.dashboard.app import DashboardApp
-from mim4dd_tui.dashboard.growing import grown
-from mim4dd_tui.dashboard.pace import LONGEST, SHARE, TYPING_SECONDS, Pace
 from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
-from mim4dd_tui.dashboard.settled import APART_SECONDS, NEVER, OVERDUE, QUIET_SECONDS, Collector
 from mim4dd_tui.dashboard.widgets import plot
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.plots.draw import Drawing, Glyphs, draw
 from mim4dd_tui.plots.figure import Figure, Viewport
-from mim4dd_tui.plots.smooth import Smoothing, ema
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import run_screen, text, until
 from tests.dashboard.shelves import make_run
-
-# ---- the collector
-
-
-class Clock:
-    """A clock that is set."""
-
-    def __init__(self) -> None:
-        self.now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@pytest.fixture
-def waiting(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], None]:
-    """Sets how many collections of the young generation Python counts since the last full one."""
-
-    def set_to(count: int) -> None:
-        monkeypatch.setattr(gc, "get_count", lambda: (0, 0, count))
-
-    return set_to
-
-
-def test_costly_full_collections_are_made_more_seldom(waiting: Callable[[int], None]) -> None:
-    usual, clock, processor = gc.get_threshold(), Clock(), Clock()
-
-    def reading() -> float:
-        processor.now += 0.05  # from one reading to the next, as if that had been the collection
-        return processor.now
-
-    collector = Collector(clock=clock, processor=reading)
-    waiting(usual[2] + 1)
-    collector.hold()
-    try:
-        clock.now += APART_SECONDS
-        assert collector.tick()
-        clock.now += 0.9 * 0.05 / settled.SHARE
-        assert not collector.tick()
-        clock.now += 0.2 * 0.05 / settled.SHARE
-        assert collector.tick()
-    finally:
-        collector.release()
-
-
-def test_full_collections_wait_until_nobody_types(waiting: Callable[[int], None]) -> None:
-    usual, clock = gc.get_threshold(), Clock()
-    collector = Collector(clock=clock)
-    waiting(usual[2] + 1)
-    assert not collector.tick(), "nothing is its business before it holds"
-    collector.hold()
-    try:
-        assert gc.get_threshold()[2] == NEVER
-        clock.now += APART_SECONDS
-        collector.touched()
-        assert not collector.tick()
-        clock.now += QUIET_SECONDS
-        waiting(usual[2])
-        assert not collector.tick(), "too little to collect"
-        waiting(usual[2] + 1)
-        assert collector.tick()
-        clock.now += APART_SECONDS / 2
-        assert not collector.tick(), "too soon after the last"
-        collector.touched()
-        waiting(usual[2] * OVERDUE + 1)
-        assert collector.tick(), "memory comes first at some point"
-    finally:
-        collector.release()
-    assert gc.get_threshold() == usual
-
-
-class Node:
-    """Something that can hold itself."""
-
-    def __init__(self) -> None:
-        self.itself = self
-
-
-def test_what_exists_when_a_phase_begins_is_set_aside_and_given_back() -> None:
-    heard: list[object] = []
-    garbage = weakref.ref(Node())
-    before = gc.get_freeze_count()
-    with settled.settled(heard.append) as observe:
-        observe(Iteration(1, 1.0, None, None, None, None, 0.1, None, 0.05, 0.1))
-        assert gc.get_freeze_count() == before
-        observe(Phase("distill"))
-        assert gc.get_freeze_count() > before
-        assert garbage() is None, "garbage is collected before, or it would stay"
-    assert gc.get_freeze_count() == 0
-    assert [type(event) for event in heard] == [Iteration, Phase]
-
-
-def test_an_error_of_the_run_gives_back_what_was_set_aside() -> None:
-    def fail() -> None:
-        with settled.settled(lambda _event: None) as observe:
-            observe(Phase("distill"))
-            raise RuntimeError("of the run")
-
-    with pytest.raises(RuntimeError, match="of the run"):
-        fail()
-    assert gc.get_freeze_count() == 0
-
-
-async def test_python_collects_by_itself_again_when_the_interface_is_gone(make_app: MakeApp) -> None:
-    usual = gc.get_threshold()
-    app = make_app()
-    async with app.run_test(size=(80, 24)):
-        assert gc.get_threshold()[2] == NEVER
-    assert gc.get_threshold() == usual
-
-
-# ---- pace
-
-
-def test_a_painting_puts_off_the_next_one_by_its_cost() -> None:
-    clock, processor = Clock(), Clock()
-    pace = Pace(clock=clock, processor=processor)
-    assert pace.due(0.4)
-    pace.begin()
-    processor.now += SHARE  # a second's worth
-    pace.settle()
-    processor.now += 5  # what a key cost later is not its cost
-    pace.settle()
-    assert pace.cost == pytest.approx(SHARE)
-    clock.now += 0.9
-    assert not pace.due(0.4)
-    clock.now += 0.2
-    assert pace.due(0.4)
-    assert not pace.due(2.0)
-    pace.begin()
-    processor.now += 100
-    pace.settle()
-    clock.now += LONGEST + 0.1
-    assert pace.due(0.4), "however slow the machine"
-
-
-def test_nothing_is_painted_by_itself_while_somebody_types_but_not_for_ever() -> None:
-    clock = Clock()
-    pace = Pace(clock=clock, processor=Clock())
-    assert pace.due(0.4, untouched=0.0), "the first painting"
-    pace.begin()
-    pace.settle()
-    clock.now += 0.5
-    assert pace.due(0.4, untouched=TYPING_SECONDS)
-    assert not pace.due(0.4, untouched=TYPING_SECONDS - 0.1)
-    clock.now += LONGEST
-    assert pace.due(0.4, untouched=0.0), "a key held down does not stop the curves"
-
-
-async def test_a_key_puts_off_the_curves(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
-    app = make_app(FakeEngine(iterations=20, hold=True), preset="digits-ipc1", autostart=True)
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen.history.iteration == 20)
-        asked: list[float] = []
-
-        def due(_least: float, *, untouched: float) -> bool:
-            asked.append(untouched)
-            return False
-
-        screen = run_screen(app)
-        monkeypatch.setattr(screen._pace, "due", due)
-        begun = time.monotonic()
-        await pilot.press("h")
-        screen._dirty.add("losses")
-        screen._paint()
-        assert 0 <= asked[-1] <= time.monotonic() - begun
-        app._collector._touched -= 100
-        screen._paint()
-        assert asked[-1] >= 100
-
-
-@given(st.integers(1, 6), st.integers(0, 9), st.data())
-def test_rows_are_the_cells_in_runs_of_one_ink(height: int, width: int, data: st.DataObject) -> None:
-    cells = st.lists(
-        st.lists(st.sampled_from(" ⣿│x"), min_size=width, max_size=width), min_size=height, max_size=height
-    )
-    inks = st.lists(st.lists(st.integers(-1, 2), min_size=width, max_size=width), min_size=height, max_size=height)
-    drawn, inked = data.draw(cells), data.draw(inks)
-    chars = np.array(drawn, dtype="<U1").reshape(height, width)
-    drawing = Drawing(chars, np.array(inked, dtype=np.int16).reshape(height, width), 0, width, None)
-    rows = list(drawing.rows())
-    assert [[(cell, ink) for text, ink in row for cell in text] for row in rows] == [
-        list(zip(line, line_inks, strict=True)) for line, line_inks in zip(drawn, inked, strict=True)
-    ]
-    assert all(a[1] != b[1] for row in rows for a, b in pairwise(row))
-
-
-# ---- curves that grow
-
-
-numbers = st.one_of(st.floats(-1e3, 1e3), st.sampled_from([math.nan, math.inf]))
-
-
-weights = st.sampled_from([0.5, 0.9, 0.99])
-
-
-@given(st.lists(numbers, max_size=300), st.lists(st.integers(0, 300), max_size=8), weights)
-def test_smoothing_piece_by_piece_is_smoothing_of_the_whole(
-    values: list[float], cuts: list[int], weight: float
-) -> None:
-    whole, smoothing = np.array(values, dtype=float), Smoothing(weight)
-    for cut in [*sorted(cuts), len(values)]:
-        seen = smoothing.of(whole[:cut])
-        np.testing.assert_allclose(seen, ema(whole[:cut], weight), rtol=1e-9, atol=1e-9)
-
-
-def iterated(history: RunHistory, first: int, last: int, value: float = 1.0) -> None:
-    """Iterations into a history; the objective is ``value`` times their number."""
-    for i in range(first, last + 1):
-        history.apply(Iteration(i, value * i, None, None, None, None, 0.1, 0.5, 0.05, 0.1), time=float(i))
-
-
-def test_what_was_copied_once_is_not_copied_again(monkeypatch: pytest.MonkeyPatch) -> None:
-    copied: list[int] = []
-    real = np.array
-
-    def counting(values: Any, *arguments: Any, **named: Any) -> Any:
-        copied.append(len(values))
-        return real(values, *arguments, **named)
-
-    history = RunHistory()
-    iterated(history, 1, 1000)
-    grown(history, "objective")
-    iterated(history, 1001, 1003)
-    monkeypatch.setattr(np, "array", counting)
-    points = grown(history, "objective")
-    assert copied == [3, 3]
-    monkeypatch.undo()
-    assert points.x.tolist() == list(range(1, 1004))
-    assert points.y.tolist() == [float(i) for i in range(1, 1004)]
-    copied.clear()
-    assert grown(history, "objective").y is not None
-    assert not copied
-
-
-def test_points_taken_back_are_not_shown_and_an_earlier_figure_keeps_its_own() -> None:
-    history = RunHistory()
-    iterated(history, 1, 100)
-    before = curves.losses(history).series[0]
-    iterated(history, 51, 80, value=-1.0)  # the run went back
-    now = curves.losses(history).series[0]
-    assert now.y.tolist() == [*map(float, range(1, 51)), *(-float(i) for i in range(51, 81))]
-    assert before.y.tolist() == list(map(float, range(1, 101)))
-    assert before.smoother is not None
-    assert now.smoother is not None
-    np.testing.assert_allclose(before.smoother(0.9), ema(before.y, 0.9))
-    np.testing.assert_allclose(now.smoother(0.9), ema(now.y, 0.9))
-    iterated(history, 81, 90)
-    np.testing.assert_allclose(now.smoother(0.9), ema(now.y, 0.9), err_msg="a figure's curve has its figure's length")
-
-
-# ---- the run screen
 
 
 @pytest.fixture
@@ -451,9 +183,6 @@ async def test_colours_follow_the_theme(make_app: MakeApp) -> None:
         await until(pilot, lambda: pane.inks.base != base)
         await asyncio.sleep(0)
         assert pane.inks.base == pane.rich_style
-
-
-# ---- paintings
 
 
 @pytest.fixture

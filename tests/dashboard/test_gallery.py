@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
+
 import numpy as np
 import pytest
 from textual.events import MouseScrollDown, MouseScrollUp
@@ -10,10 +13,11 @@ from engine.events import Snapshot
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet, _pairs
-from mim4dd_tui.pictures import Grid, arrange, compose, framed
-from tests.dashboard.conftest import MakeApp
+from mim4dd_tui.pictures import Cell, Grid, Mode, arrange, bracketed, compose, framed, render
+from mim4dd_tui.terminal import Colours
+from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.fake import FakeEngine, digits
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, until, within
 
 
 def snapshots(*iterations: int) -> list[Snapshot]:
@@ -71,6 +75,65 @@ def test_a_frame_lies_around_its_image_and_touches_no_other() -> None:
         inner = out[row * 5 : row * 5 + 4, column * 5 : column * 5 + 4]
         if index != 4:
             assert (inner == 200).all(), index
+
+
+@pytest.mark.parametrize("margin", [0, 2])
+@pytest.mark.parametrize("gap", [0, 1])
+@pytest.mark.parametrize("side", [4, 5])
+def test_brackets_stand_at_both_sides_of_their_image_and_on_no_other(gap: int, side: int, margin: int) -> None:
+    grid = Grid(columns=3, rows=2, width=side, height=side, gap=gap)
+    page = compose(np.full((6, side, side, 1), 255, dtype=np.uint8), grid, (0, 0, 0))
+    width = page.shape[1] + 2 * margin
+    rows = [[Cell(" " * margin), *row] for row in render(page, Mode.ASCII)]
+    for index in range(6):
+        row, column = divmod(index, 3)
+        marked = ["".join(cell.text for cell in line) for line in bracketed(rows, grid, index, margin, width)]
+        assert {len(line) for line in marked} == {width}
+        first, last = row * (side + gap) // 2, (row * (side + gap) + side - 1) // 2
+        left = margin + column * (side + gap)
+        ends = max(0, left - gap), min(width - 1, left + side - 1 + gap)
+        for y, line in enumerate(marked):
+            inside = first <= y <= last
+            assert (line.find("["), line.find("]")) == (ends if inside else (-1, -1))
+            if gap and margin:  # nothing of any image is hidden
+                bare = "".join(cell.text for cell in rows[y]).ljust(width)
+                assert line.replace("[", " ").replace("]", " ") == bare
+
+
+def shown(app: object, words: str) -> bool:
+    return words in text(app)
+
+
+POOR = {
+    "asked for": replace(RICH),
+    "no colours": replace(RICH, no_color=True, colours=Colours.NONE),
+    "vt220": replace(RICH, term="vt220", colours=Colours.NONE),
+    "LC_ALL=C": replace(RICH, unicode=False, braille=False),
+}
+
+
+@pytest.mark.parametrize("name", POOR)
+async def test_in_ascii_the_chosen_image_stands_in_brackets(make_app: MakeApp, name: str) -> None:
+    app = make_app(FakeEngine(iterations=30), abilities=POOR[name])
+    async with app.run_test(size=(60, 20)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press(*(["a"] if name == "asked for" else []), "3")
+        pane = app.screen.query_one(PicturesPane)
+        assert pane.mode is Mode.ASCII
+        for place in range(3):
+            await until(pilot, partial(shown, app, f"class {place} chosen"))
+            grid = pane._grid
+            assert grid is not None
+            lines = [line.text for line in map(pane.render_line, range(1, pane.content_size.height))]
+            places = {(line.find("["), line.rfind("]")) for line in lines if "[" in line}
+            left = pane._left + place * (grid.width + grid.gap)
+            assert places == {(max(0, left - 1), min(pane.content_size.width - 1, left + grid.width))}
+            assert sum("[" in line for line in lines) in {grid.height // 2, grid.height // 2 + 1}
+            assert within(app, pane).count("[") == sum("[" in line for line in lines), "not what the terminal gets"
+            await pilot.press("right")
+        await pilot.press("enter", "enter")
+        await until(pilot, lambda: pane.extent == "one" and "[" not in within(app, pane))
 
 
 @pytest.mark.parametrize("size", SIZES)

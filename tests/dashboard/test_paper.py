@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from pathlib import Path
 from xml.etree import ElementTree
 
@@ -11,14 +12,15 @@ import pytest
 from PIL import Image
 
 from engine.config.load import changed, resolve
-from engine.events import Iteration
+from engine.events import Evaluation, Iteration
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.comparison import NAMED, figure, legend, settings
 from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.exports import Plot, export
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
-from mim4dd_tui.plots.paper import Area, Stroke, Words, lay_out, to_png, to_svg
+from mim4dd_tui.plots.figure import DEVIATION
+from mim4dd_tui.plots.paper import Area, Page, Stroke, Words, lay_out, to_png, to_svg
 
 
 def test_paper_shows_what_the_screen_shows() -> None:
@@ -155,6 +157,45 @@ def test_an_exported_comparison_names_every_run_and_what_was_set_differently(tmp
     edges = np.array(image)
     assert (edges[:, -12:] == 255).all(), "a text runs off the page"
     assert (edges[840:] != 255).any(), "what stands below the plot in the SVG does so in the PNG"
+
+
+def judged(networks: int) -> RunHistory:
+    """A run with three live evaluations of so many networks."""
+    history = RunHistory()
+    for iteration in (10, 20, 30):
+        accuracies = [0.5 + iteration / 100 + 0.01 * network for network in range(networks)]
+        mean, std = float(np.mean(accuracies)), float(np.std(accuracies, ddof=1)) if networks > 1 else math.nan
+        history.apply(
+            Evaluation(iteration, "live", "quick-100", mean, std, accuracies, "test", "test", 1.0),
+            time=float(iteration),
+        )
+    return history
+
+
+def below(page: Page) -> list[str]:
+    """What is written under the plot's axis."""
+    return [one.text for one in page.shapes if isinstance(one, Words) and one.anchor == "start" and one.at[1] > 400]
+
+
+@pytest.mark.parametrize("compared", [False, True])
+def test_what_is_shaded_is_named_on_paper(compared: bool) -> None:
+    def page(*histories: RunHistory) -> Page:
+        runs = [Contender(mark, mark, 1, "done", one, None) for mark, one in zip("ABC", histories, strict=False)]
+        shown = figure("accuracy", runs) if compared else curves.accuracy(histories[0])
+        return lay_out(shown, Viewport(), {1: "#112233"}, "accuracy")
+
+    page_of_many = page(judged(3), judged(4))
+    assert any(isinstance(shape, Area) for shape in page_of_many.shapes)
+    assert below(page_of_many) == [f"shaded: {DEVIATION}"], "once, however many bands there are"
+    assert DEVIATION in to_svg(page_of_many)
+    assert not below(page(judged(1))), "of single networks nothing is shaded"
+
+
+def test_bands_of_two_kinds_are_both_named_and_one_without_a_name_is_not() -> None:
+    x = np.array([1.0, 2.0])
+    bands = [Band(x - 1, x + 1, name) for name in ("least to most", "", "an interval")]
+    page = lay_out(Figure(tuple(Series("", x, x, 1, band=band) for band in bands)), Viewport(), {}, "t")
+    assert below(page) == ["shaded: least to most, an interval"]
 
 
 def test_a_legend_says_how_many_settings_it_leaves_out() -> None:

@@ -11,7 +11,8 @@ from rich.segment import Segment
 from rich.style import Style
 from textual.color import BLACK
 
-from mim4dd_tui.dashboard.palette import COLOURS, FIRST, NearestColours, as_shown, nearest
+from mim4dd_tui.colours import COLOURS, FIRST, nearest
+from mim4dd_tui.dashboard.palette import NearestColours, as_shown
 from mim4dd_tui.dashboard.themes import DARK, LIGHT, SAFE
 from mim4dd_tui.pictures import RAMP, RGB, Mode, arrange, compose, mode_for, render, resize
 from mim4dd_tui.terminal import Abilities, Colours
@@ -145,9 +146,28 @@ def test_what_lies_between_images_is_what_surrounds_them_where_there_are_256_col
         assert row[0].top == row[0].bottom == tuple(shown)
 
 
+def test_a_pixel_has_the_colour_that_a_text_of_its_colour_has_where_there_are_256() -> None:
+    """Dark and pale ones too, of which a distance that weighs red, green and blue alike finds others."""
+    random = np.random.default_rng(3)
+    for least, most in ((0, 256), (0, 60), (150, 256)):
+        sheet = random.integers(least, most, (2, 200, 3), dtype=np.uint8)
+        (row,) = render(sheet, Mode.PALETTE)
+        pixels = [cell.top for cell in row for _ in cell.text]
+        assert pixels == [as_shown((r, g, b)) for r, g, b in sheet[0].tolist()]
+
+
+def test_the_nearest_of_256_colours_is_the_one_at_the_least_weighted_distance() -> None:
+    colours = np.random.default_rng(4).integers(0, 256, (500, 3))
+    mean = (colours[:, None, 0] + COLOURS[:, 0]) / 2
+    weights = np.stack([2 + mean / 256, np.full_like(mean, 4), 2 + (255 - mean) / 256], axis=-1)
+    apart = (weights * (colours[:, None] - COLOURS) ** 2).sum(axis=-1)
+    found = apart[np.arange(len(colours)), nearest(colours) - FIRST]
+    assert found == pytest.approx(apart.min(axis=1))
+
+
 def test_of_256_colours_each_is_itself_and_greys_with_a_tint_stay_greys() -> None:
     for number, colour in enumerate(COLOURS.tolist(), FIRST):
-        assert COLOURS[nearest(tuple(colour)) - FIRST].tolist() == colour, number
+        assert COLOURS[nearest(np.array(colour)) - FIRST].tolist() == colour, number
     for theme in (DARK, LIGHT, SAFE):
         for ground in (theme.background, theme.surface, theme.panel):
             shown = as_shown(rgb(ground))

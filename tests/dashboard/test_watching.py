@@ -392,3 +392,26 @@ async def test_title_and_numbers_tell_one_bound(make_app: MakeApp) -> None:
             assert facts["MI bound"].startswith(f"{bound:.2f}"), "an old reading among the numbers"
             told.add(bound)
         assert len(told) > 1
+
+
+async def test_while_nothing_is_new_no_part_of_the_screen_is_searched_for(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It listens five times a second, and the interface is to take next to nothing of the run's cores."""
+    app = make_app(FakeEngine(iterations=30, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 30)
+        screen, searched = run_screen(app), []
+        walk = RunScreen.walk_children
+
+        def counted(self: RunScreen, *arguments: Any, **named: Any) -> Any:
+            searched.append(arguments)
+            return walk(self, *arguments, **named)
+
+        monkeypatch.setattr(RunScreen, "walk_children", counted)
+        for _ in range(5):
+            screen._listen()
+        assert not searched
+        assert list(screen.query(PlotPane)), "this is what is counted"
+        assert len(searched) == 1

@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from engine.config.schema import Config
-from engine.events import Evaluation, Iteration, RunStarted
+from engine.events import Evaluation, Event, ExpertEpoch, Iteration, RunStarted
 from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
 
 
 def make_folder(runs_dir: Path, name: str = "one") -> RunFolder:
@@ -64,3 +65,17 @@ def evaluation(number: int, subject: str = "live", mean: float = 0.5, **changes:
         "seconds": 1.0,
     }
     return Evaluation(**{**values, **changes})
+
+
+def expert(number: int, epoch: int, *, reused: bool = False) -> ExpertEpoch:
+    """One of five epochs of one of three experts."""
+    accuracy = 0.9 if epoch == 5 else None
+    return ExpertEpoch(number, 3, epoch, 5, 1.0 / epoch, 0.5, accuracy, 1.0, reused)
+
+
+def live(events: list[Event]) -> RunHistory:
+    """The history of a run that said these, a second apart."""
+    history = RunHistory()
+    for moment, event in enumerate(events):
+        history.apply(event, time=float(moment))
+    return history

@@ -18,6 +18,7 @@ from textual.widget import Widget
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
+from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, keys_of
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import Answers
@@ -236,7 +237,7 @@ class KeyPage(Widget):
 
     def _page(self, width: int) -> Text:
         text, arrows = Text(), bool(getattr(self.app, "braille", True))
-        colour = self.app.theme_variables["primary"].removeprefix("ansi_")
+        colour = in_rich(self, "primary")
         for title, keys in keys_of(*self._scopes):
             text.append(title + "\n", style="bold")
             for key in keys:

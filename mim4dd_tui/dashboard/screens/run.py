@@ -72,6 +72,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._rewinds = 0
         self._process = psutil.Process()
         self._view = VIEWS[0]
+        self._plots: tuple[PlotPane, ...] = ()  # kept: they are asked for five times a second
         self.add_class(f"-view-{self._view}")
 
     def compose(self) -> ComposeResult:
@@ -84,6 +85,7 @@ class RunScreen(DividedScreen, LeafingScreen):
             name: PlotPane(title, brief=curves.BRIEF.get(name, ""), whole="z", id=name)
             for name, title in titles.items()
         }
+        self._plots = tuple(panes.values())
         with Panes(id="body"):
             yield panes["losses"]
             yield GraphicsPane(id="pictures")
@@ -104,7 +106,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self.set_mode(self._mode)
         self.begin_leafing()
         remembered = self.dashboard.remembered
-        for pane in self.query(PlotPane):
+        for pane in self._plots:
             pane.viewport = seen_as(pane.viewport, remembered.plots.get(str(pane.id), {}))
         self.take_sizes()
         self._view = remembered.view
@@ -253,7 +255,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._news = False
         self._pace.begin()
         bound = "information" in self._dirty
-        self._fill([pane for pane in self.query(PlotPane) if pane.display])  # others wait until they are seen
+        self._fill([pane for pane in self._plots if pane.display])  # others wait until they are seen
         if bound and "information" not in self._dirty:
             self._told = 0.0  # it stands among the numbers too
             self._facts(time.monotonic())
@@ -362,21 +364,21 @@ class RunScreen(DividedScreen, LeafingScreen):
         """Change how curves are looked at: the one in focus, or all that are seen."""
         if move in STEPS or move == "reset":  # else the next snapshot would take the cursor along
             self.stop_playing()
-        move_all(self._panes(), move, self.query(PlotPane))
-        self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self.query(PlotPane)})
+        move_all(self._panes(), move, self._plots)
+        self.dashboard.remember(plots={str(pane.id): looks(pane.viewport) for pane in self._plots})
         self._offer()
 
     @on(PlotPane.Placed)
     def _placed(self, message: PlotPane.Placed) -> None:
         message.stop()
         self.stop_playing()
-        place_all(self.query(PlotPane), message.pane)
+        place_all(self._plots, message.pane)
 
     def _panes(self) -> list[PlotPane]:
         """The curve in focus, or all that are seen."""
         if isinstance(self.focused, PlotPane):
             return [self.focused]
-        return [pane for pane in self.query(PlotPane) if pane.display]
+        return [pane for pane in self._plots if pane.display]
 
     # ---- taking something along
 
@@ -398,7 +400,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         if not self.there:  # nothing is made in the place of a run that was deleted
             self.notify("the run's folder is gone", severity="error")
             return
-        panes = self._panes() or list(self.query(PlotPane))  # where none is seen, all
+        panes = self._panes() or list(self._plots)  # where none is seen, all
         self._fill(panes)
         run, folder = self.path.name, of_run(self.path)
         plots = [Plot(str(pane.id), f"{run}: {pane.heading}", pane.figure, pane.viewport) for pane in panes]

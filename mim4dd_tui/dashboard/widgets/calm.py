@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from textual.events import Click
+from textual.geometry import Region
 from textual.style import Style
 from textual.widgets import OptionList
 from textual.widgets.option_list import Option
@@ -42,6 +43,16 @@ class CalmList(SeenList):
     _came = False  # the focus is only just here
     _looks = False  # the click that is under way gave it
     _begun = False  # the first click of a double one was here, not on what was here before
+
+    @property
+    def kept_free(self) -> Region:
+        """The line under the cursor, while the list has the keys."""
+        line = self._index_to_line.get(self.highlighted) if self.has_focus and self.highlighted is not None else None
+        if line is None:
+            return Region()
+        top = self.content_region.y + line - round(self.scroll_offset.y)
+        whole = Region(self.region.x, top, self.region.width, self._heights[self.highlighted or 0])
+        return whole.intersection(self.region)
 
     def action_half_up(self) -> None:
         """Up by half of what is seen."""

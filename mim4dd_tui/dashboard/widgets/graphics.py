@@ -132,6 +132,12 @@ class GraphicsPane(PicturesPane):
         if self.graphics is not Graphics.OFF and self._pixels is not self._drew_pixels:
             self._stale()
 
+    @property
+    def kept_free(self) -> Region:
+        """Where a sixel picture stands: under a notice it would be gone."""
+        stands = self.graphics is Graphics.SIXEL and self._plan is not None and self.is_on_screen
+        return self._place if stands else Region()
+
     # ---- laying out
 
     def _draw(self) -> list[Row]:
@@ -158,7 +164,7 @@ class GraphicsPane(PicturesPane):
         if self._plan is None or self._plan.about != about:
             self._plan = Plan(images[shown], layout, background, frame, self.graphics, grey, about)
             self.call_later(self._encode, self._plan)
-        return [[TextCell(" " * layout.columns)] for _ in range(layout.rows)]
+        return [[TextCell(" " * (self._left + layout.columns))] for _ in range(layout.rows)]
 
     def _framed(self, shown: list[int]) -> bool:
         return self._marks and self.selected in shown

@@ -17,6 +17,7 @@ from textual.events import Key
 from textual.screen import Screen
 from textual.widgets import Input, Static
 
+from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.plain import duration
@@ -172,11 +173,9 @@ class LogPane(Vertical):
 
     def _text(self, line: Line) -> Text:
         """A line; what has no room beside the time goes on below its beginning."""
-        colours = self.app.theme_variables
         text = Text()
         text.append(f"{duration(line.worked):>7} ", style="dim")
-        style = {"warning": colours.get("warning", "yellow"), "error": colours.get("error", "red")}.get(line.level)
-        said = Text(line.text, style=style.removeprefix("ansi_") if style else "")
+        said = Text(line.text, style=in_rich(self, line.level) if line.level in ("warning", "error") else "")
         room = self._width - text.cell_len
         if said.cell_len <= room or room < LEAST:
             return text.append_text(said)

@@ -21,7 +21,7 @@ from textual.strip import Strip
 from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.palette import as_shown
-from mim4dd_tui.pictures import RGB, Grid, Mode, Pixels, Row, arrange, compose, framed, render
+from mim4dd_tui.pictures import RGB, Cell, Grid, Mode, Pixels, Row, arrange, bracketed, compose, framed, render
 
 Extent = Literal["all", "class", "one"]
 EXTENTS: tuple[Extent, ...] = ("all", "class", "one")
@@ -273,10 +273,14 @@ class PicturesPane(Inked, can_focus=True):
         self._grid = arrange(len(self._order), shape, width, height)
         shown = self._order[self.first : self.first + self._grid.shown]
         page = compose(images[shown], self._grid, self._background())
-        if self._marks and self.selected in shown:
-            page = framed(page, self._grid, shown.index(self.selected), self._colour("primary"))
+        place = shown.index(self.selected) if self._marks and self.selected in shown else None
+        if place is not None and self.mode is not Mode.ASCII:
+            page = framed(page, self._grid, place, self._colour("primary"))
         self._left = max(0, (width - page.shape[1]) // 2)
-        return render(page, self.mode, ink_is_dark=self._light)[:height]
+        rows = [[Cell(" " * self._left), *row] for row in render(page, self.mode, ink_is_dark=self._light)[:height]]
+        if place is not None and self.mode is Mode.ASCII:
+            rows = bracketed(rows, self._grid, place, self._left, width)
+        return rows
 
     def _background(self) -> tuple[int, int, int]:
         if self.mode is Mode.ASCII:  # no ink
@@ -306,9 +310,9 @@ class PicturesPane(Inked, can_focus=True):
             return self._placeholder(y, width, inks)
         if y - 1 >= len(rows):
             return Strip.blank(width, inks.base)
-        segments = [Segment(" " * self._left, inks.base)]
+        segments = []
         for cell in rows[y - 1]:
-            style = inks.base
+            style = inks.colour("primary") + Style(bold=True) if cell.mark else inks.base
             if cell.top is not None and cell.bottom is not None:
                 style = _halves(cell.top, cell.bottom)
             segments.append(Segment(cell.text, style))

@@ -10,6 +10,7 @@ from textual.widgets import OptionList
 from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.catalog import RunInfo, labels
+from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.plain import age, ago
@@ -87,7 +88,7 @@ class RunList(CalmList):
         for run, score, label in zip(runs, scores, labelled, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))
             row = Text(no_wrap=True, overflow="ellipsis")
-            style = self.app.theme_variables.get(colour, "white").removeprefix("ansi_")
+            style = in_rich(self, colour)
             row.append((mark if unicode else run.state[0]) + " ", style=style)
             row.append(f"{score:>{most}} " if most else "", style="bold")
             row.append(label)

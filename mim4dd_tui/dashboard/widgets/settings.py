@@ -10,6 +10,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.containers import Vertical
 from textual.events import DescendantFocus, Key
+from textual.geometry import Region
 from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
@@ -18,6 +19,7 @@ from engine.config.fields import FieldInfo
 from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
+from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import CalmList
@@ -69,6 +71,11 @@ class SettingsForm(Vertical):
         self._dropped: dict[str, Any] | None = None  # changes, by U
         self._opened: str | None = None  # the setting that a value is typed for
         self._room = 0  # columns of a row, as far as is known
+
+    @property
+    def kept_free(self) -> Region:
+        """The editor, with what it says of the setting, while the form has the keys."""
+        return self.query_one("#settings-editor").region if whole(self) and self.has_focus_within else Region()
 
     def compose(self) -> ComposeResult:
         """Title, search, list, and the editor of the chosen setting."""
@@ -185,14 +192,14 @@ class SettingsForm(Vertical):
     def _row(self, key: str) -> Text:
         origin, value = self.origin(key), written(value_of(self.config, key))
         before = written(value_of(self.base, key)) if origin == EDITED else None
-        accent = _rich(self.app.theme_variables.get("accent", "yellow"))
+        accent = in_rich(self, "accent")
         return setting_row(key.rpartition(".")[2], value, before, brief(origin), max(20, self._room - 4), accent)
 
     def _title(self) -> None:
         changed = len(self.changed())
         title = Text.assemble(("settings", "bold"))
         if changed:
-            title.append(f"  {changed} changed", style=_rich(self.app.theme_variables.get("accent", "yellow")))
+            title.append(f"  {changed} changed", style=in_rich(self, "accent"))
         if self._words:
             found = sum(self._matches(field) for field in self._fields.values())
             title.append(f"  {found} of {len(self._fields)}", style="dim")
@@ -428,8 +435,3 @@ class SettingsForm(Vertical):
 
 def _changes(count: int) -> str:
     return counted(count, "change")
-
-
-def _rich(colour: str) -> str:
-    """A theme colour in Rich's spelling."""
-    return colour.removeprefix("ansi_")

@@ -13,6 +13,7 @@ from engine.data.sources import find
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.details import preset_line, preset_text, run_text
+from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.measured import Measured
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.own import own_preset
@@ -38,7 +39,7 @@ class Summary(Static):
     def tell_run(self, run: RunInfo) -> None:
         """Of a run: its state, and what it came to."""
         self.set_class(True, "-run")
-        style = self._style(STATES.get(run.state, ("", "secondary"))[1])
+        style = in_rich(self, STATES.get(run.state, ("", "secondary"))[1])
         room = (self.content_size.width, self.parent.content_size.height) if isinstance(self.parent, Widget) else None
         seen = room if room is not None and all(room) else None  # else it has no place yet
         self.update(run_text(run, style, unicode=self.dashboard.unicode, room=seen))
@@ -46,7 +47,7 @@ class Summary(Static):
     def tell_preset(self, name: str, config: Config, *, brief: bool) -> None:
         """Of a preset as it is changed: what it is, and what it will take here; ``brief`` in a line."""
         self.set_class(False, "-run")
-        width, warning = self.content_size.width, self._style("warning")
+        width, warning = self.content_size.width, in_rich(self, "warning")
         if self.measured is None:
             cost = estimate.waiting()
         else:
@@ -62,7 +63,4 @@ class Summary(Static):
     def tell_problem(self, problem: str) -> None:
         """Why nothing can be chosen."""
         self.set_class(False, "-run")
-        self.update(Text(problem, style=self._style("error")))
-
-    def _style(self, name: str) -> str:
-        return self.app.theme_variables.get(name, "white").removeprefix("ansi_")
+        self.update(Text(problem, style=in_rich(self, "error")))

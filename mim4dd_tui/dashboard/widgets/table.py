@@ -9,7 +9,7 @@ from rich.cells import cell_len
 from rich.segment import Segment
 from rich.style import Style
 from textual import events
-from textual.geometry import Size
+from textual.geometry import Region, Size
 from textual.message import Message
 from textual.reactive import reactive
 from textual.scroll_view import ScrollView
@@ -152,6 +152,14 @@ class Table(ScrollView, can_focus=True):
     def chosen(self) -> str | None:
         """Id of the row under the cursor."""
         return self._rows[self.cursor].id if 0 <= self.cursor < len(self._rows) else None
+
+    @property
+    def kept_free(self) -> Region:
+        """The row under the cursor, while the table has the keys."""
+        if not self.has_focus or not self._rows:
+            return Region()
+        top = self.content_region.y + 1 + self.cursor - round(self.scroll_offset.y)
+        return Region(self.region.x, top, self.region.width, 1).intersection(self.region)
 
     @property
     def count(self) -> int:
