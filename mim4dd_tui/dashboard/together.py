@@ -162,7 +162,7 @@ def _way(event: Evaluation) -> Way:
 
 def _mean_words(group: Group, told: Sequence[Together]) -> tuple[str, ...]:
     if group.twice is not None:
-        return (f"no mean: seed {group.twice} is there more than once",)
+        return (f"no mean: seed {group.twice} is there more than once", f"no mean: seed {group.twice} twice")
     if not told:
         return (f"no mean yet: {len(group.scores('last'))} of {len(group.members)} seeds finished",)
     each = [f"{one.which} {percent(one.mean, one.spread)}" for one in told]
@@ -175,8 +175,11 @@ def _difference_words(group: Group, other: Group, told: Sequence[Together]) -> t
         each = [f"{one.which} {points(Estimate(one.mean, one.spread, one.count), signed=True)}" for one in told]
         return f"{', '.join(each)} points (± 95 %)", f"{', '.join(each)} points", ", ".join(each)
     if group.twice is not None or other.twice is not None:
-        return ("no pairs: a seed is there more than once",)
+        return ("no pairs: a seed is there more than once", "no pairs: a seed twice")
     common = group.scores("last").keys() & other.scores("last").keys()
     if len(common) > 1:
-        return ("not measured alike: protocol or images differ",)
-    return (f"no interval: {counted(len(common), 'finished seed')} in common",)
+        return ("not measured alike: protocol or images differ", "not measured alike")
+    return (
+        f"no interval: {counted(len(common), 'finished seed')} in common",
+        f"{counted(len(common), 'seed')} in common",
+    )
