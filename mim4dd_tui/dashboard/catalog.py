@@ -144,15 +144,28 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     def short(width: int) -> list[str]:
         return shortened_apart(plain, max(1, width))
 
-    beside = [
-        briefly(changes, room - cell_len(name) - 1) or briefly(changes, room - LEAST - 1) if changes else ""
-        for name, changes in zip(plain, apart(telling_first(runs)), strict=True)
-    ]
+    beside = _beside(plain, apart(telling_first(runs)), room)
+    alike: dict[tuple[str, str], list[int]] = {}
+    for place, text in enumerate(beside):
+        alike.setdefault((plain[place], text.removesuffix(", …")), []).append(place)
+    for places in alike.values():
+        these = [runs[place] for place in places]
+        if any(run.changes != these[0].changes for run in these):  # what tells most runs apart does not tell these
+            again = _beside([plain[place] for place in places], apart(telling_first(these)), room)
+            for place, text in zip(places, again, strict=True):
+                beside[place] = text or beside[place]
     equal = len(set(zip(plain, beside, strict=True))) < len(runs)
     kept = AGE if equal and room - AGE >= SHORTEST else 0
     return [
         f"{short(room - cell_len(text) - 1)[place]} {text}" if text else short(room - kept)[place]
         for place, text in enumerate(beside)
+    ]
+
+
+def _beside(names: Sequence[str], changes: Sequence[Mapping[str, Any]], room: int) -> list[str]:
+    return [
+        briefly(own, room - cell_len(name) - 1) or briefly(own, room - LEAST - 1) if own else ""
+        for name, own in zip(names, changes, strict=True)
     ]
 
 

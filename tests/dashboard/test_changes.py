@@ -19,6 +19,7 @@ from mim4dd_tui.__main__ import main
 from mim4dd_tui.dashboard.catalog import labels, telling_first
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
+from mim4dd_tui.dashboard.widgets.runs import _ages, _alike
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import text, until
 from tests.dashboard.shelves import make_run, stands
@@ -237,3 +238,25 @@ def test_runs_of_one_name_are_told_apart_in_the_narrowest_list(tmp_path: Path, r
     told = labels(found, room)
     assert all(cell_len(text) <= room for text in told), told
     assert len(set(told)) >= 3, told  # of two with the same first setting the second may have no room
+
+
+def test_what_most_runs_share_does_not_hide_what_tells_two_of_them_apart(tmp_path: Path) -> None:
+    many = [(), ("objective.iterations=40",), ("objective.iterations=50",)]
+    for number, overrides in enumerate([*many, *many, ("objective.iterations=50", "objective.step_size=0.01")]):
+        RunFolder.create(
+            tmp_path,
+            f"digits-ipc1-s0-20260101-00000{number}",
+            (found := resolve("digits-ipc1", list(overrides))).config,
+            preset=found.preset,
+            origins=found.origins,
+        )
+    found_labels = labels(Shelf(tmp_path).read(), 22)
+    assert sum("ste… 0.01" in label for label in found_labels) == 1, found_labels
+
+
+def test_ages_have_one_spelling_where_one_row_has_little_room() -> None:
+    ages = [_ages(240.0), _ages(7 * 60.0), _ages(60.0)]
+    assert _alike(ages, [20, 20, 20]) == ["  4 min ago", "  7 min ago", "  1 min ago"]
+    assert _alike(ages, [20, 4, 20]) == ["  4m", "  7m", "  1m"]
+    assert _alike(ages, [20, 2, 20]) == ["  4 min ago", "", "  1 min ago"], "where none has room none is spelt"
+    assert _alike([[""], _ages(240.0)], [9, 20]) == ["", "  4 min ago"]

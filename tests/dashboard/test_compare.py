@@ -256,7 +256,7 @@ async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp
         assert "enter" not in text(app).splitlines()[-1], "a key that opens nothing is offered"
 
 
-@pytest.mark.parametrize(("seconds", "age"), [(10, "now"), (600, "10m"), (7300, "2 h"), (86_400 * 3, "3d")])
+@pytest.mark.parametrize(("seconds", "age"), [(10, "now"), (600, "10m"), (7300, "2h"), (86_400 * 3, "3d")])
 async def test_runs_of_one_seed_are_told_apart_by_their_age_also_beside_a_live_accuracy(
     make_app: MakeApp, tmp_path: Path, seconds: float, age: str
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
@@ -136,8 +137,8 @@ class CompareScreen(DividedScreen):
 
     def _contenders(self) -> list[Contender]:
         names = labels(self._infos)
-        if len(set(names)) < len(names):  # of one preset and seed: the folders' names tell them apart, by their time
-            names = [info.name for info in self._infos]
+        alike = Counter(names)  # of one preset and seed: the folders' names tell them apart, by their time
+        names = [i.name if alike[name] > 1 else name for i, name in zip(self._infos, names, strict=True)]
         parts = zip(LETTERS, names, self._infos, self._inks, self._histories, self._configs, strict=False)
         return [
             Contender(letter, label, ink, info.state, history, config, info.preset)

@@ -78,22 +78,23 @@ class RunList(CalmList):
             self.highlighted = 0
 
     def _rows(self) -> list[Text]:
-        """Each part below its like; the age gives way where there is no room, its last word before all of it."""
+        """Each part below its like; without room ages lose their last words, all alike, before they go."""
         runs, unicode = self._runs.values(), bool(getattr(self.app, "unicode", True))
         scores = [run.score.removesuffix(" %") for run in runs]
         most = max(map(len, scores))
         left = self.scrollable_content_region.width - PADDING - 2 - (most + 1 if most else 0)
         labelled = labels(list(runs), left)
-        rows = []
-        for run, score, label in zip(runs, scores, labelled, strict=True):
+        now, rows = time.time(), []
+        ages = [_ages(now - run.started) if run.started else [""] for run in runs]
+        spelt = _alike(ages, [max(0, left - len(label)) for label in labelled])
+        for run, score, label, old in zip(runs, scores, labelled, spelt, strict=True):
             mark, colour = STATES.get(run.state, ("?", "secondary"))
             row = Text(no_wrap=True, overflow="ellipsis")
             style = in_rich(self, colour)
             row.append((mark if unicode else run.state[0]) + " ", style=style)
             row.append(f"{score:>{most}} " if most else "", style="bold")
             row.append(label)
-            ages = _ages(time.time() - run.started) if run.started else [""]
-            row.append(next(text for text in ages if len(label) + len(text) <= max(left, len(label))), style="dim")
+            row.append(old, style="dim")
             rows.append(row)
         return rows
 
@@ -117,3 +118,10 @@ def _ages(seconds: float) -> list[str]:
     """Ever shorter ways of saying how old a run is; the last says nothing."""
     whole, brief = ago(seconds), age(seconds)
     return [f"  {whole}", f"  {whole.removesuffix(' ago')}", f"  {brief}", f" {brief}", ""]
+
+
+def _alike(ages: Sequence[Sequence[str]], room: Sequence[int]) -> list[str]:
+    """Ages in one spelling: the longest for which all have room that have room for any."""
+    fits = [next(i for i, text in enumerate(ways) if len(text) <= left) for ways, left in zip(ages, room, strict=True)]
+    most = max((i for i, ways in zip(fits, ages, strict=True) if ways[i]), default=0)
+    return [ways[max(i, min(most, len(ways) - 1))] for i, ways in zip(fits, ages, strict=True)]
