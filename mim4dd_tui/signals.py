@@ -120,7 +120,7 @@ class Attendant:
 @contextmanager
 def handlers_kept() -> Iterator[None]:
     """Puts back, at the end of the block, the handlers of the signals that are answered here."""
-    previous = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGHUP)}
+    previous = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGHUP, signal.SIGQUIT)}
     try:
         yield
     finally:

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
 
+GIVEN_BACK = 2
+"""Seconds that a terminal has to take what gives it back."""
+
+
 class Signalled:
     """Answers a dashboard's signals.
 
@@ -47,6 +51,19 @@ class Signalled:
 
         for number in (*STOPPING, signal.SIGHUP):
             signal.signal(number, note)
+        signal.signal(signal.SIGQUIT, self._quit)
+
+    def _quit(self, number: int, _frame: FrameType | None) -> None:
+        """At once, as it means; only the terminal is given back before, unless that takes nothing."""
+        signal.signal(signal.SIGALRM, signal.SIG_DFL)
+        signal.alarm(GIVEN_BACK)
+        driver = self._app._driver
+        if driver is not None and self._app.is_running:
+            with suppress(Exception):
+                driver.stop_application_mode()
+                driver.close()
+        signal.signal(number, signal.SIG_DFL)
+        signal.raise_signal(number)
 
     def _answer(self) -> None:
         while self.received and not self._app.closing:

@@ -166,6 +166,14 @@ def test_sigterm_stops_with_a_checkpoint_restores_the_terminal_and_exits_143(ope
     assert terminal.status()["state"] == "stopped"
 
 
+def test_sigquit_ends_it_at_once_and_still_restores_the_terminal(open_terminal: Any) -> None:
+    terminal = open_terminal(hold=True)
+    terminal.see("s/it")
+    os.kill(terminal.pid, signal.SIGQUIT)
+    assert_restored(terminal.read(until=RESTORED[2]))
+    assert terminal.wait() == -signal.SIGQUIT
+
+
 @pytest.mark.long
 def test_a_hang_up_closes_the_dashboard_and_the_run_goes_on_to_its_end(open_terminal: Any) -> None:
     terminal = open_terminal(iterations=150)
@@ -246,6 +254,23 @@ def test_let_it_run_on_prints_plain_lines_and_ctrl_c_then_stops_it(open_terminal
     terminal.read(until=b"run stopped")
     assert terminal.wait() == 130
     assert terminal.status()["state"] == "stopped"
+
+
+def test_a_run_that_goes_on_without_the_dashboard_can_be_suspended_and_taken_up(open_terminal: Any) -> None:
+    terminal = open_terminal(hold=True, iterations=200)
+    terminal.see("s/it")
+    os.write(terminal.master, b"q")
+    terminal.see("Let it run on")
+    os.write(terminal.master, b"r")
+    terminal.read(until=b"goes on; Ctrl-C stops it")
+    os.kill(terminal.pid, signal.SIGTSTP)  # which the system drops where no shell waits, as here; a handler is called
+    time.sleep(0.5)
+    os.kill(terminal.pid, signal.SIGCONT)
+    lines = terminal.read(until=b"iteration 200/200")
+    assert b"\x1b" not in lines
+    os.write(terminal.master, b"\x03")
+    terminal.read(until=b"run stopped")
+    assert terminal.wait() == 130
 
 
 @pytest.mark.long

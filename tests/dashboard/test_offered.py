@@ -317,6 +317,9 @@ async def test_a_run_that_stops_is_not_asked_for_anything_more(make_app: MakeApp
             app.clear_notifications()
             await pilot.press(key)
             await until(pilot, lambda: "the run is stopping already: it ends its step first" in told(app))
+        await pilot.press("R")
+        await until(pilot, lambda: "the run is stopping: R resumes it once it has stopped" in told(app))
+        assert "going on" not in told(app)
         assert not app.session or not app.session.control.paused
         going.set()
         await until(pilot, lambda: "resume" in offered(app))

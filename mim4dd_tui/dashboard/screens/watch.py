@@ -355,6 +355,8 @@ class WatchScreen(PaintedScreen[None]):
         path = self.session.path
         if path is None and not self.alive:
             self.notify("it has not begun: start it again from its settings (esc)", severity="warning")
+        elif self._stopping:
+            self.notify("the run is stopping: R resumes it once it has stopped", severity="warning")
         elif self.alive or path is None:
             self.notify("the run is going on", severity="warning")
         elif self.state == "done":
