@@ -89,7 +89,7 @@ KEYS: tuple[Key, ...] = (
     # home
     Key("home", "s", "start", "start", "Start a run with the settings shown.", footer=True),
     Key("home", "w", "enqueue", "queue",
-        "Queue runs with the settings shown, one for each seed; of a chosen run, what is left."),
+        "Queue the settings shown, or the rest of a chosen run."),
     Key("home", "e", "edit", "settings", "Go to the settings of the chosen preset.", footer=True),
     Key("home", "slash", "search", "search", "Show only presets with the words typed.", "/", footer=True),
     Key("home", "p", "presets", "presets", "Go to the presets."),
@@ -121,7 +121,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "S", "reverse", "reverse", "The same order from the other end.", "S"),
     Key("runs", "0", "all", "all", "All runs again: no search, no filter."),
     Key("runs", "R", "resume", "resume", "Continue the run from its last checkpoint.", "R"),
-    Key("runs", "w", "enqueue", "queue", "Queue what is left of the run."),
+    Key("runs", "w", "enqueue", "queue", "Queue the rest of the run."),
     Key("runs", "D", "duplicate", "new run", "Take the run's settings into a new one.", "D"),
     Key("runs", "X,delete", "delete", "delete", "Delete the marked runs, else this one, for good; asks first.", "X"),
     Key("runs", "escape", "close", "back", "Back to where you came from.", "esc", footer=True),

@@ -328,7 +328,7 @@ class RunsScreen(Screen[None]):
         self.dashboard.resume_run(run.folder)
 
     def action_enqueue(self) -> None:
-        """What is left of the run into the queue."""
+        """The rest of the run into the queue."""
         if self._run is not None:
             self.dashboard.turns.add_again(self._run, self._reading.anew)
 
