@@ -143,8 +143,9 @@ class Turns:
 
     def add_again(self, run: RunInfo, then: Callable[[], None]) -> None:
         """Put a run that ended early at the end, to go on from where it stands; or say why it cannot."""
-        if not run.resumable:
-            self._app.notify(run.refusal, severity="warning")
+        begun = run.name == self.begun  # of which its status may not know yet
+        if begun or not run.resumable:
+            self._app.notify(f"{run.name} is going on" if begun else run.refusal, severity="warning")
             return
 
         def put() -> str:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import json
 import os
+import threading
 from pathlib import Path
+from typing import Any
 
 import pytest
 from textual.pilot import Pilot
 
 from engine.config.load import resolve
 from engine.errors import ConfigError, MimError
-from engine.events import Event, RunStarted
+from engine.events import Event, Observer, RunStarted
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.journal import read_all
@@ -100,6 +102,14 @@ def test_a_run_that_ended_early_waits_until_it_has_gone_on(tmp_path: Path, state
     assert names(queue) == [(first.name, "queued")]
     queue.move(first.name, 1)
     assert json.loads((tmp_path / FILE).read_text()) == {"runs": [first.name]}
+
+
+def test_a_run_whose_process_is_gone_waits_as_what_it_is(tmp_path: Path) -> None:
+    folder, queue = make_run(tmp_path, "killed", state="running"), RunQueue(tmp_path)
+    stands(folder, pid=999_999_999, host=host_name())
+    queue.add_again(folder)
+    assert names(queue) == [("killed", "interrupted")]
+    assert json.loads((tmp_path / FILE).read_text()) == {"runs": ["killed"]}
 
 
 def test_one_that_is_taken_out_is_left_as_it_was(tmp_path: Path) -> None:
@@ -270,8 +280,8 @@ async def test_a_run_that_failed_in_the_queue_is_tried_again_where_that_is_asked
     (other,) = RunQueue(tmp_path / "runs").add(CONFIG, [3])
     engines = iter([FakeEngine(24, fail_at=22), holding := FakeEngine(12, hold=True), FakeEngine(24)])
 
-    def launch(order: Order, observer: object, control: Control) -> dict[str, object]:
-        return next(engines)(order, observer, control)  # type: ignore[arg-type]
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        return next(engines)(order, observer, control)
 
     app = unasked(make_app(launch))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
@@ -283,6 +293,28 @@ async def test_a_run_that_failed_in_the_queue_is_tried_again_where_that_is_asked
         await until(pilot, lambda: "early will follow" in told(app))
         holding.hold = False
         await until(pilot, lambda: state_of(early) == "done")
+
+
+async def test_a_run_that_is_being_begun_is_not_queued_too(make_app: MakeApp, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "early", state="stopped")
+    loading = threading.Event()
+    engine = FakeEngine(iterations=24)
+
+    def slowly(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        loading.wait(30)
+        return engine(order, observer, control)
+
+    app = unasked(make_app(slowly))
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "early" in text(app))
+        await pilot.press("R")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: told(app) == "early is going on")
+        loading.set()
+        await until(pilot, lambda: app.session is not None and not app.session.running)
+    assert RunQueue(tmp_path / "runs").read() == []
 
 
 async def test_what_the_key_means_is_what_the_notice_says_of_it(make_app: MakeApp, tmp_path: Path) -> None:
