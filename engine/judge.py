@@ -20,7 +20,7 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Loop
 from engine.errors import DataError, RunDiverged, RunFailed
-from engine.evaluation import Score, evaluate_on
+from engine.evaluation.evaluate import Score, evaluate_on
 from engine.events import Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
 from engine.files import write_npy

@@ -275,19 +275,25 @@ def _information(config: Config, shape: _Shape, images: int) -> float:
 
 def _critic(config: Config, embedded: float) -> float:
     """Floats of the critic: its parameters with gradient and Adam's two means, and what ``embedded`` images become."""
-    settings, network = config.information, config.network
+    settings = config.information
     if settings.embedding_layers == 0:
         return 0.0
+    sizes, embedding = critic_sizes(config), settings.embedding_dim
+    parameters = sum(size * embedding for size in sizes) + (settings.embedding_layers - 1) * len(sizes) * embedding**2
+    return (1 if settings.embedding_shared else 2) * 4.0 * parameters + 4.0 * embedded * embedding
+
+
+def critic_sizes(config: Config) -> list[int]:
+    """Numbers in the pooled features of one image, of every layer that the critic embeds."""
+    settings, network = config.information, config.network
     side, sizes = image_side(config.data.name), []
     for _ in range(network.depth):
         side = side // 2 if network.pooling != "none" else side
         grid = {"grid": min(settings.grid, side), "average": 1, "flatten": side}[settings.pooling]
         sizes.append(network.width * grid**2)
-    if settings.layers != "blocks":
-        sizes = sizes[-1:] if settings.layers == "last" else [*sizes, len(TRAIN_IMAGES[config.data.name])]
-    embedding = settings.embedding_dim
-    parameters = sum(size * embedding for size in sizes) + (settings.embedding_layers - 1) * len(sizes) * embedding**2
-    return (1 if settings.embedding_shared else 2) * 4.0 * parameters + 4.0 * embedded * embedding
+    if settings.layers == "blocks":
+        return sizes
+    return sizes[-1:] if settings.layers == "last" else [*sizes, len(TRAIN_IMAGES[config.data.name])]
 
 
 def _evaluation(shape: _Shape, images: int, measured: int) -> float:

@@ -10,7 +10,7 @@ import torch
 from pydantic import ValidationError
 from torch import Tensor
 
-from engine import compilation, evaluation, execution
+from engine import compilation, execution
 from engine.artifact import DistilledSet
 from engine.config.elsewhere import readable
 from engine.config.load import changed
@@ -20,6 +20,8 @@ from engine.data.prepare import RealSet, fingerprint_of, split
 from engine.data.sources import load
 from engine.data.types import RawSet
 from engine.errors import ConfigError, DataError
+from engine.evaluation.evaluate import Score, evaluate
+from engine.evaluation.protocols import PROTOCOLS
 from engine.evaluation.shapes import Shape, compile_shapes, shapes_of
 from engine.networks import ConvNet
 
@@ -28,7 +30,7 @@ from engine.networks import ConvNet
 class Judgement:
     """A score and the device it was measured on."""
 
-    score: evaluation.Score
+    score: Score
     device: str
 
 
@@ -66,7 +68,7 @@ def judge(
     evaluation, to the bit on the CPU; more networks add to them.
 
     Args:
-        protocol: a name in ``engine.evaluation.PROTOCOLS``; the set's own by default.
+        protocol: a name in ``engine.evaluation.protocols.PROTOCOLS``; the set's own by default.
         networks: how many; as many as the run's evaluation by default.
         seed: of the networks; the run's by default.
         device: as ``execution.device``; the run's own setting by default.
@@ -81,8 +83,8 @@ def judge(
     if device is not None:
         config = changed(config, {"execution.device": device})
     name = protocol or item.protocol or config.evaluation.protocol
-    if name not in evaluation.PROTOCOLS:
-        raise ConfigError(f"there is no protocol {name!r}; allowed are {', '.join(evaluation.PROTOCOLS)}")
+    if name not in PROTOCOLS:
+        raise ConfigError(f"there is no protocol {name!r}; allowed are {', '.join(PROTOCOLS)}")
     resolved = execution.resolve(config)
     execution.settle(resolved)
     raw = load(config.data.name, data_dir, tick=tick)
@@ -90,7 +92,7 @@ def judge(
     images, labels = (each.to(resolved.device) for each in item.decoded())
     net, count = ConvNet(config.network, real.shape, real.classes), networks or config.evaluation.networks
     resolved = ready(resolved, shapes_of(name, labels, net), images, net, tick=tick, tell=tell)
-    score = evaluation.evaluate(
+    score = evaluate(
         images,
         labels,
         item.step_size,

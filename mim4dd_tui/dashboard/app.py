@@ -207,7 +207,9 @@ class DashboardApp(ThemedApp[Leave]):
             return
         if self.session is not None and self.session.running:
             there = self.session.path.name if self.session.path is not None else "a run"
-            ways = [self._way("show_live", "shows it"), self._way("enqueue", "puts this one into the queue")]
+            ways = [self._way("show_live", "shows it")]
+            if getattr(self.screen, "path", None) == order.resume:  # else the key means another one
+                ways.append(self._way("enqueue", "puts this one into the queue"))
             self.notify(f"{there} is going on here already{''.join(ways)}", severity="warning")
             return
         self._stage.kept, self._end_told = None, False

@@ -56,6 +56,7 @@ class RunInfo:
     live: bool = False
     measured_on: str = ""  # empty where an older version wrote the status
     changes: Mapping[str, Any] = field(default_factory=dict)  # settings changed for it alone, where they are known
+    waits: bool = False  # in the queue, as the shelf finds it
 
     @property
     def name(self) -> str:
@@ -85,14 +86,16 @@ class RunInfo:
 
     @property
     def resumable(self) -> bool:
-        """Whether continuing it can lead anywhere."""
-        if self.diverged:
+        """Whether continuing it can lead anywhere, and it does not wait for that already."""
+        if self.diverged or self.waits:
             return False
         return self.state in ("stopped", "failed") or (self.state == "queued" and not self.alive)
 
     @property
     def refusal(self) -> str:
         """Why it is not resumed, where it is not ``resumable``, and what helps."""
+        if self.waits:
+            return f"{self.name} waits in the queue; Q shows it"
         if self.diverged:
             return f"{self.name} would fail again as it is: D takes its settings into a new run"
         return f"{self.name} is {self.state}: there is nothing to resume"

@@ -88,7 +88,9 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
         text.append(value + "\n")
     hints = ["enter opens it"]
     if info.resumable:
-        hints.append("R resumes it")
+        hints.append("R resumes it, w queues it")
+    elif info.waits:
+        hints.append("it waits in the queue (Q)")
     hints.append("D takes its settings into a new run")
     after = Text("\n" + " · ".join(hints), style="dim")
     if info.message:

@@ -1,4 +1,5 @@
-"""What a run will take here: time, memory, disk. Measured on earlier runs of this machine wherever one is alike.
+"""What a run will take here: time and memory, measured on earlier runs of this machine wherever one is alike, and disk,
+which is calculated.
 
 A run is alike where everything that decides the cost of an iteration (or of an expert's epoch, or of an
 evaluated network) is the same. Counts may differ: they are what the measured seconds are multiplied by. What
@@ -16,13 +17,12 @@ from typing import TypedDict
 from engine import memory
 from engine.config.datasets import CLASSES, image_side
 from engine.config.schema import Config
+from mim4dd_tui.dashboard import written
 from mim4dd_tui.dashboard.measured import ENOUGH, Measured
+from mim4dd_tui.dashboard.written import CHANNELS
 from mim4dd_tui.plain import duration
 
 MIB = 2**20
-CHANNELS = {"digits": 1, "mnist": 1}
-JOURNAL_BYTES = 330
-"""Bytes of an iteration's line in the journal."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +35,7 @@ class Estimate:
     source: str
     memory: float | None  # MiB
     memory_measured: bool
-    disk: int  # bytes of the run folder
+    disk: int  # bytes of the run folder, calculated
     cache: int  # bytes of experts that are not there yet
     shared: bool = False
 
@@ -127,11 +127,12 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         parts["experts"] = missing * config.experts.epochs * (epoch or 0.0)
     alike = [run for run in runs if run.iteration is not None and same_iteration(config, run.config)]
     like = max(alike, key=lambda run: min(run.over, ENOUGH), default=None)  # the first of the longest
+    each: float | None = None
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
-        steps = config.objective.student_steps / like.config.objective.student_steps
-        parts["iterations"] = config.objective.iterations * like.iteration * steps
+        each = like.iteration * config.objective.student_steps / like.config.objective.student_steps
+        parts["iterations"] = config.objective.iterations * each
     evaluations = _evaluations(config, runs)
     if evaluations is None:
         unknown.append("evaluations")
@@ -147,7 +148,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         source=like.name if like is not None else "",
         memory=peak if peak is not None else calculated,
         memory_measured=peak is not None,
-        disk=_disk(config, next((run.checkpoint for run in alike if run.checkpoint is not None), None)),
+        disk=written.folder(config, each),
         cache=missing * (config.experts.epochs + 1) * parameters(config) * 4,
         shared=alone is not None and alone.shared,
     )
@@ -174,13 +175,6 @@ def _evaluations(config: Config, runs: Sequence[Measured]) -> float | None:
     return total
 
 
-def pixels(config: Config) -> int:
-    """Numbers in the synthetic set."""
-    side = 28 if config.data.name == "mnist" else image_side(config.data.name)
-    images = CLASSES[config.data.name] * config.synthetic.images_per_class
-    return images * CHANNELS.get(config.data.name, 3) * side * side
-
-
 def parameters(config: Config) -> int:
     """Numbers in one network of the run."""
     network, channels, side = config.network, CHANNELS.get(config.data.name, 3), image_side(config.data.name)
@@ -189,13 +183,6 @@ def parameters(config: Config) -> int:
         total += network.width * channels * 9 + network.width * (1 if network.norm == "none" else 3)
         channels, side = network.width, side // 2 if network.pooling != "none" else side
     return total + CLASSES[config.data.name] * (channels * side * side + 1)
-
-
-def _disk(config: Config, checkpoint: int | None) -> int:
-    """Bytes of the run folder: snapshots, up to four checkpoints, journal, two distilled sets."""
-    count, iterations = pixels(config), config.objective.iterations
-    snapshots = (iterations // config.execution.snapshot_every + 1) * (count + 128)
-    return snapshots + 4 * (checkpoint or 3 * 4 * count) + JOURNAL_BYTES * iterations + 2 * 4 * count
 
 
 # ---- in words
@@ -248,12 +235,13 @@ def in_words(
 
 
 def _disk_told(found: Estimate) -> list[str]:
-    """Ever shorter ways of saying what the disk is taken by."""
-    total, experts = f"disk {size(found.disk + found.cache)}", size(found.cache)
+    """Ever shorter ways of saying what the disk is taken by, all of which is calculated."""
+    taken, experts = size(found.disk + found.cache), size(found.cache)
+    total, least = f"disk {taken} (calculated)", f"disk ~{taken}"
     whole = f"{total}: checkpoints, snapshots, journal, distilled sets"
     if not found.cache:
-        return [whole, total]
-    return [f"{whole}, {experts} of experts", f"{total}, {experts} of it experts", total]
+        return [whole, total, least]
+    return [f"{whole}, {experts} of experts", f"{total}, {experts} of it experts", total, least]
 
 
 def in_a_line(found: Estimate, *, memory_free: float | None = None, disk_free: int | None = None) -> str:

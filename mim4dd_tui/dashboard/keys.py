@@ -88,7 +88,8 @@ KEYS: tuple[Key, ...] = (
     Key("app", "ctrl+q", "leave", "quit", "As q, also while typing.", "^q", priority=True),
     # home
     Key("home", "s", "start", "start", "Start a run with the settings shown.", footer=True),
-    Key("home", "w", "enqueue", "queue", "Queue runs with the settings shown, one for each seed."),
+    Key("home", "w", "enqueue", "queue",
+        "Queue the settings shown, or the rest of a chosen run."),
     Key("home", "e", "edit", "settings", "Go to the settings of the chosen preset.", footer=True),
     Key("home", "slash", "search", "search", "Show only presets with the words typed.", "/", footer=True),
     Key("home", "p", "presets", "presets", "Go to the presets."),
@@ -120,6 +121,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "S", "reverse", "reverse", "The same order from the other end.", "S"),
     Key("runs", "0", "all", "all", "All runs again: no search, no filter."),
     Key("runs", "R", "resume", "resume", "Continue the run from its last checkpoint.", "R"),
+    Key("runs", "w", "enqueue", "queue", "Queue the rest of the run."),
     Key("runs", "D", "duplicate", "new run", "Take the run's settings into a new one.", "D"),
     Key("runs", "X,delete", "delete", "delete", "Delete the marked runs, else this one, for good; asks first.", "X"),
     Key("runs", "escape", "close", "back", "Back to where you came from.", "esc", footer=True),
@@ -268,7 +270,10 @@ CHOOSING: dict[str, tuple[tuple[str, str, str], ...]] = {
         ("enter", "enter", "edit"), ("right", "→", "next"), ("u", "u", "undo"), ("c", "c", "changed"),
         ("S", "S", "save"),
     ),
-    "runs": (("enter", "enter", "open"), ("R", "R", "resume"), ("D", "D", "new run"), ("p", "p", "presets")),
+    "runs": (
+        ("enter", "enter", "open"), ("R", "R", "resume"), ("w", "w", "queue"), ("D", "D", "new run"),
+        ("p", "p", "presets"),
+    ),
 }  # fmt: skip
 """The same of lists whose keys come first while one is in them; a way there is then left out."""
 

@@ -40,7 +40,6 @@ class Measured:
     experts: int = 0  # of how many experts the end was seen, trained or found
     networks: dict[str, float] = field(default_factory=dict)
     peak: float | None = None
-    checkpoint: int | None = None  # bytes
     shared: bool = False
     whole: bool = True
     over: int = ENOUGH
@@ -76,7 +75,6 @@ def measured(folder: RunFolder) -> Measured | None:
         experts=len(trained),
         networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
         peak=max(peaks, default=None),
-        checkpoint=_checkpoint(folder),
         shared=history.shared,
         whole=history.state == "done",
         over=max(0, len(seconds) - WARM_UP),
@@ -108,13 +106,6 @@ def _typical(seconds: list[float]) -> float | None:
     """The middle one; the first iterations, which compile and warm up, count only where there are no others."""
     later = [s for s in seconds[WARM_UP:] if s > 0] or [s for s in seconds if s > 0]
     return statistics.median(later) if later else None
-
-
-def _checkpoint(folder: RunFolder) -> int | None:
-    try:
-        return max((path.stat().st_size for path in folder.checkpoints.glob("*.safetensors")), default=None)
-    except OSError:
-        return None
 
 
 class Measurements:

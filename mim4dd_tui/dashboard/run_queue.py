@@ -1,8 +1,10 @@
-"""Runs that wait for their turn: run folders in state "queued", and one small file that keeps their order.
+"""Runs that wait for their turn: run folders in state "queued", those that ended early and are to go on, and one
+small file that keeps their order.
 
-The file (``.queue.json`` in the runs folder) holds names alone. Whether a run still waits is read from its own
-status, so that nothing has to be put right after a hang-up or a kill: a run that was begun and whose process is
-gone stands first and is continued from its checkpoint; one that ended, or was deleted, is no longer in the queue.
+The file (``.queue.json`` in the runs folder) holds names and, of the runs that are to go on, when the sitting began
+that has ended. Whether a run still waits is read from its own status, so that nothing has to be put right after a
+hang-up or a kill: a run that was begun and whose process is gone stands first and is continued from its checkpoint; one
+that ended in the queue, or was deleted, is no longer in it.
 """
 
 from __future__ import annotations
@@ -15,6 +17,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
@@ -28,6 +31,7 @@ from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.lock import LOOK_SECONDS
 from engine.runs.unforeseen import keep_traceback
+from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.session import Launch, Order
 
 FILE = ".queue.json"
@@ -40,11 +44,14 @@ SHARED_SECONDS = 1.0
 LARGEST_SEED = 2**31 - 1
 MOST = 1000
 """Runs put into the queue at once."""
+STATES = {"queued": "queued", "crashed": "interrupted", "alive": "going"}
+"""What a run in the queue is called, by whether a process works on it."""
 
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run in the queue. ``state`` is "queued", "interrupted" (begun, its process gone) or "going"."""
+    """A run in the queue. ``state`` is "queued", "to resume" (it stopped or failed before it was put here),
+    "interrupted" (begun, its process gone) or "going"."""
 
     folder: RunFolder
     state: str
@@ -107,7 +114,13 @@ class RunQueue:
 
     def read(self) -> list[Waiting]:
         """The runs that wait or go on, in their order."""
-        return list(self._standing(self._names()))
+        return list(self._standing(*self._kept()))
+
+    def waiting(self, *only: str) -> frozenset[str]:
+        """Names of the runs that wait, or of those among ``only`` some."""
+        names, ended = self._kept()
+        asked = [name for name in names if name in only] if only else names
+        return frozenset(one.name for one in self._standing(asked, ended) if one.state != "going")
 
     def next(self) -> RunFolder | None:
         """The first run that nobody works on; None where there is none, or where another process works on one."""
@@ -139,10 +152,31 @@ class RunQueue:
             names.extend(folder.name for folder in made)
         return made
 
+    def add_again(self, folder: RunFolder) -> None:
+        """Put a run that is there at the end; it goes on from its last checkpoint.
+
+        Raises:
+            ConfigError: it cannot go on, or waits already.
+            RunLocked: as :meth:`add`.
+            RunFailed: the disk refuses.
+        """
+        ended: dict[str, float] = {}
+        with self._changing(ended) as names:
+            info, status = read_run(folder), folder.status()
+            if folder.name in names and not info.alive:
+                raise ConfigError(f"{folder.name} waits in the queue already; Q shows it")
+            if not info.resumable:
+                raise ConfigError(info.refusal)
+            if status is None:
+                raise ConfigError(f"{folder.name} cannot wait in the queue: {info.message}")
+            if status.liveness() == "ended":
+                ended[folder.name] = status.started
+            names.append(folder.name)
+
     def move(self, name: str, step: int) -> None:
         """Move a run that waits towards the front (negative) or the end of those that wait. Raises as :meth:`add`."""
         with self._changing() as names:
-            waiting = [one.name for one in self._standing(names) if one.state != "going"]
+            waiting = [one.name for one in self._standing(*self._kept()) if one.state != "going"]
             if name in waiting:
                 there = waiting.index(name)
                 before = names.index(waiting[max(0, min(there + step, len(waiting) - 1))])
@@ -157,7 +191,8 @@ class RunQueue:
 
     # ---- the file
 
-    def _names(self) -> list[str]:
+    def _kept(self) -> tuple[list[str], dict[str, float]]:
+        """Names in their order, and of runs that are to go on when the sitting began that has ended."""
         values = read_json_object(self.runs_dir / FILE) or {}
         names = values.get("runs")
         known: dict[str, None] = {}
@@ -165,15 +200,17 @@ class RunQueue:
             # a name could lead out of the folder only if somebody else wrote it
             if isinstance(name, str) and name and Path(name).name == name and not name.startswith("."):
                 known[name] = None
-        return list(known)
+        ended = values.get("ended")
+        began = ended if isinstance(ended, dict) else {}
+        return list(known), {name: began[name] for name in known if isinstance(began.get(name), int | float)}
 
-    def _standing(self, names: Sequence[str]) -> Iterator[Waiting]:
+    def _standing(self, names: Sequence[str], ended: Mapping[str, float]) -> Iterator[Waiting]:
         for name in names:
             folder = RunFolder((self.runs_dir / name).absolute())
             status = folder.status() if folder.exists else None
-            state = {"queued": "queued", "crashed": "interrupted", "alive": "going"}.get(
-                status.liveness() if status is not None else "", ""
-            )
+            state = STATES.get(status.liveness(), "") if status is not None else ""
+            if status is not None and status.liveness() == "ended" and ended.get(name) == status.started:
+                state = "to resume"
             if state:
                 yield Waiting(folder, state)
 
@@ -183,7 +220,8 @@ class RunQueue:
         return os.path.lexists(folder.path) and folder.status() is None
 
     @contextmanager
-    def _changing(self) -> Iterator[list[str]]:
+    def _changing(self, now_ended: Mapping[str, float] = MappingProxyType({})) -> Iterator[list[str]]:
+        """The names, to be changed; ``now_ended`` says of new ones what the file keeps of runs that are to go on."""
         private_folder(self.runs_dir)
         with explained(self.runs_dir / LOCK):
             waited = time.monotonic() - self._refused < SHARED_SECONDS
@@ -194,11 +232,12 @@ class RunQueue:
                 self._refused = time.monotonic()
                 raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
         try:
-            names = self._names()
-            standing = {one.name for one in self._standing(names)}
+            names, ended = self._kept()
+            standing = {one.name for one in self._standing(names, ended)}
             names = [name for name in names if name in standing or self._unknown(name)]
             yield names
-            write_json(self.runs_dir / FILE, {"runs": names}, durable=True)
+            kept = {name: began for name, began in {**ended, **now_ended}.items() if name in names}
+            write_json(self.runs_dir / FILE, {"runs": names, **({"ended": kept} if kept else {})}, durable=True)
         finally:
             lock.release()
 

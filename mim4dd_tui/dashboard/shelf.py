@@ -18,6 +18,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.log import told_changes
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run, telling_first
+from mim4dd_tui.dashboard.run_queue import RunQueue
 
 Sort = Literal["newest", "name", "state", "progress", "accuracy", "preset"]
 SORTS: tuple[Sort, ...] = ("newest", "accuracy", "name", "preset", "state", "progress")
@@ -54,13 +55,14 @@ class Shelf:
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self._kept: dict[str, _Kept] = {}
+        self._queue, self._waiting = RunQueue(runs_dir), frozenset[str]()
         self._lock = threading.Lock()
 
     @property
     def known(self) -> list[RunInfo]:
         """All runs as they were read last, newest first; looks at no disk."""
         newest = sorted(self._kept.values(), key=lambda one: (-one.created, one.info.name))
-        return telling_first([one.info for one in newest])
+        return telling_first([replace(one.info, waits=one.info.name in self._waiting) for one in newest])
 
     def read(self) -> list[RunInfo]:
         """All runs, newest first. An entry that cannot be looked into is passed over.
@@ -75,6 +77,7 @@ class Shelf:
                 if found is not None:
                     kept[name] = found
             self._kept = kept
+            self._waiting = self._queue.waiting()
             return self.known
 
     def _names(self) -> list[str]:
@@ -129,11 +132,17 @@ def _created(folder: RunFolder) -> float:
 def chosen(
     runs: Iterable[RunInfo], *, words: str = "", which: str = "all", sort: Sort = "newest", reverse: bool = False
 ) -> list[RunInfo]:
-    """The runs of some states that hold all words, sorted; equal ones stay in the order given. Of what was changed for
-    each that comes first which tells it from the others chosen."""
+    """The runs of some states ("queued": also whatever else waits in the queue) that hold all words, sorted; equal ones
+    stay in the order given. Of what was changed for each that comes first which tells it from the others chosen."""
     states = FILTERS[which]
     wanted = words.lower().split()
-    found = telling_first([run for run in runs if (not states or run.state in states) and _matches(run, wanted)])
+    found = telling_first(
+        [
+            run
+            for run in runs
+            if (not states or run.state in states or (which == "queued" and run.waits)) and _matches(run, wanted)
+        ]
+    )
     if sort != "newest":
         found.sort(key=lambda run: _key(run, sort))
     return found[::-1] if reverse else found

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
     from engine.config.schema import Config
     from mim4dd_tui.dashboard.app import DashboardApp
+    from mim4dd_tui.dashboard.catalog import RunInfo
 
 
 class Turns:
@@ -132,21 +133,44 @@ class Turns:
         origins: Mapping[str, str],
         then: Callable[[], None],
     ) -> None:
+        """Put new runs at the end, and tell whether they follow by themselves."""
+
+        def put() -> str:
+            made = self.queue.add(config, seeds, preset=preset, origins=origins)
+            return made[0].name if len(made) == 1 else f"{len(made)} runs"
+
+        self._put(put, then)
+
+    def add_again(self, run: RunInfo, then: Callable[[], None]) -> None:
+        """Put a run that ended early at the end, to go on from where it stands; or say why it cannot."""
+        begun = run.name == self.begun  # of which its status may not know yet
+        if begun or not run.resumable:
+            self._app.notify(f"{run.name} is going on" if begun else run.refusal, severity="warning")
+            return
+
+        def put() -> str:
+            self.queue.add_again(run.folder)
+            self._tried.discard(run.name)  # it failed in this queue, and is meant to be tried again
+            return run.name
+
+        self._put(put, then, "from where it stands")
+
+    def _put(self, put: Callable[[], str], then: Callable[[], None], how: str = "") -> None:
         """Put runs at the end. They follow a run that goes on, unless the queue is held by hand; it is told which."""
         session = self._app.session
         during = session is not None and session.running
 
-        def put() -> None:
-            made = self.queue.add(config, seeds, preset=preset, origins=origins)
-            what = made[0].name if len(made) == 1 else f"{len(made)} runs"
+        def do() -> None:
+            what = put()
+            put_there = f"{what} put into the queue{f', to go on {how}' if how else ''}"
             if during and self._follow(session) and self.queue.claim():
-                self._app.notify(f"{what} will follow; Q shows the queue")
+                self._app.notify(f"{what} will follow{f' {how}' if how else ''}; Q shows the queue")
             elif self.queue.elsewhere():
-                self._app.notify(f"{what} put into the queue; another process works it off")
+                self._app.notify(f"{put_there}; another process works it off")
             else:
-                self._app.notify(f"{what} put into the queue; Q shows it, s there starts it")
+                self._app.notify(f"{put_there}; Q shows it, s there starts it")
 
-        self.changes.do(put, then)
+        self.changes.do(do, then)
 
     def go(self) -> None:
         """From now on start what waits, one after another."""

@@ -13,8 +13,8 @@ from engine.artifact import DistilledSet
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.sources import load
-from engine.evaluation import PROTOCOLS, evaluate
-from engine.evaluation.evaluate import train_network
+from engine.evaluation.evaluate import evaluate, train_network
+from engine.evaluation.protocols import PROTOCOLS
 from engine.networks import ConvNet
 from engine.seeds import generator
 from engine.training import accuracy

@@ -25,6 +25,8 @@ LIGHT = [
     ("runs",),
     ("runs", "--json"),
     ("paths",),
+    ("protocols",),
+    ("protocols", "--json"),
     ("attach", "--help"),
     ("attach", "over"),
     ("runs", "--runs-dir", "runs"),

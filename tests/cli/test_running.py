@@ -19,7 +19,7 @@ import pytest
 import torch
 
 from engine.config.schema import Config
-from engine.evaluation import PROTOCOLS
+from engine.evaluation.protocols import PROTOCOLS
 from engine.files import read_json_object, write_json
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main

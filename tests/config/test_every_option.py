@@ -13,7 +13,7 @@ import pytest
 from engine.config.fields import by_key, fields
 from engine.config.load import changed
 from engine.config.schema import Config
-from engine.evaluation import PROTOCOLS
+from engine.evaluation.protocols import PROTOCOLS
 from engine.events import CheckpointWritten, Evaluation, Event, Iteration, Snapshot
 from engine.run import start
 

@@ -18,8 +18,9 @@ from engine.runs.status import host_name
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard import measured as measuring
 from mim4dd_tui.dashboard.details import preset_line
-from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters, pixels
+from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters
 from mim4dd_tui.dashboard.measured import Measured, Measurements
+from mim4dd_tui.dashboard.written import pixels
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, text, until
 
@@ -27,7 +28,7 @@ BASE = resolve("digits-ipc1").config
 
 
 def measured(config: Config = BASE, **values: object) -> Measured:
-    known = Measured("like", config, 0.5, 2.0, 8, {"mtt-1000": 4.0, "quick-100": 1.0, "paper-300": 2.0}, 700.0, 1000)
+    known = Measured("like", config, 0.5, 2.0, 8, {"mtt-1000": 4.0, "quick-100": 1.0, "paper-300": 2.0}, 700.0)
     return replace(known, **values)  # type: ignore[arg-type]
 
 
@@ -102,13 +103,23 @@ def test_too_little_room_is_said() -> None:
 
 def test_what_takes_the_disk_is_said_as_far_as_there_is_room() -> None:
     found = replace(estimate.estimate(BASE, [measured(peak=612.0)]), disk=2**20, cache=23 * 2**20)
-    whole = "memory 612 MiB · disk 24 MiB: checkpoints, snapshots, journal, distilled sets, 23 MiB of experts"
-    brief, least = "memory 612 MiB · disk 24 MiB, 23 MiB of it experts", "memory 612 MiB · disk 24 MiB"
-    for width, line in ((len(whole), whole), (len(whole) - 1, brief), (len(brief) - 1, least), (0, least)):
+    total = "memory 612 MiB · disk 24 MiB (calculated)"
+    whole = f"{total}: checkpoints, snapshots, journal, distilled sets, 23 MiB of experts"
+    brief, least = f"{total}, 23 MiB of it experts", "memory 612 MiB · disk ~24 MiB"
+    for width, line in (
+        (len(whole), whole),
+        (len(whole) - 1, brief),
+        (len(brief) - 1, total),
+        (len(total) - 1, least),
+        (0, least),
+    ):
         assert in_words(found, width=width)[1] == line
     none = replace(found, cache=0)
-    assert in_words(none, width=200)[1].endswith("1.0 MiB: checkpoints, snapshots, journal, distilled sets")
-    assert in_words(none, width=50)[1].endswith("disk 1.0 MiB")
+    assert in_words(none, width=200)[1].endswith(
+        "1.0 MiB (calculated): checkpoints, snapshots, journal, distilled sets"
+    )
+    assert in_words(none, width=50)[1].endswith("disk 1.0 MiB (calculated)")
+    assert in_words(none, width=30)[1].endswith("disk ~1.0 MiB")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -227,10 +238,9 @@ def test_a_preset_in_a_line_gives_up_its_name_before_what_it_takes(room: int, sa
 
 
 def test_a_run_that_is_not_over_may_need_more_later() -> None:
-    young = measured(peak=500.0, checkpoint=None, whole=False)
+    young = measured(peak=500.0, whole=False)
     found = estimate.estimate(BASE, [young, measured()])
     assert found.memory == 700.0
-    assert found.disk == estimate.estimate(BASE, [measured()]).disk
     shared = measured(peak=900.0, shared=True)
     assert estimate.estimate(BASE, [young, shared]).memory == 900.0, "that of a whole run, though it is a bound"
     assert estimate.estimate(BASE, [young]).memory == 500.0, "better than none"

@@ -13,7 +13,7 @@ import pytest
 
 from engine import run
 from engine.config.schema import Config
-from engine.evaluation import PROTOCOLS
+from engine.evaluation.protocols import PROTOCOLS
 from engine.events import Evaluation, Event, Iteration, Phase, Progress, to_dict
 from engine.experts import missing
 from engine.runs.control import Control

@@ -14,7 +14,7 @@ from engine import labels, memory
 from engine.artifact import DistilledSet, load_artifact
 from engine.config.schema import Config
 from engine.errors import DataError, RunFailed
-from engine.evaluation import Score
+from engine.evaluation.evaluate import Score
 from engine.events import Recovered
 from engine.export import export
 from engine.reuse import judge

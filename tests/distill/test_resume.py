@@ -366,7 +366,7 @@ from dataclasses import replace
 from pathlib import Path
 from engine import run
 from engine.config.load import load_config
-from engine.evaluation import PROTOCOLS
+from engine.evaluation.protocols import PROTOCOLS
 from engine.events import Iteration
 
 PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=6, falls=((3, 0.1),))

@@ -17,7 +17,8 @@ from engine.config.schema import Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.types import RawSet
-from engine.evaluation import PROTOCOLS, Protocol, Score, evaluate
+from engine.evaluation.evaluate import Score, evaluate
+from engine.evaluation.protocols import PROTOCOLS, Protocol
 from engine.networks import ConvNet
 from engine.seeds import generator
 from tests.distill.helpers import tiny

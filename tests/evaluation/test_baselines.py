@@ -11,8 +11,10 @@ import pytest
 import torch
 
 from engine.data.types import RawSet
-from engine.evaluation import PROTOCOLS, Score, baselines
+from engine.evaluation import baselines
 from engine.evaluation.baselines import key_of, random_images, random_selection
+from engine.evaluation.evaluate import Score
+from engine.evaluation.protocols import PROTOCOLS
 from tests.evaluation.helpers import EXECUTION, Court, court, shortened
 
 SETTINGS: dict[str, Any] = {

@@ -17,8 +17,8 @@ from engine.config.schema import Evaluation, Network
 from engine.data import cutmix as cutmix_module
 from engine.data.augment import Augment
 from engine.data.types import RawSet
-from engine.evaluation import PROTOCOLS, Score, train_network
-from engine.evaluation.evaluate import train_networks
+from engine.evaluation.evaluate import Score, train_network, train_networks
+from engine.evaluation.protocols import PROTOCOLS
 from engine.evaluation.shapes import Shape, compile_shapes, shapes_of
 from engine.networks import ConvNet
 from engine.seeds import generator

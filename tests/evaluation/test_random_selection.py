@@ -17,8 +17,9 @@ from engine.config.schema import Config, Data, Evaluation, Experts, Information,
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.types import RawSet
-from engine.evaluation import PROTOCOLS, Score, train_network, train_networks
 from engine.evaluation.baselines import full_set, key_of, random_images, random_selection
+from engine.evaluation.evaluate import Score, train_network, train_networks
+from engine.evaluation.protocols import PROTOCOLS
 from engine.experts import Trajectories
 from engine.networks import ConvNet
 from engine.training import accuracy

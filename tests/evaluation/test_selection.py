@@ -16,7 +16,7 @@ from engine.budget import live_every
 from engine.config.selection import measured_live, selected_on
 from engine.data.prepare import split
 from engine.data.types import Images, RawSet, fingerprint
-from engine.evaluation import Score, evaluate
+from engine.evaluation.evaluate import Score, evaluate
 from engine.events import Evaluation, Iteration, Notice
 from engine.judge import Judge
 from engine.sealed import verify

@@ -19,8 +19,9 @@ from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
 from engine.data.types import RawSet
 from engine.errors import DataError
-from engine.evaluation import PROTOCOLS, Protocol, Score, evaluate, train_network, train_networks
 from engine.evaluation.baselines import random_images
+from engine.evaluation.evaluate import Score, evaluate, train_network, train_networks
+from engine.evaluation.protocols import PROTOCOLS, Protocol
 from engine.networks import ConvNet
 from engine.seeds import generator
 

@@ -12,7 +12,7 @@ import pytest
 from engine.config.load import list_presets, resolve
 from engine.config.schema import Config
 from engine.data.sources import UNOFFICIAL
-from engine.evaluation import PROTOCOLS
+from engine.evaluation.protocols import PROTOCOLS
 from engine.objectives import OBJECTIVES
 from engine.run import start
 from engine.runs.folder import RunFolder

@@ -12,7 +12,10 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 INTERFACE = {"textual", "rich", "typer", "mim4dd_tui", "click"}
 
-LIGHT = ("engine", "engine.config", "engine.events", "engine.errors", "engine.doctor", "engine.data.sources")
+LIGHT = (
+    "engine", "engine.config", "engine.events", "engine.errors", "engine.doctor", "engine.data.sources",
+    "engine.evaluation.protocols",
+)  # fmt: skip
 """Modules that import no torch, besides all of ``engine.config`` and ``engine.runs`` but the checkpoints."""
 
 

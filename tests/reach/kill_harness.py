@@ -35,8 +35,9 @@ from pathlib import Path
 from typing import Any
 from unittest import mock
 
-from engine import evaluation, judge, record
+from engine import judge, record
 from engine.config.schema import Config
+from engine.evaluation.evaluate import evaluate_on
 from engine.events import Event, Phase
 from engine.runs import checkpoint
 from engine.runs.history import RunHistory
@@ -147,7 +148,7 @@ def marked(say: Say) -> Iterator[Callable[[Watch], None]]:
 
     with (
         mock.patch.object(record, "save", within("checkpoint", checkpoint.save)),
-        mock.patch.object(judge, "evaluate_on", within("evaluation", evaluation.evaluate_on)),
+        mock.patch.object(judge, "evaluate_on", within("evaluation", evaluate_on)),
     ):
         yield see
 

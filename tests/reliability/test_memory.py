@@ -169,7 +169,7 @@ from dataclasses import replace
 from pathlib import Path
 from engine import run
 from engine.config.load import load_config
-from engine.evaluation import PROTOCOLS
+from engine.evaluation.protocols import PROTOCOLS
 PROTOCOLS["quick-100"] = replace(PROTOCOLS["quick-100"], epochs=2, falls=((1, 0.1),))
 path = Path(sys.argv[1])
 run.start(load_config(path / "config.toml"), runs_dir=path / "runs", cache_dir=path / "cache")

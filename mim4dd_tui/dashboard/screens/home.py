@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from functools import partial
+from pathlib import Path
 from typing import Any, ClassVar
 
 from rich.text import Text
@@ -213,14 +214,24 @@ class HomeScreen(KeepingUpScreen):
         self._source, self._gone = source, False
         self.query_one(PresetList).follow(None if source is not None and is_file(source) else source, overrides)
 
+    @property
+    def _pointed(self) -> RunInfo | None:
+        """The run under the cursor, where one is among the runs."""
+        return self._run if any(runs.has_focus for runs in self.query(RunList)) else None
+
+    @property
+    def path(self) -> Path | None:
+        """Its folder."""
+        return self._pointed.folder.path if self._pointed is not None else None
+
     def _describe(self) -> None:
-        on_run = self.query_one("#runs").has_focus and self._run is not None
+        run = self._pointed
         summary, form = self.query_one(Summary), self.query_one(SettingsForm)
         seen = self._in_view if self.query_one("#presets-search").has_focus else None
-        form.display = not on_run and seen is None and self._preset is not None
+        form.display = run is None and seen is None and self._preset is not None
         brief = self.has_class("-editing") and not self.has_class("-tall")
-        if on_run and self._run is not None:
-            summary.tell_run(self._run)
+        if run is not None:
+            summary.tell_run(run)
         elif seen is not None:
             summary.tell_preset(*seen, brief=brief)
         elif self._preset is not None:
@@ -248,6 +259,8 @@ class HomeScreen(KeepingUpScreen):
             idle.add("duplicate")
         if self._run is None or not self._run.resumable:
             idle.add("resume")
+        if self._pointed is not None and self._pointed.resumable:
+            idle.discard("enqueue")
         if self.dashboard.session is None:
             idle.add("show_live")
         return frozenset(idle)
@@ -327,7 +340,10 @@ class HomeScreen(KeepingUpScreen):
         )
 
     def action_enqueue(self) -> None:
-        """Ask for seeds, then put runs with the settings shown into the queue."""
+        """The run under the cursor into the queue; else ask for seeds, and put runs with the settings shown there."""
+        if self._pointed is not None:
+            self.dashboard.turns.add_again(self._pointed, self.refresh_runs)
+            return
         form = self.query_one(SettingsForm)
         if self._preset is None or not form.display:
             self.notify(self._problem or "choose a preset first (p)", severity="warning")

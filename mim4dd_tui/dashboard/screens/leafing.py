@@ -13,6 +13,7 @@ from engine.errors import MimError
 from engine.events import Snapshot
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.album import Album
+from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.screens.watch import WatchScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
@@ -23,6 +24,8 @@ PICTURE_SECONDS = {False: 4.0, True: 8.0}
 """Least time between two pictures that come by themselves; the longer one over SSH."""
 REPLAY_SECONDS = {False: 0.5, True: 1.5}
 """Time that a replay stays at each snapshot."""
+OVER_TIME = frozenset(key.action for key in KEYS if key.action.startswith(("scrub(", "replay")))
+"""Actions that lead from one snapshot to another."""
 REPLAY_LONGEST = 30.0
 """Seconds that a replay takes at most: of many snapshots only some are shown."""
 
@@ -50,6 +53,11 @@ class LeafingScreen(WatchScreen):
         self.album_behind = True
         self._shown: Snapshot | None = None
         self._pictured = 0.0
+
+    @property
+    def idle(self) -> frozenset[str]:
+        """Also the keys from one snapshot to another, while there are no two."""
+        return super().idle | (OVER_TIME if len(self.history.snapshots) < 2 else frozenset())
 
     @property
     def labels(self) -> Mapping[str, str]:

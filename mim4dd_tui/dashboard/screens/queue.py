@@ -38,7 +38,9 @@ COLUMNS = (
     Column("preset", 20, rank=5, fits=True, grows=8),
     Column("seed", 6, right=True, rank=6),
 )
-COLOURS = {"going": "success", "interrupted": "warning", "queued": "secondary", "paused": "warning"}
+COLOURS = {
+    "going": "success", "interrupted": "warning", "queued": "secondary", "to resume": "secondary", "paused": "warning",
+}  # fmt: skip
 REFRESH_SECONDS = 1.0
 
 
@@ -201,7 +203,7 @@ class QueueScreen(Screen[None]):
         if one.state == "going":
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
-        if one.state == "interrupted":
+        if one.state in ("interrupted", "to resume"):
             self._change(partial(self.dashboard.turns.queue.drop, one.name))
             return
 

@@ -187,9 +187,9 @@ class RunsScreen(Screen[None]):
         """Actions that change nothing as the list stands."""
         idle = set() if self._marked else {"unmark"}
         if not self._shown:
-            return frozenset({*idle, "mark", "compare", "resume", "duplicate", "delete"})
+            return frozenset({*idle, "mark", "compare", "resume", "enqueue", "duplicate", "delete"})
         if self._run is not None and not self._run.resumable:
-            idle.add("resume")
+            idle |= {"resume", "enqueue"}
         if any(run.alive for run in self._meant):
             idle.add("delete")
         return frozenset(idle)
@@ -274,6 +274,11 @@ class RunsScreen(Screen[None]):
             self.notify(run.refusal, severity="warning")
             return
         self.dashboard.resume_run(run.folder)
+
+    def action_enqueue(self) -> None:
+        """The rest of the run into the queue."""
+        if self._run is not None:
+            self.dashboard.turns.add_again(self._run, self._reading.anew)
 
     def action_duplicate(self) -> None:
         """The run's settings into a new one."""

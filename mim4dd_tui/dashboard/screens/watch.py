@@ -38,11 +38,12 @@ class WatchScreen(PaintedScreen[None]):
     class Arrived(Message):
         """Records of another process's journal."""
 
-        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool) -> None:
+        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool, waits: bool) -> None:
             super().__init__()
             self.items = items
             self.alive = alive
             self.there = there  # whether the run still has a folder
+            self.waits = waits  # in the queue
 
     def __init__(self, session: Session) -> None:
         super().__init__()
@@ -51,6 +52,7 @@ class WatchScreen(PaintedScreen[None]):
         self.alive = session.owned
         self.heard_once = session.owned  # another process's journal was read
         self._begun = False
+        self._waits = False  # in the queue, as its folder was read last
         self._reading = False
         self._asked_to_stop = self._asked_to_pause = False
         self._end_told: tuple[str, bool] | None = None  # why it failed, and whether that is for good
@@ -98,15 +100,19 @@ class WatchScreen(PaintedScreen[None]):
     def _read_folder(self) -> None:
         try:
             running = self.session.running  # before the journal: what ends in between has its last words in it
-            self.post_message(self.Arrived(self.session.poll(), running, self.there))
+            self.post_message(self.Arrived(self.session.poll(), running, self.there, not running and self._in_queue()))
         finally:
             self._reading = False
+
+    def _in_queue(self) -> bool:
+        return self.path is not None and bool(self.dashboard.turns.queue.waiting(self.path.name))
 
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
         message.stop()
         if self.gone:
             return
+        self._waits = message.waits
         self._take(message.items, message.alive)
         if not message.there and self.is_active:
             self._leave_deleted()
@@ -238,8 +244,9 @@ class WatchScreen(PaintedScreen[None]):
 
     @property
     def resumable(self) -> bool:
-        """Whether nothing works on the run although it is not done, and continuing it can lead anywhere."""
-        return self.over and self.state != "done" and not self.history.diverged
+        """Whether nothing works on the run although it is not done, and continuing it can lead anywhere; one that waits
+        in the queue has it before it."""
+        return self.over and self.state != "done" and not self.history.diverged and not self._waits
 
     @property
     def over(self) -> bool:
@@ -289,7 +296,7 @@ class WatchScreen(PaintedScreen[None]):
     def _ask(self, what: Request, told: str) -> bool:
         """Whether it could be asked for."""
         if not self.alive:
-            on = "; R resumes it" if self.resumable else ""
+            on = "; R resumes it" if self.resumable else "; it waits in the queue (Q)" if self._waits else ""
             stands = "has failed" if self.state == "failed" else f"is {self.state}"
             self.notify(f"the run {stands}{on}", severity="warning")
             return False
@@ -361,6 +368,8 @@ class WatchScreen(PaintedScreen[None]):
             self.notify("the run is going on", severity="warning")
         elif self.state == "done":
             self.notify("the run is done: there is nothing to resume", severity="warning")
+        elif self._waits:
+            self.notify(f"{path.name} waits in the queue; Q shows it", severity="warning")
         elif self.history.diverged:
             self.notify("it would fail again as it is: D takes its settings into a new run", severity="warning")
         else:
