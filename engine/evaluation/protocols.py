@@ -134,3 +134,11 @@ PROTOCOLS = {
         ),
     )
 }
+
+
+def without_step_size(name: str) -> str:
+    """A protocol as it trains on images that have no step size of their own, as random real ones: its name, and where
+    it uses such a step size its own rate instead. A distilled set's accuracy by the same protocol is at another rate.
+    """
+    protocol = PROTOCOLS.get(name)
+    return name if protocol is None or not protocol.uses_step_size else f"{name} at rate {protocol.learning_rate:g}"

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.config.validate import written
+from engine.evaluation.protocols import without_step_size
 from engine.events import (
     BASELINES,
     CheckpointWritten,
@@ -83,7 +84,8 @@ def evaluated(event: Evaluation) -> str:
     spread = f" ± {event.std * 100:.1f}" if math.isfinite(event.std) else ""
     at = "" if event.subject in BASELINES else f" at iteration {event.iteration}"
     best = ", best so far" if event.best_so_far else ""
-    return f"{what} {event.mean * 100:.1f}{spread} % ({event.protocol}){at}{best}"
+    by = without_step_size(event.protocol) if event.subject == "random_selection" else event.protocol
+    return f"{what} {event.mean * 100:.1f}{spread} % ({by}){at}{best}"
 
 
 def log_line(event: Event) -> tuple[str, str] | None:

@@ -124,7 +124,7 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """An accuracy, on which images its iterate was chosen, and what it is to be read beside."""
 
     def known(key: str) -> str:
-        return score_text(document[key], str(document.get(f"{key}_reason", "")))
+        return score_text(document[key], str(document.get(f"{key}_reason", "")), real=key == "random_selection")
 
     on = document["selected_on"]
     chosen = document["selected_on_reason"] if on is None else CHOSEN[on]

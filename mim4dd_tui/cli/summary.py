@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.evaluation.protocols import without_step_size
 from engine.runs.called import called
 from engine.runs.log import standing, told_changes, went_back
 from mim4dd_tui.cli.output import pairs
@@ -19,10 +20,11 @@ CHOSEN = {
 }
 
 
-def score(values: Any, reason: str = "", *, of_iterate: bool = False) -> str:
+def score(values: Any, reason: str = "", *, of_iterate: bool = False, real: bool = False) -> str:
     """``87.3 ± 0.4 % (mtt-1000, 5 networks, iteration 40)``, or why there is none.
 
-    A live one begins with ``~`` and says ``live``; one on validation images begins with ``v`` and says that too.
+    A live one begins with ``~`` and says ``live``; one on validation images begins with ``v`` and says that too; one
+    of ``real`` images, which have no step size of their own, says at which rate.
     """
     if not isinstance(values, dict) or values.get("mean") is None:
         return f"- ({reason})" if reason else "-"
@@ -31,7 +33,8 @@ def score(values: Any, reason: str = "", *, of_iterate: bool = False) -> str:
     text = accuracy_text(values["mean"], values.get("std"), live=live, on=on)
     details = ["live"] if live else []
     details += ["on validation images"] if on == "validation" else []
-    details += [str(values["protocol"])] if values.get("protocol") else []
+    if protocol := values.get("protocol"):
+        details.append(without_step_size(str(protocol)) if real else str(protocol))
     if values.get("networks"):
         count = values["networks"]
         details.append(counted(count, "network"))
@@ -69,7 +72,8 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     accuracy = document.get("accuracy")
 
     def of(key: str, *, of_iterate: bool = False) -> str:
-        return score(document.get(key), str(document.get(f"{key}_reason", "")), of_iterate=of_iterate)
+        reason, real = str(document.get(f"{key}_reason", "")), key == "random_selection"
+        return score(document.get(key), reason, of_iterate=of_iterate, real=real)
 
     own = f" with {told_changes(document['changes'])}" if document.get("changes") else ""
     lines = [

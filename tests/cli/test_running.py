@@ -360,13 +360,15 @@ def test_on_a_terminal_run_and_resume_open_the_dashboard(
     assert opened[1]["attach"] == place.folder / "runs" / "first"
     assert opened[1]["autostart"] is False, "it is done"
     status = place.folder / "runs" / "first" / "status.json"
-    status.write_text(status.read_text().replace('"done"', '"stopped"'))
+    before = status.read_text()
+    status.write_text(before.replace('"done"', '"stopped"'))
     assert main(["resume", "first"]) == 7
     assert (opened[2]["autostart"], opened[2]["notice"]) == (True, "")
     write_json(status, {**(read_json_object(status) or {}), "state": "failed", "diverged": True})
     assert main(["resume", "first"]) == 7
     assert opened[3]["autostart"] is False
     assert "not resumed: as it is, it would fail again" in opened[3]["notice"]
+    status.write_text(before)
     assert main(["run", "digits-ipc1", "--set", "network.width=-4"]) == 2  # refused before anything opens
     assert len(opened) == 4
 

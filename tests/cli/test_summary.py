@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 
+from engine.events import Evaluation
+from engine.runs.log import evaluated
 from mim4dd_tui.cli.over_seeds import over_seeds, seed_lines
 from mim4dd_tui.cli.summary import print_result, result_lines
 
@@ -59,6 +61,19 @@ def test_the_last_iterate_stands_beside_the_best_and_both_say_where_they_were() 
     assert ("chosen by test", "88.0 ± 0.4 % (quick-100, 2 networks, iteration 200)") in by_test
     names = [name for name, _ in result_lines(STOPPED | {"accuracy": accuracy(0.87, 300), "last": chosen["last"]})]
     assert "last iterate" not in names, "the accuracy is its own"
+
+
+@pytest.mark.parametrize(
+    ("protocol", "told"),
+    [("quick-100", "quick-100 at rate 0.01"), ("bptt-300", "bptt-300"), ("another", "another")],
+)
+def test_random_real_images_say_their_rate_where_a_set_has_its_own(protocol: str, told: str) -> None:
+    found = {"mean": 0.5, "std": 0.02, "protocol": protocol, "final": True, "measured_on": "test"}
+    lines = dict(result_lines({"state": "done", "accuracy": found, "random_selection": found}))
+    assert lines["random real images"] == f"50.0 ± 2.0 % ({told})"
+    assert lines["accuracy"] == f"50.0 ± 2.0 % ({protocol})"
+    event = Evaluation(0, "random_selection", protocol, 0.5, 0.02, [0.5], "none", "test", 1.0)
+    assert evaluated(event).endswith(f"({told})")
 
 
 def test_an_accuracy_on_validation_images_says_so() -> None:

@@ -61,7 +61,7 @@ def contender(mark: str, *events: Event) -> Contender:
             "accuracy on validation images (asked for) 89.7 ± 1.2 % (quick-100) at iteration 50",
         ),
         (replace(LIVE, subject="best", best_so_far=False), "best iterate 89.7 ± 1.2 % (quick-100) at iteration 50"),
-        (RANDOM, "random real images 55.0 ± 1.0 % (quick-100)"),
+        (RANDOM, "random real images 55.0 ± 1.0 % (quick-100 at rate 0.01)"),
     ],
 )
 def test_log_and_headless_lines_say_the_same(event: Evaluation, text: str) -> None:
