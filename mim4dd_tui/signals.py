@@ -20,8 +20,15 @@ from typing import Any, TextIO
 
 from engine.errors import MimError
 
-STOPPING = {signal.SIGINT: "Ctrl-C", signal.SIGTERM: "SIGTERM", signal.SIGUSR1: "SIGUSR1"}
+STOPPING: dict[signal.Signals, str] = {
+    signal.SIGINT: "Ctrl-C",
+    signal.SIGTERM: "SIGTERM",
+    signal.SIGUSR1: "SIGUSR1",
+}
 """Signals that ask for a stop with a checkpoint; the exit code is then 128 + the signal's number."""
+
+JOB_CONTROL = (signal.SIGTSTP, signal.SIGCONT)
+"""Signals that Textual's driver answers as long as the process lives: what is no dashboard any more is not to."""
 
 WAIT = 0.2  # seconds between looks at the work and the signals: the longest that a Ctrl-C goes unanswered
 
@@ -111,16 +118,16 @@ class Attendant:
             self.stopped_by = number
             if number != signal.SIGHUP:
                 again = "; press again to end at once" if number == signal.SIGINT else ""
-                self._tell(f"{STOPPING[signal.Signals(number)]}: stopping with a checkpoint{again}")
+                self._tell(f"{STOPPING[signal.Signals(number)]}: stopping at the next step{again}")
             self._request("stop")
         elif number == signal.SIGINT:
             raise AbandonedError("ended at once, without a checkpoint of its own")
 
 
 @contextmanager
-def handlers_kept() -> Iterator[None]:
-    """Puts back, at the end of the block, the handlers of the signals that are answered here."""
-    previous = {number: signal.getsignal(number) for number in (*STOPPING, signal.SIGHUP, signal.SIGQUIT)}
+def handlers_kept(numbers: Iterable[signal.Signals] = (*STOPPING, signal.SIGHUP, signal.SIGQUIT)) -> Iterator[None]:
+    """Puts back, at the end of the block, the handlers of signals: by default of those that are answered here."""
+    previous = {number: signal.getsignal(number) for number in numbers}
     try:
         yield
     finally:

@@ -77,12 +77,11 @@ def abilities(
     *,
     stdin: Stream | None = None,
     stdout: Stream | None = None,
-    stderr: Stream | None = None,
 ) -> Abilities:
     """Judge the terminal of this process, or (for tests) of the given environment and streams.
 
-    The dashboard draws on standard error and reads standard input; both must be a terminal. So must standard output:
-    who leads that elsewhere waits there for lines.
+    The dashboard reads standard input, which must be a terminal. So must standard output: who leads that elsewhere
+    waits there for lines. Standard error need not be: warnings are sent away by many.
     """
     env = os.environ if environ is None else environ
     term = env.get("TERM", "")
@@ -94,7 +93,7 @@ def abilities(
         unicode=unicode,
         braille=unicode and term != "linux",
         remote=bool(env.get("SSH_CONNECTION") or env.get("SSH_TTY")),
-        refusal=_refusal(term, stdin or sys.stdin, stdout or sys.stdout, stderr or sys.stderr),
+        refusal=_refusal(term, stdin or sys.stdin, stdout or sys.stdout),
     )
 
 
@@ -106,8 +105,8 @@ def columns(stream: TextIO) -> int | None:
     return None
 
 
-def _refusal(term: str, stdin: Stream | None, stdout: Stream | None, stderr: Stream | None) -> str:
-    for name, stream in (("input", stdin), ("output", stdout), ("error", stderr)):
+def _refusal(term: str, stdin: Stream | None, stdout: Stream | None) -> str:
+    for name, stream in (("input", stdin), ("output", stdout)):
         if stream is None or not stream.isatty():
             return f"standard {name} is not a terminal"
     if term in ("dumb", "unknown", ""):

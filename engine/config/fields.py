@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import re
 import types
 import typing
 from dataclasses import dataclass
@@ -43,6 +44,24 @@ class FieldInfo:
     allowed: str
     description: str
     choices: tuple[Any, ...] = ()
+
+
+_ONLY = re.compile(r"([a-z]+)(?: and ([a-z]+))? only\.$")
+
+
+def users(field: FieldInfo) -> tuple[str, ...]:
+    """The objectives that read a setting, or of the term's settings the losses; () where all do.
+
+    Its description ends with them: "trajectory and bptt only."
+    """
+    found = _ONLY.search(field.description)
+    return tuple(name for name in found.groups() if name) if found else ()
+
+
+def unused(field: FieldInfo, config: Config) -> str:
+    """``not used by trajectory``, where a setting does nothing in this configuration; else nothing."""
+    user = config.information.loss if field.section == "information" else config.objective.name
+    return f"not used by {user}" if users(field) and user not in users(field) else ""
 
 
 @functools.cache

@@ -236,6 +236,7 @@ def describe_work(config: Config) -> str:
     objective, experts = config.objective, config.experts
     steps = "" if objective.name in TRAIN_STUDENTS else " iterations"
     if not steps:
-        steps = f" x {'up to ' if objective.window else ''}{objective.student_steps} student steps"
+        most = "up to " if objective.window and objective.name == "bptt" else ""
+        steps = f" x {most}{objective.student_steps} student steps"
     trained = " x ".join(counted(n, what) for n, what in ((experts.count, "expert"), (experts.epochs, "epoch")))
     return f"{trained}; {objective.iterations}{steps}"

@@ -40,10 +40,11 @@ class Descriptors:
     """
 
     def __init__(self, folder: Path) -> None:
-        stream = sys.__stderr__
-        encoding, errors = (None, None) if stream is None else (stream.encoding, stream.errors)
         self.ends = (os.dup(1), os.dup(2))
-        self.terminal = open(self.ends[1], "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
+        # warnings that are sent away (2>/dev/null) leave standard output
+        stream, end = (sys.__stderr__, self.ends[1]) if os.isatty(2) else (sys.__stdout__, self.ends[0])
+        encoding, errors = (None, None) if stream is None else (stream.encoding, stream.errors)
+        self.terminal = open(end, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
         self.taken = False
         self._file, self._path = _opened(folder)
         self._target = self._file

@@ -8,7 +8,6 @@ a second reader), and its writer dies of the first failed write, after which the
 from __future__ import annotations
 
 import os
-import signal
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -19,8 +18,6 @@ from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.descriptors import Descriptors
 from mim4dd_tui.signals import Forgiving
 
-JOB_CONTROL = (signal.SIGTSTP, signal.SIGCONT)
-"""Signals that the stock driver answers, as long as there is a process."""
 CLEAR = "\x1b[H\x1b[2J"
 
 
@@ -32,7 +29,6 @@ class EnduringDriver(LinuxDriver):
     """
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        self._before = {number: signal.getsignal(number) for number in JOB_CONTROL}
         super().__init__(*arguments, **named)
         self._descriptors: Descriptors | None = getattr(self._app, "descriptors", None)
         self._file: Any = Forgiving(self._file if self._descriptors is None else self._descriptors.terminal)
@@ -51,10 +47,8 @@ class EnduringDriver(LinuxDriver):
         super().stop_application_mode()
 
     def close(self) -> None:
-        """The last is written: the terminal is everybody's again, and so are Ctrl-Z and what follows it."""
+        """The last is written: the terminal is everybody's again."""
         super().close()
-        for number, handler in self._before.items():
-            signal.signal(number, handler or signal.SIG_DFL)
         if self._descriptors is not None:
             self._descriptors.give_back()
 

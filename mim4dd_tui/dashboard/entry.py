@@ -19,7 +19,7 @@ from mim4dd_tui.dashboard.parting import lines
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
 from mim4dd_tui.graphics.choice import Graphics
 from mim4dd_tui.plain import PlainObserver, tell
-from mim4dd_tui.signals import AbandonedError, Attendant, handlers_kept, lead_nowhere
+from mim4dd_tui.signals import JOB_CONTROL, AbandonedError, Attendant, handlers_kept, lead_nowhere
 from mim4dd_tui.terminal import abilities
 
 HANGUP = 128 + signal.SIGHUP
@@ -79,9 +79,11 @@ def run_dashboard(
         graphics=graphics,
     )
     _prepare_multiprocessing()
-    with handlers_kept() if threading.current_thread() is threading.main_thread() else nullcontext():
+    ours = threading.current_thread() is threading.main_thread()
+    with handlers_kept() if ours else nullcontext():
         try:
-            why = app.run() or Leave.DONE
+            with handlers_kept(JOB_CONTROL) if ours else nullcontext():
+                why = app.run() or Leave.DONE
         finally:
             for line in descriptors.close():
                 tell(line)
@@ -150,9 +152,9 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
     """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0."""
     if attendant.stopped_by is not None:
         name = session.path.name if session.path is not None else "the run"
-        tell(f"{name} ends its step and writes a checkpoint; Ctrl-C ends at once")
+        tell(f"{name} ends its step; Ctrl-C ends at once")
     elif session.path is not None:
-        tell(f"{session.path.name} goes on; Ctrl-C stops it with a checkpoint")
+        tell(f"{session.path.name} goes on; Ctrl-C stops it, to be resumed")
     try:
         with attendant.listening():
             attendant.wait(session.join)

@@ -9,6 +9,7 @@ from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, NameScre
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
+    from mim4dd_tui.dashboard.session import EngineSession
 
 STAYS = 3600.0
 """Seconds of a notice that stands until the dashboard closes."""
@@ -42,11 +43,12 @@ class Question:
             return
         name = session.path.name if session is not None and session.path is not None else ""
         over = (session is None or not session.running) and not app.turns.going
+        stopping = session is not None and session.stopping and not app.turns.going
 
         def count(waiting: int) -> None:
-            asked.ask(name, waiting, going=app.turns.going, over=over)
+            asked.ask(name, waiting, going=app.turns.going, over=over, stopping=stopping)
 
-        asked.ask(name, 0, going=app.turns.going, over=over)
+        count(0)
         app.turns.count(count)
 
     def interrupt(self) -> None:
@@ -71,9 +73,11 @@ class Question:
         elif answer == "detach":
             app.leave(Leave.DETACH)
         elif answer == "stop":
-            # leave when the checkpoint is on disk: the app sees the thread end
-            app.leaving = Leave.DONE
             session.request("stop")
-            name = session.path.name if session.path is not None else "the run"
-            told = f"{name} ends its step and writes a checkpoint, then this closes; ^c closes it now"
-            app.notify(told, timeout=STAYS)
+            self._waits(session)
+
+    def _waits(self, session: EngineSession) -> None:
+        """Leave when a run that was asked to stop has stopped: the app sees the thread end."""
+        self._app.leaving = Leave.DONE
+        name = session.path.name if session.path is not None else "the run"
+        self._app.notify(f"{name} ends its step, then this closes; ^c closes it now", timeout=STAYS)

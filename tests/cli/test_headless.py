@@ -54,7 +54,7 @@ def test_one_signal_asks_for_a_stop_and_tells_in_the_exit_code(
     assert supervisor.run(sending(number, then=stopped)) == "stopped"
     assert control.asked == ["stop"]
     assert supervisor.exit_code == code
-    assert "stopping with a checkpoint" in capsys.readouterr().err
+    assert "stopping at the next step" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize("first", [signal.SIGINT, signal.SIGTERM])

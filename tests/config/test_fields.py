@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from engine.config import Config, FieldInfo, change, dump, fields, resolve
-from engine.config.fields import by_key, sections
+from engine.config.fields import by_key, sections, unused, users
 from engine.errors import ConfigError
 from tests.config.helpers import message
 
@@ -100,3 +100,16 @@ def test_what_is_written_is_plain_and_complete() -> None:
     assert len(lines) == len(ALL)
     assert text.index("summary") < text.index("[data]") < text.index("[network]") < text.index("[execution]")
     assert "extends" not in text
+
+
+def test_a_setting_that_an_objective_does_not_read_says_so() -> None:
+    objectives = set(by_key()["objective.name"].choices) | set(by_key()["information.loss"].choices)
+    some = {field.key: users(field) for field in fields() if users(field)}
+    assert all(set(names) <= objectives for names in some.values())
+    assert some["objective.window"] == ("bptt",)
+    assert some["synthetic.labels"] == ("trajectory", "bptt")
+    assert all(field.key in some for field in fields() if " only." in field.description)
+    for preset, told in (("digits-ipc1", "not used by trajectory"), ("digits-ipc1-bptt", "")):
+        assert unused(by_key()["objective.window"], resolve(preset).config) == told
+    assert unused(by_key()["information.bias"], resolve("digits-ipc1").config) == "not used by infonce"
+    assert unused(by_key()["network.width"], resolve("digits-ipc1").config) == ""

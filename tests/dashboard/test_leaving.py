@@ -25,12 +25,16 @@ from engine.events import StateChanged
 from engine.runs.journal import read_all
 
 PROGRAM = """
-import sys
+import os, sys
 from pathlib import Path
 from mim4dd_tui.dashboard import run_dashboard
 from tests.dashboard.fake import FakeEngine
 engine = FakeEngine(iterations=int(sys.argv[2]), delay=0.02, hold=sys.argv[3] == "hold", fail_at=int(sys.argv[4]))
 runs, begins = Path(sys.argv[1]), "idle" not in sys.argv
+if "quiet" in sys.argv:  # as 2>/dev/null
+    os.dup2(os.open(os.devnull, os.O_WRONLY), 2)
+if "closed" in sys.argv:  # as 2>&-
+    os.close(2)
 sys.exit(run_dashboard(runs_dir=runs, launch=engine, preset="digits-ipc1", autostart=begins))
 """
 ROOT = Path(__file__).parents[2]
@@ -115,11 +119,12 @@ def open_terminal(tmp_path: Path) -> Iterator[Any]:
         hold: bool = False,
         fail_at: int = -1,
         idle: bool = False,
+        errors: str = "",
         shell: bool = False,
         **environ: str,
     ) -> Terminal:
         program = [sys.executable, "-c", PROGRAM, str(tmp_path / "runs"), str(iterations)]
-        program += ["hold" if hold else "end", str(fail_at), *["idle"][:idle]]
+        program += ["hold" if hold else "end", str(fail_at), *["idle"][:idle], errors]
         pid, master = pty.fork()
         if pid == 0:
             env = {**os.environ, "TERM": "xterm-256color", "COLORTERM": "truecolor", "LC_ALL": "C.UTF-8", **environ}
@@ -303,6 +308,15 @@ def test_after_a_stop_it_is_said_where_the_run_stands_and_how_it_goes_on(open_te
         f"{folder.parent.name} stopped at iteration {status['iteration']} of 200; `mim4dd resume {folder.parent.name}`"
     )
     assert said.endswith(told), said
+
+
+@pytest.mark.parametrize("errors", ["quiet", "closed"])
+def test_it_opens_also_where_warnings_are_sent_away(open_terminal: Any, errors: str) -> None:
+    terminal = open_terminal(idle=True, errors=errors)
+    terminal.see("presets")
+    os.write(terminal.master, b"q")
+    assert_restored(terminal.read(until=RESTORED[2]))
+    assert terminal.wait() == 0
 
 
 def test_where_nothing_ran_nothing_is_said(open_terminal: Any) -> None:

@@ -149,7 +149,7 @@ async def test_while_a_run_is_being_stopped_it_is_said_what_is_waited_for(
             if away:
                 await pilot.press("escape")
             await pilot.press("q", "s")
-            await until(pilot, lambda: "ends its step and writes a checkpoint, then this closes" in told(app))
+            await until(pilot, lambda: "ends its step, then this closes" in told(app))
             assert away or "stopping" in text(app).splitlines()[0]
         finally:
             engine.written = True
@@ -166,7 +166,10 @@ async def test_who_cancels_while_a_run_is_being_stopped_stays(make_app: MakeApp)
             await pilot.press("q", "s")
             await until(pilot, lambda: app.leaving is Leave.DONE)
             await pilot.press("q")
-            await until(pilot, lambda: isinstance(app.screen, QuitScreen))
+            await until(pilot, lambda: isinstance(app.screen, QuitScreen) and "is stopping" in text(app))
+            for word in ("Leave once it has stopped", "Leave now"):
+                assert word in text(app)
+            assert "Let it run on" not in text(app)
             await pilot.press("c")
             await until(pilot, lambda: app.leaving is None)
         finally:

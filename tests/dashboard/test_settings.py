@@ -269,3 +269,13 @@ def test_every_setting_has_room_for_its_name_in_the_narrowest_form() -> None:
     for field in every_setting():
         name = field.key.rpartition(".")[2]
         assert f"  {name} " in setting_row(name, "1", None, "default", 30, "red").plain
+
+
+async def test_a_setting_that_does_nothing_with_this_objective_says_so(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "digits-ipc1" in text(app))
+        await pilot.press("e", "slash", *"objective.window", "enter", "enter", "ctrl+u", "7", "enter")
+        await until(pilot, lambda: "not used by trajectory" in words(app))
+        await pilot.press("p")
+        await until(pilot, lambda: "300 x 15 student steps" in words(app))

@@ -208,7 +208,7 @@ async def test_quitting_during_a_run_asks(make_app: MakeApp, size: tuple[int, in
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
-        for word in ("Stop it with a checkpoint", "Let it run on", "Cancel"):
+        for word in ("Stop it at the next step", "Let it run on", "Cancel"):
             assert word in text(app)
         await pilot.press("c")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))

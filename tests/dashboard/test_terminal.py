@@ -45,7 +45,7 @@ UTF8 = {"LANG": "en_US.UTF-8"}
     ],
 )
 def test_colours(environ: dict[str, str], expected: Colours) -> None:
-    assert abilities(environ, stdin=TTY, stdout=TTY, stderr=TTY).colours == expected
+    assert abilities(environ, stdin=TTY, stdout=TTY).colours == expected
 
 
 @pytest.mark.parametrize(
@@ -62,36 +62,35 @@ def test_colours(environ: dict[str, str], expected: Colours) -> None:
     ],
 )
 def test_locale(environ: dict[str, str], unicode: bool) -> None:
-    able = abilities({"TERM": "xterm", **environ}, stdin=TTY, stdout=TTY, stderr=TTY)
+    able = abilities({"TERM": "xterm", **environ}, stdin=TTY, stdout=TTY)
     assert able.unicode is unicode
     assert able.ascii_pictures or unicode
 
 
 @pytest.mark.parametrize(
-    ("term", "stdin", "stdout", "stderr", "word"),
+    ("term", "stdin", "stdout", "word"),
     [
-        ("xterm", FILE, TTY, TTY, "standard input"),
-        ("xterm", TTY, FILE, TTY, "standard output"),
-        ("xterm", TTY, TTY, FILE, "standard error"),
-        ("dumb", TTY, TTY, TTY, "dumb"),
-        ("", TTY, TTY, TTY, "not set"),
+        ("xterm", FILE, TTY, "standard input"),
+        ("xterm", TTY, FILE, "standard output"),
+        ("dumb", TTY, TTY, "dumb"),
+        ("", TTY, TTY, "not set"),
     ],
 )
-def test_refusals_say_why(term: str, stdin: Stream, stdout: Stream, stderr: Stream, word: str) -> None:
-    able = abilities({"TERM": term}, stdin=stdin, stdout=stdout, stderr=stderr)
+def test_refusals_say_why(term: str, stdin: Stream, stdout: Stream, word: str) -> None:
+    able = abilities({"TERM": term}, stdin=stdin, stdout=stdout)
     assert not able.dashboard
     assert word in able.refusal
     assert word in able.describe()["dashboard"]
 
 
 def test_a_good_terminal_is_not_refused() -> None:
-    able = abilities({"TERM": "xterm-256color", **UTF8}, stdin=TTY, stdout=TTY, stderr=TTY)
+    able = abilities({"TERM": "xterm-256color", **UTF8}, stdin=TTY, stdout=TTY)
     assert able.dashboard
     assert not able.ascii_pictures
 
 
 def test_the_linux_console_has_no_braille() -> None:
-    able = abilities({"TERM": "linux", **UTF8}, stdin=TTY, stdout=TTY, stderr=TTY)
+    able = abilities({"TERM": "linux", **UTF8}, stdin=TTY, stdout=TTY)
     assert able.unicode
     assert not able.braille
 
@@ -103,20 +102,20 @@ def test_on_the_linux_console_only_what_its_font_has_is_painted() -> None:
 
 
 def test_no_color_turns_pictures_to_ascii() -> None:
-    able = abilities({"TERM": "xterm-256color", "NO_COLOR": "1"}, stdin=TTY, stdout=TTY, stderr=TTY)
+    able = abilities({"TERM": "xterm-256color", "NO_COLOR": "1"}, stdin=TTY, stdout=TTY)
     assert able.ascii_pictures
     assert "NO_COLOR" in able.describe()["colours"]
 
 
 @pytest.mark.parametrize("term", ["vt100", "vt220"])
 def test_terminals_without_colours_are_known(term: str) -> None:
-    able = abilities({"TERM": term, **UTF8}, stdin=TTY, stdout=TTY, stderr=TTY)
+    able = abilities({"TERM": term, **UTF8}, stdin=TTY, stdout=TTY)
     assert able.colours is Colours.NONE
     assert not able.refusal
 
 
 def test_ssh_is_noticed() -> None:
-    assert abilities({"TERM": "xterm", "SSH_CONNECTION": "a b c d"}, stdin=TTY, stdout=TTY, stderr=TTY).remote
+    assert abilities({"TERM": "xterm", "SSH_CONNECTION": "a b c d"}, stdin=TTY, stdout=TTY).remote
 
 
 def test_the_dashboard_imports_no_torch_and_writes_nothing() -> None:

@@ -50,7 +50,9 @@ class QuitScreen(ModalScreen[Answer]):
             yield self._title
             yield self._answers
 
-    def ask(self, run: str, waiting: int = 0, *, going: bool = False, over: bool = False) -> None:
+    def ask(
+        self, run: str, waiting: int = 0, *, going: bool = False, over: bool = False, stopping: bool = False
+    ) -> None:
         """What is asked from now on: the question may stand while one run ends and the next begins.
 
         Args:
@@ -58,6 +60,7 @@ class QuitScreen(ModalScreen[Answer]):
             waiting: runs in the queue.
             going: they follow by themselves if nobody stops.
             over: it has ended, and leaving is all that is left to do.
+            stopping: it was asked to stop already.
         """
         stop, detach = "resume it later where it was", "plain progress lines here"
         if waiting:
@@ -65,12 +68,19 @@ class QuitScreen(ModalScreen[Answer]):
             stop += f"; {number} will wait"
             detach += f"; then {number}" if going else f"; {number} will wait"
         answers: list[tuple[str, Answer, str, str]] = [
-            ("s", "stop", "Stop it with a checkpoint", stop),
+            ("s", "stop", "Stop it at the next step", stop),
             ("r", "detach", "Let it run on", detach),
         ]
+        state = "is still going"
         if over:
-            answers = [("s", "stop", "Leave", "nothing goes on here")]
-        self._title.update(Text(f"{run or 'A run'} {'has ended' if over else 'is still going'}", style="bold"))
+            state, answers = "has ended", [("s", "stop", "Leave", "nothing goes on here")]
+        elif stopping:
+            state = "is stopping"
+            answers = [
+                ("s", "stop", "Leave once it has stopped", stop),
+                ("r", "detach", "Leave now", "it ends its step, in plain lines here"),
+            ]
+        self._title.update(Text(f"{run or 'A run'} {state}", style="bold"))
         self._offer([*answers, ("c", "cancel", "Cancel", "stay in the dashboard")])
 
     def _offer(self, answers: Sequence[tuple[str, Answer, str, str]]) -> None:

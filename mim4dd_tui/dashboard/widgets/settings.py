@@ -15,7 +15,7 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.fields import FieldInfo
+from engine.config.fields import FieldInfo, unused
 from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
@@ -265,7 +265,8 @@ class SettingsForm(Vertical):
                 if self.changed()
                 else "nothing differs from the preset"
             )
-            why += ", c shows all" if self.changed() else " · c shows all"
+            typing = isinstance(self.screen.focused, Input)  # where c is a letter
+            why += "" if typing else ", c shows all" if self.changed() else " · c shows all"
         self.query_one("#settings-help", Static).update(Text(why, style="dim"))
         with self.prevent(Input.Changed):
             self.query_one("#settings-value", Input).value = ""
@@ -283,6 +284,8 @@ class SettingsForm(Vertical):
             )
             if written(field.default) not in (value, base):
                 text += f" · default {written(field.default)}"
+            if idle := unused(field, self.config):
+                text = f"{idle} · {text}"
         self.query_one("#settings-verdict", Static).update(Text(text))
 
     def _try(self, text: str) -> Config | None:
