@@ -27,6 +27,11 @@ class Placed:
         """Whether one page shows all."""
         return len(self.places) <= self.grid.shown
 
+    def page_of(self, number: int) -> int:
+        """The first place of the page that has an image; of the first page where none has."""
+        place = self.places.index(number) if number in self.places else 0
+        return place - place % self.grid.shown
+
 
 def in_order(numbers: Sequence[int], shape: tuple[int, int], columns: int, rows: int) -> Placed:
     """One image after another, as large as they can be."""

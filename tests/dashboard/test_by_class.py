@@ -131,6 +131,11 @@ async def test_keys_move_along_a_class_and_between_classes_as_they_are_seen(
             await pilot.press(*keys)
             await until(pilot, lambda name=name: f"{name} chosen" in text(app))  # type: ignore[misc]
             assert pane.selected in pane._seen()[1]
+        await pilot.press(*["j"] * 8, "enter")
+        await until(pilot, lambda: pane.extent == "class" and "class 8, 1 of 10" in text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: pane.extent == "all" and pane.selected in pane._seen()[1])
+        await pilot.press(*["k"] * 8)
         begins = [line.split()[0] for line in text(app).splitlines() if line.strip()[:1].isdigit()]
         seen = pane._seen()[1]
         assert begins == [str(label) for label in range(10) if label * 10 in seen]

@@ -62,6 +62,7 @@ class PicturesPane(Inked, can_focus=True):
         self._headed = False  # every row belongs to one class
         self._heads: dict[int, str] = {}  # the classes that begin in a line, left of the images
         self._left = 0
+        self._lost = False  # the page with the selected image is yet to be found
         self.waiting = "no picture yet"
         self.playing = False  # snapshots go by on their own
 
@@ -218,19 +219,19 @@ class PicturesPane(Inked, can_focus=True):
         self._stale()
 
     def watch_beside(self) -> None:
-        """Draw anew, from the first image: there is room for fewer or for more."""
-        self._from_first()
+        """Draw anew, with the selected image in sight: there is room for fewer or for more."""
+        self._anew()
 
     def watch_glance(self) -> None:
-        """Draw anew, from the first image."""
-        self._from_first()
+        """Draw anew, with the selected image in sight."""
+        self._anew()
 
     def watch_extent(self) -> None:
-        """Draw anew, from the first image."""
-        self._from_first()
+        """Draw anew, with the selected image in sight."""
+        self._anew()
 
-    def _from_first(self) -> None:
-        self.set_reactive(PicturesPane.first, 0)
+    def _anew(self) -> None:
+        self._lost = True
         self._stale()
         self.screen.refresh_bindings()
 
@@ -240,8 +241,8 @@ class PicturesPane(Inked, can_focus=True):
         self._stale()
 
     def on_resize(self) -> None:
-        """Draw anew, from the first image."""
-        self.set_reactive(PicturesPane.first, 0)
+        """Draw anew, with the selected image in sight."""
+        self._lost = True
         self._stale()
 
     def _stale(self) -> None:
@@ -278,6 +279,9 @@ class PicturesPane(Inked, can_focus=True):
         """The grid of what is to be seen; which image has which place in it is kept."""
         placed = arranged(sheet, self.extent, self.selected, shape, (columns, rows), glance=self.glance)
         self._order, self._headed = placed.places, placed.heads
+        if self._lost:
+            self._lost = False
+            self.set_reactive(PicturesPane.first, placed.page_of(self.selected))
         return placed.grid
 
     def _seen(self) -> tuple[list[int], list[int]]:
