@@ -133,6 +133,7 @@ async def test_keys_move_along_a_class_and_between_classes_as_they_are_seen(
             assert pane.selected in pane._seen()[1]
         await pilot.press(*["j"] * 8, "enter")
         await until(pilot, lambda: pane.extent == "class" and "class 8, 1 of 10" in text(app))
+        assert pane.selected in pane._seen()[1]
         await pilot.press("escape")
         await until(pilot, lambda: pane.extent == "all" and pane.selected in pane._seen()[1])
         await pilot.press(*["k"] * 8)
