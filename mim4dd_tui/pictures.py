@@ -7,6 +7,7 @@ in its foreground and background colour; in ASCII a cell is one brightness, twic
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import lru_cache
@@ -71,6 +72,10 @@ class Grid:
         return self.columns * self.rows
 
 
+LEAST = 4
+"""Pixels a side below which an image is not read."""
+
+
 def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid:
     """The layout of ``count`` images of ``shape`` (height, width) that shows them largest in the cells given.
 
@@ -83,7 +88,7 @@ def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid
         for n in range(1, max(1, count) + 1):
             lines = math.ceil(count / n)
             scale = min((across - gap * (n - 1)) / (n * shape[1]), (down - gap * (lines - 1)) / (lines * shape[0]))
-            if scale * min(shape) < 4:
+            if scale * min(shape) < LEAST:
                 continue
             empty = n * lines - count
             # whole lines first (ten classes as 5 x 2, not 4 x 3), then size; without a gap small images run
@@ -94,17 +99,22 @@ def arrange(count: int, shape: tuple[int, int], columns: int, rows: int) -> Grid
                 best = (key, grid)
     if best is not None:
         return best[1]
-    n, lines = max(1, across // 5), max(1, down // 5)
-    return Grid(min(n, max(1, count)), lines, 4, 4, 1)
+    n, lines = max(1, across // (LEAST + 1)), max(1, down // (LEAST + 1))
+    return Grid(min(n, max(1, count)), lines, LEAST, LEAST, 1)
 
 
-def compose(images: Pixels, grid: Grid, background: tuple[int, int, int]) -> Pixels:
-    """The images of uint8 [n, h, w, c] on one sheet of uint8 [rows, columns, 3]; the height is made even."""
+def compose(
+    images: Pixels, grid: Grid, background: tuple[int, int, int], places: Sequence[int] | None = None
+) -> Pixels:
+    """The images of uint8 [n, h, w, c] on one sheet of uint8 [rows, columns, 3]; the height is made even.
+
+    ``places`` says where each lies; one after another where None.
+    """
     height = grid.rows * grid.height + (grid.rows - 1) * grid.gap
     width = grid.columns * grid.width + (grid.columns - 1) * grid.gap
     sheet = np.empty((height + height % 2, width, 3), dtype=np.uint8)
     sheet[:] = background
-    for index, image in enumerate(images[: grid.shown]):
+    for index, image in zip(range(grid.shown) if places is None else places, images, strict=False):
         row, column = divmod(index, grid.columns)
         y, x = row * (grid.height + grid.gap), column * (grid.width + grid.gap)
         sheet[y : y + grid.height, x : x + grid.width] = resize(image, grid.height, grid.width)

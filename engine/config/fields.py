@@ -55,7 +55,8 @@ def users(field: FieldInfo) -> tuple[str, ...]:
     Its description ends with them: "trajectory and bptt only."
     """
     found = _ONLY.search(field.description)
-    return tuple(name for name in found.groups() if name) if found else ()
+    known = {*by_key()["objective.name"].choices, *by_key()["information.loss"].choices}
+    return tuple(name for name in found.groups() if name in known) if found else ()
 
 
 def unused(field: FieldInfo, config: Config) -> str:

@@ -10,7 +10,7 @@ from engine.data.class_names import CLASS_NAMES
 from engine.errors import MimError
 from engine.events import Snapshot
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.widgets.pictures import Sheet
+from mim4dd_tui.dashboard.widgets.sheet import Sheet
 from mim4dd_tui.pictures import Pixels
 
 LARGEST_PICTURES = 1 << 30

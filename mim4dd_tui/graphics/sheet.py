@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,10 +39,15 @@ class Layout:
 
 def lay(count: int, shape: tuple[int, int], columns: int, rows: int, cell: Cell) -> Layout:
     """The layout of ``count`` images of ``shape`` (height, width) that shows them largest in cells of that size."""
+    return laid(lambda across, down: arrange(count, shape, across, down), columns, rows, cell)
+
+
+def laid(arranged: Callable[[int, int], Grid], columns: int, rows: int, cell: Cell) -> Layout:
+    """The layout in cells of that size as ``arranged`` has it in columns and rows of half-blocks."""
     while rows > 2 and columns * rows * cell[0] * cell[1] > MOST_PIXELS:
         rows -= 1
     unit = max(1, cell[0] // 2)
-    coarse = arrange(count, shape, columns * cell[0] // unit, max(1, rows * cell[1] // unit // 2))
+    coarse = arranged(columns * cell[0] // unit, max(1, rows * cell[1] // unit // 2))
     grid = Grid(coarse.columns, coarse.rows, coarse.width * unit, coarse.height * unit, coarse.gap * unit)
     width = grid.columns * (grid.width + grid.gap) - grid.gap
     height = grid.rows * (grid.height + grid.gap) - grid.gap
@@ -49,12 +55,21 @@ def lay(count: int, shape: tuple[int, int], columns: int, rows: int, cell: Cell)
     return Layout(grid, cell, *covered, unit)
 
 
-def paint(images: Pixels, layout: Layout, background: RGB, frame: tuple[int, RGB] | None = None) -> Pixels:
-    """The sheet of uint8 [n, h, w, c] as uint8 [height, width, 3]; ``frame`` marks a place with a colour."""
+def paint(
+    images: Pixels,
+    layout: Layout,
+    background: RGB,
+    frame: tuple[int, RGB] | None = None,
+    places: Sequence[int] | None = None,
+) -> Pixels:
+    """The sheet of uint8 [n, h, w, c] as uint8 [height, width, 3]; ``frame`` marks a place with a colour.
+
+    ``places`` says where each image lies; one after another where None.
+    """
     width, height = layout.size
     sheet = np.empty((height, width, 3), dtype=np.uint8)
     sheet[:] = background
-    composed = compose(images, layout.grid, background)[:height, :width]
+    composed = compose(images, layout.grid, background, places)[:height, :width]
     sheet[: composed.shape[0], : composed.shape[1]] = composed
     if frame is not None:
         _frame(sheet, layout, *frame)

@@ -33,6 +33,8 @@ FLAT = 2
 MARKS = "*o+x#@%&"
 """Characters of the curves by ink, where there are neither dots nor colours."""
 
+_DOTS: dict[Glyphs, tuple[int, int]] = {"braille": (2, 4), "ascii": (1, 1)}
+"""Dots of a cell, across and down."""
 _BITS = np.array([[0x01, 0x08], [0x02, 0x10], [0x04, 0x20], [0x40, 0x80]], dtype=np.uint8)
 
 
@@ -128,7 +130,8 @@ def draw(
         return Drawing(page.chars, page.inks, 0, width, None)
     drawn = [InView.of(series, view, x_scale) for series in figure.series]
     scales = {side: scale_of(figure, drawn, view, side) for side in SIDES}
-    gutters = {side: _labels(scales[side], height - 1, figure.percent) for side in SIDES}
+    _, down = _DOTS[glyphs]
+    gutters = {side: _labels(scales[side], height - 1, down, percent=figure.percent) for side in SIDES}
     left = max((len(text) for text in gutters["left"].values()), default=0) + 1
     right = width - max((len(text) + 1 for text in gutters["right"].values()), default=0)
     if right - left < 2:
@@ -164,7 +167,7 @@ class _Canvas:
 
     def __init__(self, columns: int, rows: int, glyphs: Glyphs, *, strokes: bool) -> None:
         self.columns, self.rows, self.glyphs, self.strokes = columns, rows, glyphs, strokes
-        self.across, self.down = (2, 4) if glyphs == "braille" else (1, 1)
+        self.across, self.down = _DOTS[glyphs]
         self.width, self.height = columns * self.across, rows * self.down
         self.bits = np.zeros((rows, columns), dtype=np.uint8)
         self.chars = np.full((rows, columns), " ", dtype="<U1")
@@ -219,7 +222,7 @@ class _Canvas:
         return np.zeros((self.height, self.width), dtype=np.bool_)
 
     def _row(self, place: float) -> int:
-        return round((1 - min(max(place, 0.0), 1.0)) * (self.height - 1))
+        return _dot(place, self.height)
 
     def _rows_of(self, places: Floats) -> Floats:
         return np.clip((1 - places) * (self.height - 1), -1.0, float(self.height))
@@ -324,14 +327,19 @@ class _Canvas:
 # ---- labels
 
 
-def _labels(scale: Scale | None, rows: int, percent: bool) -> dict[int, str]:
+def _dot(place: float, height: int) -> int:
+    """The row of dots, of so many, that a place of the y axis falls into."""
+    return round((1 - min(max(place, 0.0), 1.0)) * (height - 1))
+
+
+def _labels(scale: Scale | None, rows: int, down: int, *, percent: bool) -> dict[int, str]:
+    """Labels by rows of cells, ``down`` dots high: each in the row in which a curve has its value."""
     if scale is None:
         return {}
     labels: dict[int, str] = {}
     for tick in scale.ticks(max(2, min(6, rows // 2))):
         place = float(scale.place(np.array([tick]))[0])
-        row = round((1 - place) * (rows - 1))
-        labels.setdefault(row, short(tick, percent=percent))
+        labels.setdefault(_dot(place, rows * down) // down, short(tick, percent=percent))
     return labels
 
 

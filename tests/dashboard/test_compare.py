@@ -194,6 +194,28 @@ async def test_four_metrics_at_once(make_app: MakeApp, size: tuple[int, int], tm
     assert not make_app().remembered.grid
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_the_heading_of_what_has_the_keys_is_reversed_and_no_other(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        screen = await compared(app, pilot, tmp_path / "runs")
+
+        def marked() -> list[str]:
+            parts = [part for line in screen._compositor.render_strips() for part in line]
+            reverse = [part.text for part in parts if part.style is not None and part.style.reverse]
+            return [told for told in reverse if told[:1].isalpha()]  # no scroll bar
+
+        assert screen.query_one(Table).has_focus
+        await until(pilot, lambda: marked() == ["settings that differ"])
+        await pilot.press("tab")
+        plot = screen.query_one("#compare-plot", PlotPane)
+        await until(pilot, lambda: plot.has_focus and marked() == [plot._said()[0]])
+        await pilot.press("shift+tab")
+        await until(pilot, lambda: marked() == ["settings that differ"])
+
+
 @pytest.mark.parametrize(
     ("size", "seen", "before", "after"), [((80, 24), 5, "A B C", "F G H"), ((60, 20), 3, "A B C D E", "D E F G H")]
 )

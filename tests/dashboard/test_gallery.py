@@ -12,7 +12,8 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from engine.events import Snapshot
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.screens.run import RunScreen
-from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet, _pairs
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
+from mim4dd_tui.dashboard.widgets.sheet import Sheet, pairs
 from mim4dd_tui.pictures import Cell, Grid, Mode, arrange, bracketed, compose, framed, render
 from mim4dd_tui.terminal import Colours
 from tests.dashboard.conftest import RICH, MakeApp
@@ -147,7 +148,7 @@ async def test_one_class_one_image_and_back(make_app: MakeApp, size: tuple[int, 
         await until(pilot, lambda: "iteration 30" in text(app))
         start = np.repeat(digits(0.1), 3, axis=0)
         pane.show(Sheet(np.repeat(digits(1.0), 3, axis=0), "iteration 30", 10, 3, start=start, origin="noise"))
-        await pilot.press("right", "right")
+        await pilot.press(*["right"] * 6)
         await pilot.pause()
         assert "class 2, 1 of 3" in text(app)
         await pilot.press("enter")
@@ -205,15 +206,15 @@ async def test_the_mouse_selects_and_the_wheel_scrubs(make_app: MakeApp, size: t
 def test_an_image_and_its_origin_do_not_touch(channels: int) -> None:
     """Two bright images on a sheet of another colour, at the sizes that a terminal leaves them."""
     bright = np.full((2, 28, 28, channels), 255, dtype=np.uint8)
-    pairs = _pairs(bright, bright, (10, 20, 30))
-    assert pairs.shape == (2, 28, 59, 3)
+    both = pairs(bright, bright, (10, 20, 30))
+    assert both.shape == (2, 28, 59, 3)
     for scale in (8, 14, 28):
         grid = Grid(1, 1, 59 * scale // 28, scale, 1)
-        row = compose(pairs[:1], grid, (0, 0, 0))[0, :, 0]
+        row = compose(both[:1], grid, (0, 0, 0))[0, :, 0]
         assert row[0] == row[-1] == 255
         assert row.min() < 200, "the two run into one another"
 
 
 def test_an_origin_of_another_shape_is_not_set_beside() -> None:
     images = np.zeros((2, 8, 8, 1), dtype=np.uint8)
-    assert _pairs(np.zeros((1, 8, 8, 1), dtype=np.uint8), images, (0, 0, 0)) is images
+    assert pairs(np.zeros((1, 8, 8, 1), dtype=np.uint8), images, (0, 0, 0)) is images

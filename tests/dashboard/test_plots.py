@@ -6,16 +6,18 @@ import math
 import statistics
 import time
 from collections.abc import Callable
+from typing import get_args
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots import Band, Figure, Level, Scale, Series, Viewport, draw, ema, short
 from mim4dd_tui.plots.draw import CURSOR, DIM, Drawing, Glyphs, Stroke
 from mim4dd_tui.plots.figure import Floats
+from mim4dd_tui.plots.scale import spread
 
 
 def dots(drawing: Drawing) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -212,6 +214,30 @@ def test_levels_widen_the_axis_and_are_dashed() -> None:
     assert row[0] <= 1
     marks = drawing.chars[row[0], drawing.left : drawing.right]
     assert 0.3 < np.mean(marks != " ") < 0.9
+
+
+@given(
+    low=st.floats(1e-3, 1.0),
+    factor=st.floats(1.01, 1e4),
+    height=st.integers(4, 70),
+    log=st.booleans(),
+    glyphs=st.sampled_from(get_args(Glyphs)),
+)
+@example(low=0.26, factor=3.722, height=24, log=True, glyphs="braille")
+def test_a_label_stands_in_the_row_in_which_its_value_is_drawn(
+    low: float, factor: float, height: int, log: bool, glyphs: Glyphs
+) -> None:
+    range_ = Series("range", np.arange(2.0), np.array([low, low * factor]))
+    ticks = Scale(*spread(low, low * factor, log=log), log).ticks(max(2, min(6, (height - 1) // 2)))
+    for tick in [tick for tick in ticks if low <= tick <= low * factor]:
+        level = Figure((range_,), (Level("tick", tick, ink=4),), percent=True)
+        curve = Figure((range_, Series("tick", np.arange(2.0), np.full(2, tick), ink=4)), percent=True)
+        for figure in (level, curve):
+            drawing = draw(figure, Viewport(log_y=log), 40, height, glyphs)
+            (row,) = np.flatnonzero((drawing.inks == 4).any(axis=1))
+            said = ["".join(line).strip() for line in drawing.chars[:, : drawing.left - 1]]
+            label = short(tick, percent=True)
+            assert said[row] == label or label not in said, f"{label} is drawn in row {row} of\n{drawing.text()}"
 
 
 def test_the_cursor_stands_where_it_is_asked_to() -> None:

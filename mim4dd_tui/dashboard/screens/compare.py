@@ -87,7 +87,7 @@ class CompareScreen(DividedScreen):
                 yield PlotPane("", id="compare-plot")
                 for metric in FOUR:
                     yield PlotPane(METRICS[metric][0], brief=BRIEF[metric], whole="M", id=f"compare-{metric}")
-            yield Table(id="compare-table", opens=False, shifts=True)
+            yield Table(id="compare-table", opens=False, shifts=True, marks=True)
         yield KeyLine()
 
     def on_mount(self) -> None:

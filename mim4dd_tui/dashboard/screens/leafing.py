@@ -17,8 +17,9 @@ from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.screens.watch import WatchScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
-from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.dashboard.widgets.sheet import Sheet
 
 PICTURE_SECONDS = {False: 4.0, True: 8.0}
 """Least time between two pictures that come by themselves; the longer one over SSH."""

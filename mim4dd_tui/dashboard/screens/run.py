@@ -315,6 +315,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         for name in (*VIEWS, "alone"):
             self.set_class(name == view, f"-view-{name}")
         self.query_one(LogPane).enlarge(view == "log")
+        self.query_one(PicturesPane).glance = view == "overview"
         self.call_after_refresh(self._paint, force=True)
         self.refresh_bindings()
         self._tell_again()

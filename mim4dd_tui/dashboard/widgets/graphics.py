@@ -25,10 +25,11 @@ from textual.widgets._tooltip import Tooltip
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.pixels import painted
-from mim4dd_tui.dashboard.widgets.pictures import PicturesPane, Sheet, _order, _pairs
+from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
+from mim4dd_tui.dashboard.widgets.sheet import Sheet, pairs
 from mim4dd_tui.graphics import kitty, sixel
 from mim4dd_tui.graphics.choice import Cell, Graphics
-from mim4dd_tui.graphics.sheet import Layout, lay, paint
+from mim4dd_tui.graphics.sheet import Layout, laid, paint
 from mim4dd_tui.pictures import RGB, Pixels, Row
 from mim4dd_tui.pictures import Cell as TextCell
 
@@ -44,6 +45,7 @@ class Plan:
     """A sheet to be made: what is on it, where its cells lie, and for which protocol."""
 
     images: Pixels
+    places: tuple[int, ...]
     layout: Layout
     background: RGB
     frame: tuple[int, RGB] | None
@@ -149,20 +151,21 @@ class GraphicsPane(PicturesPane):
         self._drew_pixels = self._pixels
         if not self._pixels:
             return super()._lay(sheet, width, height)
-        self._order = _order(sheet, self.extent, self.selected)
         images = sheet.images
         if self.beside and sheet.start is not None:
-            images = _pairs(sheet.start, images, self._colour("background"))
+            images = pairs(sheet.start, images, self._colour("background"))
         width, height = min(width, kitty.LARGEST), min(height, kitty.LARGEST)
-        layout = lay(len(self._order), (images.shape[1], images.shape[2]), width, height, self.cell)
+        shape = (images.shape[1], images.shape[2])
+        layout = laid(lambda across, down: self._arrange(sheet, shape, across, down), width, height, self.cell)
         self._grid = layout.grid
-        shown = self._order[self.first : self.first + layout.grid.shown]
-        frame = (shown.index(self.selected), self._colour("primary")) if self._framed(shown) else None
+        places, numbers = self._seen()
+        frame = (places[numbers.index(self.selected)], self._colour("primary")) if self._framed(numbers) else None
         background, grey = self._colour("background"), self.dashboard.abilities.no_color
-        about = (sheet, tuple(shown), self.beside, layout, background, frame, self.graphics)
-        self._left = max(0, (self.content_size.width - layout.columns) // 2)
+        about = (sheet, tuple(places), tuple(numbers), self.beside, layout, background, frame, self.graphics)
+        self._margin(sheet, layout.columns, self.cell[1])
         if self._plan is None or self._plan.about != about:
-            self._plan = Plan(images[shown], layout, background, frame, self.graphics, grey, about)
+            pictures = images[numbers]
+            self._plan = Plan(pictures, tuple(places), layout, background, frame, self.graphics, grey, about)
             self.call_later(self._encode, self._plan)
         return [[TextCell(" " * (self._left + layout.columns))] for _ in range(layout.rows)]
 
@@ -175,14 +178,13 @@ class GraphicsPane(PicturesPane):
         if y < 1:
             return None
         found = self._plan.layout.place(x - self.gutter.left - self._left + 0.5, y - 0.5)
-        place = None if found is None else self.first + found
-        return self._order[place] if place is not None and place < len(self._order) else None
+        return None if found is None else self._image_at(self.first + found)
 
     # ---- making
 
     @work(thread=True, exclusive=True, group="graphics", exit_on_error=False)
     def _encode(self, plan: Plan) -> None:
-        sheet = paint(plan.images, plan.layout, plan.background, plan.frame)
+        sheet = paint(plan.images, plan.layout, plan.background, plan.frame, plan.places)
         if plan.graphics is Graphics.SIXEL:
             parts, packed = sixel.parts(sixel.grey(sheet) if plan.grey else sheet, plan.layout.cell), ""
         else:
@@ -226,7 +228,7 @@ class GraphicsPane(PicturesPane):
         style = inks.base + Style(color=Color.from_rgb(*kitty.palette_colour(made.entry)))
         # a segment for each cell: what covers a part of the picture cuts between cells, not between their marks
         cells = [Segment(kitty.placeholder(y - 1, column), style) for column in range(layout.columns)]
-        return Strip([Segment(" " * self._left, inks.base), *cells]).adjust_cell_length(width, inks.base)
+        return Strip([self._head(y - 1, inks), *cells]).adjust_cell_length(width, inks.base)
 
     def _fits(self, made: Made) -> bool:
         """Whether a sheet made has the place that is laid out now (it may be the one before)."""

@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import ClassVar
 
-import numpy as np
 from rich.color import Color as RichColor
 from rich.segment import Segment
 from rich.style import Style
@@ -18,50 +16,23 @@ from textual.message import Message
 from textual.reactive import reactive
 from textual.strip import Strip
 
+from mim4dd_tui.by_class import Places
 from mim4dd_tui.dashboard.ink import Inked, Inks
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
 from mim4dd_tui.dashboard.palette import as_shown
-from mim4dd_tui.pictures import RGB, Cell, Grid, Mode, Pixels, Row, arrange, bracketed, compose, framed, render
-
-Extent = Literal["all", "class", "one"]
-EXTENTS: tuple[Extent, ...] = ("all", "class", "one")
+from mim4dd_tui.dashboard.widgets.pictures_title import caption
+from mim4dd_tui.dashboard.widgets.sheet import EXTENTS, Extent, Sheet, arranged, pairs
+from mim4dd_tui.pictures import RGB, Cell, Grid, Mode, Row, bracketed, compose, framed, render
 
 ALL = frozenset(key.action for key in KEYS if key.scope == "gallery")
 """What can be done with pictures in focus."""
 
 
-@dataclass(frozen=True, eq=False)
-class Sheet:
-    """One snapshot: uint8 [images, h, w, c], ordered by class; how it is called, and how contrast was treated.
-
-    ``start`` is the set before the first iteration, in the same order and shape, and ``origin`` what that was.
-    """
-
-    images: Pixels
-    caption: str
-    classes: int
-    images_per_class: int
-    contrast: str = ""
-    names: tuple[str, ...] = ()
-    start: Pixels | None = None
-    origin: str = ""
-
-    @property
-    def ordered(self) -> bool:
-        """Whether the images are as many as classes and images per class say."""
-        return len(self.images) == self.classes * self.images_per_class
-
-    def name(self, index: int) -> str:
-        """What an image stands for."""
-        if not self.ordered:
-            return f"image {index + 1}"
-        label, number = divmod(index, self.images_per_class)
-        name = f"class {self.names[label]}" if label < len(self.names) else f"class {label}"
-        return f"{name}, {number + 1} of {self.images_per_class}" if self.images_per_class > 1 else name
-
-
 class PicturesPane(Inked, can_focus=True):
-    """Shows as many images as fit, the first of every class first; repainted only when they change."""
+    """Shows as many images as fit, a class after another in rows; repainted only when they change.
+
+    At a :attr:`glance`, where not all fit, the first of every class are shown.
+    """
 
     DEFAULT_CSS = "PicturesPane { width: 1fr; height: 1fr; }"
     BINDINGS = bindings("gallery")
@@ -72,6 +43,7 @@ class PicturesPane(Inked, can_focus=True):
     extent: reactive[Extent] = reactive("all", init=False)
     selected: reactive[int] = reactive(0, init=False)  # number of an image in the sheet
     beside: reactive[bool] = reactive(False, init=False)
+    glance: reactive[bool] = reactive(False, init=False)
 
     class Scrubbed(Message):
         """The wheel asks for an earlier (negative) or later snapshot."""
@@ -86,14 +58,19 @@ class PicturesPane(Inked, can_focus=True):
         self._rows: list[Row] | None = None
         self._grid: Grid | None = None
         self._pressed: int | None = None  # the image that the button went down on
-        self._order: list[int] = []
+        self._order: Places = []
+        self._headed = False  # every row belongs to one class
+        self._heads: dict[int, str] = {}  # the classes that begin in a line, left of the images
+        self._lead = 0  # cells of the margin that are the rows' own
         self._left = 0
+        self._lost = False  # the page with the selected image is yet to be found
         self.waiting = "no picture yet"
         self.playing = False  # snapshots go by on their own
 
     def show(self, sheet: Sheet | None) -> None:
         """Show another snapshot, or nothing."""
         before, idle = self._rows, self.idle_actions
+        margin = (self._left, self._heads)
         self._sheet = sheet
         if idle != self.idle_actions:
             self.screen.refresh_bindings()
@@ -101,6 +78,9 @@ class PicturesPane(Inked, can_focus=True):
             self.set_reactive(PicturesPane.selected, min(self.selected, len(sheet.images) - 1))
         self._rows = None
         if before is None or not self.display or len(before) != len(rows := self._draw()):
+            self.refresh()
+            return
+        if margin != (self._left, self._heads):
             self.refresh()
             return
         # half-blocks in colours are the dearest thing on the wire: rows that stayed are not sent again
@@ -151,15 +131,28 @@ class PicturesPane(Inked, can_focus=True):
         if self._grid is None or not self._order:
             return
         place = self._order.index(self.selected) if self.selected in self._order else self.first
-        place = max(0, min(place + across + down * self._grid.columns, len(self._order) - 1))
+        place = self._neighbour(place, across, down * self._grid.columns)
         self.set_reactive(PicturesPane.first, place // self._grid.shown * self._grid.shown)
-        self.selected = self._order[place]
+        image = self._order[place]
+        self.selected = self.selected if image is None else image
         self._stale()
+
+    def _neighbour(self, place: int, across: int, down: int) -> int:
+        """The next place in a direction that has an image; where there is none, the same."""
+        order, step = self._order, across + down
+        found = place + step
+        while 0 <= found < len(order) and order[found] is None:
+            found += step
+        if 0 <= found < len(order):
+            return found
+        last = len(order) - 1
+        lower = down > 0 and place // down < last // down  # a last row that does not reach that far
+        return last if lower else place
 
     def action_enlarge(self, step: int) -> None:
         """All images, the selected one's class, or that image alone."""
         sheet = self._sheet
-        steps = [extent for extent in EXTENTS if extent != "class" or (sheet is not None and _has_classes(sheet))]
+        steps = [extent for extent in EXTENTS if extent != "class" or (sheet is not None and sheet.has_classes)]
         index = steps.index(self.extent) + step if self.extent in steps else 0
         self.extent = steps[max(0, min(index, len(steps) - 1))]
 
@@ -206,9 +199,11 @@ class PicturesPane(Inked, can_focus=True):
             return None
         column = (x - inset - self._left) // (grid.width + grid.gap)
         row = (2 * (y - 1)) // (grid.height + grid.gap)
-        place = self.first + row * grid.columns + column
-        inside = 0 <= column < grid.columns and 0 <= row < grid.rows and place < len(self._order)
-        return self._order[place] if inside else None
+        inside = 0 <= column < grid.columns and 0 <= row < grid.rows
+        return self._image_at(self.first + row * grid.columns + column) if inside else None
+
+    def _image_at(self, place: int) -> int | None:
+        return self._order[place] if place < len(self._order) else None
 
     # ---- drawing
 
@@ -225,15 +220,19 @@ class PicturesPane(Inked, can_focus=True):
         self._stale()
 
     def watch_beside(self) -> None:
-        """Draw anew, from the first image: there is room for fewer or for more."""
-        self._from_first()
+        """Draw anew, with the selected image in sight: there is room for fewer or for more."""
+        self._anew()
+
+    def watch_glance(self) -> None:
+        """Draw anew, with the selected image in sight."""
+        self._anew()
 
     def watch_extent(self) -> None:
-        """Draw anew, from the first image."""
-        self._from_first()
+        """Draw anew, with the selected image in sight."""
+        self._anew()
 
-    def _from_first(self) -> None:
-        self.set_reactive(PicturesPane.first, 0)
+    def _anew(self) -> None:
+        self._lost = True
         self._stale()
         self.screen.refresh_bindings()
 
@@ -243,8 +242,8 @@ class PicturesPane(Inked, can_focus=True):
         self._stale()
 
     def on_resize(self) -> None:
-        """Draw anew, from the first image."""
-        self.set_reactive(PicturesPane.first, 0)
+        """Draw anew, with the selected image in sight."""
+        self._lost = True
         self._stale()
 
     def _stale(self) -> None:
@@ -265,22 +264,66 @@ class PicturesPane(Inked, can_focus=True):
         return self._rows
 
     def _lay(self, sheet: Sheet, width: int, height: int) -> list[Row]:
-        self._order = _order(sheet, self.extent, self.selected)
         images = sheet.images
         if self.beside and sheet.start is not None:
-            images = _pairs(sheet.start, images, self._background())
-        shape = (images.shape[1], images.shape[2])
-        self._grid = arrange(len(self._order), shape, width, height)
-        shown = self._order[self.first : self.first + self._grid.shown]
-        page = compose(images[shown], self._grid, self._background())
-        place = shown.index(self.selected) if self._marks and self.selected in shown else None
+            images = pairs(sheet.start, images, self._background())
+        self._grid = self._arrange(sheet, (images.shape[1], images.shape[2]), width, height)
+        places, numbers = self._seen()
+        page = compose(images[numbers], self._grid, self._background(), places)
+        place = places[numbers.index(self.selected)] if self._marks and self.selected in numbers else None
         if place is not None and self.mode is not Mode.ASCII:
             page = framed(page, self._grid, place, self._colour("primary"))
-        self._left = max(0, (width - page.shape[1]) // 2)
-        rows = [[Cell(" " * self._left), *row] for row in render(page, self.mode, ink_is_dark=self._light)[:height]]
+        self._margin(sheet, page.shape[1], 2)
+        rows = render(page, self.mode, ink_is_dark=self._light)[:height]
         if place is not None and self.mode is Mode.ASCII:
-            rows = bracketed(rows, self._grid, place, self._left, width)
+            gap = min(self._grid.gap, self._left)  # the margin ends with it, for a bracket
+            self._lead = min(gap, 1) if self._heads else gap
+            led = [[Cell(" " * self._lead), *row] for row in rows]
+            rows = bracketed(led, self._grid, place, self._lead, width - self._left + self._lead)
         return rows
+
+    def _arrange(self, sheet: Sheet, shape: tuple[int, int], columns: int, rows: int) -> Grid:
+        """The grid of what is to be seen; which image has which place in it is kept."""
+        placed = arranged(sheet, self.extent, self.selected, shape, (columns, rows), glance=self.glance)
+        self._order, self._headed = placed.places, placed.heads
+        if self._lost:
+            self._lost = False
+            self.set_reactive(PicturesPane.first, placed.page_of(self.selected))
+        return placed.grid
+
+    def _seen(self) -> tuple[list[int], list[int]]:
+        """The places of this page that have images, and the numbers of these."""
+        shown = self._grid.shown if self._grid is not None else 0
+        page = self._order[self.first : self.first + shown]
+        return [i for i, one in enumerate(page) if one is not None], [one for one in page if one is not None]
+
+    def _margin(self, sheet: Sheet, taken: int, line: int) -> None:
+        """Put the images in the middle, and what their rows are called beside them where columns are left for it.
+
+        Args:
+            taken: columns that the images take.
+            line: pixels of their grid that a line of cells is high.
+        """
+        spare = max(0, self.content_size.width - taken)
+        self._left, self._heads, self._lead = spare // 2, {}, 0
+        numbers = [str(label) for label in range(sheet.classes)]
+        known = [sheet.names, numbers] if len(sheet.names) == sheet.classes else [numbers]
+        fit = [names for names in known if max(map(len, names), default=0) < spare]
+        if not self._headed or not fit or self._grid is None:
+            return
+        width, pitch = max(map(len, fit[0])), self._grid.height + self._grid.gap
+        self._left = max(self._left, width + 1)
+        for place, number in zip(*self._seen(), strict=True):
+            label, within = divmod(number, sheet.images_per_class)
+            if not within:
+                middle = place // self._grid.columns * pitch + self._grid.height // 2
+                self._heads[middle // line] = fit[0][label]
+
+    def _head(self, line: int, inks: Inks) -> Segment:
+        """What stands left of a line of the images."""
+        text = self._heads.get(line, "")
+        margin = f"{text:>{self._left - 1}} " if text else " " * self._left
+        return Segment(margin[: self._left - self._lead], inks.muted)
 
     def _background(self) -> tuple[int, int, int]:
         if self.mode is Mode.ASCII:  # no ink
@@ -310,7 +353,7 @@ class PicturesPane(Inked, can_focus=True):
             return self._placeholder(y, width, inks)
         if y - 1 >= len(rows):
             return Strip.blank(width, inks.base)
-        segments = []
+        segments = [self._head(y - 1, inks)]
         for cell in rows[y - 1]:
             style = inks.colour("primary") + Style(bold=True) if cell.mark else inks.base
             if cell.top is not None and cell.bottom is not None:
@@ -329,59 +372,24 @@ class PicturesPane(Inked, can_focus=True):
         sheet = self._sheet
         if sheet is None:
             return segments
-        notes = [sheet.caption, sheet.contrast]
-        if self.beside and sheet.start is not None:
-            notes.insert(1, f"left: {sheet.origin} it started from")
-        if self.has_focus or self.extent != "all":
-            name = sheet.name(self.selected)
-            notes.insert(0, f"{name} chosen" if self.extent == "all" else name)
-        if self.playing:
-            notes.insert(0, "playing")
-        if self._grid is not None and self._grid.shown < len(self._order):
-            last = min(len(self._order), self.first + self._grid.shown)
-            notes.append(f"{self.first + 1}-{last} of {len(self._order)}")
-        room = self.content_size.width - len("images")
-        for note in notes:
-            text = f"  {note}"
-            if len(text) > room:
-                text = text.removesuffix(" it started from")
-            if len(text) <= room:
-                room -= len(text)
-                segments.append(Segment(text, inks.muted))
-        return segments
+        notes = caption(
+            sheet,
+            self.content_size.width - len("images"),
+            name=sheet.name(self.selected) if self.has_focus or self.extent != "all" else "",
+            chosen=self.extent == "all",
+            seen=self._range(),
+            beside=self.beside,
+            playing=self.playing,
+        )
+        return segments + [Segment(f"  {note}", inks.muted) for note in notes]
+
+    def _range(self) -> tuple[int, int, int]:
+        """The images before those that are seen, these and before, and all: how many."""
+        counts = [sum(one is not None for one in part) for part in (self._order[: self.first], self._order)]
+        return counts[0], counts[0] + len(self._seen()[1]), counts[1]
 
 
 @lru_cache(maxsize=8192)
 def _halves(top: RGB, bottom: RGB) -> Style:
     """The style of a half-block."""
     return Style(color=RichColor.from_rgb(*top), bgcolor=RichColor.from_rgb(*bottom))
-
-
-def _has_classes(sheet: Sheet) -> bool:
-    return sheet.ordered and sheet.images_per_class > 1
-
-
-def _order(sheet: Sheet, extent: Extent, selected: int) -> list[int]:
-    """Numbers of the images to show, in their order.
-
-    Of all: one image of every class, then the second of every class ..., so that what fits shows all classes.
-    """
-    count, each = len(sheet.images), sheet.images_per_class
-    if extent == "one":
-        return [selected]
-    if not _has_classes(sheet):
-        return list(range(count))
-    if extent == "class":
-        label = selected // each
-        return list(range(label * each, (label + 1) * each))
-    return [label * each + number for number in range(each) for label in range(sheet.classes)]
-
-
-def _pairs(start: Pixels, images: Pixels, background: RGB) -> Pixels:
-    """Each image to the right of what it started from, w // 8 columns between them: uint8 [n, h, 2 w + w // 8, 3]."""
-    if start.shape != images.shape:
-        return images
-    count, height, width, _ = images.shape
-    between = np.full((count, height, max(1, width // 8), 3), background, dtype=np.uint8)
-    parts = [np.broadcast_to(each, (count, height, width, 3)) for each in (start, images)]
-    return np.concatenate([parts[0], between, parts[1]], axis=2)

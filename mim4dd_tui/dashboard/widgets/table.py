@@ -82,6 +82,7 @@ class Table(ScrollView, can_focus=True):
         opens: a row can be chosen to open what it stands for.
         shifts: columns that have no room can be reached: all but the first are moved, and its title says where others
             are; else they give way silently.
+        marks: in focus its heading says so, as that of a plot does: for where other things can have the focus.
     """
 
     DEFAULT_CSS = "Table { width: 1fr; height: 1fr; scrollbar-size-vertical: 1; overflow-x: hidden; }"
@@ -110,9 +111,9 @@ class Table(ScrollView, can_focus=True):
             self.table = table
             self.column = column
 
-    def __init__(self, *, id: str | None = None, opens: bool = True, shifts: bool = False) -> None:
+    def __init__(self, *, id: str | None = None, opens: bool = True, shifts: bool = False, marks: bool = False) -> None:
         super().__init__(id=id)
-        self._opens, self._shifts = opens, shifts
+        self._opens, self._shifts, self._marks = opens, shifts, marks
         self._first = 1  # of the columns after the fixed one, where they can be moved
         self._columns: tuple[Column, ...] = ()
         self._rows: Sequence[TableRow] = ()
@@ -307,7 +308,7 @@ class Table(ScrollView, can_focus=True):
         inks = Inks(self)
         width = self.scrollable_content_region.width  # without the scroll bar
         if y == 0:
-            return self._line(self._titles(), inks, Style()).adjust_cell_length(width, inks.base)
+            return self._heading(inks).adjust_cell_length(width, inks.base)
         place = round(self.scroll_offset.y) + y - 1
         if place >= len(self._rows):
             text = self.nothing[:width].center(width) if not self._rows and y == 2 else " " * width
@@ -320,6 +321,14 @@ class Table(ScrollView, can_focus=True):
                 back = Style(reverse=True)
         base = inks.base + back
         return self._row(self._rows[place], inks, back, width).adjust_cell_length(width, base)
+
+    def _heading(self, inks: Inks) -> Strip:
+        titles = self._titles()
+        line = self._line(titles, inks, Style())
+        if not (self._marks and self.has_focus and titles):
+            return line
+        first = shortened(titles[0].text, self._widths()[0], middle=False)
+        return Strip([Segment(first, inks.heading(focused=True)), *line.crop(cell_len(first))])
 
     def _titles(self) -> tuple[Cell, ...]:
         titles = [Cell(column.title, column.colour or MUTED) for column in self._columns]
