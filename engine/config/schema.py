@@ -341,7 +341,9 @@ class Config(Section):
         description="What this preset does, in a sentence or two.",
         json_schema_extra={"allowed": "one line of text that can be printed, at most 500 characters"},
     )
-    seed: Seed = Field(0, description="Seed of every random draw but the experts'.")
+    seed: Seed = Field(
+        0, description="Seed of every random draw but the experts' and those of the baseline of random real images."
+    )
     data: Data = Data()
     augmentation: Augmentation = Augmentation()
     network: Network = Network()

@@ -22,6 +22,8 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
     from engine.doctor import MISSING, examine
     from mim4dd_tui.terminal import abilities
 
+    if not as_json:
+        say(f"mim4dd {__version__}")  # the rest takes some seconds: torch is loaded, in a process of its own
     checks = examine(data_dir_of(data_dir, looks=True))
     terminal = abilities(stdout=sys.stderr)  # where this is read, or kept, says nothing about the terminal
     healthy = all(check.state != "problem" for check in checks)
@@ -35,7 +37,6 @@ def doctor(data_dir: DataDir = None, as_json: Json = False) -> int:
             }
         )
         return 0 if healthy else 1
-    say(f"mim4dd {__version__}")
     group = ""
     for check in checks:
         if check.group != group:

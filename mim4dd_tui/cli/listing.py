@@ -47,7 +47,7 @@ def runs(
 
 
 HEADERS = ("run", "state", "progress", "accuracy", "begun")
-LEAST = 16
+LEAST = 12
 """Cells of what was changed at least, where it is cut."""
 NAME = 24
 """Cells of a shortened name at least, where it has columns beside it that are not needed."""
@@ -56,9 +56,9 @@ NAME = 24
 def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The table of the runs, headers first.
 
-    Names are what other commands are given: what was changed, that it distils and long ages give way to them. Where
-    they have no room even so they are shortened, and what was changed, which tells apart runs that are named nearly the
-    same, stands beside them if it can; then the age goes.
+    Names are what other commands are given: what was changed, that it distils and long ages give way to them; and the
+    age, which most names tell, to what was changed, which tells apart runs that are named nearly the same. Where names
+    have no room even so they are shortened.
     """
     room = columns(sys.stdout)
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
@@ -69,7 +69,7 @@ def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
         full, brief = (["changed", *map(told, changes)] for told in (told_changes, briefly))
         wide[:0] = [
             *([(*line, text) for line, text in zip(lines, own, strict=True)] for own in (full, brief)),
-            *_cut([lines, *shorter], brief, room),
+            *_cut([lines, *shorter, [line[:-1] for line in shorter[-1]]], brief, room),
         ]
         narrow.insert(0, [(*line, text) for line, text in zip(narrow[0], brief, strict=True)])
     tries = [*((each, needed(each)) for each in wide), *((each, needed(each, shortest=(0, NAME))) for each in narrow)]

@@ -189,6 +189,25 @@ def test_what_is_out_of_sight_is_said_before_how_contrast_was_treated(room: int,
     assert later == ["iteration 50", "11-20 of 100"]
 
 
+async def test_what_they_started_from_is_shown_beside_the_page_that_is_seen(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await pilot.press("3")
+        await until(pilot, lambda: "iteration 30" in text(app))
+        pane = app.screen.query_one(GraphicsPane)
+        pane.show(sheet(10))
+        await until(pilot, lambda: "of 100" in text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: pane.first > 0)
+        seen = pane._seen()[1][0]
+        assert pane.selected not in pane._seen()[1]
+        for _ in range(2):
+            await pilot.press("o")
+            await until(pilot, lambda: seen in pane._seen()[1] and pane._rows is not None)
+
+
 async def test_rows_are_called_by_their_classes_where_columns_are_left(make_app: MakeApp) -> None:
     app = make_app(FakeEngine(iterations=30))
     names = ("airplane", "automobile", "bird", "cat")

@@ -242,6 +242,7 @@ async def test_runs_that_have_no_room_in_a_comparison_are_reached_by_keys(
         rows = {row.id: row for row in table._rows}
         assert {cell.text for cell in rows["best accuracy"].cells[1:]} == {"~80.0 %"}
         assert "→ columns" in text(app).splitlines()[-1]
+        assert "h ←" not in text(app).splitlines()[-1], "the arrow moves columns"
         await pilot.press("left")
         assert columns() == list("ABCDEFGH"[:seen]), "there is nothing before the first"
         await pilot.press("right")

@@ -43,6 +43,7 @@ class KeyLine(Footer):
             keys = own + [key for key in keys if _beside_typing(key) and key.key not in known]
         elif own:
             keys = own + [key for key in keys if key.action != "edit" and key.key not in known]
+        _each_once(keys)
         if not getattr(self.app, "braille", True):
             for key in keys:
                 key.key_display = without_arrows(key.key_display)
@@ -129,6 +130,15 @@ def _beside_typing(key: FooterKey) -> bool:
     if function:
         key.key_display = key.key
     return function
+
+
+def _each_once(keys: Sequence[FooterKey]) -> None:
+    """Where the columns of a table are moved by arrows, these are no other keys' too."""
+    taken = {key.key_display for key in keys if key.action.startswith("columns(")}
+    for key in keys:
+        faces = key.key_display.split()
+        if len(faces) > 1 and taken:
+            key.key_display = " ".join(face for face in faces if face not in taken) or key.key_display
 
 
 def _width(key: FooterKey) -> int:

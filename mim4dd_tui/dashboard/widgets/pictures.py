@@ -63,7 +63,8 @@ class PicturesPane(Inked, can_focus=True):
         self._heads: dict[int, str] = {}  # the classes that begin in a line, left of the images
         self._lead = 0  # cells of the margin that are the rows' own
         self._left = 0
-        self._lost = False  # the page with the selected image is yet to be found
+        self._lost = False  # the page with the image that stays in sight is yet to be found
+        self._stays = 0
         self.waiting = "no picture yet"
         self.playing = False  # snapshots go by on their own
 
@@ -232,9 +233,18 @@ class PicturesPane(Inked, can_focus=True):
         self._anew()
 
     def _anew(self) -> None:
-        self._lost = True
+        self._lose()
         self._stale()
         self.screen.refresh_bindings()
+
+    def _lose(self) -> None:
+        """Pages are others now: the selected image stays in sight, or where it was not, the first one that was."""
+        seen = self._seen()[1]
+        if self.selected in seen or not seen:
+            self._stays = self.selected
+        elif self._stays not in seen:  # else it stayed before: there and back is the same page
+            self._stays = seen[0]
+        self._lost = True
 
     def watch_has_focus(self, focused: bool) -> None:
         """The frame of the selected image is there only in focus."""
@@ -242,8 +252,8 @@ class PicturesPane(Inked, can_focus=True):
         self._stale()
 
     def on_resize(self) -> None:
-        """Draw anew, with the selected image in sight."""
-        self._lost = True
+        """Draw anew, with the selected image in sight, if it was."""
+        self._lose()
         self._stale()
 
     def _stale(self) -> None:
@@ -288,7 +298,8 @@ class PicturesPane(Inked, can_focus=True):
         self._order, self._headed = placed.places, placed.heads
         if self._lost:
             self._lost = False
-            self.set_reactive(PicturesPane.first, placed.page_of(self.selected))
+            wanted = self._stays if self._stays in placed.places else self.selected
+            self.set_reactive(PicturesPane.first, placed.page_of(wanted))
         return placed.grid
 
     def _seen(self) -> tuple[list[int], list[int]]:
