@@ -105,7 +105,7 @@ def _accuracies(document: Document, value: str) -> str:
 def sweep_rows(document: Document) -> Iterator[str]:
     """Of a sweep: a row a value."""
     ceiling = document["ceiling"]
-    bound = "MI bound (nats)" if ceiling is None else f"MI bound, of {ceiling:.2f} nats"
+    bound = "last MI bound (nats)" if ceiling is None else f"last MI bound, of {ceiling:.2f} nats"
     reference = document["reference"]
     yield (
         f"| {document['setting']} | seeds | best iterate | last iterate | best − best at {reference} "

@@ -185,7 +185,7 @@ class DashboardApp(ThemedApp[Leave]):
         told = f"pictures: {self.picture_mode.value}"
         if self.graphics is not Graphics.OFF:
             told = f"pictures are sent as pixels; as characters (P) they are {self.picture_mode.value} now"
-        self.notify_anew("characters", told, timeout=2)
+        self.notify_anew("pictures", told, timeout=2)
 
     def graphics_changed(self) -> None:
         """Another graphics protocol, or none."""

@@ -219,7 +219,7 @@ def describe_data(config: Config) -> str:
     """The data set and the size of what is made of it."""
     classes = CLASSES[config.data.name]
     per_class = config.synthetic.images_per_class
-    images = f"{classes} classes x {per_class} = {classes * per_class} images"
+    images = f"{classes} classes x {per_class:,} = {classes * per_class:,} images"
     start = "noise" if config.synthetic.init == "noise" else "real images"
     return f"{config.data.name}: {images}, from {start}"
 
@@ -237,6 +237,6 @@ def describe_work(config: Config) -> str:
     steps = "" if objective.name in TRAIN_STUDENTS else " iterations"
     if not steps:
         most = "up to " if objective.window and objective.name == "bptt" else ""
-        steps = f" x {most}{objective.student_steps} student steps"
+        steps = f" x {most}{objective.student_steps:,} student steps"
     trained = " x ".join(counted(n, what) for n, what in ((experts.count, "expert"), (experts.epochs, "epoch")))
-    return f"{trained}; {objective.iterations}{steps}"
+    return f"{trained}; {objective.iterations:,}{steps}"

@@ -62,7 +62,7 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
         ceilings = [one.history.series["ceiling"].last for one in contenders if "ceiling" in one.history.series]
         levels = [Level("log C", value, 0) for value in sorted({c for c in ceilings if c is not None})]
     floor = 0.0 if metric == "bound" else None
-    empty = "none of these runs has it yet"
+    empty = "no run has it yet"
     told = TOLD.get(metric)
     return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
 

@@ -62,7 +62,7 @@ class PixelsApp(TellingApp[Answer]):
         told = f"pictures: {NAMES[wanted]}"
         if wanted is not Graphics.OFF:
             told += "; if nothing is seen, this terminal does not know them (P goes on)"
-        self.notify_anew("graphics", "\n".join([told, *skipped]), timeout=8 if skipped else 4)
+        self.notify_anew("pictures", "\n".join([told, *skipped]), timeout=8 if skipped else 4)
         self.graphics_changed()
 
     def on_resize(self) -> None:

@@ -134,7 +134,7 @@ class TellingApp(OpaqueApp[Answer]):
         wanted = ATTENTION[(ATTENTION.index(self.remembered.attention) + 1) % len(ATTENTION)]
         self.remember(attention=wanted)
         told = {"all": "notification, title and bell", "bell": "the bell alone", "off": "nothing"}[wanted]
-        self.notify(f"at the end of a run: {told}", timeout=3)
+        self.notify_anew("attention", f"at the end of a run: {told}", timeout=3)
 
     def copy(self, text: str, what: str) -> None:
         """Text into the clipboard of the person's terminal."""

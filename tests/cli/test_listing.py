@@ -76,10 +76,10 @@ def test_what_was_changed_is_cut_before_it_is_left_out(tmp_path: Path) -> None:
 
 def test_the_age_gives_way_to_what_tells_runs_of_one_name_apart(tmp_path: Path) -> None:
     for number, weight in enumerate((0.2, 0.5)):
-        run = make_run(tmp_path / "runs", f"digits-ipc1-s0-20260101-00000{number}", information__weight=weight)
+        run = make_run(tmp_path / "runs", f"digits-ipc1-dream-s0-20260101-00000{number}", information__weight=weight)
         about = {"run": run.name, "preset": "digits-ipc1", "seed": 0, "created": 1.0}
         write_json(run.about_path, {**about, "origins": {"information.weight": "--set"}})
     head, _, *lines = on_terminal(LISTED, {"COLUMNS": "80"}, cwd=tmp_path)
     assert head.split() == ["run", "state", "progress", "accuracy", "changed"]
     assert [line.split()[-2:] for line in lines] == [["weight", "0.2"], ["weight", "0.5"]]
-    assert all(line.startswith("digits-ipc1-s0-20260101-00000") for line in lines), "names are whole"
+    assert all(line.startswith("digits-ipc1-dream-s0-20260101-00000") for line in lines), "names are whole"

@@ -330,6 +330,8 @@ async def test_nothing_is_exported_before_the_runs_are_read(
         await until(pilot, lambda: len(shown(app)) == 3)
         await pilot.press("space", "space", "c", "E")
         await until(pilot, lambda: "still being read" in text(app))
+        assert text(app).count("reading the runs") == 2, "the plot and the table"
+        assert "best accuracy" not in text(app)
         held.set()
     assert not (tmp_path / "runs" / "exports").exists()
 

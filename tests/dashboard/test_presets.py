@@ -109,10 +109,10 @@ def test_a_method_that_trains_no_student_promises_no_student_steps() -> None:
     said = {
         base: describe_work(resolve(f"cifar10-ipc1{base}").config) for base in ("", "-bptt", "-dream", "-distribution")
     }
-    assert said[""] == "100 experts x 50 epochs; 5000 x 50 student steps"
-    assert said["-bptt"].endswith("5000 x up to 200 student steps")
-    assert said["-dream"].endswith("; 25000 iterations")
-    assert said["-distribution"].endswith("; 20000 iterations")
+    assert said[""] == "100 experts x 50 epochs; 5,000 x 50 student steps"
+    assert said["-bptt"].endswith("5,000 x up to 200 student steps")
+    assert said["-dream"].endswith("; 25,000 iterations")
+    assert said["-distribution"].endswith("; 20,000 iterations")
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -281,7 +281,7 @@ async def test_at_60x20_presets_are_told_apart_and_what_they_are_is_read_whole(m
         config = resolve("cifar10-ipc10-dream-study").config
         shown = within(app, app.screen.query_one("#summary"))
         assert config.summary in shown
-        assert f"{config.objective.iterations} iterations" in shown
+        assert f"{config.objective.iterations:,} iterations" in shown
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
 

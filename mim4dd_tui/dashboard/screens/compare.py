@@ -29,12 +29,14 @@ from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.plots.figure import Figure
 from mim4dd_tui.quantities import counted
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
 REFRESH_SECONDS = 2.0
+READING = "reading the runs"
 NAME_WIDTH = 22
 """Columns of the settings' names at least."""
 LEAST = 9
@@ -149,15 +151,16 @@ class CompareScreen(DividedScreen):
         contenders = self._contenders()
         for pane, metric in self._panes():
             title, brief = heading(metric, contenders)
-            pane.show(figure(metric, contenders), title=title, brief=brief)
-        lines = table(contenders, only_different=self._only_different)
+            shown = figure(metric, contenders) if self._begun else Figure((), empty=READING)
+            pane.show(shown, title=title, brief=brief)
+        lines = table(contenders, only_different=self._only_different) if self._begun else []
         width = max(LEAST, min(26, (self.app.size.width - NAME_WIDTH - 4) // len(contenders) - 1))
         spare = self.app.size.width - 6 - len(contenders) * (width + 1)
-        room = max(NAME_WIDTH, min(spare, max(len(line.name) for line in lines)))
+        room = max(NAME_WIDTH, min(spare, max((len(line.name) for line in lines), default=0)))
         names = Column("settings that differ" if self._only_different else "all settings", room)
         columns = (names, *(Column(one.mark, width, colour=f"series-{one.ink}") for one in contenders))
         rows = [self._row(line, room, width, contenders) for line in lines]
-        self.query_one(Table).show(columns, rows)
+        self.query_one(Table).show(columns, rows, nothing="" if self._begun else READING)
 
     def _panes(self) -> list[tuple[PlotPane, str]]:
         """The plots that are seen, each with its metric."""
