@@ -54,14 +54,17 @@ def _baselines(document: Document) -> str:
 
 
 def _deviations(document: Document, rows: Sequence[str]) -> Iterator[str]:
-    """What ± means, where there is one."""
+    """What ± means, where there is one, and which reading the bound is."""
     meanings = []
     if "±" in _baselines(document):
         meanings.append("the standard deviation over networks in the baselines")
     if any("±" in row for row in rows):
         meanings.append("half of the 95 % interval over seeds in the table")
-    if meanings:
-        yield f"± is {' and '.join(meanings)}."
+    words = [f"± is {' and '.join(meanings)}."] if meanings else []
+    if any("MI bound" in row for row in rows):
+        words.append("The MI bound is each run's last reading.")
+    if words:
+        yield " ".join(words)
 
 
 def _missing(document: Document) -> Iterator[str]:
@@ -105,7 +108,7 @@ def _accuracies(document: Document, value: str) -> str:
 def sweep_rows(document: Document) -> Iterator[str]:
     """Of a sweep: a row a value."""
     ceiling = document["ceiling"]
-    bound = "last MI bound (nats)" if ceiling is None else f"last MI bound, of {ceiling:.2f} nats"
+    bound = "MI bound (nats)" if ceiling is None else f"MI bound, of {ceiling:.2f} nats"
     reference = document["reference"]
     yield (
         f"| {document['setting']} | seeds | best iterate | last iterate | best − best at {reference} "
