@@ -169,6 +169,13 @@ def wrapped(text: str, width: int, *, within_paths: bool = False) -> list[str]:
     return [line for each in text.split("\n") for line in _filled(each, width, within_paths)]
 
 
+def first_lines(lines: list[str], most: int, width: int) -> list[str]:
+    """The lines, or of more than ``most`` the first ones, the last of them with a mark that some are left out."""
+    if len(lines) <= most:
+        return lines
+    return [*lines[: most - 1], shortened(f"{lines[most - 1]} …", width, middle=False)]
+
+
 def fitted(text: str, stream: TextIO) -> str:
     """A text as it is written to a stream: :func:`homely`, and in lines as wide as the terminal, where it is one."""
     text, width = homely(text), columns(stream)

@@ -16,7 +16,7 @@ from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.status import STATES
-from mim4dd_tui.fitting import SHORTEST, shortened, wrapped
+from mim4dd_tui.fitting import SHORTEST, first_lines, shortened, wrapped
 from mim4dd_tui.own import Own
 from mim4dd_tui.plain import ago, percent
 
@@ -106,10 +106,7 @@ def _message(message: str, before: Text, after: Text, room: tuple[int, int] | No
         return message
     width, height = room
     others = sum(len(wrapped(part.plain.removesuffix("\n"), width)) for part in (before, after))
-    lines, most = wrapped(message, width), max(1, height - others - 1)
-    if len(lines) > most:
-        lines = [*lines[: most - 1], shortened(f"{lines[most - 1]} …", width, middle=False)]
-    return "\n".join(lines)
+    return "\n".join(first_lines(wrapped(message, width), max(1, height - others - 1), width))
 
 
 def wrong_seeds(text: str) -> str:

@@ -136,7 +136,8 @@ def lines(contenders: Sequence[Contender]) -> Iterator[Line]:
 def rows(contenders: Sequence[Contender]) -> Iterator[dict[str, str]]:
     """For ``seeds.csv``: a row for every mean and every difference."""
     found = groups(contenders)
-    for told in [*(t for group in found for t in means(group)), *_all_differences(found)]:
+    differing = [told for group in found[1:] for told in differences(group, found[0])]
+    for told in [*(mean for group in found for mean in means(group)), *differing]:
         protocols, measured, chosen = (" ".join(sorted(set(part))) for part in zip(*told.ways, strict=True))
         yield {
             "runs": told.of,
@@ -150,10 +151,6 @@ def rows(contenders: Sequence[Contender]) -> Iterator[dict[str, str]]:
             "measured_on": measured,
             "selected_on": chosen,
         }
-
-
-def _all_differences(found: Sequence[Group]) -> list[Together]:
-    return [told for group in found[1:] for told in differences(group, found[0])]
 
 
 def _way(event: Evaluation) -> Way:

@@ -9,7 +9,7 @@ from textual.widgets import Static
 
 from engine.runs.folder import RunFolder
 from engine.runs.unforeseen import traceback_of
-from mim4dd_tui.fitting import homely, shortened, wrapped
+from mim4dd_tui.fitting import first_lines, homely, wrapped
 
 
 class Problem(Static):
@@ -20,8 +20,8 @@ class Problem(Static):
         room = max(1, self.screen.size.width - self.gutter.width)
         most = self.styles.max_height
         lines = wrapped(reason, room, within_paths=True)
-        if most is not None and len(lines) > (count := max(1, int(most.value))):
-            lines = [*lines[: count - 1], shortened(f"{lines[count - 1]} …", room, middle=False)]
+        if most is not None:
+            lines = first_lines(lines, max(1, int(most.value)), room)
         self.update(Text("\n".join(lines)))
 
 
