@@ -8,8 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from textual.pilot import Pilot
 
 from mim4dd_tui.by_class import Placed, at_a_glance, by_class
+from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.graphics import GraphicsPane
 from mim4dd_tui.dashboard.widgets.pictures_title import caption
@@ -68,6 +71,15 @@ def test_a_row_holds_whole_classes_apart_or_an_equal_part_of_one(
     assert each % parts.pop() == 0
 
 
+async def finished(app: DashboardApp, pilot: Pilot[Leave], view: str) -> GraphicsPane:
+    """The pane of pictures in a view of a run that has ended."""
+    await pilot.press("s")
+    await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    await pilot.press(view)
+    await until(pilot, lambda: "iteration 30" in text(app))
+    return app.screen.query_one(GraphicsPane)
+
+
 @pytest.mark.parametrize("size", [param.values[0] for param in SIZES])
 @pytest.mark.parametrize(
     ("classes", "each", "most"), [(10, 10, 10), (100, 10, 10), (10, 50, 25), (100, 50, 25)], ids=str
@@ -112,11 +124,7 @@ async def test_keys_move_along_a_class_and_between_classes_as_they_are_seen(
     app = make_app(FakeEngine(iterations=30), graphics=graphics)
     app.cell = (10, 20)
     async with app.run_test(size=size) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        await pilot.press("3")
-        await until(pilot, lambda: "iteration 30" in text(app))
-        pane = app.screen.query_one(GraphicsPane)
+        pane = await finished(app, pilot, "3")
         pane.show(sheet(10))
         for keys, name in (
             (["right"], "class 0, 2 of 10"),
@@ -150,11 +158,7 @@ async def test_keys_move_along_a_class_and_between_classes_as_they_are_seen(
 async def test_the_overview_says_how_many_of_all_images_it_shows(make_app: MakeApp, size: tuple[int, int]) -> None:
     app = make_app(FakeEngine(iterations=30))
     async with app.run_test(size=size) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        await pilot.press("1")
-        await until(pilot, lambda: "iteration 30" in text(app))
-        pane = app.screen.query_one(GraphicsPane)
+        pane = await finished(app, pilot, "1")
         pane.show(sheet(10))
         await until(pilot, lambda: "images  iteration 30  1-10 of 100" in text(app))
         pane.focus()
@@ -192,11 +196,7 @@ def test_what_is_out_of_sight_is_said_before_how_contrast_was_treated(room: int,
 async def test_what_they_started_from_is_shown_beside_the_page_that_is_seen(make_app: MakeApp) -> None:
     app = make_app(FakeEngine(iterations=30))
     async with app.run_test(size=(80, 24)) as pilot:
-        await pilot.press("s")
-        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
-        await pilot.press("3")
-        await until(pilot, lambda: "iteration 30" in text(app))
-        pane = app.screen.query_one(GraphicsPane)
+        pane = await finished(app, pilot, "3")
         pane.show(sheet(10))
         await until(pilot, lambda: "of 100" in text(app))
         await pilot.press("n")
