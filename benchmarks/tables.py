@@ -69,6 +69,17 @@ def kept(preset: str, variant: Variant, seeds: int, folder: Path) -> list[Docume
     return [Cell(preset, variant.changes, seed).kept(places) for seed in range(seeds)]
 
 
+def sides(preset: str, seeds: int) -> tuple[list[Document | None], list[Document | None]]:
+    """What is kept of a preset's cells with the term and without, by seed."""
+    ours, theirs = (kept(preset, variant, seeds, CELLS) for variant in (WITH, WITHOUT))
+    return ours, theirs
+
+
+def finished(preset: str, seeds: int) -> list[Document]:
+    """The kept cells of a preset, of both sides."""
+    return [document for side in sides(preset, seeds) for document in side if document is not None]
+
+
 def means(documents: Sequence[Document | None], key: str) -> list[float | None]:
     """One accuracy of every seed; None where there is none."""
     return [document[key]["mean"] if document is not None and document[key] else None for document in documents]
@@ -95,19 +106,20 @@ def nats(documents: Sequence[Document]) -> str:
 
 def rows(preset: str, seeds: int) -> Iterator[str]:
     """Table rows of a preset: with and without the term, and their paired difference."""
-    ours, theirs = (kept(preset, variant, seeds, CELLS) for variant in (WITH, WITHOUT))
+    ours, theirs = sides(preset, seeds)
+    step_size = random_images.step_size_of(preset, finished(preset, seeds))
     without, with_it = PAPER.get(preset, (DASH, DASH))
     weight = resolve(preset).config.information.weight
     for value, documents, paper in ((weight, ours, with_it), (0.0, theirs, without)):
         done = [document for document in documents if document is not None]
         if done:
-            yield _row(preset, value, done, paper)
+            yield _row(preset, value, done, paper, step_size)
     pairs = [a for a, b in zip(ours, theirs, strict=True) if a is not None and b is not None]
     if pairs:
         chosen, by_test, last = (apart(ours, theirs, key) for key in ("accuracy", "accuracy_by_test", "last"))
         if pairs[0]["accuracy"]["selected_on"] == "test":
             chosen, by_test = DASH, chosen
-        yield f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {last} | | | | | |"
+        yield f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {last} | | | | | | | |"
 
 
 def drawn(preset: str, document: Document) -> list[list[float]]:
@@ -117,28 +129,51 @@ def drawn(preset: str, document: Document) -> list[list[float]]:
     return random_images.by_draw(resolve(preset).config, document["random_selection"]["accuracies"])
 
 
-def _row(preset: str, weight: float, done: Sequence[Document], paper: str) -> str:
-    """One side of a preset."""
-    draws = drawn(preset, done[0])
-    gain = points(
+def gain(done: Sequence[Document], draws: Sequence[Sequence[float]]) -> str:
+    """Best iterates over random real images, in points with Welch's 95 % interval."""
+    return points(
         unpaired([d["accuracy"]["mean"] for d in done], [statistics.fmean(draw) for draw in draws]), signed=True
     )
+
+
+def over_draws(draws: Sequence[Sequence[float]]) -> str:
+    """Mean and standard deviation over draws and networks, in percent."""
+    every = [accuracy for draw in draws for accuracy in draw]
+    return percent(statistics.fmean(every), statistics.stdev(every))
+
+
+def _row(preset: str, weight: float, done: Sequence[Document], paper: str, step_size: float | None) -> str:
+    """One side of a preset; ``step_size`` is that of its sets, None where it is not known."""
+    draws = drawn(preset, done[0])
     chosen, by_test = over_seeds(done, "accuracy"), over_seeds(done, "accuracy_by_test")
     if done[0]["accuracy"]["selected_on"] == "test":
         chosen, by_test = DASH, chosen
     # the same for all seeds, so that their spread is that of draws and networks
-    every, full = [accuracy for draw in draws for accuracy in draw], done[0]["full_set"]
-    baselines = f"{percent(statistics.fmean(every), statistics.stdev(every))} | {percent(full['mean'], full['std'])}"
+    random, full = over_draws(draws), percent(done[0]["full_set"]["mean"], done[0]["full_set"]["std"])
+    random_as_sets, gain_as_sets = as_sets(preset, done, step_size)
     return (
         f"| {preset} | {weight:g} | {done[0]['accuracy']['protocol']} | {len(done)} | {chosen} | {by_test} "
-        f"| {over_seeds(done, 'last')} | {baselines} | {gain} | {nats(done)} | {paper} |"
+        f"| {over_seeds(done, 'last')} | {random} | {random_as_sets} | {full} | {gain(done, draws)} | {gain_as_sets} "
+        f"| {nats(done)} | {paper} |"
     )
+
+
+def as_sets(preset: str, done: Sequence[Document], step_size: float | None) -> tuple[str, str]:
+    """Random real images at the step size of the sets, and what the sets have over them; dashes where the protocol
+    trains both at its own rate."""
+    if not random_images.trained_at_own(preset):
+        return DASH, DASH
+    draws = None if step_size is None else random_images.kept(preset, step_size)
+    if not draws:
+        return "not measured", "not measured"
+    return f"{over_draws(draws)} (at {step_size:g})", gain(done, draws)
 
 
 HEAD = [
     "| preset | weight | protocol | seeds | best by validation | best by test | last iterate | random real images "
-    "| full set | best − random | MI bound (nats) | paper |",
-    "|---|---|---|---|---|---|---|---|---|---|---|---|",
+    "| random, at the sets' step size | full set | best − random | best − random, at the sets' step size "
+    "| MI bound (nats) | paper |",
+    "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
 ]
 
 

@@ -33,6 +33,8 @@ POINTS = 60
 """Most points kept of a curve: each the mean of a stretch of iterations."""
 KEPT = ("accuracy", "accuracy_by_test", "last", "random_selection", "full_set", "mutual_information", "fingerprint")
 """Of a run's result document; null where the run is older than the key."""
+MEASURED = ("accuracy", "accuracy_by_test", "last")
+"""Of ``KEPT``: what was measured of the synthetic set itself."""
 LONGEST = 80
 """Characters of a cell's name before its seed; of a longer one a digest stands for the rest."""
 SHORT = 48
@@ -194,6 +196,7 @@ class Cell:
             "recoveries": len(result["recoveries"]),
             "execution": folder.execution(),
             "seconds": round(history.worked, 1),
+            "step_sizes": step_sizes(self.config, result, history),
             "gradient_ratio": None if ratios is None else _summary(ratios.values),
             "curves": curves,
         }
@@ -261,6 +264,14 @@ def thinned(points: Sequence[tuple[int, float]], most: int = POINTS) -> Mapping[
         "iterations": [stretch[-1][0] for stretch in stretches],
         "values": [float(f"{statistics.fmean(part):.6g}") if part else None for part in means],  # type: ignore[misc]
     }
+
+
+def step_sizes(config: Config, result: Document, history: RunHistory) -> dict[str, float]:
+    """The step size that each measured iterate had, by the key of its accuracy."""
+    found = {0: config.objective.step_size}
+    if "step_size" in history.series:
+        found |= dict(history.series["step_size"].points())
+    return {key: found[result[key]["iteration"]] for key in MEASURED if result.get(key) is not None}
 
 
 def _summary(values: Sequence[float]) -> dict[str, float] | None:

@@ -40,27 +40,29 @@ def random_selection(
     cache_dir: Path,
     execution: Mapping[str, Any],
     teacher: Tensor | None = None,
+    step_size: float | None = None,
     tick: Callable[[], None] = nothing,
     progress: Callable[[int, int], None] | None = None,
 ) -> Score:
     """Random real images in the place of the synthetic set: as many a class, by the final protocol.
 
-    Random images have no step size of their own, so they are trained at the protocol's rate. Drawn anew
-    ``evaluation.random_draws`` times with ``evaluation.random_networks`` networks each; the deviation is over
-    all networks. Measured on the test images. Each draw is kept in ``cache_dir`` by all that decides it, so
-    that an interruption loses little, and asking for more adds to those there.
+    Random images have no step size of their own, so they are trained at the protocol's rate unless one is given.
+    Drawn anew ``evaluation.random_draws`` times with ``evaluation.random_networks`` networks each; the deviation is
+    over all networks. Measured on the test images. Each draw is kept in ``cache_dir`` by all that decides it, so that
+    an interruption loses little, and asking for more adds to those there.
 
     Args:
         teacher: parameters [size] of the expert whose view of the first images the labels of the synthetic set start
             from: its softmax labels the random images too, since a good part of what soft labels gain is theirs and
             not the images' (arXiv 2505.13300). None for hard labels.
+        step_size: that of distilled sets they are compared with, for protocols that use a set's own.
 
     Raises:
         RunFailed: the cache cannot be written.
         StopRequested: through ``tick``.
     """
     settings = config.evaluation
-    folder = private_folder(cache_dir / "baselines" / key_of(config, real, net, execution, teacher))
+    folder = private_folder(cache_dir / "baselines" / key_of(config, real, net, execution, teacher, step_size))
     draws = range(settings.random_draws)
     paths = [folder / f"draw-{draw:02d}.json" for draw in draws]
     found = {draw: kept for draw in draws if (kept := _kept(paths[draw], settings.random_networks))}
@@ -69,7 +71,7 @@ def random_selection(
     while missing:
         some, missing = missing[:at_once], missing[at_once:]
         told = _shifted(progress, len(found) * settings.random_networks, len(draws) * settings.random_networks)
-        results = _train(some, config, real, net, teacher, augment, execution, tick, told)
+        results = _train(some, config, real, net, teacher, step_size, augment, execution, tick, told)
         for draw, result in zip(some, results, strict=True):
             write_json(paths[draw], dataclasses.asdict(result))
             found[draw] = result
@@ -91,7 +93,12 @@ def full_set(trajectories: Trajectories) -> Score:
 
 
 def key_of(
-    config: Config, real: RealSet, net: ConvNet, execution: Mapping[str, Any], teacher: Tensor | None = None
+    config: Config,
+    real: RealSet,
+    net: ConvNet,
+    execution: Mapping[str, Any],
+    teacher: Tensor | None = None,
+    step_size: float | None = None,
 ) -> str:
     """A hash of all that decides a draw's accuracies."""
     protocol = dataclasses.asdict(PROTOCOLS[config.evaluation.protocol])
@@ -111,6 +118,8 @@ def key_of(
     }
     if teacher is not None:
         parts["teacher"] = hashlib.sha256(teacher.cpu().numpy().tobytes()).hexdigest()
+    if step_size is not None and protocol["uses_step_size"]:
+        parts["step_size"] = step_size
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:32]
 
 
@@ -149,6 +158,7 @@ def _train(
     real: RealSet,
     net: ConvNet,
     teacher: Tensor | None,
+    step_size: float | None,
     augment: Augment,
     execution: Mapping[str, Any],
     tick: Callable[[], None],
@@ -166,7 +176,7 @@ def _train(
     count = Count(progress, networks * len(draws), trained_on=trained_on, measured_on=len(real.test_labels))
     trained = train_networks(
         [one for one in sets for _ in range(networks)],
-        None,
+        step_size,
         net=net,
         protocol=protocol,
         augment=augment,

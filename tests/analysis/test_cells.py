@@ -10,12 +10,14 @@ from pathlib import Path
 import pytest
 import torch
 
-from engine.analysis.cells import LONGEST, POINTS, SHORT, Cell, Places, flat, settings_of, thinned
+from engine.analysis.cells import LONGEST, POINTS, SHORT, Cell, Places, flat, settings_of, step_sizes, thinned
 from engine.analysis.plan import WEIGHT, Plan, Variant
+from engine.artifact import DistilledSet
 from engine.config.load import dump, resolve
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.runs.control import Control, StopRequested
+from engine.runs.history import RunHistory
 from engine.runs.naming import check_name
 from tests.distill.helpers import quickly, tiny
 
@@ -140,6 +142,22 @@ def test_it_is_run_once_and_kept(tmp_path: Path) -> None:
     heard: list[object] = []
     assert cell.measure(where, heard.append) == first
     assert not heard, "nothing is run for a cell that is kept"
+
+
+def test_the_step_sizes_of_what_was_measured_are_kept(tmp_path: Path) -> None:
+    """Those that the distilled sets carry."""
+    cell, where = Cell(written(tmp_path), (), 0), places(tmp_path)
+    with quickly(2):
+        document = cell.measure(where)
+    run = cell.finished_run(where)
+    assert run is not None
+    best, last = (DistilledSet.load(run.distilled_path(name)).step_size for name in ("best", "last"))
+    assert document["step_sizes"] == {"accuracy": best, "last": last}
+    measured = {"accuracy": {"iteration": 0}, "accuracy_by_test": {"iteration": 2}, "last": {"iteration": 3}}
+    found = step_sizes(cell.config, measured, RunHistory.load(run.journal_path))
+    assert found["accuracy"] == cell.config.objective.step_size, "nothing was learned yet"
+    assert len(set(found.values())) == 3
+    assert found["last"] == last
 
 
 def test_numbers_of_another_code_are_told_from_the_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import subprocess
 import time
+from itertools import product
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from benchmarks import random_images, results, tables
 from benchmarks.results import Task
 from engine.analysis.cells import Cell, Document, settings_of
 from engine.analysis.plan import WITH, WITHOUT
+from engine.config.load import resolve
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.result import document
@@ -158,15 +160,50 @@ def test_a_row_names_both_selections_and_the_pairs_difference(tmp_path: Path, mo
             }  # fmt: skip
             put(Task(Cell(preset, side.changes, seed)), tmp_path, document)
     term, plain, pair = tables.rows(preset, 5)
-    assert "| 2 | 82.5 ± 0.7 | 83.5 ± 0.7 | 81.5 ± 0.7 | 50.0 ± 1.0 | 99.0 ± 1.0 |" in term
+    assert "| 2 | 82.5 ± 0.7 | 83.5 ± 0.7 | 81.5 ± 0.7 | 50.0 ± 1.0 | – | 99.0 ± 1.0 |" in term
     assert "2.00 of 2.30 | 92.0 ± 0.6 |" in term
     assert "80.0 ± 0.0" in plain
     draws = [0.49, 0.51, 0.5, 0.49, 0.51]
     interval = stats.ttest_ind([0.82, 0.83], draws, equal_var=False).confidence_interval()
-    assert f"| +32.5 ± {(interval.high - interval.low) * 50:.1f} |" in term
+    assert f"| +32.5 ± {(interval.high - interval.low) * 50:.1f} | – |" in term
     assert plain.endswith("| – | 91.4 ± 0.9 |")
     assert "2 pairs | +2.5 ± 6.4 | +2.5 ± 6.4 | +2.5 ± 6.4 |" in pair
     assert not list(tables.rows("cifar10-ipc1-study", 5)), "nothing is said of cells that are not there"
+    columns = len(tables.HEAD[0].split("|"))
+    assert {len(row.split("|")) for row in (*tables.HEAD, term, plain, pair)} == {columns}
+
+
+def cells_of(preset: str, folder: Path, step_size: float) -> None:
+    """Two pairs, at 80 % and about 50 of random images."""
+    for seed, side in product(range(2), (WITH, WITHOUT)):
+        document = {
+            "accuracy": score(0.8 + 0.01 * seed, "test"), "accuracy_by_test": None, "last": score(0.8),
+            "random_selection": score(0.5), "full_set": score(0.99), "mutual_information": None,
+            "step_sizes": {"accuracy": step_size},
+        }  # fmt: skip
+        put(Task(Cell(preset, side.changes, seed)), folder, document)
+
+
+def test_a_row_compares_with_random_images_at_the_sets_step_size_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tables, "CELLS", tmp_path)
+    monkeypatch.setattr(random_images, "FOLDER", tmp_path / "random")
+
+    def shown(preset: str) -> tuple[str, ...]:
+        """Of the side with the term: random images at the sets' step size, and what the sets have over either."""
+        cells = [cell.strip() for cell in next(tables.rows(preset, 2)).split("|")]
+        return cells[9], cells[11].split(" ")[0], cells[12].split(" ")[0]
+
+    cells_of("digits-ipc1", tmp_path, 0.06)
+    assert shown("digits-ipc1") == ("not measured", "+30.3", "not")
+    path = random_images.path_of("digits-ipc1", 0.06)
+    path.parent.mkdir(parents=True)
+    settings = random_images.decisive(resolve("digits-ipc1").config, 0.06)
+    path.write_text(json.dumps({"settings": settings, "draws": [[0.6, 0.62], [0.61, 0.61]]}))
+    assert shown("digits-ipc1") == ("61.0 ± 0.8 (at 0.06)", "+30.3", "+19.5")
+    cells_of("mnist-ipc1-small", tmp_path, 0.06)
+    assert shown("mnist-ipc1-small") == ("–", "+30.5", "–"), "both at the protocol's rate"
 
 
 def test_pairs_are_compared_at_every_rate_and_one_side_alone_is_shown(

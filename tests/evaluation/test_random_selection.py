@@ -123,22 +123,40 @@ def test_a_draw_has_as_many_of_every_class_each_once(real: RealSet) -> None:
     assert not torch.equal(images, random_images(real, 3, 1, 0)[0])
 
 
-def test_it_is_the_protocol_at_its_own_rate_on_every_draw(real: RealSet, tmp_path: Path) -> None:
-    config = configuration()
-    score = judged(config, real, tmp_path)
+def by_hand(config: Config, real: RealSet, step_size: float | None) -> list[float]:
+    """Accuracies of three draws of two networks each, trained one by one."""
     net = ConvNet(config.network, real.shape, real.classes)
-    expected = []
+    found = []
     for draw in range(3):
         for network in range(2):
             parameters = train_network(
-                *random_images(real, 2, 0, draw), None, net=net, protocol=PROTOCOLS["quick-100"],
+                *random_images(real, 2, 0, draw), step_size, net=net, protocol=PROTOCOLS["quick-100"],
                 augment=Augment(config.augmentation, real.shape), seed=0, purpose=("random selection", draw, network),
             )  # fmt: skip
-            expected.append(accuracy(net, parameters, real.test_images, real.test_labels, lambda: None))
+            found.append(accuracy(net, parameters, real.test_images, real.test_labels, lambda: None))
+    return found
+
+
+def test_it_is_the_protocol_at_its_own_rate_on_every_draw(real: RealSet, tmp_path: Path) -> None:
+    config = configuration()
+    score = judged(config, real, tmp_path)
+    expected = by_hand(config, real, None)
     assert score.accuracies == expected
     assert len(set(expected)) > 1
     assert (score.protocol, score.measured_on) == ("quick-100", "test")
     assert score.std == Score.of(expected, "", "", 0).std
+
+
+def test_at_a_step_size_it_is_the_protocol_at_that(real: RealSet, tmp_path: Path, trained: list[int]) -> None:
+    config = configuration()
+    own = judged(config, real, tmp_path)
+    trained.clear()
+    asked = judged(config, real, tmp_path, step_size=0.05)
+    assert trained == [0, 0, 1, 1, 2, 2], "those at the protocol's rate were taken from the cache"
+    assert asked.accuracies == by_hand(config, real, 0.05) != own.accuracies
+    assert judged(config, real, tmp_path, step_size=0.05) == asked
+    assert judged(config, real, tmp_path) == own
+    assert len(trained) == 6
 
 
 def test_known_draws_are_not_trained_again(real: RealSet, tmp_path: Path, trained: list[int]) -> None:
@@ -208,9 +226,12 @@ def test_a_stop_keeps_the_draws_that_are_done(
 
 
 def test_what_decides_it_is_in_its_key(real: RealSet) -> None:
-    def key(real: RealSet, execution: dict[str, Any] = EXECUTION, **sections: Any) -> str:
+    def key(
+        real: RealSet, execution: dict[str, Any] = EXECUTION, step_size: float | None = None, **sections: Any
+    ) -> str:
         config = configuration(**sections)
-        return key_of(config, real, ConvNet(config.network, real.shape, real.classes), execution)
+        net = ConvNet(config.network, real.shape, real.classes)
+        return key_of(config, real, net, execution, step_size=step_size)
 
     others = [
         key(real),
@@ -223,10 +244,13 @@ def test_what_decides_it_is_in_its_key(real: RealSet) -> None:
         key(real, augmentation={"strategy": "crop"}),
         key(dataclasses.replace(real, fingerprint="0")),
         key(real, {**EXECUTION, "precision": "mixed"}),
+        *(key(real, step_size=size) for size in (0.05, 0.06)),
     ]
     assert len(set(others)) == len(others)
     assert key(real, seed=7) == key(real), "runs of other seeds are compared with the same draws"
     assert key(real, **evaluation(5, 2)) == key(real)
+    fixed = Evaluation(protocol="paper-300", random_networks=2)
+    assert key(real, step_size=0.05, evaluation=fixed) == key(real, evaluation=fixed), "it trains at its own rate"
 
 
 def test_the_full_set_is_the_experts(tmp_path: Path) -> None:
