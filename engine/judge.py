@@ -215,6 +215,7 @@ class Judge:
             purpose=purpose,
             tick=self.record.tick,
             progress=None if live else self._final_progress,
+            clock=self.record.control.working_time,
             execution=self.execution,
         )
 

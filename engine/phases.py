@@ -174,6 +174,7 @@ class Session:
                 execution=self.arithmetic.resolved.numerics("experts"),
                 observer=self._expert_event,
                 tick=self.record.tick,
+                clock=self.record.control.working_time,
             )
 
         try:
@@ -210,6 +211,7 @@ class Session:
             teacher=teacher,
             tick=self.record.tick,
             progress=lambda done, of: self.record.progress(Progress("baselines", done, of)),
+            clock=self.record.control.working_time,
         )
         self.record(score.event("random_selection", 0, "none"))
 

@@ -43,6 +43,7 @@ def random_selection(
     step_size: float | None = None,
     tick: Callable[[], None] = nothing,
     progress: Callable[[int, int], None] | None = None,
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Score:
     """Random real images in the place of the synthetic set: as many a class, by the final protocol.
 
@@ -56,6 +57,7 @@ def random_selection(
             from: its softmax labels the random images too, since a good part of what soft labels gain is theirs and
             not the images' (arXiv 2505.13300). None for hard labels.
         step_size: that of distilled sets they are compared with, for protocols that use a set's own.
+        clock: seconds, for what a draw took: a pause is none of it.
 
     Raises:
         RunFailed: the cache cannot be written.
@@ -71,7 +73,7 @@ def random_selection(
     while missing:
         some, missing = missing[:at_once], missing[at_once:]
         told = _shifted(progress, len(found) * settings.random_networks, len(draws) * settings.random_networks)
-        results = _train(some, config, real, net, teacher, step_size, augment, execution, tick, told)
+        results = _train(some, config, real, net, teacher, step_size, augment, execution, tick, told, clock)
         for draw, result in zip(some, results, strict=True):
             write_json(paths[draw], dataclasses.asdict(result))
             found[draw] = result
@@ -163,9 +165,10 @@ def _train(
     execution: Mapping[str, Any],
     tick: Callable[[], None],
     progress: Callable[[int, int], None],
+    clock: Callable[[], float],
 ) -> list[_Draw]:
     """Train and measure the networks of some draws."""
-    began = time.perf_counter()
+    began = clock()
     networks, seed = config.evaluation.random_networks, config.experts.seed
     sets = [random_images(real, config.synthetic.images_per_class, seed, draw) for draw in draws]
     if teacher is not None:
@@ -190,5 +193,5 @@ def _train(
     for one in trained:
         found.append(accuracy(net, one, real.test_images, real.test_labels, tick, execution))
         count.measured()
-    seconds = (time.perf_counter() - began) / len(draws)
+    seconds = (clock() - began) / len(draws)
     return [_Draw(found[i * networks : (i + 1) * networks], seconds) for i in range(len(draws))]

@@ -42,11 +42,15 @@ def ensure(
     execution: Mapping[str, Any],
     observer: Observer,
     tick: Callable[[], None],
+    clock: Callable[[], float] = time.perf_counter,
 ) -> Trajectories:
     """The experts a configuration asks for: found in the cache, or trained and put there.
 
     A missing, truncated or changed trajectory is trained again, with a notice. Test accuracy is measured
     once, after the last epoch. What a killed process left half-written anywhere in the cache is removed.
+
+    Args:
+        clock: seconds, for what an epoch took: a pause is none of it.
 
     Raises:
         RunFailed: an expert's loss is not a number; the message says which rate to lower.
@@ -54,7 +58,7 @@ def ensure(
     """
     document = provenance(config, real, net, execution)
     store = Store(cache_dir / "experts" / key_of(document))
-    work = _Work(config, real, net, store, execution, observer, tick)
+    work = _Work(config, real, net, store, execution, observer, tick, clock)
     for shared in (cache_dir, *cache_dir.glob("*"), *cache_dir.glob("*/*")):
         remove_abandoned(shared)
     with _held(store.folder / "lock", observer, tick):
@@ -105,6 +109,7 @@ class _Work:
         execution: Mapping[str, Any],
         observer: Observer,
         tick: Callable[[], None],
+        clock: Callable[[], float],
     ) -> None:
         self.settings = config.experts
         self.real = real
@@ -117,9 +122,10 @@ class _Work:
         self.at_once = at_once(net, self.batch, real.train_images.device)
         self.observer = observer
         self.tick = tick
+        self.clock = clock
         self._compiled = False
         self._company: list[Expert] = []
-        self._began, self._seconds = time.perf_counter(), 0.0
+        self._began, self._seconds = clock(), 0.0
         self._since = time.monotonic()
         self._kept: dict[int, float] = {}
 
@@ -160,7 +166,7 @@ class _Work:
     def _trained(self, experts: list[Expert]) -> dict[int, dict[str, Any]]:
         """Train experts that are after the same epoch; their seals."""
         self._compile()
-        self._company, self._began = experts, time.perf_counter()
+        self._company, self._began = experts, self.clock()
         seals: dict[int, dict[str, Any]] = {}
         try:
             train_experts(
@@ -199,7 +205,7 @@ class _Work:
 
     def _after(self, expert: Expert) -> None:
         if expert is self._company[0]:  # what an epoch took is shared alike by those who trained side by side
-            now = time.perf_counter()
+            now = self.clock()
             self._seconds, self._began = (now - self._began) / len(self._company), now
         if not math.isfinite(expert.loss) or not bool(expert.path[expert.epoch].isfinite().all()):
             raise RunDiverged(

@@ -101,6 +101,7 @@ class Status:
     None and empty where an older version wrote the file.
 
     ``done`` of ``total`` counts units of the ``phase``: expert epochs, networks, iterations; None where unknown.
+    ``detail``: what is done instead of counting on, as "evaluating"; or what of the phase it is.
     """
 
     state: str = "queued"
@@ -112,6 +113,7 @@ class Status:
     phase: str = ""
     done: int = 0
     total: int | None = None
+    detail: str = ""
     iteration: int = 0
     iterations: int = 0
     accuracy: float | None = None
@@ -156,6 +158,11 @@ class Status:
     def live(self) -> bool:
         """Whether ``accuracy`` is of a few networks while the run went on."""
         return self.state != "done" if self.final is None else not self.final
+
+    @property
+    def progress(self) -> Progress:
+        """How far its phase has come: counts of which the journal knows nothing."""
+        return Progress(self.phase, self.done, self.total, self.detail)
 
     @property
     def doing(self) -> str:
@@ -216,16 +223,23 @@ class StatusWriter:
         """Takes over what an event says; a new phase or state is written at once, all else as a beat."""
         if isinstance(event, RunStarted):
             started = {"preset": event.preset, "seed": event.seed, "iterations": event.iterations}
-            anew: dict[str, Any] = {"phase": "", "done": 0, "total": None, "message": "", "diverged": False}
+            anew: dict[str, Any] = {
+                "phase": "",
+                "done": 0,
+                "total": None,
+                "detail": "",
+                "message": "",
+                "diverged": False,
+            }
             self.update(**started, **anew, iteration=event.resumed_from or 0)
         elif isinstance(event, Phase):
-            self.update(phase=event.name, done=0, total=event.total)
+            self.update(phase=event.name, done=0, total=event.total, detail=event.detail)
         elif isinstance(event, StateChanged):
             self.update(state=event.state, message=event.reason)
         elif isinstance(event, RunEnded):
             self.update(state=event.state, message=event.message, diverged=event.diverged)
         elif isinstance(event, Progress):
-            self.beat(phase=event.phase, done=event.done, total=event.total)
+            self.beat(phase=event.phase, done=event.done, total=event.total, detail=event.detail)
         elif isinstance(event, Iteration):
             self.beat(iteration=event.iteration)
         elif isinstance(event, Evaluation) and (event.subject == "best" or event.best_so_far):

@@ -24,7 +24,6 @@ def follow(folder: RunFolder, observer: PlainObserver) -> str:
     Of what is past only the last event of each kind is told. The state is "failed" where the process is gone,
     and "queued" where none ever came.
     """
-    from engine.events import Progress
     from engine.runs.journal import JournalReader, without_superseded
 
     reader = JournalReader(folder.journal_path)
@@ -37,7 +36,7 @@ def follow(folder: RunFolder, observer: PlainObserver) -> str:
             observer(record.event)
         liveness = status.liveness() if status is not None else "crashed"
         if status is not None and liveness == "alive":
-            progress = Progress(status.phase, status.done, status.total)  # of which the journal knows nothing
+            progress = status.progress  # of which the journal knows nothing
             if progress != told:
                 observer(progress)
             told = progress

@@ -53,7 +53,8 @@ def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str, 
         return Progress(state, history.done, history.total, detail=history.phase)
     if state in ("done", "stopped", "failed"):
         return Progress(state, history.iteration, history.iterations or None)
-    stalled = "" if preparing or state != "running" else _stalled(history, silent)
+    idle = preparing or state != "running" or history.detail  # an evaluation is no iteration
+    stalled = "" if idle else _stalled(history, silent)
     remaining = None if preparing or stalled else history.eta()
     return Progress(
         phase=history.phase or (state if state == "queued" else "starting"),

@@ -337,7 +337,7 @@ class FolderSession:
             self._error = None
         status = self.folder.status()
         if status is not None and status.phase:
-            told = Progress(status.phase, status.done, status.total)
+            told = status.progress
             if told != self._told:
                 self._told = told
                 records.append(Heard(told, status.heartbeat))

@@ -170,6 +170,9 @@ def test_an_iteration_that_takes_far_longer_than_the_others_is_told_of() -> None
     assert (soon.rate, soon.remaining is not None) == ("33 it/s", True)
     assert (late.rate, late.remaining) == ("this iteration 25 s", None), "it would say for ever that seconds are left"
     assert progress(history, "paused", preparing=False, waiting="", silent=25.0).rate == "33 it/s"
+    history.apply(Progress("distill", 60, 200, "evaluating"), time=begun + 1.9)
+    busy = progress(history, "running", preparing=False, waiting="", silent=25.0)
+    assert (busy.rate, busy.detail) == ("33 it/s", "evaluating"), "no iteration is made meanwhile"
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Notice
+from engine.events import Evaluation, ExpertEpoch, Iteration, Notice
 from tests.distill.helpers import MOMENTS, Place, Watch, quickly, tiny
 
 EVALUATION, CHECKPOINT = (f"the {what} that was asked for was not made" for what in ("evaluation", "checkpoint"))
@@ -43,3 +43,19 @@ def test_an_evaluation_that_a_stop_breaks_off_is_told_of(tmp_path: Path) -> None
         place.start(tiny(execution__checkpoint_every=5), watch)
     said = [event.message for event in watch.events if isinstance(event, Notice)]
     assert sum(EVALUATION in text for text in said) == 1
+
+
+class Still(Watch):
+    """All of the run is a pause."""
+
+    def working_time(self) -> float:
+        return 7.0
+
+
+def test_a_pause_is_no_part_of_what_anything_took(tmp_path: Path) -> None:
+    place, watch = Place(tmp_path), Still()
+    with quickly():
+        place.start(tiny(), watch)
+    taken = [event for event in watch.events if isinstance(event, ExpertEpoch | Evaluation | Iteration)]
+    assert {event.kind for event in taken} == {"expert_epoch", "evaluation", "iteration"}
+    assert [event for event in taken if event.seconds != 0.0] == []

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -91,7 +93,9 @@ class InterruptAt:
             raise Interruption
 
 
-def train(config: Config, real: RealSet, cache: Path, tick: Any = lambda: None) -> tuple[Trajectories, Heard]:
+def train(
+    config: Config, real: RealSet, cache: Path, tick: Any = lambda: None, clock: Callable[[], float] = time.perf_counter
+) -> tuple[Trajectories, Heard]:
     """The experts in a cache, and what was said on the way."""
     heard = Heard()
     found = ensure(
@@ -102,5 +106,6 @@ def train(config: Config, real: RealSet, cache: Path, tick: Any = lambda: None) 
         execution=EXECUTION,
         observer=heard,
         tick=tick,
+        clock=clock,
     )
     return found, heard

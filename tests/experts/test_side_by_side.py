@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -161,12 +160,9 @@ def test_progress_counts_the_epochs_of_all(config: Config, real: RealSet, tmp_pa
 
 
 @pytest.mark.usefixtures("pairs")
-def test_a_pair_shares_the_time_of_an_epoch(
-    config: Config, real: RealSet, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_pair_shares_the_time_of_an_epoch(config: Config, real: RealSet, tmp_path: Path) -> None:
     ticks = iter(range(10**6))
-    monkeypatch.setattr(time, "perf_counter", lambda: float(next(ticks)))
-    _, heard = train(config, real, tmp_path)
+    _, heard = train(config, real, tmp_path, clock=lambda: float(next(ticks)))
     said = {(e.expert, e.epoch): e.seconds for e in heard if isinstance(e, ExpertEpoch)}
     assert all(said[0, epoch] == said[1, epoch] > 0 for epoch in range(1, EPOCHS + 1))
 

@@ -63,6 +63,26 @@ def test_events_are_taken_over(tmp_path: Path) -> None:
     assert (writer.status.phase, writer.status.done, writer.status.total) == ("", 0, None), "of the sitting before"
 
 
+def test_what_is_done_instead_of_counting_on_is_kept_until_it_is_over(tmp_path: Path) -> None:
+    writer = StatusWriter(tmp_path, ticker=lambda: 0.0)
+    heard: list[tuple[Event, str]] = [
+        (Phase("baselines", 10, detail="random real images"), "random real images"),
+        (Phase("distill", 100), ""),
+        (Progress("distill", 7, 100, "evaluating"), "evaluating"),
+        (evaluation(7), "evaluating"),
+        (Progress("distill", 7, 100), ""),
+        (Progress("distill", 7, 100, "evaluating"), "evaluating"),
+        (started(), ""),
+    ]
+    for event, detail in heard:
+        writer.hear(event)
+        assert writer.status.progress.detail == detail, event
+    writer.update(detail="evaluating")
+    read = Status.read(tmp_path)
+    assert read is not None
+    assert read.progress == Progress("", 0, None, "evaluating")
+
+
 def test_a_phase_has_a_count_of_its_own_until_distillation(tmp_path: Path) -> None:
     writer = StatusWriter(tmp_path, ticker=lambda: 0.0)
     heard: list[tuple[Event, str]] = [
