@@ -8,13 +8,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from engine.runs.folder import RunFolder
+from engine.runs.lock import free
 from mim4dd_tui.dashboard.descriptors import Descriptors, append
 
 SAID = "the run's code prints: output.log in its folder holds it"
 
 
 class Printed:
-    """Appends to the run's ``output.log``. Used by the run's own thread alone.
+    """Appends to the run's ``output.log``. Used by the run's own thread alone, but for :meth:`let_go`.
 
     Args:
         tell: is given one sentence, with the first text or with the first that was refused.
@@ -26,16 +27,16 @@ class Printed:
         self._descriptors = descriptors
         self._since = 0 if descriptors is None else descriptors.size
         self._early = b""  # from before the run had a folder, where there are no descriptors to keep it
-        self._path: Path | None = None
+        self._folder: RunFolder | None = None
         self._file: int | None = None
         self._before = 0  # bytes of earlier sittings
         self._told = set[str]()
 
     def begin(self, folder: Path) -> None:
         """The run has its folder, where from now on everything goes, and what was printed before."""
-        if self._path is not None:
+        if self._folder is not None:
             return
-        self._path = RunFolder(folder).output_path
+        self._folder = RunFolder(folder)
         early, self._early = self._early, b""
         if self._descriptors is not None:
             try:
@@ -49,7 +50,7 @@ class Printed:
     def write(self, text: str) -> None:
         """Append, once the run's folder is known."""
         data = text.encode(errors="replace")
-        if self._path is not None:
+        if self._folder is not None:
             self._append(data)
         elif self._descriptors is not None:
             self._descriptors.write(data)
@@ -71,6 +72,13 @@ class Printed:
         file, self._file = self._file, None
         if file is not None:
             os.close(file)
+            if self._folder is not None and free(self._folder.path):  # else another process prints there already
+                self._folder.drop_empty_output()
+
+    def let_go(self) -> None:
+        """The dashboard has closed, and the run goes on: a file in which nothing is yet is taken away."""
+        if self._folder is not None:
+            self._folder.drop_empty_output()
 
     def _append(self, data: bytes) -> None:
         try:
@@ -83,9 +91,13 @@ class Printed:
             self._say(SAID)
 
     def _opened(self) -> int:
+        if self._file is not None and not os.fstat(self._file).st_nlink:  # it was empty, and something comes after all
+            os.close(self._file)
+            self._file = None
         if self._file is None:
-            assert self._path is not None
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            assert self._folder is not None
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            self._file = os.open(self._folder.output_path, flags, 0o600)
             self._before = os.fstat(self._file).st_size
         return self._file
 

@@ -19,9 +19,10 @@ import pytest
 
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.descriptors import PREFIX, TOLD, Descriptors
-from mim4dd_tui.dashboard.printed import SAID
+from mim4dd_tui.dashboard.printed import SAID, Printed
 from tests.cli.command import ROOT
 from tests.dashboard.test_leaving import RESTORED, Terminal, assert_restored
+from tests.runs.helpers import make_folder
 
 PROGRAM = """
 import ctypes, os, subprocess, sys, threading, time
@@ -141,6 +142,43 @@ def test_whatever_a_run_writes_is_kept_in_order_and_the_screen_stays(opened: Ope
     assert rest.count(" leads to /dev/pts/") == 2
     assert terminal.wait() == 143
     assert not left(tmp_path)
+
+
+def test_of_a_run_that_prints_nothing_no_file_is_left(opened: Open) -> None:
+    """Neither once the dashboard has let go of it, nor at its end."""
+    terminal = opened("deeds.hold = True")
+    terminal.see("20/20")
+    log = log_of(terminal)
+    assert log.stat().st_size == 0
+    os.write(terminal.master, b"q")
+    terminal.see("Let it run on")
+    os.write(terminal.master, b"r")
+    terminal.read(until=b"goes on; Ctrl-C stops it")
+    assert not log.exists()
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.wait() == 143
+    assert not log.exists()
+
+
+def test_at_the_end_of_a_run_that_printed_nothing_its_file_goes(opened: Open) -> None:
+    terminal = opened("")
+    terminal.see("done")
+    log, end = log_of(terminal), time.monotonic() + 10
+    while log.exists():
+        assert time.monotonic() < end
+        time.sleep(0.05)
+
+
+def test_what_comes_after_an_empty_file_was_taken_away_is_kept(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    printed = Printed(lambda _said: None, held := Descriptors(tmp_path))
+    printed.begin(folder.path)
+    printed.let_go()
+    assert not folder.output_path.exists()
+    printed.write("after all")
+    printed.close()
+    held.close()
+    assert folder.output_path.read_text() == "after all"
 
 
 def test_the_screen_is_as_large_as_the_terminal(opened: Open) -> None:
