@@ -3,12 +3,15 @@
 Native libraries, and processes that a run starts, write there without asking Python. Meanwhile the two lead to a file:
 the run's ``output.log`` while one goes on, else one whose text is told when the dashboard has closed. Files, no pipes:
 nobody who holds one ever waits for a reader.
+
+Descriptor 0 leads nowhere meanwhile: a process that a run starts would else take keys that are meant for the dashboard.
 """
 
 from __future__ import annotations
 
 import ctypes
 import faulthandler
+import fcntl
 import os
 import sys
 import tempfile
@@ -20,6 +23,7 @@ from pathlib import Path
 
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.unanswered import unanswered
+from mim4dd_tui.signals import lead_nowhere
 
 TOLD = 20
 """Lines that are told as they are; of more it is told where they lie."""
@@ -28,19 +32,21 @@ PREFIX = "printed-"
 
 
 class Descriptors:
-    """Holds the terminal behind the two, and the file of what no run has written.
+    """Holds the terminal behind the three, and the file of what no run has written.
 
     Args:
         folder: where that file lies, so that a crash leaves it behind; where it cannot be made the file has no name.
 
     Attributes:
-        ends: where the two led before.
+        keys: where descriptor 0 led before: what the dashboard reads.
+        ends: where 1 and 2 led before.
         terminal: what the dashboard draws with.
-        taken: whether they lead elsewhere now.
+        taken: whether the three lead elsewhere now.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.ends = (os.dup(1), os.dup(2))
+        self.keys, *ends = map(_copy, range(3))
+        self.ends = tuple(ends)
         # warnings that are sent away (2>/dev/null) leave standard output
         stream, end = (sys.__stderr__, self.ends[1]) if os.isatty(2) else (sys.__stdout__, self.ends[0])
         encoding, errors = (None, None) if stream is None else (stream.encoding, stream.errors)
@@ -61,6 +67,7 @@ class Descriptors:
             _flush()
             _by_lines()
             self._point()
+            lead_nowhere((0,))
             self._undo.enter_context(unanswered())
             if not faulthandler.is_enabled():
                 faulthandler.enable(2)  # the descriptor: wherever it leads by then
@@ -72,7 +79,7 @@ class Descriptors:
             if self.taken:
                 self._undo.close()
                 _flush()
-                for end, descriptor in zip(self.ends, (1, 2), strict=True):
+                for descriptor, end in enumerate((self.keys, *self.ends)):
                     os.dup2(end, descriptor)
                 self.taken = False
 
@@ -110,10 +117,10 @@ class Descriptors:
             return 0 if self._closed else os.fstat(self._file).st_size
 
     def close(self) -> list[str]:
-        """The dashboard has closed: give the two back for good. What no run has written, as lines to tell."""
+        """The dashboard has closed: give the three back for good. What no run has written, as lines to tell."""
         with self._lock:
             if not self.taken:  # else something still draws: a descriptor that is closed may become another file's
-                for end in self.ends:
+                for end in (self.keys, *self.ends):
                     os.close(end)
             self.give_back()
             text = self._read(0).decode(errors="replace")
@@ -146,6 +153,14 @@ def append(file: int, data: bytes) -> None:
     """
     while data:
         data = data[os.write(file, data) :]
+
+
+def _copy(descriptor: int) -> int:
+    """Another for the same, above the three that are led elsewhere; one that is closed is opened on nothing."""
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    except OSError:
+        return fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 3)  # the lowest that is free
 
 
 def _opened(folder: Path) -> tuple[int, Path | None]:

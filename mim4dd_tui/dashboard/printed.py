@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -31,21 +32,23 @@ class Printed:
         self._file: int | None = None
         self._before = 0  # bytes of earlier sittings
         self._told = set[str]()
+        self._lock = threading.RLock()
 
     def begin(self, folder: Path) -> None:
         """The run has its folder, where from now on everything goes, and what was printed before."""
         if self._folder is not None:
             return
-        self._folder = RunFolder(folder)
-        early, self._early = self._early, b""
-        if self._descriptors is not None:
-            try:
-                self._descriptors.lead(self._opened(), self._since)
-            except OSError as error:
-                self._refused(error)
-            self.look()
-        elif early:
-            self._append(early)
+        with self._lock:
+            self._folder = RunFolder(folder)
+            early, self._early = self._early, b""
+            if self._descriptors is not None:
+                try:
+                    self._descriptors.lead(self._opened(), self._since)
+                except OSError as error:
+                    self._refused(error)
+                self.look()
+            elif early:
+                self._append(early)
 
     def write(self, text: str) -> None:
         """Append, once the run's folder is known."""
@@ -59,30 +62,41 @@ class Printed:
 
     def look(self) -> None:
         """Tell of what was written to the descriptors, where it is the first."""
-        if self._file is not None and self._descriptors is not None and SAID not in self._told:
-            with suppress(OSError):
-                if os.fstat(self._file).st_size > self._before:
-                    self._say(SAID)
+        with self._lock, suppress(OSError):
+            if self._file is None or self._descriptors is None or SAID in self._told:
+                return
+            if os.fstat(self._file).st_size > self._before:
+                self._say(SAID)
 
     def close(self) -> None:
         """Nothing more is printed."""
         if self._descriptors is not None:
             self._descriptors.lead(None)
             self.look()
-        file, self._file = self._file, None
-        if file is not None:
-            os.close(file)
-            if self._folder is not None and free(self._folder.path):  # else another process prints there already
-                self._folder.drop_empty_output()
+        self._shut(given_back=True)
 
     def let_go(self) -> None:
-        """The dashboard has closed, and the run goes on: a file in which nothing is yet is taken away."""
-        if self._folder is not None:
-            self._folder.drop_empty_output()
+        """The dashboard has closed, and the run goes on: what it still prints here makes the file anew."""
+        self._shut(given_back=False)
+
+    def _shut(self, *, given_back: bool) -> None:
+        """Nothing leads to the file any more: one that is empty is taken away.
+
+        Args:
+            given_back: another process may hold the run by now, and print there.
+        """
+        with self._lock:
+            file, self._file = self._file, None
+            if file is None or self._folder is None:
+                return
+            os.close(file)
+            if not given_back or (self._folder.exists() and free(self._folder.path)):  # asking would make the folder
+                self._folder.drop_empty_output()
 
     def _append(self, data: bytes) -> None:
         try:
-            append(self._opened(), data)
+            with self._lock:
+                append(self._opened(), data)
         except OSError as error:
             self._refused(error)
             if self._descriptors is not None:
@@ -91,9 +105,6 @@ class Printed:
             self._say(SAID)
 
     def _opened(self) -> int:
-        if self._file is not None and not os.fstat(self._file).st_nlink:  # it was empty, and something comes after all
-            os.close(self._file)
-            self._file = None
         if self._file is None:
             assert self._folder is not None
             flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW

@@ -1,10 +1,11 @@
-"""What goes to descriptors 1 and 2 by themselves while the dashboard has the terminal, in a real pseudo-terminal."""
+"""Who writes to descriptors 1 and 2 and who reads from 0 under the dashboard, in a real pseudo-terminal."""
 
 from __future__ import annotations
 
 import fcntl
 import os
 import pty
+import shutil
 import signal
 import struct
 import sys
@@ -53,8 +54,8 @@ engine = Engine(iterations=20, hold=hasattr(deeds, "hold"))
 code = run_dashboard(
     runs_dir=Path(sys.argv[1]), launch=engine, preset="digits-ipc1", autostart=not hasattr(deeds, "idle")
 )
-for descriptor in (1, 2):
-    os.write(descriptor, f"<{descriptor} leads to {os.readlink(f'/proc/self/fd/{descriptor}')}>".encode())
+for descriptor in (0, 1, 2):
+    os.write(1, f"<{descriptor} leads to {os.readlink(f'/proc/self/fd/{descriptor}')}>".encode())
 print("<the end>", flush=True)
 sys.exit(code)
 """
@@ -139,7 +140,7 @@ def test_whatever_a_run_writes_is_kept_in_order_and_the_screen_stays(opened: Ope
     assert kept.stat().st_mode & 0o777 == 0o600
     for words in ("on import", "write to", "printf", "of a process", "of a thread", "whole line"):
         assert words not in out + rest
-    assert rest.count(" leads to /dev/pts/") == 2
+    assert rest.count(" leads to /dev/pts/") == 3
     assert terminal.wait() == 143
     assert not left(tmp_path)
 
@@ -181,12 +182,50 @@ def test_what_comes_after_an_empty_file_was_taken_away_is_kept(tmp_path: Path) -
     assert folder.output_path.read_text() == "after all"
 
 
+def test_what_a_run_starts_reads_none_of_the_keys(opened: Open) -> None:
+    """The dashboard has them all, also while such a process asks for some."""
+    terminal = opened(
+        "def run():\n"
+        "    asks = 'import sys; print(sys.stdin.readlines())'\n"
+        "    print(subprocess.run([sys.executable, '-c', asks], capture_output=True, text=True, timeout=20))\n"
+        "deeds.run, deeds.hold = run, True\n"
+    )
+    terminal.see("20/20")
+    assert "stdout='[]\\n'" in log_of(terminal).read_text()
+    os.write(terminal.master, b"?")
+    terminal.see("Pause the run, or let it go on")
+    os.kill(terminal.pid, signal.SIGTERM)
+    assert terminal.read(until=b"<the end>").count(b" leads to /dev/pts/") == 3
+
+
 def test_the_screen_is_as_large_as_the_terminal(opened: Open) -> None:
     terminal = opened("deeds.idle = True")
     terminal.see("presets")
     terminal.see("quit")
     (row,) = [row for row, line in enumerate(terminal.screen.display) if "quit" in line]
     assert row == ROWS - 1
+
+
+def test_a_folder_that_was_deleted_meanwhile_is_not_made_again(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    printed = Printed(lambda _said: None, held := Descriptors(tmp_path))
+    printed.begin(folder.path)
+    shutil.rmtree(folder.path)
+    printed.close()
+    held.close()
+    assert not folder.path.exists()
+
+
+def test_it_is_so_from_the_first_moment_on(opened: Open) -> None:
+    terminal = opened(
+        "deeds.idle = True\n"
+        "mount = app.DashboardApp.on_mount\n"
+        "def on_mount(self):\n    os.write(2, str(tuple(self.size)).encode())\n    return mount(self)\n"
+        "app.DashboardApp.on_mount = on_mount\n"
+    )
+    terminal.see("quit")
+    os.write(terminal.master, b"q")
+    assert f"({COLUMNS}, {ROWS})" in terminal.read(until=b"<the end>").decode(errors="replace")
 
 
 @pytest.mark.parametrize("lines", [2, TOLD + 1])
@@ -264,30 +303,39 @@ def test_what_the_runs_folder_refuses_is_told_when_the_dashboard_has_closed(open
 
 def test_a_suspension_takes_nothing_from_the_run(tmp_path: Path) -> None:
     """Between ``give_back`` and ``take`` the shell has the terminal; after it the run's file is led to again."""
-    out, err = os.dup(1), os.dup(2)
+    before = [os.dup(descriptor) for descriptor in range(3)]
+    (tmp_path / "keys").write_text("typed")
+    keys = os.open(tmp_path / "keys", os.O_RDONLY)
+    read = list[bytes]()
     shell = os.open(tmp_path / "shell", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     run = os.open(tmp_path / "run", os.O_WRONLY | os.O_CREAT | os.O_APPEND)
     try:
         for descriptor in (1, 2):
             os.dup2(shell, descriptor)
+        os.dup2(keys, 0)
         held = Descriptors(tmp_path)
         held.take()
         os.write(1, b"early, ")
+        read.append(os.read(0, 1))
         held.lead(run, since=0)
         os.write(2, b"before, ")
         held.give_back()
         os.write(1, b"between")
+        read.append(os.read(0, 2))
         held.take()
         os.write(1, b"after")
+        read.append(os.read(0, 2))
         held.lead(None)
         os.write(1, b"of no run")
         told = held.close()
         os.write(1, b", at last")
+        read.append(os.read(0, 9))
     finally:
-        os.dup2(out, 1)
-        os.dup2(err, 2)
-        for descriptor in (out, err, shell, run):
+        for descriptor, was in enumerate(before):
+            os.dup2(was, descriptor)
+        for descriptor in (*before, keys, shell, run):
             os.close(descriptor)
+    assert read == [b"", b"ty", b"", b"ped"], "keys are read where nobody draws, and only there"
     assert (tmp_path / "run").read_text() == "early, before, after"
     assert (tmp_path / "shell").read_text() == "between, at last"
     (path,) = tmp_path.glob(f"{PREFIX}*")
