@@ -13,22 +13,29 @@ import ctypes
 import faulthandler
 import fcntl
 import os
+import stat
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.unanswered import unanswered
+from mim4dd_tui.quantities import counted
 from mim4dd_tui.signals import lead_nowhere
 
 TOLD = 20
 """Lines that are told as they are; of more it is told where they lie."""
 LINES = 1  # C's _IOLBF
 PREFIX = "printed-"
+KEPT = 5
+"""Such files of dashboards that have ended, which stay: the newest."""
+TOLD_MODE = 0o400
+"""Nobody writes there any more, and somebody was told of it."""
 
 
 class Descriptors:
@@ -42,6 +49,7 @@ class Descriptors:
         ends: where 1 and 2 led before.
         terminal: what the dashboard draws with.
         taken: whether the three lead elsewhere now.
+        left: files of dashboards that were killed, of which nobody has been told.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,6 +60,7 @@ class Descriptors:
         encoding, errors = (None, None) if stream is None else (stream.encoding, stream.errors)
         self.terminal = open(end, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
         self.taken = False
+        self.left = _tidy(folder)
         self._file, self._path = _opened(folder)
         self._target = self._file
         self._closed = False
@@ -131,6 +140,8 @@ class Descriptors:
     def _told(self, lines: list[str]) -> list[str]:
         path = self._path
         if path is not None and (len(lines) > TOLD or (lines and not os.isatty(2))):
+            with suppress(OSError):
+                path.chmod(TOLD_MODE)
             number = "1 line was" if len(lines) == 1 else f"{len(lines)} lines were"
             return [f"while the dashboard was open {number} printed: {path}"]
         if path is not None:
@@ -168,19 +179,39 @@ def _opened(folder: Path) -> tuple[int, Path | None]:
     path = folder / f"{PREFIX}{host_name()}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _tidy(folder)
         return os.open(path, flags, 0o600), path
     except OSError:
         with tempfile.TemporaryFile("ab+") as file:
             return os.dup(file.fileno()), None
 
 
-def _tidy(folder: Path) -> None:
-    """Take away what dashboards of this machine that were killed have left, where nothing is in it."""
-    for path in folder.glob(f"{PREFIX}{host_name()}-*.txt"):
-        number = path.stem.rpartition("-")[2]
-        if number.isdecimal() and not path.stat().st_size and process_identity(int(number)) is None:
+def told_of(left: Sequence[Path]) -> str:
+    """What is said of files that killed dashboards have left; "" where there are none."""
+    if not left:
+        return ""
+    others = f" (and {counted(len(left) - 1, 'file')} before it, beside it)" if len(left) > 1 else ""
+    return f"a dashboard was killed before it could tell what was printed: {left[-1]}{others}"
+
+
+def _tidy(folder: Path) -> list[Path]:
+    """Take away what dashboards of this machine that have ended left, where nothing is in it or newer ones are enough;
+    those of which nobody has been told, the newest last."""
+    left = list[Path]()
+    with suppress(OSError):  # another dashboard that opens does the same
+        for path in sorted(folder.glob(f"{PREFIX}{host_name()}-*.txt")):
+            number = path.stem.rpartition("-")[2]
+            if not number.isdecimal() or process_identity(int(number)) is not None:
+                continue
+            if path.stat().st_size:
+                left.append(path)
+            else:
+                path.unlink(missing_ok=True)
+        for path in left[:-KEPT]:
             path.unlink(missing_ok=True)
+        left = [path for path in left[-KEPT:] if path.stat().st_mode & stat.S_IWUSR]
+        for path in left:
+            path.chmod(TOLD_MODE)
+    return left
 
 
 def _flush() -> None:

@@ -13,7 +13,7 @@ from platformdirs import user_state_path
 
 from engine.runs.called import called, option, usual_runs_dir
 from mim4dd_tui.dashboard.app import DashboardApp
-from mim4dd_tui.dashboard.descriptors import Descriptors
+from mim4dd_tui.dashboard.descriptors import Descriptors, told_of
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
@@ -72,7 +72,7 @@ def run_dashboard(
         name=name,
         autostart=autostart,
         attach=attach,
-        notice=notice,
+        notice="\n".join(filter(None, (notice, told_of(descriptors.left)))),
         launch=launch,
         signals=True,
         descriptors=descriptors,

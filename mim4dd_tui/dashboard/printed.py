@@ -90,7 +90,7 @@ class Printed:
             if file is None or self._folder is None:
                 return
             os.close(file)
-            if not given_back or (self._folder.exists() and free(self._folder.path)):  # asking would make the folder
+            if not given_back or (self._folder.exists and free(self._folder.path)):  # asking would make the folder
                 self._folder.drop_empty_output()
 
     def _append(self, data: bytes) -> None:

@@ -8,6 +8,7 @@ import pty
 import shutil
 import signal
 import struct
+import subprocess
 import sys
 import termios
 import time
@@ -19,7 +20,8 @@ import pyte
 import pytest
 
 from engine.runs.folder import RunFolder
-from mim4dd_tui.dashboard.descriptors import PREFIX, TOLD, Descriptors
+from engine.runs.status import host_name
+from mim4dd_tui.dashboard.descriptors import KEPT, PREFIX, TOLD, Descriptors, told_of
 from mim4dd_tui.dashboard.printed import SAID, Printed
 from tests.cli.command import ROOT
 from tests.dashboard.test_leaving import RESTORED, Terminal, assert_restored
@@ -119,7 +121,11 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
 
 def left(tmp_path: Path) -> list[Path]:
-    return list((tmp_path / "mim4dd" / "crashes").glob(f"{PREFIX}*"))
+    return left_in(tmp_path / "mim4dd" / "crashes")
+
+
+def left_in(folder: Path) -> list[Path]:
+    return list(folder.glob(f"{PREFIX}*"))
 
 
 def log_of(terminal: Terminal) -> Path:
@@ -283,6 +289,37 @@ def test_before_the_run_has_a_folder_they_are_in_a_file_too(opened: Open, tmp_pa
     assert terminal.wait() == -signal.SIGABRT
     (path,) = left(tmp_path)
     assert "Fatal Python error: Aborted" in path.read_text()
+
+
+def test_what_a_killed_dashboard_left_is_told_once(opened: Open, tmp_path: Path) -> None:
+    killed = opened("deeds.early = os.abort")
+    assert killed.wait() == -signal.SIGABRT
+    (path,) = left(tmp_path)
+    again = opened("deeds.idle = True")
+    again.see("a dashboard was killed before it could tell")
+    os.write(again.master, b"q")
+    assert again.wait() == 0
+    third = opened("deeds.idle = True")
+    third.see("quit")
+    assert "was killed" not in "".join(third.screen.display)
+    assert path.exists()
+
+
+def test_of_many_files_that_were_left_the_newest_stay(tmp_path: Path) -> None:
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    names = [f"{PREFIX}{host_name()}-2026010{day}-120000-{process.pid}.txt" for day in range(1, KEPT + 3)]
+    others = [f"{PREFIX}{host_name()}-20260101-120000-{os.getpid()}.txt", f"{PREFIX}elsewhere-20260101-120000-1.txt"]
+    for name in (*names, *others):
+        (tmp_path / name).write_text("words")
+    held = Descriptors(tmp_path)
+    assert held.left == [tmp_path / name for name in names[-KEPT:]]
+    assert f"{names[-1]} (and {KEPT - 1} files before it, beside it)" in told_of(held.left)
+    held.close()
+    assert {path.name for path in left_in(tmp_path)} == {*names[-KEPT:], *others}
+    again = Descriptors(tmp_path)
+    again.close()
+    assert (again.left, told_of(again.left)) == ([], "")
 
 
 def test_what_the_runs_folder_refuses_is_told_when_the_dashboard_has_closed(opened: Open) -> None:
