@@ -66,6 +66,8 @@ class Recorder:
         self._lock.acquire()
         try:
             remove_leftovers(self.folder.path)
+            if self._lock.recovered:  # killed before it could do so itself
+                self.folder.drop_empty_output()
             self.journal = JournalWriter(self.folder.journal_path)
             self.status = StatusWriter(self.folder.path)
             # Requests to a process that is gone are void; those to a run just begun are meant for this one.

@@ -25,6 +25,7 @@ from engine.runs.checkpoint import latest
 from engine.runs.control import Control, StopRequested
 from engine.runs.folder import RunFolder
 from engine.runs.plain import fits, hints
+from engine.runs.suspects import accused
 
 
 def start(
@@ -135,8 +136,12 @@ def _run(
         except StopRequested:
             record.unanswered()
             return record.end("stopped", "stopped on request")
+        except RunDiverged as error:
+            message = accused(str(error), folder, record.status.status.phase)
+            record.failed(message, diverged=True)
+            raise RunDiverged(message) from error
         except MimError as error:
-            record.failed(str(error), diverged=isinstance(error, RunDiverged))
+            record.failed(str(error))
             raise
         except BdbQuit as error:
             message = (

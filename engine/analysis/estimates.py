@@ -1,4 +1,4 @@
-"""Means of small samples with their t-intervals: what every table of an analysis says of seeds."""
+"""Means of small samples with their deviations and t-intervals: what is said of seeds, wherever that is."""
 
 from __future__ import annotations
 
@@ -33,6 +33,11 @@ class Estimate:
     def high(self) -> float:
         """The interval's upper end; the mean itself where there is no interval."""
         return self.mean + (self.half if math.isfinite(self.half) else 0.0)
+
+
+def spread(values: Sequence[float]) -> tuple[float, float]:
+    """Mean and standard deviation (n - 1) of some values; the deviation is nan of one."""
+    return statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else math.nan
 
 
 def _quantile(freedom: float) -> float:

@@ -6,6 +6,7 @@ import re
 import shlex
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -118,6 +119,12 @@ class RunFolder:
     def output_path(self) -> Path:
         """What was printed where no terminal showed it."""
         return self.path / "output.log"
+
+    def drop_empty_output(self) -> None:
+        """Remove the file of what was printed where nothing was. Whoever printed into it is done."""
+        with suppress(OSError):
+            if self.output_path.is_file() and not self.output_path.stat().st_size:
+                self.output_path.unlink()
 
     def distilled_path(self, which: str = "best") -> Path:
         """Path of the "best" or "last" distilled set, there or not."""

@@ -65,7 +65,12 @@ def standing(state: str, message: str) -> str:
 
 def told_changes(changes: Mapping[str, Any]) -> str:
     """``information.weight 0.3, network.norm group``: settings of a run that were changed for it."""
-    return ", ".join(f"{key} {value if isinstance(value, str) else written(value)}" for key, value in changes.items())
+    return ", ".join(f"{key} {told_value(value)}" for key, value in changes.items())
+
+
+def told_value(value: object) -> str:
+    """``0.3``, ``group``: the value of a setting."""
+    return value if isinstance(value, str) else written(value)
 
 
 def went_back(recoveries: Sequence[Mapping[str, Any]]) -> str:

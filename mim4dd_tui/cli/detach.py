@@ -137,7 +137,7 @@ def _told(said: dict[str, Any], as_json: bool) -> None:
         return
     run = called(Path(said["path"]))
     say_in_words(f"{said['run']} goes on in process {said['pid']}; what it prints goes to {said['log']}")
-    say_in_words(f"`mim4dd attach {run}` shows it, `mim4dd stop {run}` ends it with a checkpoint")
+    say_in_words(f"`mim4dd attach {run}` shows it, `mim4dd stop {run}` stops it, to be resumed")
     if "later" in said:
         say_in_words(f"{named(said['later']['seeds'])} to follow; those after a run that is stopped are not begun")
 

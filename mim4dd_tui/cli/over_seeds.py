@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-import statistics
+import math
 from collections.abc import Sequence
 from typing import Any
+
+from engine.analysis.estimates import spread
 
 Document = dict[str, Any]
 MEANS = {
@@ -34,11 +36,11 @@ def _mean(documents: Sequence[Document], key: str) -> Document | None:
     scores = [score for score in scores if score.get("mean") is not None]
     if not scores:
         return None
-    means = [float(score["mean"]) for score in scores]
+    mean, deviation = spread([float(score["mean"]) for score in scores])
     return {
-        "mean": statistics.fmean(means),
-        "std": statistics.stdev(means) if len(means) > 1 else None,
-        "runs": len(means),
+        "mean": mean,
+        "std": None if math.isnan(deviation) else deviation,
+        "runs": len(scores),
         **{name: scores[0].get(name) for name in ("protocol", "selected_on", "measured_on")},
     }
 

@@ -38,7 +38,7 @@ def presets(
             [
                 {
                     "name": info.name,
-                    "summary": info.summary,
+                    "summary": summary(info),
                     "dataset": info.dataset,
                     "images_per_class": info.images_per_class,
                     "objective": info.objective,
@@ -60,12 +60,17 @@ def presets(
     )
 
 
-def brief(info: PresetInfo) -> str:
-    """What a preset is in a sentence; of a person's own what it is made of, unless it says so itself."""
+def summary(info: PresetInfo) -> str:
+    """What a preset is; of a person's own what it is made of, unless it says so itself: its base's is none of it."""
     from mim4dd_tui.own import own_preset
 
     own = None if info.builtin else own_preset(info.name)
-    return first_sentence(info.summary) if own is None or own.summary else str(own)
+    return info.summary if own is None or own.summary else str(own)
+
+
+def brief(info: PresetInfo) -> str:
+    """The same in a sentence."""
+    return first_sentence(summary(info))
 
 
 def _briefer(info: PresetInfo) -> str:
@@ -81,15 +86,16 @@ def first_sentence(text: str) -> str:
 
 def _one(name: str, as_json: bool) -> None:
     from engine.config.load import resolve
+    from mim4dd_tui.own import own_preset
 
-    resolved = resolve(name)
+    resolved, own = resolve(name), own_preset(name)
     config = resolved.config
     settings: dict[str, Any] = config.model_dump(mode="json")
     if as_json:
         write_json(
             {
                 "name": resolved.preset,
-                "summary": config.summary,
+                "summary": config.summary if own is None or own.summary else str(own),
                 "dataset": config.data.name,
                 "images_per_class": config.synthetic.images_per_class,
                 "objective": config.objective.name,
@@ -99,4 +105,8 @@ def _one(name: str, as_json: bool) -> None:
         )
         return
     say(f"# {resolved.preset or name}: every setting; a comment says what set it, none means the default")
+    if own is not None:
+        say(f"# {own}")
+        if not own.summary:  # that of its base is not said of it
+            del settings["summary"]
     print_settings(settings, dict(resolved.origins))

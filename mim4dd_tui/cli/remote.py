@@ -92,7 +92,7 @@ def stop(
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> int:
-    """Stop a run with a checkpoint; `mim4dd resume` continues it.
+    """Stop a run, while it distils with a checkpoint; `mim4dd resume` continues it.
 
     Of several --seeds it ends them all, and says which do not follow and what begins them.
     """

@@ -103,7 +103,7 @@ def run(
     """Distill a data set as a preset or file says.
 
     On a terminal the dashboard opens on the run; elsewhere, and with --headless or --json, progress goes to
-    standard error as plain lines. Ctrl-C stops with a checkpoint; a second one ends at once. When the terminal
+    standard error as plain lines. Ctrl-C stops, to be resumed; a second one ends at once. When the terminal
     goes away the run goes on, unless execution.on_hangup is "stop"; mim4dd attach finds it again.
     """
     from engine.config.load import resolve

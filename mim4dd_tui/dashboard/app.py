@@ -127,7 +127,7 @@ class DashboardApp(ThemedApp[Leave]):
         elif not self._autostart:
             self.call_after_refresh(self.turns.offer)
         if self._notice:
-            self.notify(self._notice)
+            self.notify(self._notice, timeout=12)
 
     def on_unmount(self) -> None:
         """What goes on without the interface has no timer of its own, and what does not keeps no queue."""

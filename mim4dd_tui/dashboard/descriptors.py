@@ -3,49 +3,64 @@
 Native libraries, and processes that a run starts, write there without asking Python. Meanwhile the two lead to a file:
 the run's ``output.log`` while one goes on, else one whose text is told when the dashboard has closed. Files, no pipes:
 nobody who holds one ever waits for a reader.
+
+Descriptor 0 leads nowhere meanwhile: a process that a run starts would else take keys that are meant for the dashboard.
 """
 
 from __future__ import annotations
 
 import ctypes
 import faulthandler
+import fcntl
 import os
+import stat
 import sys
 import tempfile
 import threading
 import time
+from collections.abc import Sequence
 from contextlib import ExitStack, suppress
 from functools import cache
 from pathlib import Path
 
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.unanswered import unanswered
+from mim4dd_tui.quantities import counted
+from mim4dd_tui.signals import lead_nowhere
 
 TOLD = 20
 """Lines that are told as they are; of more it is told where they lie."""
 LINES = 1  # C's _IOLBF
 PREFIX = "printed-"
+KEPT = 5
+"""Such files of dashboards that have ended, which stay: the newest."""
+TOLD_MODE = 0o400
+"""Nobody writes there any more, and somebody was told of it."""
 
 
 class Descriptors:
-    """Holds the terminal behind the two, and the file of what no run has written.
+    """Holds the terminal behind the three, and the file of what no run has written.
 
     Args:
         folder: where that file lies, so that a crash leaves it behind; where it cannot be made the file has no name.
 
     Attributes:
-        ends: where the two led before.
+        keys: where descriptor 0 led before: what the dashboard reads.
+        ends: where 1 and 2 led before.
         terminal: what the dashboard draws with.
-        taken: whether they lead elsewhere now.
+        taken: whether the three lead elsewhere now.
+        left: files of dashboards that were killed, of which nobody has been told.
     """
 
     def __init__(self, folder: Path) -> None:
-        self.ends = (os.dup(1), os.dup(2))
+        self.keys, *ends = map(_copy, range(3))
+        self.ends = tuple(ends)
         # warnings that are sent away (2>/dev/null) leave standard output
         stream, end = (sys.__stderr__, self.ends[1]) if os.isatty(2) else (sys.__stdout__, self.ends[0])
         encoding, errors = (None, None) if stream is None else (stream.encoding, stream.errors)
         self.terminal = open(end, "w", encoding=encoding, errors=errors, closefd=False)  # noqa: SIM115
         self.taken = False
+        self.left = _tidy(folder)
         self._file, self._path = _opened(folder)
         self._target = self._file
         self._closed = False
@@ -61,6 +76,7 @@ class Descriptors:
             _flush()
             _by_lines()
             self._point()
+            lead_nowhere((0,))
             self._undo.enter_context(unanswered())
             if not faulthandler.is_enabled():
                 faulthandler.enable(2)  # the descriptor: wherever it leads by then
@@ -72,7 +88,7 @@ class Descriptors:
             if self.taken:
                 self._undo.close()
                 _flush()
-                for end, descriptor in zip(self.ends, (1, 2), strict=True):
+                for descriptor, end in enumerate((self.keys, *self.ends)):
                     os.dup2(end, descriptor)
                 self.taken = False
 
@@ -110,10 +126,10 @@ class Descriptors:
             return 0 if self._closed else os.fstat(self._file).st_size
 
     def close(self) -> list[str]:
-        """The dashboard has closed: give the two back for good. What no run has written, as lines to tell."""
+        """The dashboard has closed: give the three back for good. What no run has written, as lines to tell."""
         with self._lock:
             if not self.taken:  # else something still draws: a descriptor that is closed may become another file's
-                for end in self.ends:
+                for end in (self.keys, *self.ends):
                     os.close(end)
             self.give_back()
             text = self._read(0).decode(errors="replace")
@@ -124,6 +140,8 @@ class Descriptors:
     def _told(self, lines: list[str]) -> list[str]:
         path = self._path
         if path is not None and (len(lines) > TOLD or (lines and not os.isatty(2))):
+            with suppress(OSError):
+                path.chmod(TOLD_MODE)
             number = "1 line was" if len(lines) == 1 else f"{len(lines)} lines were"
             return [f"while the dashboard was open {number} printed: {path}"]
         if path is not None:
@@ -148,24 +166,52 @@ def append(file: int, data: bytes) -> None:
         data = data[os.write(file, data) :]
 
 
+def _copy(descriptor: int) -> int:
+    """Another for the same, above the three that are led elsewhere; one that is closed is opened on nothing."""
+    try:
+        return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, 3)
+    except OSError:
+        return fcntl.fcntl(os.open(os.devnull, os.O_RDWR), fcntl.F_DUPFD_CLOEXEC, 3)  # the lowest that is free
+
+
 def _opened(folder: Path) -> tuple[int, Path | None]:
     flags = os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_APPEND
     path = folder / f"{PREFIX}{host_name()}-{time.strftime('%Y%m%d-%H%M%S')}-{os.getpid()}.txt"
     try:
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        _tidy(folder)
         return os.open(path, flags, 0o600), path
     except OSError:
         with tempfile.TemporaryFile("ab+") as file:
             return os.dup(file.fileno()), None
 
 
-def _tidy(folder: Path) -> None:
-    """Take away what dashboards of this machine that were killed have left, where nothing is in it."""
-    for path in folder.glob(f"{PREFIX}{host_name()}-*.txt"):
-        number = path.stem.rpartition("-")[2]
-        if number.isdecimal() and not path.stat().st_size and process_identity(int(number)) is None:
+def told_of(left: Sequence[Path]) -> str:
+    """What is said of files that killed dashboards have left; "" where there are none."""
+    if not left:
+        return ""
+    others = f" (and {counted(len(left) - 1, 'file')} before it, beside it)" if len(left) > 1 else ""
+    return f"a dashboard was killed before it could tell what was printed: {left[-1]}{others}"
+
+
+def _tidy(folder: Path) -> list[Path]:
+    """Take away what dashboards of this machine that have ended left, where nothing is in it or newer ones are enough;
+    those of which nobody has been told, the newest last."""
+    left = list[Path]()
+    with suppress(OSError):  # another dashboard that opens does the same
+        for path in sorted(folder.glob(f"{PREFIX}{host_name()}-*.txt")):
+            number = path.stem.rpartition("-")[2]
+            if not number.isdecimal() or process_identity(int(number)) is not None:
+                continue
+            if path.stat().st_size:
+                left.append(path)
+            else:
+                path.unlink(missing_ok=True)
+        for path in left[:-KEPT]:
             path.unlink(missing_ok=True)
+        left = [path for path in left[-KEPT:] if path.stat().st_mode & stat.S_IWUSR]
+        for path in left:
+            path.chmod(TOLD_MODE)
+    return left
 
 
 def _flush() -> None:

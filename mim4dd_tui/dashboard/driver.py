@@ -32,10 +32,13 @@ class EnduringDriver(LinuxDriver):
         super().__init__(*arguments, **named)
         self._descriptors: Descriptors | None = getattr(self._app, "descriptors", None)
         self._file: Any = Forgiving(self._file if self._descriptors is None else self._descriptors.terminal)
+        if self._descriptors is not None:
+            self.fileno = self._descriptors.keys
+            self._size = self._size or self._get_terminal_size()  # else standard input is asked, which leads nowhere
         self.farewell: Callable[[], str] = str
 
     def start_application_mode(self) -> None:
-        """From here on nobody else writes to the terminal: also after a suspension."""
+        """From here on nobody else writes to the terminal or reads from it: also after a suspension."""
         if self._descriptors is not None:
             self._descriptors.take()
         super().start_application_mode()  # type: ignore[no-untyped-call]

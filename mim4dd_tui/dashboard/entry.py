@@ -13,7 +13,7 @@ from platformdirs import user_state_path
 
 from engine.runs.called import called, option, usual_runs_dir
 from mim4dd_tui.dashboard.app import DashboardApp
-from mim4dd_tui.dashboard.descriptors import Descriptors
+from mim4dd_tui.dashboard.descriptors import Descriptors, told_of
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.parting import lines
 from mim4dd_tui.dashboard.session import EngineSession, Launch, launch_engine
@@ -72,7 +72,7 @@ def run_dashboard(
         name=name,
         autostart=autostart,
         attach=attach,
-        notice=notice,
+        notice="\n".join(filter(None, (notice, told_of(descriptors.left)))),
         launch=launch,
         signals=True,
         descriptors=descriptors,
@@ -88,6 +88,8 @@ def run_dashboard(
             for line in descriptors.close():
                 tell(line)
         session = app.session
+        if session is not None and session.running:
+            session.let_go()
         if app.return_code:
             _stop(session)
         code = app.return_code or _afterwards(app, why)
@@ -150,13 +152,13 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
 
 def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
     """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0."""
-    if attendant.stopped_by is not None:
-        name = session.path.name if session.path is not None else "the run"
-        tell(f"{name} ends its step; Ctrl-C ends at once")
-    elif session.path is not None:
-        tell(f"{session.path.name} goes on; Ctrl-C stops it, to be resumed")
     try:
-        with attendant.listening():
+        with attendant.listening():  # before what Ctrl-C does is told
+            if attendant.stopped_by is not None:
+                name = session.path.name if session.path is not None else "the run"
+                tell(f"{name} ends its step; Ctrl-C ends at once")
+            elif session.path is not None:
+                tell(f"{session.path.name} goes on; Ctrl-C stops it, to be resumed")
             attendant.wait(session.join)
     except AbandonedError as error:
         session.control.abandon(f"{error} (Ctrl-C)")

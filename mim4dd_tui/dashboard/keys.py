@@ -81,7 +81,7 @@ KEYS: tuple[Key, ...] = (
     Key("app", "t", "next_theme", "theme", "Next theme: dark, light, colour-blind safe, the terminal's own, yours."),
     Key("app", "ctrl+l", "redraw", "redraw", "Paint all anew, where the terminal has lost it.", "^l"),
     Key("app", "q", "leave", "quit", "Quit; asks first while a run goes on.", footer=True),
-    Key("app", "ctrl+c", "interrupt", "quit", "As q; pressed again it stops the run with a checkpoint.", "^c",
+    Key("app", "ctrl+c", "interrupt", "quit", "As q; pressed again it stops the run, to be resumed.", "^c",
         priority=True),
     Key("app", "ctrl+z", "suspend", "suspend", "Back to the shell, whose fg comes back here; holds a run too.", "^z",
         priority=True),
@@ -165,7 +165,7 @@ KEYS: tuple[Key, ...] = (
     Key("settings", "right", "next_choice", "next choice", "The next choice, where there are choices.", "→"),
     # run
     Key("run", "space", "pause", "pause", "Pause the run, or let it go on.", "space", footer=True),
-    Key("run", "x", "stop", "stop", "Stop with a checkpoint; the run can be resumed.", footer=True),
+    Key("run", "x", "stop", "stop", "Stop, while it distils with a checkpoint; R resumes it.", footer=True),
     Key("run", "R", "resume", "resume", "Continue a stopped or failed run from its last checkpoint.", "R",
         footer=True),
     Key("run", "D", "duplicate", "new run", "Take the settings of a run that is over into a new one.", "D",

@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from engine.runs.folder import RunFolder
+from engine.runs.lock import free
 from mim4dd_tui.dashboard.descriptors import Descriptors, append
 
 SAID = "the run's code prints: output.log in its folder holds it"
 
 
 class Printed:
-    """Appends to the run's ``output.log``. Used by the run's own thread alone.
+    """Appends to the run's ``output.log``. Used by the run's own thread alone, but for :meth:`let_go`.
 
     Args:
         tell: is given one sentence, with the first text or with the first that was refused.
@@ -26,30 +28,32 @@ class Printed:
         self._descriptors = descriptors
         self._since = 0 if descriptors is None else descriptors.size
         self._early = b""  # from before the run had a folder, where there are no descriptors to keep it
-        self._path: Path | None = None
+        self._folder: RunFolder | None = None
         self._file: int | None = None
         self._before = 0  # bytes of earlier sittings
         self._told = set[str]()
+        self._lock = threading.RLock()
 
     def begin(self, folder: Path) -> None:
         """The run has its folder, where from now on everything goes, and what was printed before."""
-        if self._path is not None:
+        if self._folder is not None:
             return
-        self._path = RunFolder(folder).output_path
-        early, self._early = self._early, b""
-        if self._descriptors is not None:
-            try:
-                self._descriptors.lead(self._opened(), self._since)
-            except OSError as error:
-                self._refused(error)
-            self.look()
-        elif early:
-            self._append(early)
+        with self._lock:
+            self._folder = RunFolder(folder)
+            early, self._early = self._early, b""
+            if self._descriptors is not None:
+                try:
+                    self._descriptors.lead(self._opened(), self._since)
+                except OSError as error:
+                    self._refused(error)
+                self.look()
+            elif early:
+                self._append(early)
 
     def write(self, text: str) -> None:
         """Append, once the run's folder is known."""
         data = text.encode(errors="replace")
-        if self._path is not None:
+        if self._folder is not None:
             self._append(data)
         elif self._descriptors is not None:
             self._descriptors.write(data)
@@ -58,23 +62,41 @@ class Printed:
 
     def look(self) -> None:
         """Tell of what was written to the descriptors, where it is the first."""
-        if self._file is not None and self._descriptors is not None and SAID not in self._told:
-            with suppress(OSError):
-                if os.fstat(self._file).st_size > self._before:
-                    self._say(SAID)
+        with self._lock, suppress(OSError):
+            if self._file is None or self._descriptors is None or SAID in self._told:
+                return
+            if os.fstat(self._file).st_size > self._before:
+                self._say(SAID)
 
     def close(self) -> None:
         """Nothing more is printed."""
         if self._descriptors is not None:
             self._descriptors.lead(None)
             self.look()
-        file, self._file = self._file, None
-        if file is not None:
+        self._shut(given_back=True)
+
+    def let_go(self) -> None:
+        """The dashboard has closed, and the run goes on: what it still prints here makes the file anew."""
+        self._shut(given_back=False)
+
+    def _shut(self, *, given_back: bool) -> None:
+        """Nothing leads to the file any more: one that is empty is taken away.
+
+        Args:
+            given_back: another process may hold the run by now, and print there.
+        """
+        with self._lock:
+            file, self._file = self._file, None
+            if file is None or self._folder is None:
+                return
             os.close(file)
+            if not given_back or (self._folder.exists and free(self._folder.path)):  # asking would make the folder
+                self._folder.drop_empty_output()
 
     def _append(self, data: bytes) -> None:
         try:
-            append(self._opened(), data)
+            with self._lock:
+                append(self._opened(), data)
         except OSError as error:
             self._refused(error)
             if self._descriptors is not None:
@@ -84,8 +106,9 @@ class Printed:
 
     def _opened(self) -> int:
         if self._file is None:
-            assert self._path is not None
-            self._file = os.open(self._path, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW, 0o600)
+            assert self._folder is not None
+            flags = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW
+            self._file = os.open(self._folder.output_path, flags, 0o600)
             self._before = os.fstat(self._file).st_size
         return self._file
 

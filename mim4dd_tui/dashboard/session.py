@@ -182,6 +182,10 @@ class EngineSession:
         """Keep what its code prints."""
         self._printed.write(text)
 
+    def let_go(self) -> None:
+        """The dashboard has closed: what the run prints from now on goes where the terminal is."""
+        self._printed.let_go()
+
     def _journal_bytes(self) -> int | None:
         try:
             return RunFolder(self._path).journal_path.stat().st_size if self._path is not None else None

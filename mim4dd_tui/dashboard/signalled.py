@@ -77,9 +77,9 @@ class Signalled:
         """The terminal is gone: nothing may be written to it again, so its descriptors lead nowhere now. Where only the
         signal came, the terminal is given back first."""
         held = self._app.descriptors
-        outputs = (1, 2) if held is None else held.ends
+        keys, outputs = (0, (1, 2)) if held is None else (held.keys, held.ends)
         if not all(takes_output(descriptor) for descriptor in outputs):
-            lead_nowhere((0, *outputs))
+            lead_nowhere((keys, *outputs))
         self._app.leave(Leave.HANGUP)
 
     def _terminated(self, number: int) -> None:

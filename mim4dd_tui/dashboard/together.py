@@ -6,14 +6,13 @@ Pure, as ``comparison`` is. Only accuracies of finished evaluations count: live 
 from __future__ import annotations
 
 import math
-import statistics
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from engine.analysis.estimates import Estimate, paired
+from engine.analysis.estimates import Estimate, paired, spread
 from engine.analysis.tables import points
 from engine.events import Evaluation
 from mim4dd_tui.dashboard.contenders import Contender, Line
@@ -98,10 +97,8 @@ def means(group: Group) -> list[Together]:
     for which in WHICH if group.chosen else WHICH[1:]:
         scores = list(group.scores(which).values())
         if len(scores) > 1:
-            values = [event.mean for event in scores]
-            ways = frozenset(map(_way, scores))
-            mean, spread = statistics.fmean(values), statistics.stdev(values)
-            told.append(Together(which, group.marks, "", mean, spread, len(values), ways))
+            mean, deviation = spread([event.mean for event in scores])
+            told.append(Together(which, group.marks, "", mean, deviation, len(scores), frozenset(map(_way, scores))))
     return told
 
 

@@ -7,7 +7,7 @@ import math
 import pytest
 from scipy import stats
 
-from engine.analysis.estimates import estimate, paired, unpaired
+from engine.analysis.estimates import estimate, paired, spread, unpaired
 
 
 def test_the_interval_is_students() -> None:
@@ -24,6 +24,13 @@ def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
     assert math.isnan(one.half)
     assert math.isnan(none.mean)
     assert none.count == 0
+
+
+def test_the_deviation_is_that_of_a_sample() -> None:
+    assert spread([0.5, 0.7, 0.9]) == (pytest.approx(0.7), pytest.approx(0.2))
+    mean, deviation = spread([0.5])
+    assert mean == 0.5
+    assert math.isnan(deviation)
 
 
 def test_differences_are_taken_pair_by_pair() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,39 @@ def test_a_preset_of_ones_own_is_told_by_what_it_is_made_of(
     assert lines["mine2"].endswith("yours: mine1 with network.norm group")
     assert lines["told"].endswith("For the night")
     assert "Ten 8x8 digits emerge from noise" in lines["digits-ipc1"]
+    assert main(["presets", "--json"]) == 0
+    summaries = {each["name"]: each["summary"] for each in json.loads(capsys.readouterr().out)}
+    assert summaries["mine1"] == "yours: digits-ipc1 with objective.iterations 120"
+    assert summaries["told"] == "For the night. Long."
+
+
+def test_one_of_ones_own_is_shown_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The summary of its base is not said of it."""
+    monkeypatch.setenv("MIM4DD_CONFIG_DIR", str(tmp_path))
+    save_user_preset("mine", resolve("digits-ipc1", ["objective.iterations=120"]).config, "digits-ipc1")
+    (tmp_path / "presets" / "told.toml").write_text('extends = "mine"\nsummary = "For the night."\n')
+
+    def shown(name: str) -> tuple[str, str]:
+        assert main(["presets", name]) == 0
+        out = capsys.readouterr().out
+        assert main(["presets", name, "--json"]) == 0
+        return out, json.loads(capsys.readouterr().out)["summary"]
+
+    out, summary = shown("mine")
+    assert out.splitlines()[1] == "# yours: digits-ipc1 with objective.iterations 120"
+    assert summary == "yours: digits-ipc1 with objective.iterations 120"
+    assert "Ten 8x8 digits" not in out
+    assert "iterations = 120  # preset mine" in out
+    out, summary = shown("told")
+    assert out.splitlines()[1] == "# yours: the same as mine"
+    assert summary == "For the night."
+    assert 'summary = "For the night."  # preset told' in out
+    out, summary = shown("digits-ipc1")
+    assert "yours" not in out
+    assert "Ten 8x8 digits" in out
+    assert "Ten 8x8 digits" in summary
 
 
 def test_where_labels_are_learned_80_columns_say_so_whole(

@@ -432,6 +432,9 @@ def test_a_run_of_a_file_says_which_and_what_that_extends(place: Place) -> None:
 def test_a_run_that_diverged_is_not_resumed_without_a_word(place: Place) -> None:
     failed = place.command("run", "digits-ipc1", "--name", "fast", "--json", *settings(objective__pixel_rate=1e9))
     assert failed.code == 1, failed.out
+    told = "Changed: objective.pixel_rate 1e+09 (preset: 100.0)"
+    assert told in json.loads(failed.out)["error"]
+    assert told in " ".join(place.command("show", "fast").out.split())
     again = place.command("resume", "fast", "--json")
     assert again.code == 1
     assert "fast diverged: as it is, it would fail again" in again.err

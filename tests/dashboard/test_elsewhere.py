@@ -15,6 +15,8 @@ from engine.events import Event, Iteration, Notice, Phase, Progress, RunEnded, R
 from engine.runs.journal import JournalWriter
 from engine.runs.status import StatusWriter, host_name
 from engine.runs.unforeseen import TRACEBACK, traceback_of
+from mim4dd_tui.dashboard.commands import commands
+from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.session import FolderSession
 from mim4dd_tui.dashboard.shelf import Shelf
@@ -23,7 +25,7 @@ from mim4dd_tui.dashboard.widgets.log import LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import digits
-from tests.dashboard.helpers import run_screen, text, until, within, words
+from tests.dashboard.helpers import run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 
 FAILED, BROKEN = StateChanged("failed", "not a number"), "not a number"
@@ -139,6 +141,27 @@ async def test_a_journal_that_cannot_be_read_for_a_moment_does_not_make_the_run_
         path.with_suffix(".away").rename(path)
         other.go(10, 12)
         await until(pilot, lambda: run_screen(app).state == "running" and run_screen(app).history.iteration == 12)
+
+
+async def test_a_stop_promises_a_checkpoint_where_it_writes_one(make_app: MakeApp, other: Other) -> None:
+    app = make_app()
+    (listed,) = (key.help for key in KEYS if (key.scope, key.action) == ("run", "stop"))
+    assert listed == "Stop, while it distils with a checkpoint; R resumes it."
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        app.open_run(other.folder)
+
+        async def promised(phase: str) -> str:
+            other.say(Phase(phase, total=8))
+            await until(pilot, lambda: run_screen(app).history.phase == phase)
+            return next(each.help for each in commands(app.screen) if each.title == "stop (x)")
+
+        for phase in ("experts", "baselines"):
+            assert await promised(phase) == "Stop at the next step; R resumes it."
+        assert await promised("distill") == "Stop at the next step, with a checkpoint; R resumes it."
+        assert await promised("evaluate") == "Stop at the next step; R resumes it."
+        await pilot.press("x")
+        await until(pilot, lambda: "stopping at the next step" in told(app))
+        assert "checkpoint" not in told(app)
 
 
 async def test_a_run_begun_anew_shows_no_picture_of_the_attempt_before(make_app: MakeApp, other: Other) -> None:

@@ -6,13 +6,19 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
 from engine import files
-from engine.files import ABANDONED_SECONDS, remove_abandoned, replacing
+from engine.files import ABANDONED_SECONDS, remove_abandoned, replacing, write_json
+from engine.record import Recorder
+from engine.runs.control import Control
+from engine.runs.lock import NOTE, Holder
+from engine.runs.status import host_name
 from tests.experts.small import configuration, real_set, train
+from tests.runs.helpers import make_folder
 
 
 def half_written(folder: Path) -> Path:
@@ -42,6 +48,21 @@ def test_only_what_is_old_and_of_a_process_that_is_gone_is_removed(tmp_path: Pat
         aged(aside)
         assert remove_abandoned(tmp_path) == [], "its writer, this process, runs"
     assert (tmp_path / "mine").read_text() == "half"
+
+
+@pytest.mark.parametrize(("text", "gone"), [("", True), ("terminate called", False)])
+def test_an_empty_log_of_a_killed_dashboard_goes_when_its_run_is_taken_up(
+    tmp_path: Path, text: str, gone: bool
+) -> None:
+    folder = make_folder(tmp_path)
+    folder.output_path.write_text(text)
+    with Recorder(folder, None, Control(), resuming=True):
+        assert folder.output_path.exists(), "nobody was killed: somebody may be about to write there"
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    write_json(folder.path / NOTE, asdict(Holder(host_name(), process.pid, time.time(), "gone")))
+    with Recorder(folder, None, Control(), resuming=True):
+        assert folder.output_path.exists() is not gone
 
 
 def test_nothing_of_others_is_removed(tmp_path: Path) -> None:

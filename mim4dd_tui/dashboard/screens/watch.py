@@ -280,7 +280,10 @@ class WatchScreen(PaintedScreen[None]):
     def helps(self) -> Mapping[str, str]:
         """What the palette says of an action as the run stands, where that is not what the table of keys says."""
         going = "; the run goes on" if self.alive and not self._stopping else ""
-        return {"back": f"Back to where you came from{going}."}
+        return {
+            "back": f"Back to where you came from{going}.",
+            "stop": f"Stop at the next step{self._saved}; R resumes it.",
+        }
 
     @property
     def _stopping(self) -> bool:
@@ -321,12 +324,16 @@ class WatchScreen(PaintedScreen[None]):
         self._offer()
 
     def action_stop(self) -> None:
-        """Stop with a checkpoint."""
-        saved = ", with a checkpoint" if self.history.phase == "distill" else ""
-        if self._ask("stop", f"stopping at the next step{saved}"):
+        """Stop, to be resumed."""
+        if self._ask("stop", f"stopping at the next step{self._saved}"):
             self._asked_to_stop = True
             self.heard([])
             self._offer()
+
+    @property
+    def _saved(self) -> str:
+        """``, with a checkpoint`` where a stop writes one: before and after distillation there is nothing to write."""
+        return ", with a checkpoint" if self.history.phase == "distill" and not self.preparing else ""
 
     def action_checkpoint(self) -> None:
         """A checkpoint as soon as the run can write one."""
