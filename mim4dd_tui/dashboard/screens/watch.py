@@ -28,6 +28,8 @@ FOLDER_SECONDS = 0.5
 """How often another process's journal is read."""
 AT_WORK = ("pause", "stop", "checkpoint", "evaluate")
 """Actions that something has to be at work for."""
+READING = "reading the journal"
+"""What is said in place of what a run has said, until that is known."""
 BETWEEN = ("checkpoint", "evaluate")
 """Those that are answered between two iterations."""
 
@@ -50,7 +52,7 @@ class WatchScreen(PaintedScreen[None]):
         self.session = session
         self.history = RunHistory()
         self.alive = session.owned
-        self.heard_once = session.owned  # another process's journal was read
+        self.heard_once = session.known  # what it said before was read
         self._begun = False
         self._waits = False  # in the queue, as its folder was read last
         self._reading = False
@@ -80,8 +82,9 @@ class WatchScreen(PaintedScreen[None]):
         if self.gone:
             return
         if self.session.owned:
-            alive = self.session.running  # before the queue: what a thread said last must still be heard
-            self._take(self.session.poll(), alive)
+            # before the queue: what a thread said last must still be heard
+            alive, known = self.session.running, self.session.known
+            self._take(self.session.poll(), alive, known=known)
             path = self.session.path
             if alive or path is None or not self.is_active:
                 return
@@ -128,10 +131,10 @@ class WatchScreen(PaintedScreen[None]):
         self.dashboard.notify(f"the folder of {name} is gone", severity="warning", timeout=8)
         self.dashboard.back()
 
-    def _take(self, items: Sequence[Heard | Record], alive: bool) -> None:
+    def _take(self, items: Sequence[Heard | Record], alive: bool, *, known: bool = True) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
         self.alive = alive
-        looked, self.heard_once = self.heard_once, True
+        looked, self.heard_once = self.heard_once, self.heard_once or known
         events, warned = [], False
         for item in items:
             event, said_here = item.event, isinstance(item, Heard)
