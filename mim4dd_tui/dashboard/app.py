@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from textual.events import Event, InputEvent, Key, MouseEvent, Paste
@@ -33,6 +34,7 @@ from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.signalled import Signalled
 from mim4dd_tui.dashboard.stage import Stage
 from mim4dd_tui.dashboard.suspending import Suspension
+from mim4dd_tui.dashboard.telling import LIVE, QUEUE
 from mim4dd_tui.dashboard.themed import ThemedApp
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
@@ -127,7 +129,7 @@ class DashboardApp(ThemedApp[Leave]):
         elif not self._autostart:
             self.call_after_refresh(self.turns.offer)
         if self._notice:
-            self.notify(self._notice, timeout=12)
+            self.notify(self._notice, timeout=12, lasting=True)
 
     def on_unmount(self) -> None:
         """What goes on without the interface has no timer of its own, and what does not keeps no queue."""
@@ -210,8 +212,10 @@ class DashboardApp(ThemedApp[Leave]):
             ways = [self._way("show_live", "shows it")]
             if getattr(self.screen, "path", None) == order.resume:  # else the key means another one
                 ways.append(self._way("enqueue", "puts this one into the queue"))
-            self.notify(f"{there} is going on here already{''.join(ways)}", severity="warning")
+            told = f"{there} is going on here already{''.join(ways)}"
+            self.notify(told, severity="warning", about=[LIVE])
             return
+        self.take_back(LIVE, QUEUE)
         self._stage.kept, self._end_told = None, False
         self.session = EngineSession(order, self.turns.launch, self._say_later, self.descriptors)
         self.sessions.append(self.session)
@@ -220,7 +224,7 @@ class DashboardApp(ThemedApp[Leave]):
             self._stage.show(RunScreen(self.session, mode=self.picture_mode))
         else:
             name = order.resume.name if order.resume else "the next run"
-            self.notify(f"{name} begins{self._way('show_live', 'shows it')}")
+            self.notify(f"{name} begins{self._way('show_live', 'shows it')}", about=[LIVE])
             self.renew_question()
         self._stage.give_up()
         for before in self.sessions[:-1]:
@@ -228,7 +232,7 @@ class DashboardApp(ThemedApp[Leave]):
                 before.hand_over(lambda _event: None)
 
     def _say_later(self, said: str) -> None:
-        self.call_later(self.notify, said)
+        self.call_later(partial(self.notify, said, lasting=True))
 
     def _print(self, text: str, stderr: bool = False) -> None:
         """What is printed in this process, by whichever thread: it is kept, that of a run's code with the run."""
@@ -292,7 +296,7 @@ class DashboardApp(ThemedApp[Leave]):
     def show_live(self) -> None:
         """Show the run of this process."""
         if self.session is None:
-            self.notify("no run was started here", severity="warning")
+            self.notify("no run was started here", severity="warning", about=[LIVE])
             return
         if self.session.path is not None and not there(self.session.path):
             self.notify(f"the folder of {self.session.path.name} is gone", severity="warning")
@@ -362,6 +366,7 @@ class DashboardApp(ThemedApp[Leave]):
             self.exit_status = 1
         if not self._end_told and not self.closing:
             self._end_told = True
+            self.take_back(LIVE)
             self._announce_end(session)
             if self.leaving is None:
                 self.turns.ended(session)

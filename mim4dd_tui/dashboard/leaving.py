@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING
 
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, NameScreen, QuitScreen
+from mim4dd_tui.dashboard.telling import CLOSING
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
-    from mim4dd_tui.dashboard.session import EngineSession
 
 STAYS = 3600.0
 """Seconds of a notice that stands until the dashboard closes."""
@@ -30,8 +30,7 @@ class Question:
             app.leave(Leave.DONE)
             return
         if session.over and not app.turns.going:  # there is nothing to ask about
-            app.leaving = Leave.DONE
-            app.notify("this closes when the files of the run are put away; ^c closes it now", timeout=STAYS)
+            self._waits("this closes when the files of the run are put away")
             return
         app.push_screen(QuitScreen(), self._answered)
         self.renew()
@@ -70,14 +69,15 @@ class Question:
                 app.leave(Leave.DONE)
         elif answer == "cancel" or answer is None:
             app.leaving = None  # also where its end was waited for
+            app.take_back(CLOSING)
         elif answer == "detach":
             app.leave(Leave.DETACH)
         elif answer == "stop":
             session.request("stop")
-            self._waits(session)
+            name = session.path.name if session.path is not None else "the run"
+            self._waits(f"{name} ends its step, then this closes")
 
-    def _waits(self, session: EngineSession) -> None:
-        """Leave when a run that was asked to stop has stopped: the app sees the thread end."""
+    def _waits(self, told: str) -> None:
+        """Leave when the run has ended: the app sees its thread end."""
         self._app.leaving = Leave.DONE
-        name = session.path.name if session.path is not None else "the run"
-        self._app.notify(f"{name} ends its step, then this closes; ^c closes it now", timeout=STAYS)
+        self._app.notify(f"{told}; ^c closes it now", timeout=STAYS, about=[CLOSING], lasting=True)

@@ -102,6 +102,10 @@ class Session(Protocol):
         """Whether it runs in this process."""
 
     @property
+    def known(self) -> bool:
+        """Whether the next :meth:`poll` brings what the run said before this sitting, or has brought it."""
+
+    @property
     def taken_up(self) -> bool:
         """Whether it ran here, is over, and another process has gone on with it since."""
 
@@ -147,6 +151,7 @@ class EngineSession:
         self._queue: deque[Heard | Record] = deque()
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
+        self._known = order.resume is None
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
         self._iterations = 0
@@ -164,12 +169,14 @@ class EngineSession:
             if self.order.resume is not None:
                 # what the run was before: the first event of its continuation takes back what it supersedes
                 self._queue.extend(JournalReader(RunFolder(self.order.resume).journal_path).poll())
+                self._known = True
             self.result = self._launch(self.order, self._observe, self.control)
         except BaseException as error:  # the interface shows it; a thread has nobody above it
             self._error = error
             if not isinstance(error, MimError) and self._path is not None:
                 keep_traceback(self._path, error)
         finally:
+            self._known = True
             self._printed.close()
             self._left_at = self._journal_bytes()
 
@@ -231,6 +238,11 @@ class EngineSession:
     def owned(self) -> bool:
         """Always: it runs here."""
         return True
+
+    @property
+    def known(self) -> bool:
+        """Whether its journal was read, where it is one that goes on."""
+        return self._known
 
     @property
     def taken_up(self) -> bool:
@@ -318,6 +330,11 @@ class FolderSession:
     @property
     def owned(self) -> bool:
         """Never: this process only reads."""
+        return False
+
+    @property
+    def known(self) -> bool:
+        """Never beforehand: a poll reads it."""
         return False
 
     @property

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
@@ -11,8 +12,8 @@ from rich.console import Console
 from textual import work
 from textual.app import SystemCommand
 from textual.driver import Driver
-from textual.notifications import Notify, SeverityLevel
-from textual.screen import Screen
+from textual.notifications import Notification, Notify, SeverityLevel
+from textual.screen import ModalScreen, Screen
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard.aside import Aside
@@ -30,6 +31,27 @@ NOTICE = 57
 FRAME = 5
 """... and what is beside it on a narrow screen: its frame, and a bar."""
 
+QUEUE, LIVE, CLOSING = "the queue", "the run that goes on here", "closing"
+"""What notices of several places are about."""
+
+
+def of_run(name: str) -> str:
+    """What notices of a run are about."""
+    return f"run {name}"
+
+
+@dataclass
+class Told(Notification):
+    """A notice, with what decides how long it may stand.
+
+    Attributes:
+        about: what it tells of: :meth:`TellingApp.take_back` takes it away when that is no longer so.
+        screen: with which it goes; None where it is read wherever one is.
+    """
+
+    about: frozenset[Hashable] = frozenset()
+    screen: Screen[object] | None = None
+
 
 class TellingApp(OpaqueApp[Answer]):
     """Knows the terminal's abilities and voice, and what was remembered from last time."""
@@ -46,7 +68,6 @@ class TellingApp(OpaqueApp[Answer]):
         self.closing = False  # screens must not touch widgets any more: they may be half-made or gone
         self.remembered = Remembered.load()
         self._told_of_memory = self._told_of_tmux = False
-        self._latest: dict[str, str] = {}  # by its kind, the notice that the next of the kind replaces
         self.voice = Voice.of()
         self.aside = Aside(self)
 
@@ -58,7 +79,7 @@ class TellingApp(OpaqueApp[Answer]):
         problem = self.remembered.save() if changed else ""
         if problem and not self._told_of_memory:
             self._told_of_memory = True
-            self.notify(f"nothing is kept for the next time: {problem}", severity="warning", timeout=10)
+            self.notify(f"nothing is kept for the next time: {problem}", severity="warning", timeout=10, lasting=True)
 
     def emit(self, sequence: str) -> None:
         """Send a sequence to the terminal as it is, if there is one."""
@@ -73,22 +94,40 @@ class TellingApp(OpaqueApp[Answer]):
         severity: SeverityLevel = "information",
         timeout: float | None = None,
         markup: bool = False,  # noqa: ARG002 - widgets always ask for it
+        about: Iterable[Hashable] = (),
+        lasting: bool = False,
     ) -> None:
         """A notice as it is written: nothing in it is markup, and paths are broken after slashes only.
 
-        One that stands already is not said twice: it begins anew.
+        One that stands already is not said twice: it begins anew. It goes with the screen it was said on, unless it is
+        an error or ``lasting``, and by :meth:`take_back` where it is ``about`` something.
         """
-        super().notify(self._broken(message), title=title, severity=severity, timeout=timeout, markup=False)
+        seconds = self.NOTIFICATION_TIMEOUT if timeout is None else timeout
+        screen = None if lasting or severity == "error" else self._below
+        notice = Told(
+            self._broken(message), title, severity, seconds, markup=False, about=frozenset(about), screen=screen
+        )
+        self.post_message(Notify(notice))
+
+    def take_back(self, *about: Hashable) -> None:
+        """Take away the notices about any of these: what they tell is no longer so."""
+        self._drop(lambda notice: not notice.about.isdisjoint(about))
+
+    def _drop(self, goes: Callable[[Told], bool], *, refresh: bool = True) -> None:
+        for notice in [one for one in self._notifications if isinstance(one, Told) and goes(one)]:
+            self._unnotify(notice, refresh=refresh)
+
+    @property
+    def _below(self) -> Screen[object] | None:
+        """The screen that is shown, below any dialog; None before there is one."""
+        return next((one for one in reversed(self.screen_stack) if not isinstance(one, ModalScreen)), None)
 
     def notify_anew(
         self, kind: str, message: str, *, severity: SeverityLevel = "information", timeout: float | None = None
     ) -> None:
         """A notice in the place of the last of its kind, of which it says otherwise; others stay."""
-        before = self._latest.get(kind)
-        for old in [old for old in self._notifications if before is not None and old.message == before]:
-            self._unnotify(old)
-        self._latest[kind] = self._broken(message)
-        self.notify(message, severity=severity, timeout=timeout)
+        self.take_back(kind)
+        self.notify(message, severity=severity, timeout=timeout, about=[kind], lasting=True)
 
     def _broken(self, message: str) -> str:
         """A notice in lines as they fit."""
@@ -96,6 +135,8 @@ class TellingApp(OpaqueApp[Answer]):
         return "\n".join(wrapped(homely(message), room, within_paths=True))
 
     def _refresh_notifications(self) -> None:
+        below = self._below
+        self._drop(lambda notice: notice.screen is not None and notice.screen is not below, refresh=False)
         self.call_later(self.aside.take_place)
         super()._refresh_notifications()
 
@@ -118,7 +159,7 @@ class TellingApp(OpaqueApp[Answer]):
             told = deed()
         except MimError as error:
             told, severity = str(error), "error"
-        self.call_from_thread(self.notify, told, severity=severity, timeout=timeout)
+        self.call_from_thread(self.notify, told, severity=severity, timeout=timeout, lasting=True)
 
     def announce(self, mark: str, run: str, what: str) -> None:
         """A run ended: tell somebody who looks elsewhere, as far as that is wanted."""

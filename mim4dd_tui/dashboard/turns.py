@@ -12,6 +12,7 @@ from mim4dd_tui.dashboard.one_by_one import OneByOne
 from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting, seeds_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
+from mim4dd_tui.dashboard.telling import QUEUE, of_run
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -135,9 +136,8 @@ class Turns:
     ) -> None:
         """Put new runs at the end, and tell whether they follow by themselves."""
 
-        def put() -> str:
-            made = self.queue.add(config, seeds, preset=preset, origins=origins)
-            return made[0].name if len(made) == 1 else f"{len(made)} runs"
+        def put() -> list[str]:
+            return [folder.name for folder in self.queue.add(config, seeds, preset=preset, origins=origins)]
 
         self._put(put, then)
 
@@ -145,35 +145,39 @@ class Turns:
         """Put a run that ended early at the end, to go on from where it stands; or say why it cannot."""
         begun = run.name == self.begun  # of which its status may not know yet
         if begun or not run.resumable:
-            self._app.notify(f"{run.name} is going on" if begun else run.refusal, severity="warning")
+            told = f"{run.name} is going on" if begun else run.refusal
+            self._app.notify(told, severity="warning", about=[of_run(run.name)])
             return
 
-        def put() -> str:
+        def put() -> list[str]:
             self.queue.add_again(run.folder)
             self._tried.discard(run.name)  # it failed in this queue, and is meant to be tried again
-            return run.name
+            return [run.name]
 
         self._put(put, then, "from where it stands")
 
-    def _put(self, put: Callable[[], str], then: Callable[[], None], how: str = "") -> None:
+    def _put(self, put: Callable[[], list[str]], then: Callable[[], None], how: str = "") -> None:
         """Put runs at the end. They follow a run that goes on, unless the queue is held by hand; it is told which."""
         session = self._app.session
         during = session is not None and session.running
 
         def do() -> None:
-            what = put()
+            names = put()
+            what = names[0] if len(names) == 1 else f"{len(names)} runs"
             put_there = f"{what} put into the queue{f', to go on {how}' if how else ''}"
             if during and self._follow(session) and self.queue.claim():
-                self._app.notify(f"{what} will follow{f' {how}' if how else ''}; Q shows the queue")
+                told = f"{what} will follow{f' {how}' if how else ''}; Q shows the queue"
             elif self.queue.elsewhere():
-                self._app.notify(f"{put_there}; another process works it off")
+                told = f"{put_there}; another process works it off"
             else:
-                self._app.notify(f"{put_there}; Q shows it, s there starts it")
+                told = f"{put_there}; Q shows it, s there starts it"
+            self._app.notify(told, about=[QUEUE, *map(of_run, names)])
 
         self.changes.do(do, then)
 
     def go(self) -> None:
         """From now on start what waits, one after another."""
+        self._app.take_back(QUEUE)
         with self._lock:
             self.going, self._held = True, False
         self._tried.clear()
@@ -181,6 +185,7 @@ class Turns:
 
     def hold(self) -> None:
         """Start nothing more by itself."""
+        self._app.take_back(QUEUE)
         with self._lock:
             self.going, self._held = False, True
         session = self._app.session
@@ -189,6 +194,7 @@ class Turns:
 
     def ended(self, session: EngineSession) -> None:
         """A run of this process ended: the next one's turn, unless it was stopped."""
+        self._app.take_back(QUEUE)
         if self.going and session.control.stopping:  # at once: what is asked for from now on counts more
             self.going = False
             self.queue.give_back()
@@ -201,12 +207,13 @@ class Turns:
             self.queue.give_back()
             return
         if isinstance(session.error, RunLocked) and session.path is not None:
-            self._app.notify(f"{session.path.name} is passed over: another process works on it", severity="warning")
+            told = f"{session.path.name} is passed over: another process works on it"
+            self._app.notify(told, severity="warning", about=[of_run(session.path.name)], lasting=True)
         self._begin(watch=self._app.watches(session))
 
     def _say_held(self, waiting: int) -> None:
         if waiting and not self.going:
-            self._app.notify("the queue is held, because a run was stopped; Q shows it")
+            self._app.notify("the queue is held, because a run was stopped; Q shows it", about=[QUEUE], lasting=True)
 
     def left_alone(self) -> None:
         """The interface closes while a run goes on: its thread goes on with the queue."""
@@ -245,11 +252,12 @@ class Turns:
             return
         waiting = [one for one in found or () if one.name not in self._tried]
         if found is None or any(one.state == "going" for one in waiting):
-            self._app.notify("another process works on this queue", severity="warning")
+            told = "another process works on this queue"
+            self._app.notify(told, severity="warning", about=[QUEUE], lasting=True)
             self._rest()
             return
         if not waiting:
-            self._app.notify("the queue is done")
+            self._app.notify("the queue is done", about=[QUEUE], lasting=True)
             self._rest()
             return
         folder = waiting[0].folder

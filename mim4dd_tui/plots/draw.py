@@ -43,7 +43,8 @@ class Drawing:
     """Cells of a plot: ``chars`` [height, width] single characters, ``inks`` [height, width] numbers.
 
     ``left`` and ``right`` are the first and one past the last column of the plotting area and ``x`` its axis,
-    so that a pointer's column can be turned into a value; ``x`` is None where nothing is drawn.
+    so that a pointer's column can be turned into a value; ``x`` is None where nothing is drawn. ``across`` is how
+    many columns of dots a cell has.
     """
 
     chars: NDArray[np.str_]
@@ -51,6 +52,7 @@ class Drawing:
     left: int
     right: int
     x: Scale | None
+    across: int = 1
 
     def rows(self) -> Iterator[list[tuple[str, int]]]:
         """Each row as runs of one ink."""
@@ -75,11 +77,13 @@ class Drawing:
         return self.x.value((column - self.left + 0.5) / (self.right - self.left))
 
     def column_of(self, value: float | None) -> int | None:
-        """The screen column an x value has; None outside the plotting area, or where there is no value."""
+        """The screen column in which a point of an x value is drawn; None outside the plotting area, or where there is
+        no value."""
         if self.x is None or value is None:
             return None
         place = float(self.x.place(np.array([value]))[0])
-        return self.left + round(place * (self.right - self.left - 1)) if 0 <= place <= 1 else None
+        dots = (self.right - self.left) * self.across
+        return self.left + round(place * (dots - 1)) // self.across if 0 <= place <= 1 else None
 
     def with_cursor(self, value: float | None, glyphs: Glyphs = "braille") -> Drawing:
         """The drawing with a cursor at an x value: a line through all cells that are empty there."""
@@ -130,7 +134,7 @@ def draw(
         return Drawing(page.chars, page.inks, 0, width, None)
     drawn = [InView.of(series, view, x_scale) for series in figure.series]
     scales = {side: scale_of(figure, drawn, view, side) for side in SIDES}
-    _, down = _DOTS[glyphs]
+    across, down = _DOTS[glyphs]
     gutters = {side: _labels(scales[side], height - 1, down, percent=figure.percent) for side in SIDES}
     left = max((len(text) for text in gutters["left"].values()), default=0) + 1
     right = width - max((len(text) + 1 for text in gutters["right"].values()), default=0)
@@ -148,7 +152,7 @@ def draw(
     for row, text in gutters["right"].items():
         page.write(row, right + 1, text, _gutter_ink(figure, "right"))
     page.x_axis(x_scale, left, right)
-    return Drawing(page.chars, page.inks, left, right, x_scale).with_cursor(view.cursor, glyphs)
+    return Drawing(page.chars, page.inks, left, right, x_scale, across).with_cursor(view.cursor, glyphs)
 
 
 # ---- scales

@@ -27,7 +27,7 @@ def test_one_value_has_no_interval_and_none_has_no_mean() -> None:
 
 
 def test_the_deviation_is_that_of_a_sample() -> None:
-    assert spread([0.5, 0.7, 0.9]) == (pytest.approx(0.7), pytest.approx(0.2))
+    assert list(spread([0.5, 0.7, 0.9])) == pytest.approx([0.7, 0.2])
     mean, deviation = spread([0.5])
     assert mean == 0.5
     assert math.isnan(deviation)

@@ -270,5 +270,6 @@ async def test_what_only_the_status_counts_is_told_of_a_run_that_was_stopped_the
 def test_an_evaluation_of_another_process_is_told_as_ones_own(other: Other) -> None:
     session = FolderSession(other.folder)
     for busy in ("", "evaluating", ""):
-        other.say(Progress("distill", 9, 50, busy))
+        other.status.hear(Progress("distill", 9, 50, busy))
+        other.status.update()
         assert [heard.event for heard in session.poll()][-1] == Progress("distill", 9, 50, busy)

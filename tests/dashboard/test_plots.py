@@ -249,6 +249,25 @@ def test_the_cursor_stands_where_it_is_asked_to() -> None:
     assert abs(value - 51.0) < 2
 
 
+@given(
+    place=st.integers(0, 1000),
+    width=st.integers(16, 120),
+    log=st.booleans(),
+    glyphs=st.sampled_from(get_args(Glyphs)),
+)
+@example(place=500, width=21, log=False, glyphs="braille")
+def test_the_cursor_stands_in_the_cell_of_its_point(place: int, width: int, log: bool, glyphs: Glyphs) -> None:
+    x, y = np.arange(1.0, 1002.0), np.full(1001, np.nan)
+    y[place] = 1.0
+    drawing = draw(Figure((Series("a", x, y),)), Viewport(log_x=log, cursor=float(x[place])), width, 6, glyphs)
+    area = drawing.inks[:-1, drawing.left : drawing.right]
+    (drawn,) = np.flatnonzero((area == 1).any(axis=0))
+    (crossed,) = np.flatnonzero((area == CURSOR).any(axis=0))
+    assert crossed == drawn
+    pointed = drawing.value_at(drawing.left + int(drawn))
+    assert drawing.column_of(pointed) == drawing.left + drawn, "a click puts the cursor into the cell that was clicked"
+
+
 def test_ascii_uses_nothing_but_ascii() -> None:
     y = np.random.default_rng(0).standard_normal(500)
     figure = Figure((line(y, band=Band(y - 1, y + 1)),), (Level("l", 0.0),))

@@ -14,7 +14,7 @@ from engine.events import Snapshot
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.keys import KEYS
-from mim4dd_tui.dashboard.screens.watch import WatchScreen
+from mim4dd_tui.dashboard.screens.watch import READING, WatchScreen
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
@@ -67,17 +67,25 @@ class LeafingScreen(WatchScreen):
 
     def begin_leafing(self) -> None:
         """Call it when the widgets are there."""
+        self.query_one(PicturesPane).waiting = self._none
         self._replay = self.set_interval(REPLAY_SECONDS[self.dashboard.slow_link], self._play_on, pause=True)
+
+    @property
+    def _none(self) -> str:
+        """What is said where there is no snapshot."""
+        return "no picture yet" if self.heard_once else READING
 
     def picture(self) -> None:
         """Show the snapshot looked at, or the newest where it is due."""
         if self.album_behind:
             self.album_behind = False
             self._album.update(self.history.snapshots)
-        path, wanted = self.session.path, self._album.shown
+        path, wanted, pane = self.session.path, self._album.shown, self.query_one(PicturesPane)
+        if wanted is None:
+            pane.waiting = self._none
         if wanted is None and self._shown is not None:  # its run was begun anew
             self._shown = None
-            self.query_one(PicturesPane).show(None)
+            pane.show(None)
         if path is None or wanted is None or wanted is self._shown:
             return
         now = time.monotonic()
@@ -86,6 +94,8 @@ class LeafingScreen(WatchScreen):
             or not self.alive
             or now - self._pictured >= PICTURE_SECONDS[self.dashboard.slow_link]
         ):
+            if self._shown is None:
+                pane.waiting = "reading the picture"
             self._shown, self._pictured = wanted, now
             self._read_picture(RunFolder(path), wanted, self._album.start)
 

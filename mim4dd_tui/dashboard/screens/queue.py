@@ -21,6 +21,7 @@ from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import remove
+from mim4dd_tui.dashboard.telling import QUEUE, of_run
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
@@ -88,6 +89,7 @@ class QueueScreen(Screen[None]):
         """Read now and again."""
         if not whole(self):  # the dashboard closes
             return
+        self.dashboard.take_back(QUEUE)  # what they tell is seen here
         self._reading.anew()
         self.set_interval(REFRESH_SECONDS, self._refresh)
         table = self.query_one(Table)
@@ -204,6 +206,7 @@ class QueueScreen(Screen[None]):
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
         if one.state in ("interrupted", "to resume"):
+            self.dashboard.take_back(of_run(one.name))
             self._change(partial(self.dashboard.turns.queue.drop, one.name))
             return
 
@@ -238,9 +241,10 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
     if status is None:  # taken out already
         return
     if status.liveness() != "queued":  # its turn came while the question stood
-        app.notify(f"{one.name} has begun meanwhile", severity="warning")
+        app.notify(f"{one.name} has begun meanwhile", severity="warning", about=[of_run(one.name)])
         return
     app.turns.queue.drop(one.name)
+    app.call_later(app.take_back, of_run(one.name))
     remove(app.runs_dir, one.folder)
 
 

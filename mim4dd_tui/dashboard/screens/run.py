@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import ClassVar
 
 import psutil
@@ -22,6 +23,7 @@ from mim4dd_tui.dashboard.progress import head, progress
 from mim4dd_tui.dashboard.remembered import VIEWS, looks, seen_as
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
 from mim4dd_tui.dashboard.screens.leafing import LeafingScreen
+from mim4dd_tui.dashboard.screens.watch import READING
 from mim4dd_tui.dashboard.session import Session
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
@@ -70,6 +72,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._logged: LogLine | None = None
         self._coloured = ""  # the theme its log was written in
         self._rewinds = 0
+        self._unread = not self.heard_once
         self._process = psutil.Process()
         self._view = VIEWS[0]
         self._plots: tuple[PlotPane, ...] = ()  # kept: they are asked for five times a second
@@ -143,6 +146,10 @@ class RunScreen(DividedScreen, LeafingScreen):
         """Mark what has to be drawn anew, and draw what is due; nothing while another screen covers this one."""
         for event in events:
             self._mark(event)
+        if self._unread and self.heard_once:
+            self._unread = False
+            self._news = True
+            self._dirty |= set(curves.FIGURES)
         if self.history.rewinds != self._rewinds:
             self._rewinds = self.history.rewinds
             self._dirty |= set(curves.FIGURES)
@@ -200,6 +207,8 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     def on_resize(self) -> None:
         """Why it failed is broken to the width; curves that come into sight are drawn."""
+        if not self.gone:
+            self._fill(self._plots)
         self.call_after_refresh(self._tell_again)
         self.call_after_refresh(self._paint, force=True)
 
@@ -244,7 +253,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         """What is waited for while the run has not said anything."""
         if self.preparing:
             return "loading the engine"
-        return "" if self.heard_once else "reading the journal"
+        return "" if self.heard_once else READING
 
     def _paint(self, *, force: bool = False) -> None:
         if self.gone or not self._dirty or not self.is_active:
@@ -269,7 +278,8 @@ class RunScreen(DividedScreen, LeafingScreen):
                 title, figure = curves.FIGURES[name]
                 if name == "losses" and training:
                     title = "experts' loss"
-                pane.show(figure(self.history), title=title)
+                shown = figure(self.history)
+                pane.show(shown if self.heard_once else replace(shown, empty=READING), title=title)
                 self._dirty.discard(name)
 
     def _log(self) -> None:
@@ -316,6 +326,7 @@ class RunScreen(DividedScreen, LeafingScreen):
             self.set_class(name == view, f"-view-{name}")
         self.query_one(LogPane).enlarge(view == "log")
         self.query_one(PicturesPane).glance = view == "overview"
+        self._fill(self._plots)  # before the first painting: which are seen from now on is known only after it
         self.call_after_refresh(self._paint, force=True)
         self.refresh_bindings()
         self._tell_again()

@@ -25,6 +25,7 @@ from mim4dd_tui.dashboard.run_rows import COLUMNS, HEADINGS, NOTHING, Glance, ce
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
 from mim4dd_tui.dashboard.sittings import read_sittings
+from mim4dd_tui.dashboard.telling import of_run
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import Table, TableRow
@@ -321,6 +322,7 @@ class RunsScreen(Screen[None]):
     def _delete(self, runs: Sequence[RunInfo]) -> None:
         def delete(run: RunInfo) -> str:
             remove(self.dashboard.runs_dir, run.folder)
+            self.app.call_from_thread(self.dashboard.take_back, of_run(run.name))
             return f"{run.name} is deleted"
 
         for run in runs:

@@ -10,12 +10,13 @@ from textual import on, work
 from textual.message import Message
 
 from engine.errors import MimError, RunLocked
-from engine.events import CheckpointWritten, Event, Notice, Progress, RunStarted, StateChanged
+from engine.events import Event, Notice, Progress, RunStarted, StateChanged
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.painted import PaintedScreen
+from mim4dd_tui.dashboard.screens.answers import BETWEEN, INSTEAD, PACE, STANDING, Answers
 from mim4dd_tui.dashboard.session import Heard, Request, Session, there
 from mim4dd_tui.dashboard.whole import whole
 
@@ -28,8 +29,8 @@ FOLDER_SECONDS = 0.5
 """How often another process's journal is read."""
 AT_WORK = ("pause", "stop", "checkpoint", "evaluate")
 """Actions that something has to be at work for."""
-BETWEEN = ("checkpoint", "evaluate")
-"""Those that are answered between two iterations."""
+READING = "reading the journal"
+"""What is said in place of what a run has said, until that is known."""
 
 
 class WatchScreen(PaintedScreen[None]):
@@ -50,13 +51,14 @@ class WatchScreen(PaintedScreen[None]):
         self.session = session
         self.history = RunHistory()
         self.alive = session.owned
-        self.heard_once = session.owned  # another process's journal was read
+        self.heard_once = session.known  # what it said before was read
         self._begun = False
         self._waits = False  # in the queue, as its folder was read last
         self._reading = False
-        self._asked_to_stop = self._asked_to_pause = False
+        self._asked_to_stop = False
+        self._asked_to_pause: bool | None = None  # or to go on (False); None where that was answered
         self._end_told: tuple[str, bool] | None = None  # why it failed, and whether that is for good
-        self._told_checkpoint = False
+        self._answers = Answers(self)
         self._offered = self._standing
 
     @property
@@ -80,8 +82,9 @@ class WatchScreen(PaintedScreen[None]):
         if self.gone:
             return
         if self.session.owned:
-            alive = self.session.running  # before the queue: what a thread said last must still be heard
-            self._take(self.session.poll(), alive)
+            # before the queue: what a thread said last must still be heard
+            alive, known = self.session.running, self.session.known
+            self._take(self.session.poll(), alive, known=known)
             path = self.session.path
             if alive or path is None or not self.is_active:
                 return
@@ -91,7 +94,7 @@ class WatchScreen(PaintedScreen[None]):
                 self.dashboard.open_run(RunFolder(path))
                 held = self.session.error  # in its own words: who holds it, and what to do
                 told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
-                self.dashboard.notify(told, severity="warning", timeout=8)
+                self.dashboard.notify(told, severity="warning", timeout=8, lasting=True)
         elif not self._reading:
             self._reading = True
             self._read_folder()
@@ -125,23 +128,19 @@ class WatchScreen(PaintedScreen[None]):
     def _leave_deleted(self) -> None:
         """Back from a run that is no more."""
         name = self.path.name if self.path is not None else "the run"
-        self.dashboard.notify(f"the folder of {name} is gone", severity="warning", timeout=8)
+        self.dashboard.notify(f"the folder of {name} is gone", severity="warning", timeout=8, lasting=True)
         self.dashboard.back()
 
-    def _take(self, items: Sequence[Heard | Record], alive: bool) -> None:
+    def _take(self, items: Sequence[Heard | Record], alive: bool, *, known: bool = True) -> None:
         """Everything that follows from new events, and from the end of the process behind them."""
-        self.alive = alive
-        looked, self.heard_once = self.heard_once, True
+        lived, self.alive = self.alive, alive
+        looked, self.heard_once = self.heard_once, self.heard_once or known
         events, warned = [], False
         for item in items:
             event, said_here = item.event, isinstance(item, Heard)
             if isinstance(event, Progress) and not self.session.owned and self._behind(event):
                 continue
             self._begun = self._begun or (said_here and isinstance(event, RunStarted))
-            if isinstance(event, StateChanged) and event.state != "running":  # which every start says
-                self._asked_to_pause = False
-            if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
-                self._asked_to_stop = False
             if isinstance(item, Heard):
                 self.history.apply(event, time=item.time)
             else:
@@ -149,16 +148,14 @@ class WatchScreen(PaintedScreen[None]):
             events.append(event)
             fresh = said_here or (looked and not self.session.owned)  # else it is read back from the journal
             warned |= fresh and isinstance(event, Notice) and event.level == "warning"
-            if isinstance(event, CheckpointWritten) and self._told_checkpoint:
-                self._told_checkpoint = False
-                self.notify(f"checkpoint written at iteration {event.iteration}", timeout=3)
-            if isinstance(event, Notice) and event.refused == "checkpoint" and self._told_checkpoint:
-                self._told_checkpoint = False
-                self.notify(event.message, severity="error", timeout=12)
+            if fresh:
+                self._answered(event)
         self.heard(events)
         if warned:
             self.warned()
         self._offer()
+        if self.alive != lived:
+            self._answers.changed()
         if alive:
             if self._end_told is not None:  # it goes on, or could not be read for a moment
                 self._end_told = None
@@ -169,6 +166,19 @@ class WatchScreen(PaintedScreen[None]):
         if first and self._in_vain:
             self.notify(f"it cannot go on: {self.problem}", severity="error", timeout=12)
         self.ended(first=first)
+
+    def _answered(self, event: Event) -> None:
+        """What was told of a run may no longer be so, and what was promised may have come."""
+        if isinstance(event, RunStarted):  # begun, or gone on with: what was said of its end is no longer so
+            self._asked_to_stop = False
+            self._answers.take_back(STANDING)
+        elif isinstance(event, StateChanged):
+            # "paused" may have been said before it was asked to go on, and every start says "running"
+            if event.state not in ("running", "paused") or self._asked_to_pause is (event.state == "paused"):
+                self._asked_to_pause = None
+            if event.state == "paused" and self._asked_to_pause is None:
+                self._answers.take_back(PACE)
+        self._answers.hear(event)
 
     @property
     def _in_vain(self) -> bool:
@@ -294,33 +304,36 @@ class WatchScreen(PaintedScreen[None]):
     def _pausing(self) -> bool:
         """Whether the run is paused, or will be at its next step."""
         known = self.session.pausing if self.alive else None
-        return known if known is not None else self.history.state == "paused" or self._asked_to_pause
+        known = self._asked_to_pause if known is None else known
+        return self.history.state == "paused" if known is None else known
 
     def _ask(self, what: Request, told: str) -> bool:
         """Whether it could be asked for."""
+        about = what if what in BETWEEN else PACE
+        self._answers.take_back(STANDING, about)
         if not self.alive:
             on = "; R resumes it" if self.resumable else "; it waits in the queue (Q)" if self._waits else ""
             stands = "has failed" if self.state == "failed" else f"is {self.state}"
-            self.notify(f"the run {stands}{on}", severity="warning")
+            self._answers.refuse(f"the run {stands}{on}")
             return False
         if self._stopping:
-            self.notify("the run is stopping already: it ends its step first", severity="warning")
+            self._answers.refuse("the run is stopping already: it ends its step first")
             return False
         try:
             self.session.request(what)
         except MimError as error:
             self.notify(str(error), severity="error")
             return False
-        self.notify(told, timeout=3)
+        self._answers.tell(told, about, timeout=3)
         return True
 
     def action_pause(self) -> None:
         """Pause, or go on; also before a pause that was asked for has begun."""
         if self._pausing:
-            self._asked_to_pause = False
-            self._ask("resume", "going on")
-        else:
-            self._asked_to_pause = self._ask("pause", "pausing at the next step")
+            if self._ask("resume", "going on"):
+                self._asked_to_pause = False
+        elif self._ask("pause", "pausing at the next step"):
+            self._asked_to_pause = True
         self._offer()
 
     def action_stop(self) -> None:
@@ -337,20 +350,18 @@ class WatchScreen(PaintedScreen[None]):
 
     def action_checkpoint(self) -> None:
         """A checkpoint as soon as the run can write one."""
-        if not self._too_late("its last checkpoint is written"):
-            self._told_checkpoint = self._ask("checkpoint", f"a checkpoint follows {self._when()}")
+        self._promise("checkpoint", f"a checkpoint follows {self._when()}")
 
     def action_evaluate(self) -> None:
         """An evaluation as soon as the run can make one."""
-        if not self._too_late("its final evaluation is going on"):
-            self._ask("evaluate", f"an evaluation follows {self._when()}")
+        self._promise("evaluate", f"an evaluation follows {self._when()}")
 
-    def _too_late(self, instead: str) -> bool:
-        """Whether no iteration comes any more, between which a request could be answered; that is told."""
-        late = self.alive and not self._stopping and self._distilled
-        if late:
-            self.notify(f"distillation is over: {instead}", severity="warning")
-        return late
+    def _promise(self, what: Request, told: str) -> None:
+        """Ask for what is answered between two iterations, unless none comes any more; that is told."""
+        if self.alive and not self._stopping and self._distilled:
+            self._answers.refuse(f"distillation is over: {INSTEAD[what]}")
+        elif self._ask(what, told):
+            self._answers.promise(what)
 
     @property
     def _distilled(self) -> bool:
@@ -368,17 +379,17 @@ class WatchScreen(PaintedScreen[None]):
         """Continue a run that is over before its end."""
         path = self.session.path
         if path is None and not self.alive:
-            self.notify("it has not begun: start it again from its settings (esc)", severity="warning")
+            self._answers.refuse("it has not begun: start it again from its settings (esc)")
         elif self._stopping:
-            self.notify("the run is stopping: R resumes it once it has stopped", severity="warning")
+            self._answers.refuse("the run is stopping: R resumes it once it has stopped")
         elif self.alive or path is None:
-            self.notify("the run is going on", severity="warning")
+            self._answers.refuse("the run is going on")
         elif self.state == "done":
-            self.notify("the run is done: there is nothing to resume", severity="warning")
+            self._answers.refuse("the run is done: there is nothing to resume")
         elif self._waits:
-            self.notify(f"{path.name} waits in the queue; Q shows it", severity="warning")
+            self._answers.refuse(f"{path.name} waits in the queue; Q shows it")
         elif self.history.diverged:
-            self.notify("it would fail again as it is: D takes its settings into a new run", severity="warning")
+            self._answers.refuse("it would fail again as it is: D takes its settings into a new run")
         else:
             self.dashboard.resume_run(RunFolder(path))
 
@@ -388,9 +399,9 @@ class WatchScreen(PaintedScreen[None]):
         if path is not None and self.over:
             self.dashboard.duplicate(read_run(RunFolder(path)))
         elif not self.alive:
-            self.notify("it has not begun: its settings are where it was started (esc)", severity="warning")
+            self._answers.refuse("it has not begun: its settings are where it was started (esc)")
         else:
-            self.notify("the run is going on: D takes the settings of one that is over", severity="warning")
+            self._answers.refuse("the run is going on: D takes the settings of one that is over")
 
     def action_back(self) -> None:
         """Back to where one came from; the run goes on."""

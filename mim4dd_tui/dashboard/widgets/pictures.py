@@ -44,6 +44,7 @@ class PicturesPane(Inked, can_focus=True):
     selected: reactive[int] = reactive(0, init=False)  # number of an image in the sheet
     beside: reactive[bool] = reactive(False, init=False)
     glance: reactive[bool] = reactive(False, init=False)
+    waiting: reactive[str] = reactive("no picture yet", init=False)  # what stands in place of one
 
     class Scrubbed(Message):
         """The wheel asks for an earlier (negative) or later snapshot."""
@@ -65,7 +66,6 @@ class PicturesPane(Inked, can_focus=True):
         self._left = 0
         self._lost = False  # the page with the image that stays in sight is yet to be found
         self._stays = 0
-        self.waiting = "no picture yet"
         self.playing = False  # snapshots go by on their own
 
     def show(self, sheet: Sheet | None) -> None:
