@@ -147,7 +147,7 @@ def main() -> int:
     parser.add_argument("--keys", type=int, default=60, help="how often a key is pressed; 0: no watching")
     parser.add_argument("--watch", type=float, default=20.0, help="seconds")
     parser.add_argument("--pairs", type=int, default=10, help="turns with and without the dashboard; 0 for none")
-    parser.add_argument("--turn", type=float, default=6.0, help="seconds of a turn")
+    parser.add_argument("--turn", type=float, default=6.0, help="seconds of a turn, beside its lead")
     parser.add_argument("--size", choices=[f"{w}x{h}" for w, h in SIZES], help="this size only")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # what was started is ended then too

@@ -3,6 +3,10 @@
 Two processes compute the same run with the same number of threads, one under the dashboard, one headless. They take
 turns: while one is measured the other is stopped (SIGSTOP), so that each pair of turns sees the machine in one mood.
 They are started anew several times, because two processes are never laid out alike in memory.
+
+A dashboard that was stopped finds all its periodic work due at once when its turn comes. Counted from there, a short
+turn would hold more of it than its share: each begins with a lead that is not counted, from pair to pair a longer one,
+up to the longest of those periods.
 """
 
 from __future__ import annotations
@@ -28,6 +32,9 @@ SKIPPED = 3
 """Iterations at the beginning of a turn that are left out."""
 ENOUGH = 10
 """Iterations that tell a speed."""
+LEAD = 8.0
+"""Seconds of the longest lead: of the longest period at which the dashboard does anything by itself
+(``mim4dd_tui.dashboard.pace.LONGEST``)."""
 LONGEST = 10
 """Times its seconds that a turn may take."""
 
@@ -38,21 +45,20 @@ class Turn:
     def __init__(self, pid: int, runs: Path) -> None:
         self.pid, self.runs = pid, runs
 
-    def speed(self, seconds: float, watched: Watched | None) -> float:
-        """Iterations a second over one turn, by the times in the journal.
+    def speed(self, seconds: float, watched: Watched | None, lead: float = 0.0) -> float:
+        """Iterations a second over one turn, by the times in the journal, without those of the ``lead``.
 
-        A turn takes ``seconds``, and as often as many again as are needed for ``ENOUGH`` iterations: on a machine
-        that others keep busy one may take a second.
+        After that a turn takes ``seconds``, and as often as many again as are needed for ``ENOUGH`` iterations: on a
+        machine that others keep busy one may take a second.
         """
-        before = len(journal_of(self.runs))
         times: list[float] = []
+        wait = time.sleep if watched is None else watched.read
         os.kill(self.pid, signal.SIGCONT)
         try:
+            wait(lead)
+            before = len(journal_of(self.runs))
             for _ in range(LONGEST):
-                if watched is None:
-                    time.sleep(seconds)
-                else:
-                    watched.read(seconds)
+                wait(seconds)
                 times = _times(journal_of(self.runs)[before:])[SKIPPED:]
                 if len(times) >= ENOUGH:
                     break
@@ -92,10 +98,11 @@ def _pairs(size: tuple[int, int], wanted: Sequence[str], pairs: int, seconds: fl
             one, other = Turn(watched.pid, seen), Turn(headless.pid, unseen)
             ratios = []
             for number in range(pairs):
+                lead = LEAD * (number + 0.5) / pairs
                 if number % 2:  # who comes first alternates
-                    without, with_it = other.speed(seconds, None), one.speed(seconds, watched)
+                    without, with_it = other.speed(seconds, None, lead), one.speed(seconds, watched, lead)
                 else:
-                    with_it, without = one.speed(seconds, watched), other.speed(seconds, None)
+                    with_it, without = one.speed(seconds, watched, lead), other.speed(seconds, None, lead)
                 ratios.append(with_it / without)
             return ratios
         finally:

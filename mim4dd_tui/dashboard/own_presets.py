@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection
+from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
@@ -22,6 +23,9 @@ from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from mim4dd_tui.own import is_own, own_preset
 from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import differing
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.telling import TellingApp
 
 
 def ask_to_keep(
@@ -93,7 +97,9 @@ def _delete(app: App[object], name: str, then: Callable[[str], None]) -> None:
     app.notify(f"deleted the preset {name}")
 
 
-def take_up(app: App[object], form: SettingsForm, name: str, found: Resolved | MimError | None, *, told: bool) -> bool:
+def take_up(
+    app: TellingApp[Any], form: SettingsForm, name: str, found: Resolved | MimError | None, *, told: bool
+) -> bool:
     """Have a form's changes be changes to what their preset is now, or say why they stay changes to what it was.
 
     Args:
@@ -114,7 +120,7 @@ def take_up(app: App[object], form: SettingsForm, name: str, found: Resolved | M
     except MimError as error:
         if found is not None or not told:
             text = f"{error}; the settings shown are those from before"
-            app.notify(text, severity="warning", timeout=10)
+            app.notify(text, severity="warning", timeout=10, lasting=True)
     return found is None
 
 

@@ -45,7 +45,8 @@ class PixelsApp(TellingApp[Answer]):
         why = refusal(wanted, self.abilities, cell=self.cell)
         self.graphics = Graphics.OFF if why else wanted
         if why:
-            self.notify(f"no {NAMES[wanted]} here, pictures are characters: {why}", severity="warning", timeout=10)
+            told = f"no {NAMES[wanted]} here, pictures are characters: {why}"
+            self.notify(told, severity="warning", timeout=10, lasting=True)
 
     def action_next_graphics(self) -> None:
         """The next way of sending pictures that nothing speaks against here."""

@@ -40,6 +40,7 @@ class Suspension:
                 "the run would stand still with it: q leaves and lets it go on; ^z again suspends both",
                 severity="warning",
                 timeout=SUSPEND_SECONDS,
+                lasting=True,
             )
         else:
             self._told = False  # a key too many would suspend it again right after it came back

@@ -12,13 +12,24 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.pairs import ENOUGH, LONGEST, Turn, interval, summary
+from benchmarks.pairs import ENOUGH, LEAD, LONGEST, Turn, interval, summary
+from mim4dd_tui.dashboard import pace
 
 WRITER = """
 import json, sys, time
 with open(sys.argv[1], "w") as journal:
     while True:
         print(json.dumps({"kind": sys.argv[2], "time": time.time()}), file=journal, flush=True)
+        time.sleep(0.02)
+"""
+
+BUSY_AT_FIRST = """
+import json, sys, time
+now = 0.0
+with open(sys.argv[1], "w") as journal:
+    for number in range(10**9):
+        now += 100.0 if number < 10 else 0.02
+        print(json.dumps({"kind": "iteration", "time": now}), file=journal, flush=True)
         time.sleep(0.02)
 """
 
@@ -79,6 +90,22 @@ def test_a_turn_lasts_until_there_is_enough_to_tell_a_speed(turn: Turn) -> None:
     assert 0 < speed < 50
     assert stopped(turn.pid)
     assert (turn.runs / "run" / "journal.jsonl").read_bytes().count(b"\n") >= ENOUGH
+
+
+def test_the_lead_of_a_turn_is_not_counted(runs: Path) -> None:
+    journal = runs / "run" / "journal.jsonl"
+    process = subprocess.Popen([sys.executable, "-c", BUSY_AT_FIRST, str(journal)])
+    try:
+        os.kill(process.pid, signal.SIGSTOP)
+        speed = Turn(process.pid, runs).speed(0.5, None, lead=3.0)
+    finally:
+        process.kill()
+        process.wait()
+    assert speed > 5, "the slow ones at the beginning"
+
+
+def test_leads_reach_over_the_longest_period_of_the_dashboard() -> None:
+    assert LEAD == pace.LONGEST
 
 
 @pytest.mark.parametrize("turn", ["phase"], indirect=True)

@@ -17,11 +17,12 @@ from mim4dd_tui.dashboard.remembered import Remembered
 from mim4dd_tui.dashboard.screens import leafing
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import FolderSession
+from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.sheet import Sheet
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import run_screen, text, until
+from tests.dashboard.helpers import run_screen, text, told, until
 from tests.dashboard.shelves import make_run
 
 NEVER = ("no data yet", "no iteration yet", "no evaluation yet", "no bound read yet", "no picture yet")
@@ -107,7 +108,7 @@ async def test_a_run_with_nothing_says_so_once_it_is_read(make_app: MakeApp, tmp
 async def test_a_picture_that_is_being_read_is_not_said_to_be_missing(
     make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    held, read = threading.Event(), leafing.read_sheet
+    held, read = threading.Event(), read_sheet
 
     def slow(folder: RunFolder, snapshot: Snapshot, start: Snapshot | None) -> Sheet:
         held.wait(30)
@@ -121,3 +122,21 @@ async def test_a_picture_that_is_being_read_is_not_said_to_be_missing(
         held.set()
         await until(pilot, lambda: "reading the picture" not in text(app))
         assert "no picture" not in text(app)
+
+
+async def test_a_run_that_goes_on_and_cannot_be_read_is_not_said_to_have_failed(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    run = make_run(tmp_path / "runs", "lion", state="running")
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await in_view_of_the_log(app, pilot, run)
+        kept = run.journal_path.rename(tmp_path / "kept")
+        run.journal_path.mkdir()
+        await until(pilot, lambda: "the run goes on, but what is shown stands still: cannot read" in told(app))
+        assert run_screen(app).state == "running"
+        assert "failed" not in text(app)
+        run.journal_path.rmdir()
+        kept.rename(run.journal_path)
+        await until(pilot, lambda: not told(app))
+        assert run_screen(app).state == "running"

@@ -16,6 +16,7 @@ from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import Order
+from mim4dd_tui.graphics.choice import Graphics
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import run_screen, text, told, until
@@ -158,3 +159,24 @@ async def test_what_was_told_of_a_run_goes_when_it_stands_otherwise(make_app: Ma
         await pilot.press("R")
         await until(pilot, lambda: run_screen(app).state == "running")
         assert not told(app)
+
+
+async def test_what_is_told_at_the_start_is_read_on_the_first_screen(make_app: MakeApp) -> None:
+    app = make_app(graphics=Graphics.SIXEL)
+    app.cell = None
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, HomeScreen) and "no sixel here" in text(app))
+
+
+async def test_that_a_preset_is_gone_is_read_on_whatever_screen(make_app: MakeApp, tmp_path: Path) -> None:
+    own = tmp_path / "config" / "presets"
+    own.mkdir(parents=True)
+    (own / "mine.toml").write_text('extends = "digits-ipc1"\n')
+    app = make_app(preset="mine")
+    async with app.run_test(size=SIZE, notifications=True) as pilot:
+        await until(pilot, lambda: "mine" in text(app))
+        (own / "mine.toml").unlink()
+        await until(pilot, lambda: "the preset mine is gone" in told(app))
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert "the preset mine is gone" in told(app)

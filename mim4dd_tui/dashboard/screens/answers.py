@@ -20,8 +20,8 @@ INSTEAD: Mapping[str, str] = {
     "evaluate": "its final evaluation is going on",
 }
 """What is said of them after the last iteration."""
-PACE, STANDING = "pace", "standing"
-"""What notices are about, beside those requests: a pause, its end or a stop; how the run stands."""
+PACE, STANDING, READING = "pace", "standing", "reading"
+"""What notices are about, beside those requests: a pause, its end or a stop; how the run stands; whether it is read."""
 
 
 class Answers:
@@ -30,6 +30,7 @@ class Answers:
     def __init__(self, screen: WatchScreen) -> None:
         self._screen = screen
         self._promised: set[Request] = set()  # and not kept yet
+        self._unread = ""
 
     def tell(
         self, message: str, about: str = "", *, severity: SeverityLevel = "information", timeout: float | None = None
@@ -65,6 +66,14 @@ class Answers:
         elif isinstance(event, Phase) and event.name == "evaluate":
             for what in [what for what in BETWEEN if self._kept(what)]:
                 self.refuse(f"distillation is over: {INSTEAD[what]}")
+
+    def unreadable(self, problem: str) -> None:
+        """Say once that a run which goes on cannot be read; empty where it can."""
+        if problem != self._unread:
+            self._unread = problem
+            self.take_back(READING)
+            if problem:
+                self.tell(f"the run goes on, but what is shown stands still: {problem}", READING, severity="error")
 
     def _kept(self, what: Request) -> bool:
         """Whether it was promised; it is no longer."""

@@ -160,7 +160,7 @@ class HomeScreen(KeepingUpScreen):
         message.stop()
         form, presets = self.query_one(SettingsForm), self.query_one(PresetList)
         if message.name is not None and message.name == self._source:
-            self._gone = take_up(self.app, form, message.name, message.found, told=self._gone)
+            self._gone = take_up(self.dashboard, form, message.name, message.found, told=self._gone)
         elif self._preset is None and presets.chosen is not None:
             self._choose(presets.chosen)
         elif self._unusable and self._unusable not in presets.names:

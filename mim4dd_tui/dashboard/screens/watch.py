@@ -156,6 +156,7 @@ class WatchScreen(PaintedScreen[None]):
         self._offer()
         if self.alive != lived:
             self._answers.changed()
+        self._answers.unreadable(str(self.session.error) if self._unreadable else "")
         if alive:
             if self._end_told is not None:  # it goes on, or could not be read for a moment
                 self._end_told = None
@@ -186,6 +187,11 @@ class WatchScreen(PaintedScreen[None]):
         known = self.session.owned and not self._begun and self.history.started is not None
         error = self.session.error
         return known and error is not None and not isinstance(error, RunLocked)  # which is told with who holds it
+
+    @property
+    def _unreadable(self) -> bool:
+        """Whether a run of another process goes on although its journal cannot be read."""
+        return self.alive and not self.session.owned and self.session.error is not None
 
     def _behind(self, told: Progress) -> bool:
         """Whether a status says less than the journal, which may have been written later."""
@@ -220,7 +226,7 @@ class WatchScreen(PaintedScreen[None]):
     @property
     def state(self) -> str:
         """The run's state as it really is."""
-        if self.session.error is not None:
+        if self.session.error is not None and not self._unreadable:
             return "failed"
         state = self.history.state
         if not self.heard_once or self.preparing:
