@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,6 @@ from unittest import mock
 
 import pytest
 
-from engine import files
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError, MimError, RunFailed, RunLocked
 from engine.events import Lengthened, RunEnded
@@ -228,7 +228,7 @@ def moments(place: Place, work: Any, at: int | None, error: BaseException) -> in
     with (
         mock.patch.object(Path, "replace", counted(Path.replace)),
         mock.patch.object(Path, "unlink", counted(Path.unlink)),
-        mock.patch("engine.runs.journal.os.pwrite", counted(files.os.pwrite)),
+        mock.patch("engine.runs.journal.os.pwrite", counted(os.pwrite)),
     ):
         work(place)
     return count
@@ -270,9 +270,9 @@ def test_killed_at_any_change_it_has_the_old_number_or_the_new_one_and_goes_on(s
 def test_a_disk_that_refuses_the_new_number_leaves_a_run_that_is_done(short: Place, tmp_path: Path) -> None:
     place = short.copy(tmp_path / "one")
     before = document(place.folder)
-    with mock.patch.object(RunFolder, "write_config", side_effect=RunFailed("cannot write config.toml: full")):
-        with pytest.raises(RunFailed, match="full"):
-            longer(place)
+    full = RunFailed("cannot write config.toml: full")
+    with mock.patch.object(RunFolder, "write_config", side_effect=full), pytest.raises(RunFailed, match="full"):
+        longer(place)
     assert document(place.folder) == before
     assert place.resume()["state"] == "done"
     assert RunFolder(place.folder).result() is not None
@@ -335,9 +335,7 @@ def test_a_finished_run_without_a_whole_checkpoint(damaged: bool, short: Place, 
 def test_what_is_not_as_in_a_run_begun_so_long_is_said(tmp_path: Path) -> None:
     folder = RunFolder.create(tmp_path, "one", tiny(evaluation__share=0.3, evaluation__every=1))
     before, after = (tiny(objective__iterations=n, evaluation__share=0.3, evaluation__every=1) for n in (7, 1000))
-    (folder.path / "execution.json").write_text(
-        json.dumps({"why_eager": "the run is too short for compilation to pay"})
-    )
+    folder.write_execution({"why_eager": "the run is too short for compilation to pay"})
     note = lengthening._note(folder, before, after)
     assert note.startswith("live evaluations come every ")
     assert "uncompiled" not in note, "neither would be compiled"
