@@ -181,6 +181,22 @@ class Recovered(Event):
 
 
 @dataclass(frozen=True, slots=True)
+class Lengthened(Event):
+    """The run was given more iterations, and goes on from where it stood.
+
+    Final evaluations and the end of a run that was done, written before this event, are superseded: they are of a
+    shorter run.
+    """
+
+    kind: ClassVar[str] = "lengthened"
+    iteration: int  # where it stood
+    before: int  # iterations it was to make until then
+    iterations: int  # from here on
+    accuracy: float | None = None  # of the best iterate by the final evaluation, where it was done
+    note: str = ""  # what is not as in a run that was begun with so many
+
+
+@dataclass(frozen=True, slots=True)
 class StateChanged(Event):
     """The run's state: queued, running, paused, stopped, failed or done."""
 
@@ -225,6 +241,7 @@ KINDS: Mapping[str, type[Event]] = {
         Snapshot,
         CheckpointWritten,
         Recovered,
+        Lengthened,
         StateChanged,
         Notice,
         RunEnded,
@@ -234,6 +251,15 @@ KINDS: Mapping[str, type[Event]] = {
 
 BASELINES = ("random_selection", "full_set")
 """Subjects of evaluations that are of no iterate."""
+FINAL = ("best", "best_on_test", "last")
+"""Subjects of evaluations that are made once the run has come to its end."""
+
+
+def of_the_end(event: Event) -> bool:
+    """Whether an event is of a run's end, so that lengthening the run takes it back."""
+    if isinstance(event, Evaluation):
+        return event.subject in FINAL
+    return isinstance(event, RunEnded) and event.state == "done"
 
 
 def superseded(event: Event, iteration: int | None) -> bool:

@@ -39,6 +39,7 @@ from engine.judge import Judge
 from engine.networks import ConvNet
 from engine.objectives import Context, edited, registered
 from engine.record import Recorder
+from engine.runs import lengthening
 from engine.runs.changes import changes
 from engine.runs.checkpoint import Checkpoint
 from engine.runs.control import StopRequested
@@ -77,7 +78,8 @@ class Session:
         """All phases."""
         execution.settle(self.arithmetic.resolved)
         self._clear()
-        self._announce(checkpoint)
+        said = RunHistory.load(self.folder.journal_path) if self.resuming else RunHistory()
+        self._announce(checkpoint, said)
         real = self._data()
         net = ConvNet(self.config.network, real.shape, real.classes)
         augment = Augment(self.config.augmentation, real.shape)
@@ -85,7 +87,8 @@ class Session:
         self.arithmetic.compile_evaluation(real, net)
         numerics = self.arithmetic.resolved.numerics("evaluation")
         judge = Judge(self.config, real, net, augment, self.folder, self.record, self.cache_dir, numerics)
-        self._baselines(real, net, augment, trajectories)
+        self._baselines(real, net, augment, trajectories, said)
+        del said  # it is as long as the run
         loop, state = self._prepared(checkpoint, real, net, augment, trajectories, judge)
         judge.attach(
             loop,
@@ -111,10 +114,13 @@ class Session:
             torch.cuda.init()  # type: ignore[no-untyped-call]
             torch.cuda.reset_peak_memory_stats(self.device)
 
-    def _announce(self, checkpoint: Checkpoint | None) -> None:
+    def _announce(self, checkpoint: Checkpoint | None, before: RunHistory) -> None:
         from engine import __version__
 
         state = checkpoint.state if checkpoint is not None else {}
+        if (longer := lengthening.untold(self.folder, self.config, before)) is not None:
+            lengthening.mark(self.folder)
+            self.record(longer)
         self.record.started(
             RunStarted(
                 run=self.folder.name,
@@ -188,10 +194,11 @@ class Session:
         if isinstance(event, ExpertEpoch):
             self.record.progress(self._epochs.after(event))
 
-    def _baselines(self, real: RealSet, net: ConvNet, augment: Augment, trajectories: Trajectories) -> None:
+    def _baselines(
+        self, real: RealSet, net: ConvNet, augment: Augment, trajectories: Trajectories, said: RunHistory
+    ) -> None:
+        """Those that the run's journal has not said: of a run that is taken up they stand in it once."""
         settings = self.config.evaluation
-        # A run that is taken up has said them before: they stand in its journal once.
-        said = RunHistory.load(self.folder.journal_path) if self.resuming else RunHistory()
         if said.full_set is None:
             self.record(full_set(trajectories).event("full_set", 0, "none"))
         if settings.random_draws == 0 or said.random_selection is not None:

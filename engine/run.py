@@ -39,6 +39,7 @@ def start(
     cache_dir: Path | None = None,
     observer: Observer | None = None,
     control: Control | None = None,
+    cell: bool = False,
 ) -> dict[str, Any]:
     """Run a configuration in a new run folder and return its result document (``engine.runs.result``).
 
@@ -51,6 +52,7 @@ def start(
         cache_dir: experts, baselines and whitening shared by runs; MIM4DD_CACHE_DIR or the user's cache.
         observer: hears every event on this thread.
         control: pause, resume, stop, checkpoint and evaluate requests.
+        cell: an analysis makes it, and will look for it under this name.
 
     Raises:
         MimError: a subclass says what kind; the run folder is left resumable where it exists.
@@ -61,7 +63,7 @@ def start(
     if resolved.device == "cpu":
         memory.require(config)
     folder = RunFolder.create(
-        runs_dir, name, config, preset=preset, origins=dict(origins or {}), execution=resolved.to_dict()
+        runs_dir, name, config, preset=preset, origins=dict(origins or {}), execution=resolved.to_dict(), cell=cell
     )
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=False)
 
@@ -79,8 +81,9 @@ def resume(
     A run that is done gives its result at once. Arguments and errors as :func:`start`.
     """
     folder = RunFolder.open(path)
-    finished = folder.result()
-    if finished is not None and finished.get("state") == "done":
+    finished, status = folder.result(), folder.status()
+    reopened = status is not None and status.state != "done"  # left in the middle of being lengthened
+    if finished is not None and finished.get("state") == "done" and not reopened:
         return finished
     code_of(folder.config().objective.name)  # a name without a class is refused before anything is done
     if not (folder.execution_path.exists() or folder.journal_path.exists()):  # it waited in a queue and never began

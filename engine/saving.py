@@ -68,19 +68,19 @@ class Saves:
             self._due = found if found is not None else -1
 
     def if_due(self, state: State) -> bool:
-        """Write one where it is due by iterations or by the clock, or asked for; whether it was written.
+        """Write one where it is due by iterations or by the clock, asked for, or of the last iterate; whether it was.
 
         Raises:
             RunFailed: the disk refuses, and there is no older one, or this is the last iterate.
         """
-        due = self._due_by_iterations(state)
+        due, over = self._due_by_iterations(state), self._over(state)
         if state.iteration == self.at and not due:
             return False
         waited = time.monotonic() - self._tried > self._config.execution.checkpoint_seconds
         asked = self._record.control.take("checkpoint")  # taken also where one is due anyway: it answers the request
-        if not (due or waited or asked):
+        if not (due or over or waited or asked):
             return False
-        if self._over(state) or not self._any:
+        if over or not self._any:
             self.write(state, due=due)
             return True
         return self.attempt(state, due=due)
@@ -89,13 +89,13 @@ class Saves:
         return state.iteration == self._config.objective.iterations
 
     def _due_by_iterations(self, state: State) -> bool:
-        """Whether that of the last multiple of ``checkpoint_every``, or of the end, is still to be attempted.
+        """Whether that of the last multiple of ``checkpoint_every`` is still to be attempted.
 
-        In a suspicious stretch it waits: a few iterations will tell whether this is a state to go back to.
+        In a suspicious stretch it waits: a few iterations will tell whether this is a state to go back to. The last
+        iterate's, which is always written, is none of these: of a run that is lengthened it is any other.
         """
-        over, every = self._over(state), self._config.execution.checkpoint_every
-        wanted = state.iteration if over else state.iteration // every * every
-        return wanted > self._due and (over or state.vigil.streak == 0)
+        every = self._config.execution.checkpoint_every
+        return state.iteration // every * every > self._due and state.vigil.streak == 0
 
     def attempt(self, state: State, *, due: bool) -> bool:
         """Write one, or say that the disk refuses it; whether it was written."""

@@ -201,8 +201,8 @@ class PlainObserver:
             return f"  checkpoint at iteration {event.iteration}"
         if isinstance(event, events.Notice):
             return f"  {event.level}: {event.message}" if event.level != "info" else f"  {event.message}"
-        if isinstance(event, events.Recovered) and (line := log_line(event)) is not None:
-            return f"  {line[0]}: {line[1]}"
+        if isinstance(event, events.Recovered | events.Lengthened) and (line := log_line(event)) is not None:
+            return f"  {line[0]}: {line[1]}" if line[0] != "info" else line[1]
         if isinstance(event, events.StateChanged):
             if event.state in ENDS:
                 return ""

@@ -164,6 +164,7 @@ class Cell:
                 origins=self.resolved.origins,
                 observer=observer,
                 control=control,
+                cell=True,
                 **shared,
             )
         if result["state"] != "done":

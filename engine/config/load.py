@@ -24,7 +24,8 @@ from engine.config.validate import printable
 from engine.errors import ConfigError
 from engine.files import explained, private_folder, write_bytes
 
-OPTION, EDITED = "--set", "edited"
+OPTION, EDITED, LENGTHENED = "--set", "edited", "lengthened"
+CHANGED = (OPTION, EDITED, LENGTHENED)
 """Origins of what is changed on top of a preset or file: on the command line, in a form."""
 
 

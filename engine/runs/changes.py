@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from engine.config.load import EDITED, OPTION
+from engine.config.load import CHANGED
 from engine.errors import MimError
 from engine.runs.folder import RunFolder
 
@@ -15,7 +15,7 @@ def changes(folder: RunFolder) -> dict[str, Any]:
     What a preset or file sets is none of them; nor is anything known of a run whose origins were not recorded.
     """
     try:
-        keys = [key for key, origin in folder.about().origins.items() if origin in (OPTION, EDITED) and key != "seed"]
+        keys = [key for key, origin in folder.about().origins.items() if origin in CHANGED and key != "seed"]
         if not keys:
             return {}
         settings = folder.settings().model_dump(mode="json")

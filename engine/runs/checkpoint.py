@@ -14,13 +14,14 @@ import time
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, NamedTuple
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from engine import sealed
 from engine.errors import DataError, RunFailed
 from engine.files import explained, private_folder, sync_folder
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 FORMAT = "mim4dd checkpoint"
 VERSION = 1
@@ -121,6 +122,15 @@ def save(
 def newest_due(folder: Path) -> int | None:
     """Iterations of the newest checkpoint that was due, by its name; None where there is none."""
     return next((file.iteration for file in _files(folder) if file.due), None)
+
+
+def whole(folder: Path) -> bool:
+    """Whether a run has a checkpoint of which every byte is as it was written. Loads no torch."""
+    for file in _files(folder):
+        with suppress(DataError):
+            sealed.verify(file.path)
+            return True
+    return False
 
 
 def load(path: Path) -> Checkpoint:

@@ -32,13 +32,15 @@ FORMAT = 1
 class About:
     """Where a run came from (``run.json``): a preset, or a file as :func:`engine.config.presets.of_file` has it.
 
-    ``origins`` says of every setting which file or option set it."""
+    ``origins`` says of every setting which file or option set it; ``cell``: an analysis made it, which looks for it
+    under its name with the settings it has."""
 
     run: str
     preset: str | None = None
     seed: int = 0
     created: float = 0.0
     origins: dict[str, str] = field(default_factory=dict)
+    cell: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,11 +145,13 @@ class RunFolder:
         preset: str | None = None,
         origins: Mapping[str, str] | None = None,
         execution: Mapping[str, Any] | None = None,
+        cell: bool = False,
     ) -> RunFolder:
         """Makes the folder of a new run, in one step and private to the user; its state is "queued".
 
         Without a name it gets one from preset (or data set), seed and time. ``execution`` is how the run computes:
-        given here it is there as soon as the folder is, and a kill leaves no run that cannot be taken up.
+        given here it is there as soon as the folder is, and a kill leaves no run that cannot be taken up. ``cell`` as
+        in :class:`About`.
 
         Raises:
             ConfigError: the name is unsafe or taken.
@@ -158,7 +162,7 @@ class RunFolder:
         private_folder(runs_dir)
         for attempt in range(1, 1000):
             chosen = wanted if attempt == 1 else f"{wanted}-{attempt}"
-            about = About(chosen, preset, config.seed, created, dict(origins or {}))
+            about = About(chosen, preset, config.seed, created, dict(origins or {}), cell)
             try:
                 with creating_folder(runs_dir / chosen) as aside:
                     _fill(RunFolder(aside), config, about)
@@ -229,6 +233,7 @@ class RunFolder:
             seed=seed if isinstance(seed := values.get("seed"), int) else self.settings().seed,
             created=float(created) if isinstance(created, (int, float)) else 0.0,
             origins={str(k): str(v) for k, v in origins.items()} if isinstance(origins, dict) else {},
+            cell=values.get("cell") is True,
         )
 
     def status(self) -> Status | None:
@@ -238,6 +243,17 @@ class RunFolder:
     def preset(self) -> str | None:
         """Name of the preset the run came from."""
         return self.about().preset
+
+    def write_config(self, config: Config) -> None:
+        """Replaces the configuration, in one step."""
+        text = "# The run's resolved configuration: `mim4dd run` accepts this file.\n" + tomli_w.dumps(
+            config.model_dump(mode="json")
+        )
+        write_bytes(self.config_path, text.encode())
+
+    def write_about(self, about: About) -> None:
+        """Replaces what is kept of where the run came from."""
+        write_json(self.about_path, {"format": FORMAT, **asdict(about)})
 
     @property
     def anew(self) -> str:
@@ -298,11 +314,8 @@ def _default_name(config: Config, preset: str | None, created: float) -> str:
 def _fill(folder: RunFolder, config: Config, about: About) -> None:
     for path in (folder.checkpoints, folder.distilled, folder.snapshots, folder.control_path):
         private_folder(path)
-    text = "# The run's resolved configuration: `mim4dd run` accepts this file.\n" + tomli_w.dumps(
-        config.model_dump(mode="json")
-    )
-    write_bytes(folder.config_path, text.encode())
-    write_json(folder.about_path, {"format": FORMAT, **asdict(about)})
+    folder.write_config(config)
+    folder.write_about(about)
     write_json(
         folder.status_path,
         asdict(

@@ -20,6 +20,7 @@ from engine.events import (
     Event,
     ExpertEpoch,
     Iteration,
+    Lengthened,
     Phase,
     Progress,
     Recovered,
@@ -27,12 +28,13 @@ from engine.events import (
     RunStarted,
     Snapshot,
     StateChanged,
+    of_the_end,
     superseded,
 )
 from engine.runs.epochs import Epochs
 from engine.runs.eta import Estimate
 from engine.runs.journal import Record, read_all
-from engine.runs.log import LogLine, log_line
+from engine.runs.log import LogLine, log_line, told_length
 from engine.runs.series import Series
 
 _S = TypeVar("_S", Snapshot, CheckpointWritten)
@@ -96,6 +98,7 @@ class RunHistory:
         diverged: whether it failed, and would again from its last checkpoint: it needs other settings.
         phase, detail, done, total: what it is doing and how far (units of the phase).
         iteration: iterations completed; ``iterations`` in all.
+        lengthened: every time it was given more of them, oldest first.
         shared: whether the process of one of its sittings had computed other runs before: "memory" includes what they
             left there, and is the most that this one took. Never so on a card, whose memory is counted by itself.
         series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations that were due, and
@@ -128,6 +131,7 @@ class RunHistory:
         self.total: int | None = None
         self.iteration = 0
         self.iterations = 0
+        self.lengthened: list[Lengthened] = []
         self.shared = False
         self.series: dict[str, Series] = {}
         self.experts: dict[int, ExpertProgress] = {}
@@ -318,6 +322,15 @@ class RunHistory:
         self._recoveries = [*earlier, (sequence, event)]
         self._advance("distill", event.iteration, self.iterations, moment)
 
+    def _made_longer(self, event: Lengthened) -> None:
+        """Takes back the end of a run that was done."""
+        self.lengthened.append(event)
+        self.iterations = event.iterations
+        self.rewinds += 1
+        self._entries = [entry for entry in self._entries if not of_the_end(entry.event)]
+        if self.state == "done":
+            self.state, self.message, self.result = "stopped", told_length(event), None
+
     def _iterated(self, event: Iteration, moment: float) -> None:
         if event.iteration <= self.iteration:
             self._rewind(event.iteration - 1, None)
@@ -377,6 +390,8 @@ class RunHistory:
             done = self.iteration if event.name == "distill" else 0  # of a run that is resumed
             self.phase, self.detail, self.done, self.total = event.name, event.detail, done, event.total
             self._estimate.begin(event.total)
+        elif isinstance(event, Lengthened):
+            self._made_longer(event)
         elif isinstance(event, StateChanged):
             self.state, self.message = event.state, event.reason
             self._estimate.pause()
@@ -388,7 +403,7 @@ class RunHistory:
 def _stands_at(event: Event) -> int | None:
     if isinstance(event, CheckpointWritten):
         return event.iteration
-    return 0 if isinstance(event, (RunEnded, StateChanged)) else None
+    return 0 if isinstance(event, (RunEnded, StateChanged, Lengthened)) else None
 
 
 def _stands(line: LogLine, iteration: int, sequence: int) -> bool:

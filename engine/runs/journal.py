@@ -16,7 +16,19 @@ from pathlib import Path
 from typing import Any
 
 from engine.errors import DataError
-from engine.events import KINDS, VERSION, Event, Progress, Recovered, RunStarted, from_dict, superseded, to_dict
+from engine.events import (
+    KINDS,
+    VERSION,
+    Event,
+    Lengthened,
+    Progress,
+    Recovered,
+    RunStarted,
+    from_dict,
+    of_the_end,
+    superseded,
+    to_dict,
+)
 from engine.files import disk_error, explained
 from engine.runs.plain import fits, hints
 
@@ -257,18 +269,21 @@ def without_superseded(records: Iterable[Record]) -> list[Record]:
     A :class:`RunStarted` that continues from a checkpoint supersedes what was written after that checkpoint's
     sequence number; one that starts afresh supersedes the loop and what came of it: experts and baselines, which are
     found again, and the log stay. A :class:`Recovered` supersedes the
-    iterations beyond the checkpoint it went back to, and what was made of them.
+    iterations beyond the checkpoint it went back to, and what was made of them, a :class:`Lengthened` the end it puts
+    off. That a run was lengthened always holds.
     """
     kept: list[Record] = []
     for record in records:
         if isinstance(record.event, RunStarted):
             if record.event.resumed_from is not None and record.event.after_sequence is not None:
-                while kept and kept[-1].sequence > record.event.after_sequence:
-                    kept.pop()
+                after = record.event.after_sequence
+                kept = [r for r in kept if r.sequence <= after or isinstance(r.event, Lengthened)]
             else:
                 kept = [r for r in kept if not superseded(r.event, record.event.resumed_from)]
         elif isinstance(record.event, Recovered):
             kept = [r for r in kept if not superseded(r.event, record.event.iteration)]
+        elif isinstance(record.event, Lengthened):
+            kept = [r for r in kept if not of_the_end(r.event)]
         kept.append(record)
     return kept
 

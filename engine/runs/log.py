@@ -15,6 +15,7 @@ from engine.events import (
     Evaluation,
     Event,
     ExpertEpoch,
+    Lengthened,
     Notice,
     Phase,
     Recovered,
@@ -81,6 +82,18 @@ def went_back(recoveries: Sequence[Mapping[str, Any]]) -> str:
     return f"{times} to iteration {last.get('iteration')}{rates}"
 
 
+def told_length(event: Lengthened) -> str:
+    """``lengthened from 1,000 to 2,000 iterations``."""
+    return f"lengthened from {event.before:,} to {event.iterations:,} iterations"
+
+
+def made_longer(event: Lengthened) -> str:
+    """The same with where the run stood, and what is to be known of it."""
+    at = "" if event.iteration == event.before else f" at iteration {event.iteration}"
+    then = "" if event.accuracy is None else f"; its final accuracy was {100 * event.accuracy:.1f} %"
+    return told_length(event) + at + then + (f"; {event.note}" if event.note else "")
+
+
 def evaluated(event: Evaluation) -> str:
     """``accuracy on validation images 87.3 ± 0.4 % (quick-100) at iteration 50, best so far``."""
     what = SUBJECTS.get(event.subject, event.subject)
@@ -118,6 +131,8 @@ def _text(event: Event) -> str:
             f"back to iteration {event.iteration} ({event.recoveries} of {event.most} times), from here on with "
             f"the rates times {event.rates:.3g}: {event.reason}"
         )
+    if isinstance(event, Lengthened):
+        return made_longer(event)
     if isinstance(event, Phase):
         return f"{event.name}: {event.detail}" if event.detail else event.name
     if isinstance(event, StateChanged):

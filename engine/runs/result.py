@@ -14,6 +14,8 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     random_selection        the same for random real images; full_set: for the experts on the whole set
     mutual_information      {nats, ceiling, iteration, mean, over}: the last lower bound read, log of the classes, the
                             iteration it was read at, and the mean of the readings of the newest ``over`` iterations
+    lengthened              [{iteration, before, iterations, accuracy}]: every time it was given ``iterations`` in place
+                            of ``before``, when it stood at ``iteration``; its final accuracy where it was done
     recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
                             ``failed`` and the run went back to ``iteration``, on with its rates times ``rates``
     artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
@@ -31,7 +33,7 @@ from engine import sealed
 from engine.config.schema import Config
 from engine.config.selection import selected_on
 from engine.errors import DataError
-from engine.events import Evaluation
+from engine.events import BASELINES, FINAL, Evaluation
 from engine.runs.called import called
 from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
@@ -103,6 +105,10 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         {"failed": e.failed, "iteration": e.iteration, "rates": _finite(e.rates), "reason": e.reason}
         for e in history.recoveries
     ]
+    values["lengthened"] = [
+        {"iteration": e.iteration, "before": e.before, "iterations": e.iterations, "accuracy": e.accuracy}
+        for e in history.lengthened
+    ]
     artifact, fingerprint, reason = _artifact(run.distilled_path("best"), unfinished)
     _put(values, "artifact", artifact, reason)
     _put(values, "fingerprint", fingerprint, reason)
@@ -162,7 +168,7 @@ def _score(evaluation: Evaluation | None) -> Document | None:
         "selected_on": evaluation.selected_on,
         "measured_on": evaluation.measured_on,
         "iteration": evaluation.iteration,
-        "final": evaluation.subject in ("best", "best_on_test", "last", "random_selection", "full_set"),
+        "final": evaluation.subject in (*FINAL, *BASELINES),
     }
 
 

@@ -55,6 +55,7 @@ NOT_RESUMED = (
     "(where its objective's code was mended, `mim4dd resume RUN --headless` goes on)"
 )
 """Of a run that diverged, where the dashboard opens."""
+_LONGER = " (--iterations N lengthens it)"
 RESUMABLE = ("queued", "paused", "stopped", "failed")
 """States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
 
@@ -155,6 +156,15 @@ def run(
 def resume(
     name: RunName = None,
     latest: Latest = False,
+    iterations: Annotated[
+        int | None,
+        typer.Option(
+            "--iterations",
+            metavar="N",
+            min=1,
+            help="Lengthen it to N iterations, also where it is done. As it is where it has N already.",
+        ),
+    ] = None,
     runs_dir: RunsDir = None,
     data_dir: DataDir = None,
     graphics: Pixels = None,
@@ -164,10 +174,14 @@ def resume(
 ) -> int:
     """Continue a run from its last checkpoint, to exactly what it would have given without the pause.
 
-    A run that another process holds paused goes on there, and this command returns.
+    With --iterations one that is done goes on too, to what a run begun with so many would have given. A run that
+    another process holds paused goes on there, and this command returns.
     """
     place = runs_dir_of(runs_dir)
-    folder = locate(place, chosen_run(name, latest, "resume", place), states=RESUMABLE)
+    states = RESUMABLE if iterations is None else (*RESUMABLE, "done")
+    folder = locate(place, chosen_run(name, latest, "resume", place), states=states)
+    if iterations is not None:
+        _lengthen(folder, iterations)
     if _paused_elsewhere(folder):
         from mim4dd_tui.cli.remote import lift_pause
 
@@ -183,7 +197,7 @@ def resume(
         status = folder.status()
         done, diverged = status is not None and status.state == "done", status is not None and status.diverged
         if done:
-            tell(f"{folder.name} is done: there is nothing to resume, this shows it")
+            tell(f"{folder.name} is done: there is nothing to resume, this shows it{_LONGER}")
         return run_dashboard(
             runs_dir=path.parent,
             data_dir=data,
@@ -200,12 +214,22 @@ def resume(
         return resume_run(path, data_dir=data, observer=observer, control=control)
 
     if (status := folder.status()) is not None and status.state == "done":
-        tell(f"{folder.name} is done: there is nothing to resume")
+        tell(f"{folder.name} is done: there is nothing to resume{_LONGER}")
     elif status is not None and status.diverged:
         tell(f"{folder.name} diverged: as it is, it would fail again, unless the code of its objective was mended")
     document, code, _ = _headless(work, path.parent, folder.config())
     _report(document, as_json)
     return code
+
+
+def _lengthen(folder: RunFolder, iterations: int) -> None:
+    """Give a run so many iterations, unless it has them: a job that begins anew says the same again."""
+    from engine.runs.lengthening import lengthen
+
+    before = folder.config().objective.iterations
+    if iterations != before:
+        lengthen(folder, iterations)
+        tell(f"{folder.name} is lengthened from {before:,} to {iterations:,} iterations")
 
 
 def _paused_elsewhere(folder: RunFolder) -> bool:

@@ -98,7 +98,23 @@ class RunInfo:
             return f"{self.name} waits in the queue; Q shows it"
         if self.diverged:
             return f"{self.name} would fail again as it is: D takes its settings into a new run"
+        if self.state == "done":
+            return f"{self.name} is done; I lengthens it"
         return f"{self.name} is {self.state}: there is nothing to resume"
+
+    @property
+    def lengthenable(self) -> bool:
+        """Whether it can be given more iterations: it is over, and would not fail again."""
+        return self.state in ("done", "stopped", "failed") and not (self.alive or self.diverged or self.waits)
+
+    @property
+    def too_long(self) -> str:
+        """Why it is given no more iterations, where it is not ``lengthenable``, and what helps."""
+        if self.alive:
+            return f"{self.name} is going on: it can be lengthened once it is over"
+        if self.waits or self.diverged:
+            return self.refusal
+        return f"{self.name} was never begun: D takes its settings into a new run"
 
 
 def telling_first(runs: Sequence[RunInfo]) -> list[RunInfo]:

@@ -89,6 +89,8 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
     hints = ["enter opens it"]
     if info.resumable:
         hints.append("R resumes it, w queues it")
+    elif info.lengthenable:
+        hints.append("I lengthens it")
     elif info.waits:
         hints.append("it waits in the queue (Q)")
     hints.append("D takes its settings into a new run")

@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -198,6 +198,15 @@ class EngineSession:
             return RunFolder(self._path).journal_path.stat().st_size if self._path is not None else None
         except OSError:
             return None
+
+    @contextmanager
+    def writing(self) -> Iterator[None]:
+        """While this process itself writes to the journal of the run, which is over: nobody has taken it up."""
+        self._left_at = None
+        try:
+            yield
+        finally:
+            self._left_at = self._journal_bytes()
 
     def _observe(self, event: Event) -> None:
         self.over = isinstance(event, RunEnded)

@@ -105,7 +105,8 @@ class Shelf:
             return None
         info = read_run(folder)
         if before is not None:
-            found = _Kept(mark, before.created, before.changes, info)
+            longer = info.iterations != before.info.iterations
+            found = _Kept(mark, before.created, changes(folder) if longer else before.changes, info)
         else:
             found = _Kept(mark, _created(folder), changes(folder), info)
         found.take(info)

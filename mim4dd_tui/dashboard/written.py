@@ -67,11 +67,17 @@ def _critic(config: Config) -> int:
 
 def kept(config: Config, seconds: float | None) -> int:
     """Checkpoints that lie there at once, where an iteration takes ``seconds``: those due by the number of iterations,
-    and the newest that the clock asks for between them."""
+    and the newest of others, which the clock asks for between them or which is the last iterate's."""
     if seconds is None:
         seconds = iteration_cost(config) * forward_flops(config) / FLOPS_A_SECOND
-    between = min(config.execution.checkpoint_every, config.objective.iterations) * seconds
-    return KEPT + min(KEPT, math.floor(between / config.execution.checkpoint_seconds))
+    every, iterations = config.execution.checkpoint_every, config.objective.iterations
+    rest = iterations % every
+
+    def by_the_clock(stretch: int) -> int:
+        return math.floor(stretch * seconds / config.execution.checkpoint_seconds)
+
+    others = max(by_the_clock(min(every, iterations)), by_the_clock(rest) + 1 if rest else 0)
+    return min(KEPT, iterations // every + 1) + min(KEPT, others)
 
 
 def folder(config: Config, seconds: float | None = None) -> int:

@@ -18,6 +18,7 @@ from engine.config.schema import Config
 from engine.errors import ConfigError
 from engine.runs.control import Control, StopRequested
 from engine.runs.history import RunHistory
+from engine.runs.lengthening import lengthen
 from engine.runs.naming import check_name
 from tests.distill.helpers import quickly, tiny
 
@@ -127,6 +128,15 @@ def test_only_settings_that_decide_what_a_run_gives_count() -> None:
     assert settings_of(resolve("digits-ipc1", threads).config) == settings_of(plain)
     for change in ("execution.precision=mixed", "execution.recovery_factor=0.3", "information.grid=3", "seed=4"):
         assert settings_of(resolve("digits-ipc1", [change]).config) != settings_of(plain), change
+
+
+def test_its_run_is_not_made_longer(tmp_path: Path) -> None:
+    cell, where = Cell(written(tmp_path), (), 0), places(tmp_path)
+    with quickly(2):
+        folder = cell.run(where)
+    with pytest.raises(ConfigError, match="is an analysis's"):
+        lengthen(folder, 1000)
+    assert cell.finished_run(where) == folder
 
 
 def test_it_is_run_once_and_kept(tmp_path: Path) -> None:

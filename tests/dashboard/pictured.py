@@ -83,6 +83,7 @@ SCENES = (
     Scene("compare", ("b", "space", "space", "c"), "A 80.0"),
     Scene("four", ("b", "space", "space", "c", "M"), "contrastive loss"),
     Scene("delete", ("b", "X"), "Delete it for good"),
+    Scene("longer", ("b", "I"), "iterations in all", long=True),
     Scene("queue", ("Q",), "2 waiting"),
     Scene("no-queue", ("Q",), "nothing waits", bare=True, long=True),
     Scene("offer", (), "Go on with the queue", long=True),

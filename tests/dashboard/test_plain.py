@@ -13,6 +13,7 @@ from engine.events import (
     Evaluation,
     ExpertEpoch,
     Iteration,
+    Lengthened,
     Notice,
     Phase,
     Progress,
@@ -58,6 +59,11 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
         (Evaluation(50, "live", "quick-100", 0.873, 0.004, [0.87], "test", "test", 1.0, True), "87.3 ± 0.4 %"),
         (CheckpointWritten(50, "x", 0.1), "checkpoint at iteration 50"),
         (replace(STARTED, preset="c10.toml on digits-ipc1"), "run mine (preset c10.toml on digits-ipc1, seed 3)"),
+        (
+            Lengthened(1000, 1000, 2000, 0.8731, "live evaluations come every 20 iterations"),
+            "lengthened from 1,000 to 2,000 iterations; its final accuracy was 87.3 %; live evaluations come every 20",
+        ),
+        (Lengthened(500, 1000, 2000), "lengthened from 1,000 to 2,000 iterations at iteration 500"),
         (
             Recovered(0, 2, 2, 3, 0.25, "the objective is not finite"),
             "  warning: back to iteration 0 (2 of 3 times), from here on with the rates times 0.25: the objective",

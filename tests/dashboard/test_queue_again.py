@@ -130,7 +130,7 @@ def test_what_cannot_go_on_is_refused(tmp_path: Path) -> None:
     early = make_run(tmp_path, "early", state="stopped")
     queue.add_again(early)
     for folder, why in (
-        (done, "done is done: there is nothing to resume"),
+        (done, "done is done; I lengthens it"),
         (lost, "diverged would fail again as it is: D takes its settings into a new run"),
         (here, "here is running"),
         (early, "early waits in the queue already; Q shows it"),
@@ -257,7 +257,7 @@ async def test_the_browser_queues_the_run_under_the_cursor(make_app: MakeApp, tm
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "early" in text(app))
         await pilot.press("w")
-        await until(pilot, lambda: told(app) == "over is done: there is nothing to resume")
+        await until(pilot, lambda: told(app) == "over is done; I lengthens it")
         app.clear_notifications()
         await pilot.press("j", "w")
         put = "early put into the queue, to go on from where it stands; Q shows it, s there starts it"

@@ -57,6 +57,8 @@ def test_the_critic_embeds_features_of_these_sizes(preset: str, changes: dict[st
 def test_checkpoints_by_the_clock_lie_beside_those_that_are_due() -> None:
     assert BASE.execution.checkpoint_every * 2.9 < BASE.execution.checkpoint_seconds
     assert [written.kept(BASE, seconds) for seconds in (0.1, 2.9, 3.0, 5.9, 6.0, 100.0)] == [2, 2, 3, 3, 4, 4]
+    odd = changed(BASE, {"objective.iterations": 310})
+    assert [written.kept(odd, seconds) for seconds in (0.1, 2.9, 30.0)] == [3, 3, 4], "the last iterate's is not due"
     few = changed(BASE, {"objective.iterations": 10})
     assert [written.kept(few, seconds) for seconds in (6.0, 30.0)] == [2, 3], "there are no hundred iterations"
 

@@ -18,6 +18,7 @@ from engine.config.load import EDITED, changed, resolve
 from engine.config.presets import is_file
 from engine.config.schema import Config
 from engine.errors import MimError
+from mim4dd_tui.dashboard import longer
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.edits import Edits
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -259,6 +260,8 @@ class HomeScreen(KeepingUpScreen):
             idle.add("duplicate")
         if self._run is None or not self._run.resumable:
             idle.add("resume")
+        if self._run is None or not self._run.lengthenable:
+            idle.add("lengthen")
         if self._pointed is not None and self._pointed.resumable:
             idle.discard("enqueue")
         if self.dashboard.session is None:
@@ -368,6 +371,13 @@ class HomeScreen(KeepingUpScreen):
             self.notify(info.refusal, severity="warning")
         else:
             self.dashboard.resume_run(info.folder)
+
+    def action_lengthen(self) -> None:
+        """More iterations for the chosen run."""
+        if self._run is None:
+            self.notify("choose a run first (r)", severity="warning")
+        else:
+            longer.ask(self.dashboard, self._run, self.refresh_runs)
 
     def action_duplicate(self) -> None:
         """The chosen run's settings, as changes to its preset."""

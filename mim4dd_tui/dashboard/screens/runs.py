@@ -17,6 +17,7 @@ from textual.screen import Screen
 from textual.widgets import Input, Static
 
 from engine.errors import MimError
+from mim4dd_tui.dashboard import longer
 from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_seed
 from mim4dd_tui.dashboard.glance import losses
 from mim4dd_tui.dashboard.keys import Scope, bindings
@@ -188,9 +189,11 @@ class RunsScreen(Screen[None]):
         """Actions that change nothing as the list stands."""
         idle = set() if self._marked else {"unmark"}
         if not self._shown:
-            return frozenset({*idle, "mark", "compare", "resume", "enqueue", "duplicate", "delete"})
+            return frozenset({*idle, "mark", "compare", "resume", "lengthen", "enqueue", "duplicate", "delete"})
         if self._run is not None and not self._run.resumable:
             idle |= {"resume", "enqueue"}
+        if self._run is not None and not self._run.lengthenable:
+            idle.add("lengthen")
         if any(run.alive for run in self._meant):
             idle.add("delete")
         return frozenset(idle)
@@ -275,6 +278,11 @@ class RunsScreen(Screen[None]):
             self.notify(run.refusal, severity="warning")
             return
         self.dashboard.resume_run(run.folder)
+
+    def action_lengthen(self) -> None:
+        """More iterations for the run."""
+        if self._run is not None:
+            longer.ask(self.dashboard, self._run, self._reading.anew)
 
     def action_enqueue(self) -> None:
         """The rest of the run into the queue."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -14,6 +15,7 @@ from engine.events import Event, Notice, Progress, RunStarted, StateChanged
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import Record
+from mim4dd_tui.dashboard import longer
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.painted import PaintedScreen
 from mim4dd_tui.dashboard.screens.answers import BETWEEN, INSTEAD, PACE, STANDING, Answers
@@ -283,6 +285,8 @@ class WatchScreen(PaintedScreen[None]):
             actions += BETWEEN
         if not self.resumable:
             actions.append("resume")
+        if not self.over or self.history.diverged or self._waits:
+            actions.append("lengthen")
         if not self.over:
             actions.append("duplicate")
         return frozenset(actions)
@@ -391,13 +395,23 @@ class WatchScreen(PaintedScreen[None]):
         elif self.alive or path is None:
             self._answers.refuse("the run is going on")
         elif self.state == "done":
-            self._answers.refuse("the run is done: there is nothing to resume")
+            self._answers.refuse("the run is done; I lengthens it")
         elif self._waits:
             self._answers.refuse(f"{path.name} waits in the queue; Q shows it")
         elif self.history.diverged:
             self._answers.refuse("it would fail again as it is: D takes its settings into a new run")
         else:
             self.dashboard.resume_run(RunFolder(path))
+
+    def action_lengthen(self) -> None:
+        """More iterations for a run that is over."""
+        path = self.session.path
+        if path is not None and self.over:
+            longer.ask(self.dashboard, replace(read_run(RunFolder(path)), waits=self._waits))
+        elif not self.alive:
+            self.notify("it has not begun: its settings are where it was started (esc)", severity="warning")
+        else:
+            self.notify("the run is going on: it can be lengthened once it is over", severity="warning")
 
     def action_duplicate(self) -> None:
         """Its settings into a new run."""

@@ -29,8 +29,8 @@ class RunList(CalmList):
         """Keys that do nothing for the run under the cursor."""
         run = self.run_of(self.get_option_at_index(self.highlighted).id) if self.highlighted is not None else None
         if run is None:
-            return frozenset({"enter", "R", "w", "D"})
-        return frozenset() if run.resumable else frozenset({"R", "w"})
+            return frozenset({"enter", "R", "I", "w", "D"})
+        return frozenset() if run.resumable else frozenset({"R", "w", *(() if run.lengthenable else "I")})
 
     def __init__(self, *, id: str | None = None) -> None:
         super().__init__(id=id)

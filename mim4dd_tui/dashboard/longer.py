@@ -1,0 +1,87 @@
+"""More iterations for a run that is over: asked for, given beside the interface, and gone on to."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from typing import TYPE_CHECKING
+
+from engine.errors import MimError
+from engine.runs.lengthening import lengthen, require, too_few
+from mim4dd_tui.dashboard.catalog import RunInfo, read_run
+from mim4dd_tui.dashboard.one_by_one import nothing
+from mim4dd_tui.dashboard.screens.dialogs import NameScreen
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from engine.config.schema import Config
+    from engine.runs.folder import RunFolder
+    from mim4dd_tui.dashboard.app import DashboardApp
+
+
+def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> None:
+    """Ask how many iterations a run is to have, and go on with it to as many; or say why it cannot.
+
+    Args:
+        then: done when it has as many, or could not be given them.
+    """
+    if not run.lengthenable:
+        app.notify(run.too_long, severity="warning")
+        return
+    try:
+        config = run.folder.config()
+        require(run.folder, config, config.objective.iterations + 1)
+    except MimError as error:
+        app.notify(str(error), severity="error")
+        return
+    present = config.objective.iterations
+
+    def answered(text: str | None) -> None:
+        if text:
+            _give(app, run.folder, int(text), then)
+
+    def explain(_text: str) -> str:
+        follows = "it goes on at once" if _free(app) else "it waits in the queue, as another run is going on here"
+        return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration:,}; {follows}"
+
+    title = f"Lengthen {run.name}"
+    app.push_screen(NameScreen(title, str(2 * present), explain, lambda text: wrong(config, text)), answered)
+
+
+def wrong(config: Config, text: str) -> str:
+    """Why this is no number of iterations for a run; empty where it is, or where nothing is typed yet."""
+    if not text:
+        return ""
+    if not (text.isascii() and text.isdecimal()):
+        return "write a number, as 2000"
+    problem = too_few(config, int(text))
+    return f"it {problem}" if problem else ""
+
+
+def _free(app: DashboardApp) -> bool:
+    return app.session is None or not app.session.running
+
+
+def _give(app: DashboardApp, folder: RunFolder, iterations: int, then: Callable[[], None]) -> None:
+    given: list[RunInfo] = []
+    here = [one for one in app.sessions if one.path is not None and one.path.absolute() == folder.path.absolute()]
+
+    def do() -> None:
+        with ExitStack() as stack:
+            for session in here:
+                stack.enter_context(session.writing())
+            lengthen(folder, iterations)
+        given.append(read_run(folder))
+
+    def go_on() -> None:
+        then()
+        if not given or app.closing:
+            return
+        if _free(app):
+            app.resume_run(folder)
+            return
+        if getattr(app.screen, "path", None) == folder.path:  # else it would show the end that is put off
+            app.open_run(folder)
+        app.turns.add_again(given[0], then)
+
+    app.turns.changes.do(do, go_on)
