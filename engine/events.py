@@ -35,7 +35,7 @@ class RunStarted(Event):
     ``resumed_from`` is the iteration of the checkpoint continued from (None for a fresh start, also of a run
     that was left before its first checkpoint) and ``after_sequence`` the journal sequence number at that
     checkpoint: events with a larger number that were written before this one are superseded. ``earlier`` counts the
-    runs that its process had computed before: resident memory, read of the process, includes what they left.
+    runs that its process had computed before: memory, read of the process, includes what they left.
     ``again`` says that the run had begun before. ``preset`` is what its settings come from: a preset's name; of a file
     its own and what it extends, ``mine.toml on digits-ipc1`` (None in older journals).
     """
@@ -112,7 +112,7 @@ class Iteration(Event):
     gradient_ratio: float | None  # NCE gradient norm / objective gradient norm on the pixels, unweighted
     step_size: float | None  # the student's learned step size, where there is one
     seconds: float
-    memory: float | None = None  # MiB: resident in the process (see RunStarted.earlier), or the run's peak on a card
+    memory: float | None = None  # MiB: the run's peak so far, of its process (see RunStarted.earlier) or on a card
 
 
 @dataclass(frozen=True, slots=True)

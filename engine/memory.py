@@ -1,62 +1,62 @@
-"""How much memory a run on the CPU needs at its peak, estimated from its configuration before it begins.
+"""How much memory a run on the CPU needs at its peak, calculated from its configuration before it begins.
 
-A pure function of the settings; imports no torch. What lasts is counted exactly (images as bytes and as float32,
-whitening matrices, the student's parameters at every step); of what a phase holds for a moment the number of
-activation maps alive at once was fitted to peak resident memory of real runs (``tests/reliability/test_memory.py``
-measures again). It is right to within a factor of ``CERTAIN``: a run is refused only where even its estimate divided
-by that does not fit. Experts' trajectories are read from mapped files, which count for nothing.
+A pure function of the settings; imports no torch. What is there of data sets, paths of experts, parameter vectors,
+critic and stacked networks is counted as the code allocates it, what the passes of a network hold as
+``engine.activations`` counts it; the libraries alone are measured. ``tests/reliability/test_memory.py`` holds it to
+real runs, where it is right to within a tenth. Elsewhere it is to within a factor of ``CERTAIN``: a run is refused only
+where even its estimate divided by that does not fit. Experts' trajectories are read from mapped files, which count for
+nothing.
 """
 
 from __future__ import annotations
 
-import ctypes
 import math
-import sys
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING
 
+from engine.activations import FLOAT, Shape
 from engine.config.consistency import DRAW_REAL, TRAIN_STUDENTS
 from engine.config.datasets import TEST_IMAGES, TRAIN_IMAGES, image_side
 from engine.errors import ConfigError
+from engine.resident import there
 from engine.worth import not_worth_compiling
 
 if TYPE_CHECKING:
     from engine.config.schema import Config
 
 MIB = 2**20
-FLOAT = 4
 
 CERTAIN = 1.5
 """Estimates are right within this factor."""
 
-PROGRAM = 600 * MIB
-"""Python, torch and the other libraries, before any data."""
+PROGRAM = 705 * MIB
+"""Python, torch (2.14 for CUDA on Linux) with its compiler, which every run loads, the other libraries, and what these
+make of their own for the first operations."""
 
-DIGITS = 90 * MIB
-"""scikit-learn, which the digits come from."""
+READERS = {"digits": 79 * MIB, "svhn": 22 * MIB}
+"""What reads a data set: scikit-learn; torchvision and scipy."""
 
-COMPILER = 300 * MIB
-"""What compilation adds to the process."""
+COMPILER = 100 * MIB
+"""What compiling adds to the process, which other processes do most of."""
 
-# Activation maps of a batch that are alive at once, in units of all blocks' outputs before pooling.
-TRAINING = 6.0
-ADJOINT = 22.0
-CONTRAST = 8.0
-# Likewise without a gradient, where only the first, largest block counts: of the run's own network, and of those that
-# are measured.
-FORWARD = 6.0
-MEASURING = 3.0
 # Matrices of d x d float64 while a whitening is fitted.
 MATRICES = 12
 
-CACHED = 6 * MIB
-"""Bytes of the first block's output that a portion of a batch may have (``engine.portions``)."""
+SMALL = 32 * MIB
+"""Bytes of the largest block that a C library (glibc) keeps for itself when it is freed, so that others of its size are
+made of it; a larger one is taken from the machine and given back."""
+
 KEPT = 512 * MIB
 """Bytes of parameter vectors that a sweep keeps before it computes some again (``engine.gradient``)."""
+BLOCK = 2048
+"""Images converted at once (``engine.data.transform``)."""
 CHUNK = 500
 """Images measured at once where no portion is smaller (``engine.training``)."""
+FEATURES = 1000
+"""Real images whose features are computed at once for their clusters (``engine.objectives.dream``)."""
+MATCHED = 64
+"""Real images of a batch of a matched network (``engine.objectives.matched``)."""
 TOGETHER = 600_000
 """First-block activations of networks that are trained at once (``engine.stacked``)."""
 EVALUATION_BATCH = 256
@@ -151,39 +151,9 @@ def gib(size: float) -> str:
     return f"{size / 2**30:.1f} GiB"
 
 
-@dataclass(frozen=True, slots=True)
-class _Shape:
-    """Sizes of a configuration's network and images, all in floats of one image or one network."""
-
-    image: int  # one image
-    maps: float  # outputs of all blocks before pooling
-    first: float  # of the first block
-    between: float  # inputs of all blocks but the first
-    parameters: int
-
-    def portion(self, images: float) -> float:
-        """Images whose activations are alive at once."""
-        return min(images, max(1.0, CACHED // (FLOAT * self.first)))
-
-    @staticmethod
-    def of(config: Config) -> _Shape:
-        channels, side = {"digits": (1, 8), "mnist": (1, 28)}.get(config.data.name, (3, 32))
-        image = channels * side * side
-        side, width, maps, parameters = image_side(config.data.name), config.network.width, 0.0, 0
-        first, between = float(width * side * side), 0.0
-        for block in range(config.network.depth):
-            between += width * side * side if block else 0
-            maps += width * side * side
-            parameters += width * channels * 9 + width + (2 * width if config.network.norm != "none" else 0)
-            channels = width
-            side = side // 2 if config.network.pooling != "none" else side
-        classes = len(TRAIN_IMAGES[config.data.name])
-        return _Shape(image, maps, first, between, parameters + (channels * side * side + 1) * classes)
-
-
 def estimate(config: Config) -> Estimate:
     """What a run on the CPU needs."""
-    shape = _Shape.of(config)
+    shape = Shape.of(config)
     counts = TRAIN_IMAGES[config.data.name]
     published, tests = sum(counts), TEST_IMAGES[config.data.name]
     held_out = round(config.data.validation * published)
@@ -200,51 +170,85 @@ def estimate(config: Config) -> Estimate:
     if config.data.zca:
         lasting += 2 * matrix * FLOAT
     program = PROGRAM + (COMPILER if config.execution.compile == "on" or _compiled(config) else 0)
-    program += DIGITS if config.data.name == "digits" else 0
+    program += READERS.get(config.data.name, 0)
     raw = (published + tests) * shape.image
+    blocks = 3 * min(BLOCK, used) * shape.image * FLOAT  # as they are, less their mean, by their deviation
+    expert, evaluation = _expert(config, shape, used), _evaluation(config, shape, images, measured)
+    path = (config.experts.epochs + 1) * shape.parameters * FLOAT
+    kept = max(blocks, expert, evaluation, FLOAT * _portioned(config, shape, images))
     phases = {
-        # The bytes of the files and the arrays made of them; the converted images come while both are there.
-        "loading": 2 * raw + used * shape.image,
+        # The bytes of the training files and the array made of them; then, of all, those used beside what is converted.
+        "loading": max(2 * published * shape.image - converted, raw + used * shape.image, blocks),
         # Before the images are converted, so that theirs is still free.
         "whitening": raw + used * shape.image + MATRICES * matrix * 8 - converted if config.data.zca else 0,
-        "experts": _experts(config, shape, used),
-        "student": _student(config, shape, images),
-        "information": _information(config, shape, images),
-        "evaluation": _evaluation(shape, images, measured),
+        "experts": expert + 2 * path,  # its file is written from a second copy
+        "student": _student(config, shape, images, kept),
+        "information": _information(config, shape, images, kept),
+        "evaluation": evaluation,
     }
     return Estimate(program, int(lasting), {name: max(0, int(size)) for name, size in phases.items()}, unused(config))
 
 
-def _experts(config: Config, shape: _Shape, used: int) -> float:
+def _expert(config: Config, shape: Shape, used: int) -> float:
+    """Training an expert, its path apart."""
     batch = min(config.experts.batch_size, used)
-    path = (config.experts.epochs + 1) * shape.parameters * FLOAT
-    # Its file is written from a second copy of the path.
-    activations = TRAINING * shape.portion(batch) * shape.maps + 2 * batch * shape.image
-    return 2 * path + activations * FLOAT + 6 * shape.parameters * FLOAT
+    augmented = shape.augmentation() if config.experts.augment else 0.0
+    working = max(batch * augmented, shape.portion(batch) * shape.slope())
+    return (working + 2 * batch * shape.image + 6 * shape.parameters) * FLOAT
 
 
-def _student(config: Config, shape: _Shape, images: int) -> float:
-    settings = config.objective
-    batch = min(settings.batch_size or images, images)
-    classes = len(TRAIN_IMAGES[config.data.name])
-    steps = settings.student_steps if settings.name in TRAIN_STUDENTS else 0
-    vectors = _kept(settings.window if settings.name == "bptt" and settings.window else steps, shape) + 8
-    real = 0
-    if settings.name == "bptt":
-        real = settings.real_batch * classes
-    elif steps == 0:  # class by class, against real images of it
-        batch, real = max(1, images // classes), settings.real_batch
-    maps = max(ADJOINT * shape.portion(batch), TRAINING * shape.portion(real))
-    floats = vectors * shape.parameters + maps * shape.maps + (4 * images + 2 * real) * shape.image
-    return floats * FLOAT + _activations(config, shape, images)
+def _portioned(config: Config, shape: Shape, images: int) -> float:
+    """Floats of what the objective computes in portions: student steps with their adjoints, and real images."""
+    settings, classes = config.objective, len(TRAIN_IMAGES[config.data.name])
+    trains = settings.name in TRAIN_STUDENTS
+    real = settings.real_batch if settings.name in DRAW_REAL else 0
+    batch, real = (min(settings.batch_size or images, images), real * classes) if trains else (images // classes, real)
+    if settings.name == "dream":
+        real = max(real, MATCHED)
+    maps = max(shape.portion(batch) * shape.second(), shape.portion(real) * shape.slope())
+    return maps + 4 * images * shape.image + max(batch, real) * (2 * shape.image + shape.augmentation())
 
 
-def _activations(config: Config, shape: _Shape, images: int) -> float:
+def _student(config: Config, shape: Shape, images: int, kept: float) -> float:
+    """The objective's part of an iteration; ``kept`` as in :func:`_at_once`."""
+    settings, floats = config.objective, 8 * shape.parameters + _portioned(config, shape, images)
+    if settings.name not in TRAIN_STUDENTS:
+        return max(FLOAT * floats, _matching(config, shape, images, kept))
+    steps = min(settings.window or settings.student_steps, settings.student_steps)
+    return (floats + _kept(steps, shape) * shape.parameters) * FLOAT + _activations(config, shape, images)
+
+
+def _matching(config: Config, shape: Shape, images: int, kept: float) -> float:
+    """Features that are computed whole: of a class's real images, for their mean or their clusters."""
+    settings, counts = config.objective, TRAIN_IMAGES[config.data.name]
+    if settings.name == "dream" and settings.selection == "random":
+        return 0.0
+    limit = config.data.train_limit
+    pool = min(max(counts), math.ceil(limit / len(counts))) if limit else max(counts)
+    real = min(settings.real_batch, pool)
+    if settings.name == "dream":
+        # The features in chunks and in one piece; distances, and memberships of eight bytes, then four.
+        points = pool * (2 * shape.pooled[-1] + 5 * real)
+        return points * FLOAT + _at_once(shape, min(FEATURES, pool), kept)
+    synthetic = images // len(counts) * shape.differentiated()
+    return max(_at_once(shape, real, kept), synthetic * FLOAT)
+
+
+def _at_once(shape: Shape, images: int, kept: float) -> float:
+    """Bytes of features of ``images`` images, all at once: where their blocks are large, beside the ``kept`` ones of
+    smaller blocks and those of the network's own later blocks, none of which they are made of."""
+    size = images * FLOAT
+    if size * shape.first <= SMALL:
+        return size * shape.features()
+    return size * shape.features() + max(kept, size * shape.later_features(SMALL / size))
+
+
+def _activations(config: Config, shape: Shape, images: int) -> float:
     """Bytes of activations kept for the reverse sweep (``engine.keeping``), supposing that there is a compiler."""
     settings = config.objective
     if not _compiled(config):
         return 0
-    each = min(settings.batch_size or images, images) * (shape.maps + shape.between) * FLOAT
+    each = min(settings.batch_size or images, images) * shape.kept * FLOAT
     bound = config.execution.keep_activations * MIB
     return each * min(settings.window or settings.student_steps, bound // max(1.0, each))
 
@@ -254,33 +258,44 @@ def _compiled(config: Config) -> bool:
     return config.execution.compile != "off" and not not_worth_compiling(config)
 
 
-def _kept(steps: int, shape: _Shape) -> int:
+def _kept(steps: int, shape: Shape) -> int:
     """Parameter vectors that a sweep over so many steps holds (``engine.gradient``)."""
     if steps * shape.parameters * FLOAT <= KEPT:
         return steps + 1
     return 3 * (math.isqrt(steps) + 1)  # two at every stride, and those of the stretch in hand
 
 
-def _information(config: Config, shape: _Shape, images: int) -> float:
-    settings = config.information
+def _information(config: Config, shape: Shape, images: int, kept: float) -> float:
+    """The term's part, while what the objective's forward sweep left is still there; ``kept`` as in
+    :func:`_at_once`."""
+    settings, objective = config.information, config.objective
     if settings.weight == 0:
         return 0
-    apart = max(settings.real_batch, settings.readout)
     synthetic = min(settings.synthetic_batch, images)
-    vectors = _kept(config.objective.student_steps, shape) if config.objective.name in TRAIN_STUDENTS else 0
-    maps = max(FORWARD * apart * shape.first, CONTRAST * synthetic * shape.maps)
-    critic = _critic(config, apart + synthetic)
-    return (maps + critic + (vectors + 8) * shape.parameters) * FLOAT + _activations(config, shape, images)
+    apart = max(settings.real_batch, settings.readout)
+    steps = min(objective.window or objective.student_steps, objective.student_steps)
+    vectors = 8 + (_kept(steps, shape) if objective.name in TRAIN_STUDENTS else 0)
+    attached = settings.synthetic_network == "attached" and objective.name == "bptt"
+    held = settings.real_batch * shape.graph() if attached and settings.real_network == "target" else 0.0
+    maps = max(_at_once(shape, apart, kept), (held + synthetic * shape.differentiated()) * FLOAT)
+    augmented = shape.augmentation() if settings.augment != "none" else 0.0
+    seen = (synthetic + apart) * shape.image + max(synthetic, settings.real_batch) * augmented
+    floats = vectors * shape.parameters + seen + _critic(config, synthetic, apart)
+    return maps + floats * FLOAT + _activations(config, shape, images)
 
 
-def _critic(config: Config, embedded: float) -> float:
-    """Floats of the critic: its parameters with gradient and Adam's two means, and what ``embedded`` images become."""
-    settings = config.information
+def _critic(config: Config, synthetic: int, real: int) -> float:
+    """Floats of the critic: its parameters with gradient and Adam's two means, pooled features of both sides, what they
+    are embedded as, and the scores of all pairs with their weights and the way back."""
+    settings, sizes = config.information, critic_sizes(config)
+    pairs = (6 * len(sizes) + 4) * synthetic * real
+    pooled = float((synthetic + real) * sum(sizes))
     if settings.embedding_layers == 0:
-        return 0.0
-    sizes, embedding = critic_sizes(config), settings.embedding_dim
+        return pairs + 2 * pooled
+    embedding = settings.embedding_dim
     parameters = sum(size * embedding for size in sizes) + (settings.embedding_layers - 1) * len(sizes) * embedding**2
-    return (1 if settings.embedding_shared else 2) * 4.0 * parameters + 4.0 * embedded * embedding
+    embedded = 4.0 * (synthetic + real) * embedding * len(sizes)
+    return (1 if settings.embedding_shared else 2) * 4.0 * parameters + pooled + embedded + pairs
 
 
 def critic_sizes(config: Config) -> list[int]:
@@ -296,77 +311,21 @@ def critic_sizes(config: Config) -> list[int]:
     return sizes[-1:] if settings.layers == "last" else [*sizes, len(TRAIN_IMAGES[config.data.name])]
 
 
-def _evaluation(shape: _Shape, images: int, measured: int) -> float:
+def _evaluation(config: Config, shape: Shape, images: int, measured: int) -> float:
+    """Networks of a company, one or an even number: their activations are at most ``TOGETHER``; of their parameters as
+    many count as there are for the smallest set, so that a larger one never counts for less."""
+    settings, classes = config.evaluation, len(TRAIN_IMAGES[config.data.name])
+    judged = max(settings.networks, settings.live_networks, settings.random_draws * settings.random_networks)
+    company = judged + judged % 2
     batch = min(EVALUATION_BATCH, images)
-    most = math.floor(TOGETHER / (batch * shape.first))
-    networks = max(1, most - most % 2)
-    at_once = shape.portion(batch) if networks == 1 else networks * batch
-    training = TRAINING * at_once * shape.maps * FLOAT + 8 * networks * shape.parameters * FLOAT
-    return max(training, MEASURING * shape.portion(min(CHUNK, measured)) * shape.first * FLOAT)
-
-
-# -- what there is ------------------------------------------------------------------------------------------
-
-
-def available(system: Path = Path("/sys/fs/cgroup"), own: Path = Path("/proc/self/cgroup")) -> int:
-    """Bytes this process may still take: free on the machine, and left under the limits of its control groups."""
-    import psutil
-
-    return min([int(psutil.virtual_memory().available), *_left(system, own)])
-
-
-def _left(system: Path, own: Path) -> list[int]:
-    """Bytes left under each limit on this process (version 2 and version 1), caches counted as free."""
-    try:
-        lines = own.read_text(encoding="utf-8").splitlines()
-    except OSError:
-        return []
-    found = []
-    for line in lines:
-        number, _, rest = line.partition(":")
-        controllers, _, path = rest.partition(":")
-        if number == "0" and not controllers:
-            base, names = system, ("memory.max", "memory.current", "inactive_file")
-        elif "memory" in controllers.split(","):
-            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
-            base = system / "memory"
-        else:
-            continue
-        group = base / path.strip("/")
-        for folder in (group, *group.parents):  # a limit on any of them holds
-            if folder.is_relative_to(base):
-                found += _room(folder, *names)
-    return found
-
-
-def _room(folder: Path, limit: str, usage: str, cache: str) -> list[int]:
-    try:
-        most, now = (int((folder / name).read_text(encoding="utf-8")) for name in (limit, usage))
-        lines = (folder / "memory.stat").read_text(encoding="utf-8").splitlines()
-        freed = {name: int(value) for name, _, value in (line.partition(" ") for line in lines)}.get(cache, 0)
-    except (OSError, ValueError):  # no such group from here, or no limit ("max")
-        return []
-    return [max(0, most - now + freed)]
-
-
-def resident() -> int:
-    """Bytes this process has taken already."""
-    import psutil
-
-    return int(psutil.Process().memory_info().rss)
-
-
-def give_back() -> None:
-    """Have the C library return to the machine what was freed in this process, where it can (glibc): it keeps much of a
-    finished run's memory for itself otherwise."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None) if sys.platform == "linux" else None
-    if trim is not None:
-        trim(0)
-
-
-def there() -> int:
-    """Bytes a run in this process could have: what can still be taken, and what the process has taken already."""
-    return available() + resident()
+    together = min(company * batch, TOGETHER / shape.first)
+    most = math.floor(TOGETHER / (classes * shape.first))
+    networks = max(1, min(company, most - most % 2))
+    vectors = (8 * networks + 2 * judged) * shape.parameters
+    seen = max(batch, together)
+    training = max(seen * shape.augmentation(), max(shape.portion(batch), together) * shape.slope())
+    tested = shape.portion(min(CHUNK, measured)) * shape.measured()
+    return (vectors + max(training + 2 * seen * shape.image, tested)) * FLOAT
 
 
 def require(config: Config, *, free: int | None = None) -> None:
@@ -374,7 +333,7 @@ def require(config: Config, *, free: int | None = None) -> None:
 
     Args:
         config: of the run.
-        free: bytes there are, by default :func:`there`.
+        free: bytes there are, by default :func:`engine.resident.there`.
 
     Raises:
         ConfigError: it cannot fit; names the setting to change, the estimate and what there is.

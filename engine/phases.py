@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from engine import execution, memory
+from engine import execution, memory, resident
 from engine import labels as learned_labels
 from engine.arithmetic import Arithmetic
 from engine.compilation import CompilationFailed, in_precision
@@ -106,10 +106,11 @@ class Session:
         return self.record.end("done", "")
 
     def _clear(self) -> None:
-        """Earlier runs of this process take no more memory than must be, and none of the peak read on a card."""
+        """Earlier runs of this process take no more memory than must be, and their peaks are none of this run's."""
         if self.earlier:
             gc.collect()
-            memory.give_back()
+            resident.give_back()
+        resident.reset_peak()
         if self.device.type == "cuda":
             torch.cuda.init()  # type: ignore[no-untyped-call]
             torch.cuda.reset_peak_memory_stats(self.device)

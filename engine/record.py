@@ -17,9 +17,9 @@ from contextlib import nullcontext, suppress
 from types import TracebackType
 from typing import Any
 
-import psutil
 import torch
 
+from engine import resident
 from engine.errors import MimError, RunFailed
 from engine.events import (
     CheckpointWritten,
@@ -60,7 +60,6 @@ class Recorder:
         self._lock = RunLock(folder.path)
         self._fault: str | None = None
         self._spoke, self._detail = 0.0, ""  # when progress was told last, and of what
-        self._process = psutil.Process()
 
     def __enter__(self) -> Recorder:
         self._lock.acquire()
@@ -204,7 +203,8 @@ class Recorder:
             self.status.hear(event)
 
     def memory_of(self, device: torch.device) -> Callable[[], float | None]:
-        """How to ask for memory, in MiB: the run's peak on a card, or what is resident in this process by now."""
+        """How to ask for memory, in MiB: the run's peak, on a card or of this process. At its end most of what an
+        iteration took is free again."""
         if device.type == "cuda":
             return lambda: torch.cuda.max_memory_allocated(device) / 2**20
-        return lambda: self._process.memory_info().rss / 2**20
+        return lambda: resident.peak() / 2**20

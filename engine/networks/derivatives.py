@@ -30,10 +30,10 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from engine.networks.convnet import EPSILON, GROUPS, ConvNet
+from engine.networks.convolutions import Convolutions, wide
 
 GROUP_NORM_BACKWARD = torch.ops.aten.native_group_norm_backward.default
 AVERAGE_BACKWARD = torch.ops.aten.avg_pool2d_backward.default
-CONVOLUTION_BACKWARD = torch.ops.aten.convolution_backward.default
 
 
 @dataclass(frozen=True)
@@ -62,16 +62,14 @@ class Derivatives:
 
     Args:
         net: the layout.
-        narrow: type of the convolutions' operands and results; None for that of the parameters. Everything else, sums
-            above all, is computed in the parameters' type.
-        emulated: round to bfloat16 without using its arithmetic, which is slow on a processor that has none. Products
-            of two such numbers are exact in float32, so that the convolutions' sums are those of bfloat16 hardware.
+        narrow, emulated: as :class:`engine.networks.convolutions.Convolutions` takes them. Everything but convolutions,
+            sums above all, is computed in the parameters' type.
     """
 
     def __init__(self, net: ConvNet, narrow: torch.dtype | None = None, *, emulated: bool = False) -> None:
         self.net = net
         self.narrow = narrow
-        self.emulated = emulated and narrow is not None
+        self.convolutions = Convolutions(net, narrow, emulated=emulated)
         width, norm = net.network.width, net.network.norm
         groups = width if norm == "instance" else min(GROUPS.get(norm, 1), width)
         self.groups = groups if width % groups == 0 else 1
@@ -91,11 +89,11 @@ class Derivatives:
         """The same, and what :meth:`second_of_kept` then need not compute again: of every block n and r of its norm
         (what its ReLU takes, where it has none), of all but the last the loss's derivative by its output."""
         blocks, (kernel, bias) = self._weights(parameters)
-        x = self._laid_out(images)
+        x = self.convolutions.laid_out(images)
         inputs, normals, activations, slopes = [], [], [], []
         for number, block in enumerate(blocks):
             inputs.append(x)
-            normal = self._normalised(self._convolved(x, block.kernel, block.bias, number))
+            normal = self._normalised(self.convolutions.forward(x, block.kernel, block.bias, number))
             a = self._scaled(normal.n, block)
             normals.append(normal)
             activations.append(a)
@@ -110,15 +108,15 @@ class Derivatives:
         for number in reversed(range(len(blocks))):
             block, normal, a = blocks[number], normals[number], activations[number]
             by_a = self._unpooled(by_x, a) * (a > 0)
-            by_n = by_a if block.gain is None else by_a * _wide(block.gain)
+            by_n = by_a if block.gain is None else by_a * wide(block.gain)
             by_y = self._projected(by_n, normal)
-            by_kernel = self._by_kernel(inputs[number], by_y, block.kernel, number)
+            by_kernel = self.convolutions.by_kernel(inputs[number], by_y, block.kernel, number)
             own = [by_kernel, by_y.sum((0, 2, 3))]
             if block.gain is not None:
                 own += [(by_a * normal.n).sum((0, 2, 3)), by_a.sum((0, 2, 3))]
             slots = own + slots
             if number:
-                by_x = self._by_input(inputs[number], by_y, block.kernel)
+                by_x = self.convolutions.by_input(inputs[number], by_y, block.kernel)
                 slopes.append(by_x)
         kept = [part for normal in normals for part in self._lasting(normal)]
         return loss, logits, torch.cat([slot.flatten() for slot in slots]), kept + slopes[::-1]
@@ -141,7 +139,7 @@ class Derivatives:
         blocks, (kernel, bias) = self._weights(parameters)
         turns, (kernel_turn, bias_turn) = self._weights(direction)
         n = len(images)
-        stream = self._laid_out(images)
+        stream = self.convolutions.laid_out(images)
         normals, slopes = self._recalled(kept)
         inputs, states = [], []
         for number, (block, turn) in enumerate(zip(blocks, turns, strict=True)):
@@ -170,7 +168,7 @@ class Derivatives:
         """The logits [n, classes] and their derivative along ``direction`` [size]: what :meth:`second` begins with."""
         blocks, (kernel, bias) = self._weights(parameters)
         turns, (kernel_turn, bias_turn) = self._weights(direction)
-        stream = self._laid_out(images)
+        stream = self.convolutions.laid_out(images)
         for number, (block, turn) in enumerate(zip(blocks, turns, strict=True)):
             stream = self._forward(stream, block, turn, len(images), number).pooled
         f, g = torch.split(stream.flatten(1), len(images))
@@ -183,20 +181,20 @@ class Derivatives:
     ) -> _State:
         """One block on the activations and their derivatives along the direction, [2n, ...] (the first: [n, ...])."""
         x = stream[:n]
-        turned = self._convolved(x, turn.kernel, turn.bias, number)
+        turned = self.convolutions.forward(x, turn.kernel, turn.bias, number)
         if normal is not None:
-            turned = turned + self._convolved(stream[n:], block.kernel, None, number) if number else turned
+            turned = turned + self.convolutions.forward(stream[n:], block.kernel, None, number) if number else turned
         elif number == 0:
-            normal = self._normalised(self._convolved(x, block.kernel, block.bias, number))
+            normal = self._normalised(self.convolutions.forward(x, block.kernel, block.bias, number))
         else:
-            both = self._convolved(stream, block.kernel, None, number)
-            normal = self._normalised(both[:n] + _wide(block.bias))
+            both = self.convolutions.forward(stream, block.kernel, None, number)
+            normal = self._normalised(both[:n] + wide(block.bias))
             turned = turned + both[n:]
         turned_n = self._projected(turned, normal)
         a, turned_a = normal.n, turned_n
         if block.gain is not None and turn.gain is not None and turn.shift is not None:
             a = self._scaled(normal.n, block)
-            turned_a = turned_n * _wide(block.gain) + normal.n * _wide(turn.gain) + _wide(turn.shift)
+            turned_a = turned_n * wide(block.gain) + normal.n * wide(turn.gain) + wide(turn.shift)
         return _State(turned, normal, turned_n, a, self._pooled_pair(a, turned_a))
 
     def _reverse(
@@ -211,8 +209,8 @@ class Derivatives:
         by_n, by_turned_n = by_a, by_turned_a
         if block.gain is not None and turn.gain is not None:
             scale = [(by_a * n_hat + by_turned_a * state.turned_n).sum((0, 2, 3)), by_a.sum((0, 2, 3))]
-            by_n = by_a * _wide(block.gain) + by_turned_a * _wide(turn.gain)
-            by_turned_n = by_turned_a * _wide(block.gain)
+            by_n = by_a * wide(block.gain) + by_turned_a * wide(turn.gain)
+            by_turned_n = by_turned_a * wide(block.gain)
         by_y, by_turned = self._twice_projected(by_n, by_turned_n, state)
         return [by_y.sum((0, 2, 3)), *scale], torch.cat([by_y, by_turned])
 
@@ -229,76 +227,24 @@ class Derivatives:
         by_y = by_y - r * (r * bent * n + mean_en * g(state.turned_n))
         return by_y.flatten(1, 2), self._projected(e, normal)
 
-    # -- convolutions -----------------------------------------------------------------------------
-
-    def _convolved(self, x: Tensor, kernel: Tensor, bias: Tensor | None, number: int) -> Tensor:
-        y = F.conv2d(self._cast(x), self._cast(self._laid_out(kernel)), None, padding=self._padding(number))
-        y = self._widened(y, kernel.dtype)
-        return y if bias is None else y + _wide(bias)
-
-    def _by_kernel(self, x: Tensor, by_y: Tensor, kernel: Tensor, number: int) -> Tensor:
-        return self._convolution_backward(x, by_y, kernel, self._padding(number), of_kernel=True)
-
-    def _by_input(self, x: Tensor, by_y: Tensor, kernel: Tensor) -> Tensor:
-        return self._convolution_backward(x, by_y, kernel, 1, of_kernel=False)
+    # -- convolutions of both streams -------------------------------------------------------------
 
     def _by_kernels(self, stream: Tensor, by_z: Tensor, kernel: Tensor, n: int, number: int) -> Tensor:
         if number == 0:
-            return self._by_kernel(stream, by_z[:n], kernel, number)
-        return self._by_kernel(stream, by_z, kernel, number)
+            return self.convolutions.by_kernel(stream, by_z[:n], kernel, number)
+        return self.convolutions.by_kernel(stream, by_z, kernel, number)
 
     def _by_inputs(
         self, stream: Tensor, by_z: Tensor, block: Weights, turn: Weights, n: int, number: int, slope: Tensor | None
     ) -> Tensor:
         if number == 0:
-            return self._by_images(stream, by_z[:n], by_z[n:], block.kernel, turn.kernel)
+            return self.convolutions.by_images(stream, by_z[:n], by_z[n:], block.kernel, turn.kernel)
         if slope is not None:
-            by_x = self._by_input(stream[:n], by_z[:n], block.kernel)
-            return torch.cat([by_x + self._by_input(stream[:n], by_z[n:], turn.kernel), slope])
-        by_stream = self._by_input(stream, by_z, block.kernel)
-        turned = self._by_input(stream[:n], by_z[n:], turn.kernel)
+            by_x = self.convolutions.by_input(stream[:n], by_z[:n], block.kernel)
+            return torch.cat([by_x + self.convolutions.by_input(stream[:n], by_z[n:], turn.kernel), slope])
+        by_stream = self.convolutions.by_input(stream, by_z, block.kernel)
+        turned = self.convolutions.by_input(stream[:n], by_z[n:], turn.kernel)
         return torch.cat([by_stream[:n] + turned, by_stream[n:]])
-
-    def _by_images(self, x: Tensor, by_y: Tensor, by_turned: Tensor, kernel: Tensor, turn: Tensor) -> Tensor:
-        """The first convolution's derivative by its input, whose few channels no library likes: one product for the
-        nine places of the kernel, each then added where it belongs."""
-        channels, height, width = x.shape[1:]
-        size, padding = kernel.shape[2], self._padding(0)
-        rows = torch.cat([by_y, by_turned], 1).permute(0, 2, 3, 1)
-        flat = torch.cat([kernel, turn]).permute(0, 2, 3, 1).flatten(1)
-        pieces = (rows.flatten(0, 2) @ flat).view(*rows.shape[:3], size * size, channels)
-        more = max(0, size - 1 - padding)
-        pieces = F.pad(pieces, (0, 0, 0, 0, more, more, more, more))
-        total = torch.zeros_like(x.permute(0, 2, 3, 1))
-        for place in range(size * size):
-            top, left = (padding + more - step for step in divmod(place, size))
-            total = total + pieces[:, top : top + height, left : left + width, place]
-        return total.permute(0, 3, 1, 2)
-
-    def _convolution_backward(
-        self, x: Tensor, by_y: Tensor, kernel: Tensor, padding: int, *, of_kernel: bool
-    ) -> Tensor:
-        mask = [not of_kernel, of_kernel, False]
-        found: Sequence[Tensor] = CONVOLUTION_BACKWARD(
-            self._cast(by_y), self._cast(x), self._cast(self._laid_out(kernel)),
-            None, [1, 1], [padding] * 2, [1, 1], False, [0, 0], 1, mask,
-        )  # fmt: skip
-        return self._widened(found[1 if of_kernel else 0], kernel.dtype)
-
-    def _padding(self, number: int) -> int:
-        return self.net.first_padding if number == 0 else 1
-
-    def _cast(self, x: Tensor) -> Tensor:
-        if self.emulated:
-            return rounded(x)
-        return x if self.narrow is None else x.to(self.narrow)
-
-    def _widened(self, x: Tensor, kind: torch.dtype) -> Tensor:
-        return rounded(x) if self.emulated else x.to(kind)
-
-    def _laid_out(self, x: Tensor) -> Tensor:
-        last = x.device.type == "cpu" or self.narrow is not None
-        return x.contiguous(memory_format=torch.channels_last if last else torch.contiguous_format)
 
     # -- normalisation and pooling ----------------------------------------------------------------
 
@@ -357,7 +303,7 @@ class Derivatives:
     def _scaled(self, n: Tensor, block: Weights) -> Tensor:
         if block.gain is None or block.shift is None:
             return n
-        return n * _wide(block.gain) + _wide(block.shift)
+        return n * wide(block.gain) + wide(block.shift)
 
     def _pooled(self, x: Tensor) -> Tensor:
         kind = self.net.network.pooling
@@ -409,19 +355,8 @@ class _State:
     pooled: Tensor
 
 
-def rounded(x: Tensor) -> Tensor:
-    """float32 numbers rounded to the eight bits of bfloat16's mantissa (Veltkamp's splitting). Plain arithmetic:
-    compilers take two conversions of type in a row for none."""
-    scaled = x * 65537.0  # 2^16 + 1
-    return scaled - (scaled - x)
-
-
 def _mean(grouped: Tensor) -> Tensor:
     return grouped.mean((2, 3, 4), keepdim=True)
-
-
-def _wide(channels: Tensor) -> Tensor:
-    return channels.view(1, -1, 1, 1)
 
 
 def _targets(labels: Tensor, logits: Tensor) -> Tensor:

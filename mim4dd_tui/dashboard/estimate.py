@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypedDict
 
-from engine import memory
+from engine import memory, resident
 from engine.config.datasets import CLASSES, image_side
 from engine.config.schema import Config
 from mim4dd_tui.dashboard import written
@@ -23,6 +23,9 @@ from mim4dd_tui.dashboard.written import CHANNELS
 from mim4dd_tui.plain import duration
 
 MIB = 2**20
+
+OWN = 35
+"""MiB that the dashboard itself takes: the engine's calculation is of a run alone, and both are one process."""
 
 
 @dataclass(frozen=True)
@@ -141,7 +144,8 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     sampled = [run for run in alike if run.peak is not None]
     alone = min(sampled, key=lambda run: (run.brief, not run.whole, run.shared), default=None)  # the first of the best
     peak = alone.peak if alone is not None else None
-    calculated = memory.estimate(config).total / MIB if config.execution.device in ("auto", "cpu") else None
+    on_processor = config.execution.device in ("auto", "cpu")
+    calculated = memory.estimate(config).total / MIB + OWN if on_processor else None
     return Estimate(
         parts=parts,
         unknown=tuple(unknown),
@@ -211,7 +215,7 @@ def room(runs_dir: Path) -> Room:
         disk: int | None = shutil.disk_usage(place).free
     except OSError:
         disk = None
-    return Room(memory_free=memory.there() / MIB, disk_free=disk)
+    return Room(memory_free=resident.there() / MIB, disk_free=disk)
 
 
 def waiting() -> list[str]:

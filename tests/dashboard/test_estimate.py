@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from engine import memory
 from engine.config.load import changed, resolve
 from engine.config.schema import Config
 from engine.events import Evaluation, ExpertEpoch, Iteration, RunStarted
@@ -38,6 +39,7 @@ def test_without_a_measurement_nothing_is_guessed() -> None:
     assert set(found.unknown) == {"experts", "iterations", "evaluations"}
     assert found.memory is not None
     assert not found.memory_measured
+    assert found.memory == memory.estimate(BASE).total / 2**20 + estimate.OWN, "the dashboard is in the same process"
     assert "(calculated)" in in_words(found)[1]
     assert "not known until it has run" in in_words(found)[0]
 

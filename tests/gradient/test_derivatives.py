@@ -14,8 +14,9 @@ from torch import Tensor
 from engine import compilation, keeping
 from engine.config.schema import Network
 from engine.kernels import loss, step
-from engine.networks import ConvNet, derivatives
-from engine.networks.derivatives import Derivatives, rounded
+from engine.networks import ConvNet, convolutions, derivatives
+from engine.networks.convolutions import rounded
+from engine.networks.derivatives import Derivatives
 from engine.seeds import generator
 
 NORMS, POOLINGS = ("instance", "group", "layer", "none"), ("avg", "max", "none")
@@ -116,7 +117,7 @@ class Counted:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.images = 0
-        forward, backward = F.conv2d, derivatives.CONVOLUTION_BACKWARD
+        forward, backward = F.conv2d, convolutions.CONVOLUTION_BACKWARD
 
         def convolved(x: Tensor, *others: Any, **options: Any) -> Tensor:
             self.images += len(x)
@@ -127,7 +128,7 @@ class Counted:
             return backward(by_y, *others)
 
         monkeypatch.setattr(F, "conv2d", convolved)
-        monkeypatch.setattr(derivatives, "CONVOLUTION_BACKWARD", turned)
+        monkeypatch.setattr(convolutions, "CONVOLUTION_BACKWARD", turned)
 
     def taken(self) -> int:
         """How many since the last call."""

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from engine import compilation, gradient, memory, portions, stacked
+from engine import activations, compilation, gradient, memory, portions, stacked
 from engine.config.schema import Network
 from engine.kernels import LossDerivatives, kernels_of
 from engine.networks import ConvNet
@@ -116,7 +116,7 @@ def test_images_of_28_are_counted_as_padded() -> None:
 
 
 def test_the_estimate_of_memory_knows_what_is_held() -> None:
-    assert (memory.CACHED, memory.KEPT) == (portions.CACHED, gradient.KEPT)
+    assert (activations.CACHED, memory.KEPT) == (portions.CACHED, gradient.KEPT)
 
 
 def test_a_compiled_training_step_meets_one_shape_only(monkeypatch: pytest.MonkeyPatch) -> None:

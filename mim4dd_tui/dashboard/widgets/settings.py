@@ -15,12 +15,13 @@ from textual.message import Message
 from textual.widgets import Input, OptionList, Static
 from textual.widgets.option_list import Option
 
-from engine.config.fields import FieldInfo, unused
+from engine.config.fields import FieldInfo
 from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
 from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, bindings
+from mim4dd_tui.dashboard.verdict import nothing, verdict
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import CalmList
 from mim4dd_tui.quantities import counted
@@ -257,16 +258,9 @@ class SettingsForm(Vertical):
             self.screen.refresh_bindings()
 
     def _edit_nothing(self) -> None:
-        """Why there is nothing to edit, and no value, which would be another setting's."""
-        why = "no setting matches · esc shows all"
-        if self._changed_only:
-            why = (
-                "no changed setting matches · esc ends the search"
-                if self.changed()
-                else "nothing differs from the preset"
-            )
-            typing = isinstance(self.screen.focused, Input)  # where c is a letter
-            why += "" if typing else ", c shows all" if self.changed() else " · c shows all"
+        """No value, which would be another setting's."""
+        typing = isinstance(self.screen.focused, Input)
+        why = nothing(changed_only=self._changed_only, changed=bool(self.changed()), typing=typing)
         self.query_one("#settings-help", Static).update(Text(why, style="dim"))
         with self.prevent(Input.Changed):
             self.query_one("#settings-value", Input).value = ""
@@ -277,15 +271,7 @@ class SettingsForm(Vertical):
         self.set_class(error is not None, "-invalid")
         text = error
         if text is None:
-            value, base = (written(value_of(config, field.key)) for config in (self.config, self.base))
-            origin = f"{brief(self._origins.get(field.key, 'default'))}: {base}"
-            text = (
-                f"{field.allowed} · {origin}" if value != base else f"{field.allowed} · from {self.origin(field.key)}"
-            )
-            if written(field.default) not in (value, base):
-                text += f" · default {written(field.default)}"
-            if idle := unused(field, self.config):
-                text = f"{idle} · {text}"
+            text = verdict(field, self.config, self.base, self._origins.get(field.key, "default"))
         self.query_one("#settings-verdict", Static).update(Text(text))
 
     def _try(self, text: str) -> Config | None:
