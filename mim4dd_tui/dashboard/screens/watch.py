@@ -409,9 +409,9 @@ class WatchScreen(PaintedScreen[None]):
         if path is not None and self.over:
             longer.ask(self.dashboard, replace(read_run(RunFolder(path)), waits=self._waits))
         elif not self.alive:
-            self.notify("it has not begun: its settings are where it was started (esc)", severity="warning")
+            self._answers.refuse("it has not begun: its settings are where it was started (esc)")
         else:
-            self.notify("the run is going on: it can be lengthened once it is over", severity="warning")
+            self._answers.refuse("the run is going on: it can be lengthened once it is over")
 
     def action_duplicate(self) -> None:
         """Its settings into a new run."""
