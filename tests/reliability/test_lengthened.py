@@ -278,9 +278,7 @@ def test_a_disk_that_refuses_the_new_number_leaves_a_run_that_is_done(short: Pla
     assert RunFolder(place.folder).result() is not None
 
 
-def test_a_disk_that_takes_the_new_number_and_fails_then_leaves_a_run_that_goes_on(
-    short: Place, tmp_path: Path
-) -> None:
+def test_a_disk_that_fails_after_taking_the_new_number_leaves_a_run_that_goes_on(short: Place, tmp_path: Path) -> None:
     place, real = short.copy(tmp_path / "one"), RunFolder.write_config
 
     def taken(folder: RunFolder, config: Config) -> None:
