@@ -16,11 +16,11 @@ import shlex
 import time
 from contextlib import suppress
 from dataclasses import asdict, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from engine.budget import live_every
 from engine.config.load import LENGTHENED, changed
-from engine.errors import ConfigError, DataError, RunFailed
+from engine.errors import ConfigError, DataError, MimError, RunFailed
 from engine.events import Lengthened
 from engine.files import explained, read_json_object, write_json
 from engine.runs.called import called, option
@@ -32,8 +32,11 @@ from engine.runs.log import told_length
 from engine.worth import not_worth_compiling
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from engine.config.schema import Config
     from engine.runs.folder import RunFolder
+    from engine.runs.status import Status
 
 KEY = "objective.iterations"
 
@@ -63,11 +66,9 @@ def lengthen(folder: RunFolder, iterations: int) -> None:
                 _open_again(folder, iterations)
             folder.write_config(longer)
         except RunFailed:
-            with suppress(RunFailed):  # else it counts as stopped at its end
-                if status is not None and done:
-                    write_json(folder.status_path, asdict(status))
-                if result is not None:
-                    folder.write_result(result)
+            with suppress(MimError):  # else it counts as stopped at its end
+                if done and folder.config() == config:  # the disk may have taken it, and failed after that
+                    _close_again(folder, status, result)
             raise
         _tell(folder, longer, history)
 
@@ -125,6 +126,14 @@ def _open_again(folder: RunFolder, iterations: int) -> None:
         write_json(folder.status_path, asdict(replace(status, state="stopped", message=message)))
     with explained(folder.result_path):
         folder.result_path.unlink(missing_ok=True)
+
+
+def _close_again(folder: RunFolder, status: Status | None, result: Mapping[str, Any] | None) -> None:
+    """As it was before :func:`_open_again`."""
+    if status is not None:
+        write_json(folder.status_path, asdict(status))
+    if result is not None:
+        folder.write_result(result)
 
 
 def _tell(folder: RunFolder, config: Config, history: RunHistory) -> None:

@@ -96,8 +96,7 @@ def test_without_a_number_a_finished_run_says_how_it_goes_on(place: Path) -> Non
 
 
 @pytest.mark.parametrize(
-    ("number", "code", "words"),
-    [("2", 2, "first has 3 iterations already, and can only be given more"), ("0", 2, "--iterations")],
+    ("number", "words"), [("2", "first has 3 iterations already, and can only be given more"), ("0", "--iterations")]
 )
 @pytest.mark.parametrize("how", ["--json", "--headless", "--detach"])
 def test_a_number_that_is_too_small_is_refused(number: str, words: str, how: str, place: Path) -> None:

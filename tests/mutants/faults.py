@@ -156,9 +156,16 @@ FAULTS = (
     Fault(
         "journal: superseded events kept",
         "engine/runs/journal.py",
-        "while kept and kept[-1].sequence > record.event.after_sequence:",
-        "while False:",
+        "kept = [r for r in kept if r.sequence <= after or isinstance(r.event, Lengthened)]",
+        "kept = list(kept)",
         "tests/runs/test_journal.py::test_records_after_the_checkpoint_are_superseded",
+    ),
+    Fault(
+        "lengthening: the last iterate's checkpoint counts as due",
+        "engine/saving.py",
+        "return state.iteration // every * every > self._due and state.vigil.streak == 0",
+        "return (state.iteration // every * every > self._due and state.vigil.streak == 0) or self._over(state)",
+        "tests/reliability/test_lengthened.py::test_a_run_that_goes_back_goes_to_the_same_place_as_a_longer_one",
     ),
     Fault(
         "history: records applied twice",

@@ -278,6 +278,20 @@ def test_a_disk_that_refuses_the_new_number_leaves_a_run_that_is_done(short: Pla
     assert RunFolder(place.folder).result() is not None
 
 
+def test_a_disk_that_fails_after_taking_the_new_number_leaves_a_run_that_goes_on(short: Place, tmp_path: Path) -> None:
+    place, real = short.copy(tmp_path / "one"), RunFolder.write_config
+
+    def taken(folder: RunFolder, config: Config) -> None:
+        real(folder, config)
+        raise RunFailed("cannot write config.toml: the disk reports an input/output error")
+
+    with mock.patch.object(RunFolder, "write_config", taken), pytest.raises(RunFailed, match="input/output"):
+        longer(place)
+    assert document(place.folder)["state"] == "stopped"
+    result = place.resume()
+    assert (result["state"], result["iteration"], len(result["lengthened"])) == ("done", LONG, 1)
+
+
 # ---- what is refused
 
 
