@@ -94,7 +94,8 @@ KEYS: tuple[Key, ...] = (
     Key("home", "slash", "search", "search", "Show only presets with the words typed.", "/", footer=True),
     Key("home", "p", "presets", "presets", "Go to the presets."),
     Key("home", "r", "runs", "runs", "Go to the runs.", footer=True),
-    Key("home", "enter", "take", "open", "Open the run; of a preset, its settings; of a setting, its value."),
+    Key("home", "enter", "take", "open", "Open the run; of a preset, its settings; of a setting, its "
+        "value: what is typed replaces it, an arrow keeps it."),
     Key("home", "escape", "leave_list", "back", "From the settings or the runs back to the presets.", "esc"),
     Key("home", "R", "resume", "resume", "Continue the chosen run from its last checkpoint.", "R"),
     Key("home", "D", "duplicate", "new run", "Take the chosen run's settings into a new one.", "D"),
