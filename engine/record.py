@@ -69,7 +69,7 @@ class Recorder:
             if self._lock.recovered:  # killed before it could do so itself
                 self.folder.drop_empty_output()
             self.journal = JournalWriter(self.folder.journal_path)
-            self.status = StatusWriter(self.folder.path)
+            self.status = StatusWriter(self.folder.path, memory=self._resident)
             # Requests to a process that is gone are void; those to a run just begun are meant for this one.
             void = self.control.watch(
                 self.folder.control_path,
@@ -207,4 +207,7 @@ class Recorder:
         """How to ask for memory, in MiB: the run's peak on a card, or what is resident in this process by now."""
         if device.type == "cuda":
             return lambda: torch.cuda.max_memory_allocated(device) / 2**20
-        return lambda: self._process.memory_info().rss / 2**20
+        return self._resident
+
+    def _resident(self) -> float:
+        return float(self._process.memory_info().rss) / 2**20

@@ -7,6 +7,8 @@ from dataclasses import replace
 
 import pytest
 
+from engine.config.load import changed
+from engine.config.schema import Config
 from engine.events import Evaluation, Event, Iteration, RunStarted
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.comparison import table
@@ -64,6 +66,26 @@ def test_memory_that_earlier_runs_share_is_marked_as_a_bound() -> None:
         for event in events:
             history.apply(event)
         assert {name: value for name, value, _ in facts(history)}["memory"] == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "protocol", "on"),
+    [
+        ({}, "quick-100", "test"),
+        ({"data.validation": 0.1}, "quick-100", "validation"),
+        ({"evaluation.every": 0}, "mtt-1000", "none"),
+    ],
+)
+def test_what_chooses_the_best_is_told_by_the_settings_until_one_is_measured(
+    settings: dict[str, object], protocol: str, on: str
+) -> None:
+    config = changed(Config(), settings)
+    history = RunHistory()
+    told = {name: value for name, value, _ in facts(history, None, config)}
+    assert (told["protocol"], told["chosen on"], told["best"]) == (protocol, on, "-")
+    history.apply(Evaluation(1, "live", "paper-300", 0.8, 0.02, [0.8], "test", "test", 1.0, True))
+    told = {name: value for name, value, _ in facts(history, None, config)}
+    assert (told["protocol"], told["chosen on"]) == ("paper-300", "test")
 
 
 def test_facts_and_comparison_say_the_same_of_a_run() -> None:

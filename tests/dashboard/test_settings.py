@@ -238,7 +238,12 @@ async def test_a_preset_saved_again_says_what_it_extends(make_app: MakeApp) -> N
 
 @pytest.mark.parametrize(
     ("key", "kept"),
-    [("objective.iterations", "300"), ("network.norm", "instance"), ("execution.device", "auto"), ("experts.learning_rate", "0.05")],
+    [
+        ("objective.iterations", "300"),
+        ("network.norm", "instance"),
+        ("execution.device", "auto"),
+        ("experts.learning_rate", "0.05"),
+    ],
 )
 async def test_the_first_character_typed_replaces_a_value_and_an_arrow_keeps_it(
     make_app: MakeApp, key: str, kept: str
