@@ -76,13 +76,23 @@ def off(history: RunHistory) -> bool:
     return changes.get("information.weight") == 0 or (history.iteration > 0 and not _values(history, "nce"))
 
 
+def _layer(history: RunHistory, name: str) -> str:
+    """A layer's name, and whether the bound, which is the largest layer's at each reading, is drawn over its curve."""
+    label = f"layer {name.removeprefix('bound.')}"
+    own, bound = grown(history, name).y, grown(history, "bound").y
+    if len(own) != len(bound):
+        return label
+    over = (own == bound) | (np.isnan(own) & np.isnan(bound))
+    return f"{label} (the bound)" if over.all() else f"{label} (partly the bound)" if over.any() else label
+
+
 def information(history: RunHistory) -> Figure:
     """The bound on the mutual information in nats, below its ceiling log C; single layers fainter."""
     series = []
     layers = sorted(name for name in history.series if name.startswith("bound."))
     if len(layers) > 1:
         for ink, name in zip(LAYERS, layers, strict=False):
-            series += _curve(history, name, f"layer {name.removeprefix('bound.')}", ink + 100)
+            series += _curve(history, name, _layer(history, name), ink + 100)
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
