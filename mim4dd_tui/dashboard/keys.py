@@ -198,7 +198,8 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "w", "plot('smoother')", "smoother", "Smooth more (exponential average of all values).", footer=True),
     Key("plot", "W", "plot('rougher')", "rougher", "Smooth less.", "W"),
     Key("plot", "0", "plot('reset')", "reset", "All of it again: no zoom, no cursor."),
-    Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone, or all again.", footer=True),
+    Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone (tab: the next one), or all again.",
+        footer=True),
     # panes: the one in focus, or the first
     Key("panes", "left_square_bracket", "divide('columns', -1)", "narrower", "Make the pane in focus narrower, or the "
         "first; the mouse drags what lies between two.", "["),

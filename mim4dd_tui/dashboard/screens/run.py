@@ -369,6 +369,10 @@ class RunScreen(DividedScreen, LeafingScreen):
         pane.add_class("-alone")
         pane.focus()
 
+    def alone(self) -> Sequence[PlotPane]:
+        """All curves, where one is enlarged."""
+        return self._plots if self.has_class("-view-alone") else ()
+
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""
         if move in STEPS or move == "reset":  # else the next snapshot would take the cursor along
