@@ -114,6 +114,7 @@ class Session:
         if self.device.type == "cuda":
             torch.cuda.init()  # type: ignore[no-untyped-call]
             torch.cuda.reset_peak_memory_stats(self.device)
+        self.record.status.memory = self.record.memory_of(self.device)
 
     def _announce(self, checkpoint: Checkpoint | None, before: RunHistory) -> None:
         from engine import __version__

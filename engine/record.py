@@ -68,7 +68,7 @@ class Recorder:
             if self._lock.recovered:  # killed before it could do so itself
                 self.folder.drop_empty_output()
             self.journal = JournalWriter(self.folder.journal_path)
-            self.status = StatusWriter(self.folder.path)
+            self.status = StatusWriter(self.folder.path, memory=self._peak)
             # Requests to a process that is gone are void; those to a run just begun are meant for this one.
             void = self.control.watch(
                 self.folder.control_path,
@@ -207,4 +207,8 @@ class Recorder:
         iteration took is free again."""
         if device.type == "cuda":
             return lambda: torch.cuda.max_memory_allocated(device) / 2**20
-        return lambda: resident.peak() / 2**20
+        return self._peak
+
+    @staticmethod
+    def _peak() -> float:
+        return resident.peak() / 2**20

@@ -6,6 +6,8 @@ import statistics
 from collections import deque
 
 WINDOW = 256
+SLOW_FIRST = 5
+"""Iterations at the beginning that are slow (what they need is compiled then), and say little of the others."""
 GAP = 30.0
 """A unit that seems to take this many times the typical one was a pause or a sleeping machine."""
 
@@ -14,20 +16,24 @@ class Estimate:
     """Remaining time of one phase at a time.
 
     Robust against a clock that steps (an interval that runs backwards or is far too long counts as a typical
-    one), against units that were found done in a cache, and against pauses.
+    one), against units that were found done in a cache, against pauses, and against slow first units, where a phase
+    is said to have some: the very first foretells nothing, and of the others the fastest, until later ones are known.
     """
 
     def __init__(self) -> None:
         self._last: tuple[float, int] | None = None
         self._intervals: deque[tuple[float, int]] = deque(maxlen=WINDOW)
+        self._slow: list[tuple[float, int]] = []
+        self._slow_first = 0
         self._grows = False  # the newest interval ends with the last unit
         self._total: int | None = None
 
-    def begin(self, total: int | None) -> None:
-        """A phase of ``total`` units begins."""
+    def begin(self, total: int | None, *, slow_first: int = 0) -> None:
+        """A phase of ``total`` units begins, ``slow_first`` of which are slow at its beginning."""
         self._last = None
         self._grows = False
         self._intervals.clear()
+        self._slow, self._slow_first = [], slow_first
         self._total = total
 
     def pause(self) -> None:
@@ -54,7 +60,9 @@ class Estimate:
             return
         self._last = (now, done)
         seconds, units = now - before, done - previous
-        if not together:
+        if len(self._slow) < self._slow_first:
+            self._slow.append((seconds, units))
+        elif not together:
             self._intervals.append((seconds, units))
             self._grows = True
         elif self._grows:
@@ -82,7 +90,7 @@ class Estimate:
     def _seconds_each(self) -> float | None:
         rates = [seconds / units for seconds, units in self._intervals if seconds >= 0]
         if not rates:
-            return None
+            return min((seconds / units for seconds, units in self._slow[1:] if seconds >= 0), default=None)
         typical = statistics.median(rates)
         total = units_seen = 0.0
         for seconds, units in self._intervals:

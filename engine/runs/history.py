@@ -32,7 +32,7 @@ from engine.events import (
     superseded,
 )
 from engine.runs.epochs import Epochs
-from engine.runs.eta import Estimate
+from engine.runs.eta import SLOW_FIRST, Estimate
 from engine.runs.journal import Record, read_all
 from engine.runs.log import LogLine, log_line, told_length
 from engine.runs.series import Series
@@ -355,7 +355,7 @@ class RunHistory:
     def _advance(self, phase: str, done: int, total: int | None, moment: float, *, together: bool = False) -> None:
         if phase != self.phase:
             self.phase = phase
-            self._estimate.begin(total)
+            self._estimate.begin(total, slow_first=SLOW_FIRST if phase == "distill" else 0)
         self._estimate.advance(moment, done, total, together=together)
         self.done, self.total = done, total if total is not None else self.total
 
@@ -389,7 +389,7 @@ class RunHistory:
         if isinstance(event, Phase):
             done = self.iteration if event.name == "distill" else 0  # of a run that is resumed
             self.phase, self.detail, self.done, self.total = event.name, event.detail, done, event.total
-            self._estimate.begin(event.total)
+            self._estimate.begin(event.total, slow_first=SLOW_FIRST if event.name == "distill" else 0)
         elif isinstance(event, Lengthened):
             self._made_longer(event)
         elif isinstance(event, StateChanged):

@@ -102,6 +102,7 @@ class Status:
 
     ``done`` of ``total`` counts units of the ``phase``: expert epochs, networks, iterations; None where unknown.
     ``detail``: what is done instead of counting on, as "evaluating"; or what of the phase it is.
+    ``memory``: MiB at the heartbeat, of the process, or on a card the run's peak there.
     """
 
     state: str = "queued"
@@ -123,6 +124,7 @@ class Status:
     preset: str | None = None
     seed: int | None = None
     diverged: bool = False
+    memory: float | None = None
 
     @staticmethod
     def read(folder: Path) -> Status | None:
@@ -177,7 +179,7 @@ class StatusWriter:
     """Keeps the status file of the run this process works on.
 
     A disk that refuses the file never ends a run by itself: what it said is in ``fault`` (None while all is
-    well) for the engine to report, and the next beat tries again.
+    well) for the engine to report, and the next beat tries again. ``memory`` is asked at every writing.
     """
 
     def __init__(
@@ -186,11 +188,13 @@ class StatusWriter:
         *,
         clock: Callable[[], float] = time.time,
         ticker: Callable[[], float] = time.monotonic,
+        memory: Callable[[], float | None] = lambda: None,
     ) -> None:
         self.path = folder / FILE
         self.fault: str | None = None
         self._clock = clock
         self._ticker = ticker
+        self.memory = memory
         self._lock = threading.Lock()
         self._written: float | None = None
         now = clock()
@@ -248,7 +252,7 @@ class StatusWriter:
             self.beat()
 
     def _write(self, *, durable: bool) -> None:
-        self.status = replace(self.status, heartbeat=self._clock())
+        self.status = replace(self.status, heartbeat=self._clock(), memory=self.memory())
         self._written = self._ticker()
         values = asdict(self.status)
         if values["accuracy"] is not None and not 0 <= values["accuracy"] <= 1:

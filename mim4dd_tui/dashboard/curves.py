@@ -7,6 +7,8 @@ from collections.abc import Callable
 
 import numpy as np
 
+from engine.config.schema import Config
+from engine.config.selection import selected_on
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.growing import Growing, grown
@@ -74,13 +76,23 @@ def off(history: RunHistory) -> bool:
     return changes.get("information.weight") == 0 or (history.iteration > 0 and not _values(history, "nce"))
 
 
+def _layer(history: RunHistory, name: str) -> str:
+    """A layer's name, and whether the bound, which is the largest layer's at each reading, is drawn over its curve."""
+    label = f"layer {name.removeprefix('bound.')}"
+    own, bound = grown(history, name).y, grown(history, "bound").y
+    if len(own) != len(bound):
+        return label
+    over = (own == bound) | (np.isnan(own) & np.isnan(bound))
+    return f"{label} (the bound)" if over.all() else f"{label} (partly the bound)" if over.any() else label
+
+
 def information(history: RunHistory) -> Figure:
     """The bound on the mutual information in nats, below its ceiling log C; single layers fainter."""
     series = []
     layers = sorted(name for name in history.series if name.startswith("bound."))
     if len(layers) > 1:
         for ink, name in zip(LAYERS, layers, strict=False):
-            series += _curve(history, name, f"layer {name.removeprefix('bound.')}", ink + 100)
+            series += _curve(history, name, _layer(history, name), ink + 100)
     series += _curve(history, "bound", "MI bound", BOUND)
     ceiling = history.series.get("ceiling")
     levels = (Level("log C", ceiling.values[-1], RANDOM),) if ceiling and series else ()
@@ -216,8 +228,17 @@ def _values(history: RunHistory, name: str) -> list[float]:
     return [] if series is None else series.values
 
 
-def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
-    """The numbers that matter, most important first. ``memory`` in MiB, where it is measured here.
+def _to_choose_by(config: Config | None) -> tuple[str, str]:
+    """Protocol and images that the best will be chosen by; where none is, the protocol of the final numbers."""
+    if config is None:
+        return "-", "-"
+    on, judged = selected_on(config), config.evaluation
+    return judged.protocol if on == "none" else judged.live_protocol, on
+
+
+def facts(history: RunHistory, memory: float | None = None, config: Config | None = None) -> tuple[Fact, ...]:
+    """The numbers that matter, most important first. ``memory`` in MiB, for while no iteration has told of it; by the
+    settings is told how the best will be chosen, until one is.
 
     Memory is marked ``<=`` where it includes what earlier runs left in the process."""
     best, last = history.best, history.last
@@ -230,6 +251,7 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
         device += f", {counted(threads, 'thread')}"
     gradient = _last(history, "gradient_ratio")
     step = _last(history, "step_size")
+    protocol, chosen_on = (best.protocol, best.selected_on) if best is not None else _to_choose_by(config)
     return (
         (_named("best", best), _score(best), ACCURACY),
         ("random", _baseline(history.random_selection, best), 0),
@@ -240,7 +262,7 @@ def facts(history: RunHistory, memory: float | None = None) -> tuple[Fact, ...]:
         ("NCE/obj.", "-" if gradient is None else number(gradient), 0),
         ("device", device, 0),
         ("step size", "-" if step is None else number(step), 0),
-        ("protocol", best.protocol if best is not None else "-", 0),
-        ("chosen on", best.selected_on if best is not None else "-", 0),
+        ("protocol", protocol, 0),
+        ("chosen on", chosen_on, 0),
         ("precision", str(execution.get("precision", "-")), 0),
     )

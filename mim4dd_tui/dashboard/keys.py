@@ -94,7 +94,8 @@ KEYS: tuple[Key, ...] = (
     Key("home", "slash", "search", "search", "Show only presets with the words typed.", "/", footer=True),
     Key("home", "p", "presets", "presets", "Go to the presets."),
     Key("home", "r", "runs", "runs", "Go to the runs.", footer=True),
-    Key("home", "enter", "take", "open", "Open the run; of a preset, its settings; of a setting, its value."),
+    Key("home", "enter", "take", "open", "Open the run; of a preset, its settings; of a setting, its "
+        "value: what is typed replaces it, an arrow keeps it."),
     Key("home", "escape", "leave_list", "back", "From the settings or the runs back to the presets.", "esc"),
     Key("home", "R", "resume", "resume", "Continue the chosen run from its last checkpoint.", "R"),
     Key("home", "I", "lengthen", "lengthen", "Give the chosen run, also one that is done, more iterations.", "I"),
@@ -201,7 +202,8 @@ KEYS: tuple[Key, ...] = (
     Key("plot", "w", "plot('smoother')", "smoother", "Smooth more (exponential average of all values).", footer=True),
     Key("plot", "W", "plot('rougher')", "rougher", "Smooth less.", "W"),
     Key("plot", "0", "plot('reset')", "reset", "All of it again: no zoom, no cursor."),
-    Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone, or all again.", footer=True),
+    Key("plot", "z", "zoom_pane", "enlarge", "The curve in focus alone (tab: the next one), or all again.",
+        footer=True),
     # panes: the one in focus, or the first
     Key("panes", "left_square_bracket", "divide('columns', -1)", "narrower", "Make the pane in focus narrower, or the "
         "first; the mouse drags what lies between two.", "["),

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
+from engine.runs.eta import SLOW_FIRST
 from engine.runs.history import WORKING, RunHistory
 from mim4dd_tui.dashboard.widgets.status import Head, Progress
 from mim4dd_tui.plain import duration, passed
 
 STALLED_SECONDS, STALLED_TIMES = 10.0, 5.0
 """An iteration is told of while it lasts when it takes as long as this, and as many times as long as the others."""
-SLOW_FIRST = 5
-"""Iterations at the beginning that are slow, and say nothing of the others."""
 
 
 def head(history: RunHistory, name: str, state: str, *, going: bool, elsewhere: bool, now: float) -> Head:

@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
+import psutil
+
 from engine.config.schema import Config
 from engine.errors import MimError, RunLocked
 from engine.events import Event, Observer, Progress, RunEnded, RunStarted, StateChanged
@@ -113,6 +115,14 @@ class Session(Protocol):
     def error(self) -> BaseException | None:
         """What ended it, where that was an error."""
 
+    @property
+    def config(self) -> Config | None:
+        """Its settings; None until they were read, or where they cannot be."""
+
+    @property
+    def memory(self) -> float | None:
+        """MiB that it takes now, as far as is known; of a run that is over not its own."""
+
     def poll(self) -> Sequence[Heard | Record]:
         """What is new since the last call."""
 
@@ -151,6 +161,7 @@ class EngineSession:
         self._queue: deque[Heard | Record] = deque()
         self._listener: Observer | None = None
         self._path: Path | None = order.resume
+        self.config = order.config
         self._known = order.resume is None
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
@@ -167,6 +178,8 @@ class EngineSession:
     def _work(self) -> None:
         try:
             if self.order.resume is not None:
+                with suppress(MimError):  # the engine says what is wrong with them
+                    self.config = RunFolder(self.order.resume).config()
                 # what the run was before: the first event of its continuation takes back what it supersedes
                 self._queue.extend(JournalReader(RunFolder(self.order.resume).journal_path).poll())
                 self._known = True
@@ -265,6 +278,11 @@ class EngineSession:
         return self._error
 
     @property
+    def memory(self) -> float:
+        """What this process takes."""
+        return float(psutil.Process().memory_info().rss) / 2**20
+
+    @property
     def iterations(self) -> int:
         """Iterations the run is to make; 0 until it has said so."""
         return self._iterations
@@ -315,6 +333,8 @@ class FolderSession:
         self._reader = JournalReader(folder.journal_path)
         self._error: BaseException | None = None
         self._told: Progress | None = None
+        self.config: Config | None = None
+        self.memory: float | None = None
 
     @property
     def path(self) -> Path | None:
@@ -365,7 +385,11 @@ class FolderSession:
             return []
         if self._error is not None and isinstance(self._error.__cause__, OSError):  # the disk failed for a moment
             self._error = None
+        if self.config is None:
+            with suppress(MimError):  # the numbers then lack what only the settings tell
+                self.config = self.folder.config()
         status = self.folder.status()
+        self.memory = status.memory if status is not None else None
         if status is not None and status.phase:
             told = status.progress
             if told != self._told:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -36,6 +36,10 @@ class Group:
     def marks(self) -> str:
         """Their letters."""
         return " ".join(one.mark for one in self.members)
+
+    def marks_of(self, seeds: Collection[int]) -> str:
+        """The letters of some seeds."""
+        return " ".join(one.mark for one in self.members if one.config is not None and one.config.seed in seeds)
 
     @cached_property
     def twice(self) -> int | None:
@@ -95,10 +99,11 @@ def means(group: Group) -> list[Together]:
         return []
     told = []
     for which in WHICH if group.chosen else WHICH[1:]:
-        scores = list(group.scores(which).values())
-        if len(scores) > 1:
-            mean, deviation = spread([event.mean for event in scores])
-            told.append(Together(which, group.marks, "", mean, deviation, len(scores), frozenset(map(_way, scores))))
+        found = group.scores(which)
+        if len(found) > 1:
+            mean, deviation = spread([event.mean for event in found.values()])
+            ways = frozenset(map(_way, found.values()))
+            told.append(Together(which, group.marks_of(found), "", mean, deviation, len(found), ways))
     return told
 
 
@@ -113,7 +118,8 @@ def differences(group: Group, other: Group) -> list[Together]:
         ways = frozenset(_way(scores[seed]) for scores in (ours, theirs) for seed in seeds)
         if len(seeds) > 1 and len(ways) == 1:
             found: Estimate = paired([ours[seed].mean for seed in seeds], [theirs[seed].mean for seed in seeds])
-            told.append(Together(which, group.marks, other.marks, found.mean, found.half, found.count, ways))
+            of, beside = group.marks_of(seeds), other.marks_of(seeds)
+            told.append(Together(which, of, beside, found.mean, found.half, found.count, ways))
     return told
 
 
@@ -121,13 +127,20 @@ def lines(contenders: Sequence[Contender]) -> Iterator[Line]:
     """A line a group, and one for every later group beside the first."""
     found = groups(contenders)
     for group in found:
-        told = means(group)
-        seeds = counted(told[0].count if told else len(group.members), "seed")
-        yield Line(f"{group.marks}, {seeds}", words=_mean_words(group, told))
+        told = _alike(means(group))
+        of, count = (told[0].of, told[0].count) if told else (group.marks, len(group.members))
+        yield Line(f"{of}, {counted(count, 'seed')}", words=_mean_words(group, told))
     for group in found[1:]:
-        told = differences(group, found[0])
+        told = _alike(differences(group, found[0]))
+        of, beside = (told[0].of, told[0].beside) if told else (group.marks, found[0].marks)
         pairs = f", {counted(told[0].count, 'pair')}" if told else ""
-        yield Line(f"{group.marks} − {found[0].marks}{pairs}", words=_difference_words(group, found[0], told))
+        yield Line(f"{of} − {beside}{pairs}", words=_difference_words(group, found[0], told))
+
+
+def _alike(told: Sequence[Together]) -> list[Together]:
+    """Those of the runs that the first is of, which a line is named by: of a run that ends its best iterate is measured
+    before its last."""
+    return [one for one in told if (one.of, one.beside) == (told[0].of, told[0].beside)]
 
 
 def rows(contenders: Sequence[Contender]) -> Iterator[dict[str, str]]:

@@ -40,32 +40,42 @@ class Scale:
         return self.low + place * (self.high - self.low)
 
     def ticks(self, most: int, *, whole: bool = False) -> list[float]:
-        """At most ``most`` (>= 2) round values inside the axis, ascending; ``whole``: of them the whole numbers."""
-        return [tick for tick in self._ticks(most) if not whole or tick == round(tick)]
+        """At most ``most`` (>= 2) round values inside the axis, ascending; ``whole``: only whole numbers. Two at least,
+        so that a value can be read between them, where there are two."""
+        log = self.log and math.log10(self.high / self.low) >= 1.5
+        return self._decades(most, whole) if log else self._round_steps(most, whole)
 
-    def _ticks(self, most: int) -> list[float]:
-        if self.log and math.log10(self.high / self.low) >= 1.5:
-            return self._decades(most)
-        return self._round_steps(most)
-
-    def _decades(self, most: int) -> list[float]:
+    def _decades(self, most: int, whole: bool) -> list[float]:
         first = math.ceil(math.log10(self.low) - 1e-9)
         last = math.floor(math.log10(self.high) + 1e-9)
-        stride = max(1, math.ceil((last - first + 1) / most))
-        return [10.0**power for power in range(first, last + 1, stride)]
+        powers = _whole([10.0**power for power in range(first, last + 1)], whole)
+        if len(powers) > 1:
+            return powers[:: math.ceil(len(powers) / most)]
+        between = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
+        found = _whole([tick for tick in between if self.low <= tick <= self.high], whole)
+        if len(found) <= most:
+            return found
+        return [tick for tick in found if tick in (found[0], found[-1]) or (most > 2 and tick in powers)]
 
-    def _round_steps(self, most: int) -> list[float]:
-        raw = (self.high - self.low) / max(1, most)
+    def _round_steps(self, most: int, whole: bool) -> list[float]:
+        raw = max((self.high - self.low) / max(1, most), 1.0 if whole else 0.0)
         if raw < sys.float_info.min * 10:
-            return [self.low, self.high]  # no round number is that small
+            return _whole([self.low, self.high], whole)  # no round number is that small
         magnitude = 10.0 ** math.floor(math.log10(raw))
+        finer: list[float] = []
         for factor in (1, 2, 2.5, 5, 10, 20):
             step = factor * magnitude
             first = math.ceil(self.low / step - 1e-9)
             last = math.floor(self.high / step + 1e-9)
-            if last - first + 1 <= most:
-                return [index * step for index in range(first, last + 1)]
-        return [self.low, self.high]
+            found = _whole([index * step for index in range(first, last + 1)], whole)
+            if len(found) <= most:
+                return found if len(found) > 1 or len(finer) < 2 else [finer[0], finer[-1]]
+            finer = found
+        return [finer[0], finer[-1]]
+
+
+def _whole(ticks: list[float], whole: bool) -> list[float]:
+    return [tick for tick in ticks if not whole or tick == round(tick)]
 
 
 EQUAL = 1e-9

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from textual.widgets import Input
 
 from mim4dd_tui.dashboard.ink import Inks
 from mim4dd_tui.dashboard.remembered import Remembered
@@ -41,6 +42,16 @@ async def test_with_colours_curves_are_thin_and_the_legend_has_no_samples(make_a
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         pane = run_screen(app).query_one("#losses", PlotPane)
         await until(pilot, lambda: "  objective" in pane.render_line(0).text and "  nce" in pane.render_line(0).text)
+
+
+async def test_without_colours_what_typing_would_replace_is_underlined(make_app: MakeApp) -> None:
+    app = make_app(abilities=replace(RICH, no_color=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "slash", *"network.norm", "enter", "enter")
+        box = app.screen.query_one("#settings-value", Input)
+        await until(pilot, lambda: box.selected_text == "instance")
+        marked = [segment for segment in box.render_line(0) if segment.style is not None and segment.style.underline]
+        assert "".join(segment.text for segment in marked) == "instance"
 
 
 async def test_of_few_colours_the_terminals_own_are_taken_and_others_are_helped_by_form(make_app: MakeApp) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -66,12 +67,18 @@ async def test_one_curve_of_four_is_shown_alone(make_app: MakeApp, size: tuple[i
         def seen() -> list[str | None]:
             return [pane.id for pane in screen.query(PlotPane) if pane.display]
 
+        def alone(name: str) -> bool:
+            return seen() == [name] and screen.query_one(f"#{name}").has_focus
+
         await pilot.press("M")
         four = ["compare-accuracy", "compare-objective", "compare-bound", "compare-nce"]
         await until(pilot, lambda: seen() == four)
         screen.query_one("#compare-bound").focus()
         await pilot.press("z")
         await until(pilot, lambda: seen() == ["compare-bound"] and not screen.query_one(Table).display)
+        for key, name in (("tab", "nce"), ("tab", "accuracy"), ("shift+tab", "nce"), ("shift+tab", "bound")):
+            await pilot.press(key)
+            await until(pilot, partial(alone, f"compare-{name}"))
         await pilot.press("z")
         await until(pilot, lambda: seen() == four and screen.query_one(Table).display)
         screen.query_one("#compare-bound").focus()

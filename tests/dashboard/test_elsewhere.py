@@ -20,6 +20,7 @@ from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.session import FolderSession
 from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.gauges import GaugesLine
 from mim4dd_tui.dashboard.widgets.log import LogPane
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
@@ -265,6 +266,22 @@ async def test_what_only_the_status_counts_is_told_of_a_run_that_was_stopped_the
         app.back()
         app.open_run(stopped.folder)
         await until(pilot, lambda: run_screen(app).state == "stopped" and "1/3" in text(app).splitlines()[1])
+
+
+async def test_what_a_run_of_another_process_takes_and_is_chosen_by_is_told_before_it_distils(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    other = Other(tmp_path / "runs")
+    other.status.memory = lambda: 1234.0
+    other.say(Phase("experts", 3))
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.phase == "experts")
+        facts = run_screen(app).query_one(FactsPane)
+        await until(pilot, lambda: ("memory", "1,234 MiB", 0) in facts.facts, 10)
+        told = {name: value for name, value, _ in facts.facts}
+        assert (told["protocol"], told["chosen on"]) == ("quick-100", "test")
 
 
 def test_an_evaluation_of_another_process_is_told_as_ones_own(other: Other) -> None:

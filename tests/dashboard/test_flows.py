@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -76,7 +77,18 @@ async def test_every_view_shows_its_panes(make_app: MakeApp, size: tuple[int, in
         await until(pilot, lambda: "expert 2 of 2 trained" in text(app))
         await pilot.press("1", "tab", "z")
         await pilot.pause()
-        assert [pane.id for pane in app.screen.query(PlotPane) if pane.display] == ["losses"]
+        screen = app.screen
+
+        def alone(name: str) -> bool:
+            shown = [pane.id for pane in screen.query(PlotPane) if pane.display]
+            return shown == [name] and screen.query_one(f"#{name}").has_focus
+
+        assert alone("losses")
+        for key, name in (("tab", "information"), ("shift+tab", "losses"), ("shift+tab", "speed"), ("tab", "losses")):
+            await pilot.press(key)
+            await until(pilot, partial(alone, name))
+        await pilot.press("shift+tab", "z")
+        await until(pilot, lambda: not alone("speed") and screen.query_one("#losses").display)
 
 
 @pytest.mark.parametrize("size", SIZES)

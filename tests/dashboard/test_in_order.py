@@ -39,6 +39,10 @@ def burst(app: DashboardApp, *keys: str) -> None:
         (("ctrl+u", "5"), "5"),
         (("home", "1", "end", "7", "left", "3"), "10.037"),
         (("home", "delete", "4"), "4.0"),
+        (tuple("1e9"), "1e9"),
+        (("end", "5"), "0.05"),
+        (("right", "5"), "0.05"),
+        (("left", "1"), "10.0"),
     ],
 )
 async def test_a_value_is_typed_as_its_keys_say(make_app: MakeApp, typed: tuple[str, ...], left: str) -> None:
@@ -68,7 +72,7 @@ async def test_escape_leaves_and_the_next_key_is_the_lists(make_app: MakeApp) ->
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press(*EDIT)
-        burst(app, *"99", "escape", "enter", "1")
+        burst(app, *"99", "escape", "enter", "end", "1")
         await until(pilot, lambda: app.screen.query_one("#settings-value", Input).value == "0.01")
 
 

@@ -115,7 +115,7 @@ def test_paper_names_axes_units_and_every_curve() -> None:
         return [shape.text for shape in page.shapes if isinstance(shape, Words)]
 
     assert {"objective", "nce (right axis)", "iteration"} <= set(words("losses"))
-    assert {"information (nats)", "MI bound", "layer 0", "layer 1", "log C"} <= set(words("information"))
+    assert {"information (nats)", "MI bound", "layer 0", "layer 1 (the bound)", "log C"} <= set(words("information"))
 
 
 def test_an_axis_is_named_only_where_there_are_two() -> None:

@@ -240,6 +240,18 @@ def test_a_label_stands_in_the_row_in_which_its_value_is_drawn(
             assert said[row] == label or label not in said, f"{label} is drawn in row {row} of\n{drawing.text()}"
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "height", "labels"),
+    [(2.0, 80.0, 20, ["50", "20", "10", "5", "2"]), (2.0, 80.0, 6, ["50", "2"]), (0.45, 1.6, 6, ["1.5", "0.5"])],
+)
+def test_a_logarithmic_axis_has_two_labels_between_which_a_value_can_be_read(
+    low: float, high: float, height: int, labels: list[str]
+) -> None:
+    drawing = draw(Figure((Series("range", np.arange(2.0), np.array([low, high])),)), Viewport(log_y=True), 40, height)
+    said = ["".join(line).strip() for line in drawing.chars[:-1, : drawing.left - 1]]
+    assert [label for label in said if label] == labels
+
+
 def test_the_cursor_stands_where_it_is_asked_to() -> None:
     drawing = draw(Figure((line(np.arange(101.0)),)), Viewport(cursor=51.0), 60, 12)
     columns = np.flatnonzero((drawing.inks == CURSOR).any(axis=0))
@@ -306,12 +318,18 @@ def test_lengths_must_agree() -> None:
         Series("a", np.arange(3.0), np.arange(4.0))
 
 
-@given(st.floats(1e-9, 1e9), st.floats(1.001, 1e6), st.booleans(), st.integers(2, 10))
-def test_ticks_are_few_inside_and_ascending(low: float, factor: float, log: bool, most: int) -> None:
+@given(st.floats(1e-9, 1e9), st.floats(1.001, 1e6), st.booleans(), st.booleans(), st.integers(2, 10))
+@example(low=3.0, factor=32.0, log=True, whole=False, most=6)
+@example(low=0.45, factor=3.5, log=True, whole=False, most=2)
+@example(low=2.0, factor=4.0, log=False, whole=True, most=3)
+def test_ticks_are_few_inside_and_ascending(low: float, factor: float, log: bool, whole: bool, most: int) -> None:
+    """And two at least, where there are two round ones."""
     scale = Scale(low, low * factor, log)
-    ticks = scale.ticks(most)
-    assert len(ticks) <= max(2, most)
-    assert ticks == sorted(ticks)
+    ticks = scale.ticks(most, whole=whole)
+    there = math.floor(scale.high) - math.ceil(scale.low) + 1 if whole else 2
+    assert min(2, there) <= len(ticks) <= max(2, most)
+    assert ticks == sorted(set(ticks))
+    assert not whole or all(tick == round(tick) for tick in ticks)
     slack = (scale.high - scale.low) * 1e-6
     assert all(scale.low - slack <= tick <= scale.high + slack for tick in ticks)
 

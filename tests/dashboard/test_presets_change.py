@@ -113,7 +113,7 @@ async def test_a_value_is_typed_on_for_its_setting_when_that_does_not_differ_any
         await pilot.press(*SEED, "7", "enter", "escape", "slash", *"network.width", "enter", "enter", "ctrl+u", *"24")
         await pilot.press("enter", "escape", "c", "g", "enter")
         await until(pilot, lambda: box.has_focus and form.chosen == "seed")
-        await pilot.press("8")
+        await pilot.press("end", "8")
         write(network__norm="group", seed=7)
         await until(pilot, lambda: form.base.seed == 7)
         assert (box.value, form.chosen) == ("78", "seed")

@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from engine.config.load import changed
+from engine.config.schema import Config
 from engine.events import Evaluation, Event, Iteration, RunStarted
 from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.comparison import table
 from mim4dd_tui.dashboard.contenders import Contender
-from mim4dd_tui.dashboard.curves import facts
+from mim4dd_tui.dashboard.curves import facts, information
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
@@ -64,6 +66,38 @@ def test_memory_that_earlier_runs_share_is_marked_as_a_bound() -> None:
         for event in events:
             history.apply(event)
         assert {name: value for name, value, _ in facts(history)}["memory"] == said
+
+
+@pytest.mark.parametrize(
+    ("settings", "protocol", "on"),
+    [
+        ({}, "quick-100", "test"),
+        ({"data.validation": 0.1}, "quick-100", "validation"),
+        ({"evaluation.every": 0}, "mtt-1000", "none"),
+    ],
+)
+def test_what_chooses_the_best_is_told_by_the_settings_until_one_is_measured(
+    settings: dict[str, object], protocol: str, on: str
+) -> None:
+    config = changed(Config(), settings)
+    history = RunHistory()
+    told = {name: value for name, value, _ in facts(history, None, config)}
+    assert (told["protocol"], told["chosen on"], told["best"]) == (protocol, on, "-")
+    history.apply(Evaluation(1, "live", "paper-300", 0.8, 0.02, [0.8], "test", "test", 1.0, True))
+    told = {name: value for name, value, _ in facts(history, None, config)}
+    assert (told["protocol"], told["chosen on"]) == ("paper-300", "test")
+
+
+def test_a_layer_that_lies_under_the_bound_says_so() -> None:
+    def named(*readings: list[float]) -> list[str]:
+        history = RunHistory()
+        for i, bounds in enumerate(readings, 1):
+            history.apply(Iteration(i, 0.3, 2.9, max(bounds), 2.3, bounds, 0.1, 0.7, 0.04, 0.1, 600.0))
+        return [series.name for series in information(history).series]
+
+    assert named([0.5, 1.0], [0.6, 1.1]) == ["layer 0", "layer 1 (the bound)", "MI bound"]
+    assert named([0.5, 1.0], [1.2, 1.1]) == ["layer 0 (partly the bound)", "layer 1 (partly the bound)", "MI bound"]
+    assert named([0.5], [1.2]) == ["MI bound"]
 
 
 def test_facts_and_comparison_say_the_same_of_a_run() -> None:

@@ -236,6 +236,30 @@ async def test_a_preset_saved_again_says_what_it_extends(make_app: MakeApp) -> N
         await until(pilot, lambda: "yours: digits-ipc1 with" in words(app))
 
 
+@pytest.mark.parametrize(
+    ("key", "kept"),
+    [
+        ("objective.iterations", "300"),
+        ("network.norm", "instance"),
+        ("execution.device", "auto"),
+        ("experts.learning_rate", "0.05"),
+    ],
+)
+async def test_the_first_character_typed_replaces_a_value_and_an_arrow_keeps_it(
+    make_app: MakeApp, key: str, kept: str
+) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("e", "slash", *key, "enter", "enter")
+        box = app.screen.query_one("#settings-value", Input)
+        await until(pilot, lambda: box.has_focus and box.value == kept)
+        assert box.selected_text == kept
+        await pilot.press("5")
+        assert box.value == "5"
+        await pilot.press("escape", "enter", "right", "5")
+        await until(pilot, lambda: box.value == f"{kept}5")
+
+
 @pytest.mark.parametrize("way", ["row", "list", "tab"])
 async def test_a_value_is_taken_where_the_mouse_or_tab_leaves_it(make_app: MakeApp, way: str) -> None:
     app = make_app()

@@ -95,9 +95,29 @@ def test_runs_without_a_second_seed_have_no_such_line() -> None:
 def test_a_live_accuracy_is_in_no_mean() -> None:
     going = contender("C", 2, None)
     found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, 0.9), going])))
-    assert found == {"A B C, 2 seeds": "best 85.0 ± 7.1 %, last 85.0 ± 7.1 % (± over seeds)"}
+    assert found == {"A B, 2 seeds": "best 85.0 ± 7.1 %, last 85.0 ± 7.1 % (± over seeds)"}
     found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, None), going])))
     assert found == {"A B C, 3 seeds": "no mean yet: 1 of 3 seeds finished"}
+
+
+def test_means_and_differences_are_named_by_the_runs_they_are_of() -> None:
+    plain_ones = [contender("A", 0, None), contender("B", 1, 0.8), contender("C", 2, 0.9)]
+    others = [contender("D", 2, 0.9, **HEAVIER), contender("E", 0, 0.8, **HEAVIER), contender("F", 1, 0.85, **HEAVIER)]
+    found = told(list(lines([*plain_ones, *others])))
+    assert list(found) == ["B C, 2 seeds", "D E F, 3 seeds", "D F − B C, 2 pairs"]
+    assert [(row["runs"], row["minus"]) for row in rows([*plain_ones, *others])][::2] == [
+        ("B C", ""),
+        ("D E F", ""),
+        ("D F", "B C"),
+    ]
+
+
+def test_a_mean_of_fewer_runs_waits_until_they_are_all_measured() -> None:
+    """The last iterates are measured after the best ones, and one name is for both."""
+    ending = contender("C", 2, None)
+    ending.history.apply(Evaluation(10, "best", "quick-100", 0.7, 0.01, [0.7], "test", "test", 1.0))
+    found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, 0.9), ending])))
+    assert found == {"A B C, 3 seeds": "best 80.0 ± 10.0 % (± over seeds)"}
 
 
 def test_one_seed_twice_makes_no_mean() -> None:

@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine import files
+from engine.events import Phase
 from engine.files import ABANDONED_SECONDS, remove_abandoned, replacing, write_json
 from engine.record import Recorder
 from engine.runs.control import Control
@@ -63,6 +64,16 @@ def test_an_empty_log_of_a_killed_dashboard_goes_when_its_run_is_taken_up(
     write_json(folder.path / NOTE, asdict(Holder(host_name(), process.pid, time.time(), "gone")))
     with Recorder(folder, None, Control(), resuming=True):
         assert folder.output_path.exists() is not gone
+
+
+def test_the_status_tells_what_the_process_takes(tmp_path: Path) -> None:
+    folder = make_folder(tmp_path)
+    with Recorder(folder, None, Control(), resuming=False) as record:
+        record.phase(Phase("experts", total=3))
+    status = folder.status()
+    assert status is not None
+    assert status.memory is not None
+    assert status.memory > 10
 
 
 def test_nothing_of_others_is_removed(tmp_path: Path) -> None:

@@ -67,6 +67,24 @@ def test_pauses_and_found_units_do_not_count() -> None:
     assert cached.eta(21.0) == pytest.approx(80.0)
 
 
+def test_slow_first_iterations_do_not_make_those_to_come_seem_slow() -> None:
+    """Compiling, and the evaluation of the first iterate, come once."""
+    history = live([started(), StateChanged("running"), Phase("distill", 100)])
+    now = 0.0
+    history.apply(Progress("distill", 0, 100), time=now)
+    foretold = []
+    for number, seconds in enumerate((20.0, 2.0, 0.5, 1.0, 0.5, 0.25, 0.25, 0.25, 0.25, 0.25), 1):
+        now += seconds
+        history.apply(iteration(number, seconds=seconds), time=now)
+        foretold.append(history.eta(now))
+    assert foretold[:3] == [None, pytest.approx(98 * 2.0), pytest.approx(97 * 0.5)]
+    assert foretold[5:] == [pytest.approx(left * 0.25) for left in range(94, 89, -1)]
+    history.apply(Phase("evaluate", 5), time=now)
+    history.apply(Progress("evaluate", 0, 5), time=now)
+    history.apply(Progress("evaluate", 1, 5), time=now + 3.0)
+    assert history.eta(now + 3.0) == pytest.approx(12.0)
+
+
 def test_epochs_of_an_expert_that_goes_on_do_not_make_those_to_come_seem_faster() -> None:
     """Of the second expert three epochs of five were in the cache: one was computed, like the others in ten seconds."""
     history = live([started(), Phase("experts", 15)])

@@ -33,6 +33,17 @@ def test_beats_are_written_at_most_once_a_second(tmp_path: Path) -> None:
     assert sorted(set(writes)) == [0, 10, 20, 30, 40]
 
 
+def test_what_the_run_takes_is_asked_at_every_writing(tmp_path: Path) -> None:
+    now, taken = [0.0], iter((100.0, 200.0))
+    writer = StatusWriter(tmp_path, ticker=lambda: now[0], memory=lambda: next(taken))
+    for moment, memory in ((0.0, 100.0), (0.5, 100.0), (1.0, 200.0)):
+        now[0] = moment
+        writer.beat()
+        read = Status.read(tmp_path)
+        assert read is not None
+        assert read.memory == memory
+
+
 def test_a_new_state_is_written_at_once(tmp_path: Path) -> None:
     writer = StatusWriter(tmp_path, ticker=lambda: 0.0)
     writer.beat(state="running")

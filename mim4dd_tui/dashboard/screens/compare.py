@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -266,12 +266,16 @@ class CompareScreen(DividedScreen):
         message.stop()
         place_all(self.query(PlotPane), message.pane)
 
+    def alone(self) -> Sequence[PlotPane]:
+        """The plots that are seen else, where one is enlarged."""
+        return [pane for pane, _ in self._panes()] if self.has_class("-one") else ()
+
     def action_zoom_pane(self) -> None:
         """The plot in focus alone, all plots where none has it, or again with their table."""
         self.toggle_class("-alone")
         for pane in self.query(PlotPane):
-            pane.set_class(self.has_class("-alone") and pane.has_focus, "-picked")
-        self.set_class(any(pane.has_class("-picked") for pane in self.query(PlotPane)), "-one")
+            pane.set_class(self.has_class("-alone") and pane.has_focus, "-alone")
+        self.set_class(any(pane.has_class("-alone") for pane in self.query(PlotPane)), "-one")
         self.refresh_bindings()
         if self.focused is None and not self.has_class("-alone"):  # the table lost the keys when it went
             self.query_one(Table).focus()

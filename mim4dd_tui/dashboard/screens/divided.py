@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from textual import on
 from textual.screen import Screen
+from textual.widget import Widget
 
 from mim4dd_tui.dashboard.widgets.panes import STEP, Axis, Panes, Sizes
+from mim4dd_tui.dashboard.widgets.plot import PlotPane
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
@@ -21,6 +24,29 @@ class DividedScreen(Screen[None]):
         self._sizes: Sizes = {key: list(sizes) for key, sizes in self._remembering.remembered.panes.items()}
         for panes in self.query(Panes):
             panes.sizes = self._sizes
+
+    def focus_next(self, selector: str | type[Widget] = "*") -> Widget | None:
+        """The next part; where one curve is shown alone, the next curve alone."""
+        return self.focused if self._turned(1) else super().focus_next(selector)
+
+    def focus_previous(self, selector: str | type[Widget] = "*") -> Widget | None:
+        """The one before."""
+        return self.focused if self._turned(-1) else super().focus_previous(selector)
+
+    def alone(self) -> Sequence[PlotPane]:
+        """The curves of which one is shown alone, by its class ``-alone``; none where all are seen."""
+        raise NotImplementedError
+
+    def _turned(self, step: int) -> bool:
+        panes = self.alone()
+        seen = next((place for place, pane in enumerate(panes) if pane.has_class("-alone")), None)
+        if seen is None:
+            return False
+        panes[seen].remove_class("-alone")
+        following = panes[(seen + step) % len(panes)]
+        following.add_class("-alone")
+        following.focus()
+        return True
 
     def action_divide(self, axis: Axis, step: int) -> None:
         """Move a line beside the pane in focus, else the first of the screen."""

@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import ClassVar
 
-import psutil
 from rich.text import Text
 from textual import on
 from textual.app import ComposeResult
@@ -73,7 +72,6 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._coloured = ""  # the theme its log was written in
         self._rewinds = 0
         self._unread = not self.heard_once
-        self._process = psutil.Process()
         self._view = VIEWS[0]
         self._plots: tuple[PlotPane, ...] = ()  # kept: they are asked for five times a second
         self.add_class(f"-view-{self._view}")
@@ -240,9 +238,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._newest, self._told = newest, now
         bound = self.query_one("#information", PlotPane)
         self._fill([bound] if bound.display else [])  # its title tells one of them too
-        measured = self.session.owned and self.alive  # later the process has nothing of it
-        memory = self._process.memory_info().rss / 2**20 if measured else None
-        self.query_one(FactsPane).facts = curves.facts(self.history, memory)
+        memory = self.session.memory if self.alive else None  # later the process has nothing of it
+        self.query_one(FactsPane).facts = curves.facts(self.history, memory, self.session.config)
 
     def _progress(self) -> Progress:
         silent = max(0.0, time.time() - (self.history.updated_at or time.time()))
@@ -371,6 +368,10 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._dress("alone")
         pane.add_class("-alone")
         pane.focus()
+
+    def alone(self) -> Sequence[PlotPane]:
+        """All curves, where one is enlarged."""
+        return self._plots if self.has_class("-view-alone") else ()
 
     def action_plot(self, move: Move) -> None:
         """Change how curves are looked at: the one in focus, or all that are seen."""

@@ -85,7 +85,7 @@ class SettingsForm(Vertical):
         yield FieldList(id="settings-list")
         with Vertical(id="settings-editor"):
             yield Static(id="settings-help")
-            yield Input(id="settings-value", compact=True, select_on_focus=False)
+            yield Input(id="settings-value", compact=True)
             yield Static(id="settings-verdict")
 
     def on_mount(self) -> None:
@@ -224,9 +224,7 @@ class SettingsForm(Vertical):
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
         event.stop()
-        box = self.query_one("#settings-value", Input)
-        self.screen.set_focus(box)
-        box.cursor_position = len(box.value)
+        self.screen.set_focus(self.query_one("#settings-value", Input))
         self.show_chosen()
 
     def _edit(self, key: str | None) -> None:
