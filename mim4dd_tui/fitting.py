@@ -15,14 +15,16 @@ from mim4dd_tui.terminal import columns
 
 SHORTEST = 8
 """Cells of the shortest text that is read by its two ends; where there are fewer, its beginning is all that is left."""
-
-
+LEAST = 2
+"""Cells of a preset's name at least where a run's seed is told behind it."""
 _UNITS = re.compile(r"[^\s`]*`[^`\n]*`[^\s`]*|\S+")
 """Words, and commands in backquotes with what stands close to them."""
 _COMMANDS = re.compile(r"(`[^`\n]*`)")
 _BETWEEN = "- "
 _WORDS = re.compile(r"[^- ]*[- ]|[^- ]+$")
 """Of a name, each with the sign that follows it."""
+_DATED = re.compile(r"(?P<preset>.+)-(?P<seed>s\d+)-(?P<when>\d{8}-(?P<time>\d{6}(-\d+)?))")
+"""The name that a run is given where nobody names it."""
 _STEPS = re.compile(r"[^/]*/+|[^/]+")
 """A path's folders, each with its slash, and its end."""
 
@@ -45,29 +47,83 @@ def shortened(text: str, width: int, mark: str = "…", *, middle: bool = True) 
 def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list[str]:
     """Texts as :func:`shortened` makes them; where some become the same, they keep the part in which they differ.
 
-    All are shortened in one way, where that tells them apart: names that differ in several places, as in seed and
-    time, by the words that they do not have in common.
+    Names that runs were given lose their date first, then their time, then of their preset. All others are shortened
+    in one way, where that tells them apart: names that differ in several places, as in seed and number, by the words
+    that they do not have in common.
     """
     every = sorted(set(texts))
-    if all(cell_len(text) <= width for text in every):
-        return list(texts)
+    brief = {text: text for text in every if cell_len(text) <= width}
+    dated = [found for text in every if text not in brief and (found := _DATED.fullmatch(text))]
+    if dated:
+        brief |= _without_dates(dated, width, mark)
+        others = [text for text in every if text not in brief]
+        if len(others) < len(every):
+            brief |= zip(others, shortened_apart(others, width, mark), strict=True)
+    if len(set(brief.values())) < len(every):
+        brief = _told_apart(every, width, mark)
+    return [brief[text] for text in texts]
+
+
+def _without_dates(names: Sequence[re.Match[str]], width: int, mark: str) -> dict[str, str]:
+    """Names of runs with preset and seed, and the time where it has room or tells runs of one preset and seed apart.
+
+    Those for which there is no room even so are left out.
+    """
+    alike: dict[str, list[re.Match[str]]] = {}
+    for name in names:
+        alike.setdefault(name["preset"], []).append(name)
+    ends = {name: _end(name, alike[name["preset"]]) for name in names}
+    brief: dict[str, str] = {}
+    for name, end in ends.items():
+        head = f"{name['preset']}-{name['seed']}{mark}"
+        way = head + (end or name["time"])
+        if not end and cell_len(way) > width:
+            way = head
+        if cell_len(way) <= width:
+            brief[name[0]] = way
+    tails = {name: name["seed"] + (mark + end if end else "") for name, end in ends.items() if name[0] not in brief}
+    room = {name: width - cell_len(tail) - 1 for name, tail in tails.items()}
+    if not room or min(room.values()) < LEAST:
+        return brief
+    heads = [
+        name["preset"] + "-" if len(name["preset"]) < left + bool(ends[name]) else name["preset"][:left] + mark
+        for name, left in room.items()
+    ]
+    if len(set(zip(heads, tails.values(), strict=True))) < len(tails):  # presets that begin alike
+        if min(room.values()) < SHORTEST:
+            return brief
+        heads = [each + "-" for each in shortened_apart([name["preset"] for name in tails], min(room.values()), mark)]
+    return brief | {name[0]: head + tail for (name, tail), head in zip(tails.items(), heads, strict=True)}
+
+
+def _end(name: re.Match[str], alike: Sequence[re.Match[str]]) -> str:
+    """What a run's name has to end with among those of its preset: nothing where their seeds tell them apart."""
+    if len({each["seed"] for each in alike}) == len(alike):
+        return ""
+    for begin in (len("YYYYMMDD-"), len("YYYY")):
+        if len({(each["seed"], each["when"][begin:]) for each in alike}) == len(alike):
+            return name["when"][begin:]
+    return name["when"]
+
+
+def _told_apart(every: Sequence[str], width: int, mark: str) -> dict[str, str]:
+    """Different texts, shortened in one way or, where that makes some the same, with the part in which these differ."""
     alike: dict[str, list[str]] = {}
     for text in every:
         alike.setdefault(shortened(text, width, mark), []).append(text)
     words = _differing_words(every, width, mark)
     if words is None and len(alike) < len(every):
-        words = _with_difference(every, width, mark)
+        words = _with_difference(list(every), width, mark)
     if words is not None and len(set(words)) == len(every):
-        brief = dict(zip(every, words, strict=True))
-        return [brief[text] for text in texts]
-    brief = {}
+        return dict(zip(every, words, strict=True))
+    brief: dict[str, str] = {}
     for short, group in alike.items():
         kept = _with_difference(group, width, mark) if len(group) > 1 else [short]
         apart = len(set(kept)) == len(group) and (len(group) == 1 or alike.keys().isdisjoint(kept))
         brief.update(zip(group, kept if apart else [short] * len(group), strict=True))
     if len(set(brief.values())) < len(every):
         _part(brief, width, mark)
-    return [brief[text] for text in texts]
+    return brief
 
 
 def _part(brief: dict[str, str], width: int, mark: str) -> None:

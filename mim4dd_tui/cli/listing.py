@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+from rich.cells import cell_len
 
 from engine.runs.called import called, option
 from engine.runs.log import told_changes
@@ -43,47 +44,57 @@ def runs(
         tell(f"There are no runs in {place}; start one with `mim4dd run digits-ipc1{option(place)}`.")
     else:
         headers, *lines = _lines(rows)
-        table(headers, lines, right=(2, 3, 4), names=0)
+        table(headers, lines, right=[place for place, name in enumerate(headers) if name in NUMBERS], names=0)
 
 
 HEADERS = ("run", "state", "progress", "accuracy", "begun")
+NUMBERS = ("progress", "accuracy", "begun")
 LEAST = 12
 """Cells of what was changed at least, where it is cut."""
-NAME = 24
-"""Cells of a shortened name at least, where it has columns beside it that are not needed."""
+NAME = (0, 24)
+"""The column of names, and cells of a shortened one at least."""
 
 
 def _lines(rows: Sequence[dict[str, Any]]) -> list[tuple[str, ...]]:
     """The table of the runs, headers first.
 
-    Names are what other commands are given: what was changed, that it distils and long ages give way to them; and the
-    age, which most names tell, to what was changed, which tells apart runs that are named nearly the same. Where names
-    have no room even so they are shortened.
+    The phase and long ages give way to names, which other commands are given; the age, which most names tell, and then
+    names to what was changed, which tells runs apart. It is cut only where names are short already, and the first of
+    what was changed last.
     """
     room = columns(sys.stdout)
     lines = [HEADERS, *(_cells(row, ago, phase=True) for row in rows)]
     shorter = [[HEADERS, *(_cells(row, aged, phase=False) for row in rows)] for aged in (ago, age)]
-    wide, narrow = [lines, *shorter], [shorter[-1], [line[:-1] for line in shorter[-1]]]
+    ageless = [line[:-1] for line in shorter[-1]]
     changes = telling_first([row.get("changes", {}) for row in rows], [row.get("preset") for row in rows])
-    if any(changes):
-        full, brief = (["changed", *map(told, changes)] for told in (told_changes, briefly))
-        wide[:0] = [
-            *([(*line, text) for line, text in zip(lines, own, strict=True)] for own in (full, brief)),
-            *_cut([lines, *shorter, [line[:-1] for line in shorter[-1]]], brief, room),
-        ]
-        narrow.insert(0, [(*line, text) for line, text in zip(narrow[0], brief, strict=True)])
-    tries = [*((each, needed(each)) for each in wide), *((each, needed(each, shortest=(0, NAME))) for each in narrow)]
-    return next((each for each, width in tries if room is None or width <= room), narrow[-1])
+    tries = [*_beside([lines, *shorter, ageless], changes, room)] if any(changes) else []
+    tries += [(each, needed(each)) for each in (lines, *shorter)]
+    tries += [(each, needed(each, shortest=NAME)) for each in (shorter[-1], ageless)]
+    return next((each for each, width in tries if room is None or width <= room), ageless)
 
 
-def _cut(
-    tables: Sequence[list[tuple[str, ...]]], last: Sequence[str], room: int | None
-) -> Iterator[list[tuple[str, ...]]]:
-    """The tables with a last column that has the rest of the room, where that is enough to tell runs apart by."""
-    for lines in tables:
-        left = (room or 0) - needed(lines) - GAP
-        if left >= LEAST:
-            yield [(*line, shortened(text, left, middle=False)) for line, text in zip(lines, last, strict=True)]
+def _beside(
+    tables: Sequence[list[tuple[str, ...]]], changes: Sequence[dict[str, Any]], room: int | None
+) -> Iterator[tuple[list[tuple[str, ...]], int]]:
+    """The tables with what was changed in a last column, and the columns of a terminal that each needs.
+
+    First come those that tell all of it, then those that cut it; among both, those with whole names first.
+    """
+    briefly_told = [briefly(own) for own in changes]
+    yield (whole := _joined(tables[0], map(told_changes, changes))), needed(whole)
+    for names in (None, NAME):
+        for lines in tables[-2 if names else 0 :]:
+            yield (whole := _joined(lines, briefly_told)), needed(whole, shortest=names)
+    first = max(cell_len(briefly(dict([*own.items()][:1]))) + len(", …") * (len(own) > 1) for own in changes)
+    for least, names in ((first, None), (first, NAME), (LEAST, NAME)):
+        for lines in tables[-2 if names else 0 :]:
+            left = (room or 0) - needed(lines, shortest=names) - GAP
+            if left >= least:
+                yield _joined(lines, [shortened(text, left, middle=False) for text in briefly_told]), room or 0
+
+
+def _joined(lines: Sequence[tuple[str, ...]], last: Iterable[str]) -> list[tuple[str, ...]]:
+    return [(*line, text) for line, text in zip(lines, ["changed", *last], strict=True)]
 
 
 def _row(folder: RunFolder) -> dict[str, Any]:

@@ -44,14 +44,14 @@ SHARED_SECONDS = 1.0
 LARGEST_SEED = 2**31 - 1
 MOST = 1000
 """Runs put into the queue at once."""
-STATES = {"queued": "queued", "crashed": "interrupted", "alive": "going"}
+STATES = {"queued": "queued", "crashed": "interrupted", "alive": "running"}
 """What a run in the queue is called, by whether a process works on it."""
 
 
 @dataclass(frozen=True)
 class Waiting:
     """A run in the queue. ``state`` is "queued", "to resume" (it stopped or failed before it was put here),
-    "interrupted" (begun, its process gone) or "going"."""
+    "interrupted" (begun, its process gone) or "running"."""
 
     folder: RunFolder
     state: str
@@ -120,12 +120,12 @@ class RunQueue:
         """Names of the runs that wait, or of those among ``only`` some."""
         names, ended = self._kept()
         asked = [name for name in names if name in only] if only else names
-        return frozenset(one.name for one in self._standing(asked, ended) if one.state != "going")
+        return frozenset(one.name for one in self._standing(asked, ended) if one.state != "running")
 
     def next(self) -> RunFolder | None:
         """The first run that nobody works on; None where there is none, or where another process works on one."""
         waiting = self.read()
-        if any(one.state == "going" for one in waiting):
+        if any(one.state == "running" for one in waiting):
             return None
         return waiting[0].folder if waiting else None
 
@@ -176,7 +176,7 @@ class RunQueue:
     def move(self, name: str, step: int) -> None:
         """Move a run that waits towards the front (negative) or the end of those that wait. Raises as :meth:`add`."""
         with self._changing() as names:
-            waiting = [one.name for one in self._standing(*self._kept()) if one.state != "going"]
+            waiting = [one.name for one in self._standing(*self._kept()) if one.state != "running"]
             if name in waiting:
                 there = waiting.index(name)
                 before = names.index(waiting[max(0, min(there + step, len(waiting) - 1))])
@@ -308,7 +308,7 @@ class Onward:
 
     def _order(self, first: Order, tried: set[str]) -> Order | None:
         """The next run that was not tried yet: one that fails before it begins stays in the queue."""
-        waiting = [one for one in self._queue.read() if one.state != "going" and one.name not in tried]
+        waiting = [one for one in self._queue.read() if one.state != "running" and one.name not in tried]
         if not waiting:
             return None
         self.followed.append(waiting[0].folder.path)

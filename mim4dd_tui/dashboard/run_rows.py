@@ -18,7 +18,7 @@ COLUMNS = (
     Column("run", 0, least=18, grows=4, most=40, middle=True),
     Column("state", 7, rank=1, fits=True),
     Column("accuracy", 8, right=True, rank=2),
-    Column("progress", 16, right=True, rank=3, fits=True),
+    Column("progress", 15, right=True, rank=3, fits=True, grows=3),
     Column("begun", 11, right=True, rank=6, fits=True),
     Column("worked", 8, right=True, rank=8),
     Column("preset", 20, rank=7, fits=True, grows=11),

@@ -53,7 +53,7 @@ class Turns:
 
     def _waiting(self, found: Sequence[Waiting]) -> int:
         begun = self.begun
-        return sum(one.state != "going" and one.name != begun for one in found)
+        return sum(one.state != "running" and one.name != begun for one in found)
 
     def left(self) -> int:
         """How many will wait when this process ends: none where another one works on the queue."""
@@ -62,7 +62,7 @@ class Turns:
             found = self.queue.read()
         except MimError:
             return 0
-        return 0 if any(one.state == "going" for one in found) else self._waiting(found)
+        return 0 if any(one.state == "running" for one in found) else self._waiting(found)
 
     def offer(self) -> None:
         """At the beginning: say what waits from another time, and ask whether to go on."""
@@ -79,7 +79,7 @@ class Turns:
         self.changes.do(lambda: found.append(self.queue.read()), lambda: then(found[0]) if found else None)
 
     def _offer(self, found: Sequence[Waiting]) -> None:
-        waiting = [one for one in found if one.state != "going"]
+        waiting = [one for one in found if one.state != "running"]
         if not waiting or len(waiting) < len(found) or self._app.closing:
             return
         name, more = waiting[0].name, len(waiting) - 1
@@ -251,7 +251,7 @@ class Turns:
             self._rest()
             return
         waiting = [one for one in found or () if one.name not in self._tried]
-        if found is None or any(one.state == "going" for one in waiting):
+        if found is None or any(one.state == "running" for one in waiting):
             told = "another process works on this queue"
             self._app.notify(told, severity="warning", about=[QUEUE], lasting=True)
             self._rest()

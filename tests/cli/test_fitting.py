@@ -63,6 +63,45 @@ def test_names_that_differ_in_several_places_keep_them_all_in_one_way(width: int
     assert shortened_apart([*names, alone], width)[-1] == alone
 
 
+SMALL, DREAM, MINE = "mnist-ipc1-small-s0-20261128-021034", "mnist-ipc1-dream-small-s0-20261128-022000", "mine"
+
+
+@pytest.mark.parametrize(
+    ("names", "width", "short"),
+    [
+        ([SMALL, MINE], 35, [SMALL, MINE]),
+        ([SMALL, MINE], 34, ["mnist-ipc1-small-s0…021034", MINE]),
+        ([SMALL, MINE], 25, ["mnist-ipc1-small-s0…", MINE]),
+        ([SMALL, MINE], 19, ["mnist-ipc1-small…s0", MINE]),
+        ([SMALL, DREAM], 25, ["mnist-ipc1-small-s0…", "mnist-ipc1-dream-small…s0"]),
+        ([SMALL, DREAM], 18, ["mnist-ipc1-smal…s0", "mnist-ipc1-drea…s0"]),
+        ([SMALL, f"{SMALL}-2"], 27, ["mnist-ipc1-small-s0…021034", "mnist-ipc1-smal…s0…021034-2"]),
+        ([SMALL, SMALL.replace("1034", "1035")], 25, ["mnist-ipc1-smal…s0…021034", "mnist-ipc1-smal…s0…021035"]),
+        ([SMALL, SMALL.replace("1128", "1129")], 31, [f"mnist-ipc1-small-s0…112{day}-021034" for day in (8, 9)]),
+    ],
+)
+def test_a_runs_name_loses_its_date_first_and_of_preset_and_seed_the_least(
+    names: list[str], width: int, short: list[str]
+) -> None:
+    assert shortened_apart(names, width) == short
+    assert shortened_apart(names[::-1], width) == short[::-1]
+
+
+DATED = st.tuples(
+    st.sampled_from(["mnist-ipc1", "mnist-ipc1-small", "mnist-ipc1-soft", "own"]),
+    st.sampled_from([0, 1, 12]),
+    st.sampled_from(["20261128-021034", "20261129-021034", "20261129-021035", "20271129-021035-2"]),
+).map(lambda parts: f"{parts[0]}-s{parts[1]}-{parts[2]}")
+
+
+@given(st.lists(st.one_of(DATED, st.sampled_from(["mine", "another-of-mine-that-is-long"])), max_size=6))
+def test_names_of_runs_fit_and_stay_different(names: list[str]) -> None:
+    for width in range(1, 36):
+        short = shortened_apart(names, width)
+        assert all(cell_len(text) <= width for text in short)
+        assert width < 24 or len(set(short)) == len(set(names))
+
+
 def test_names_are_told_apart_by_whole_words() -> None:
     short = shortened_apart(["cifar10-ipc10-dream", "cifar100-ipc10-dream"], 18)
     assert short == ["cifar10…pc10-dream", "cifar100…c10-dream"]

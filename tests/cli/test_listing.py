@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -83,3 +84,36 @@ def test_the_age_gives_way_to_what_tells_runs_of_one_name_apart(tmp_path: Path) 
     assert head.split() == ["run", "state", "progress", "accuracy", "changed"]
     assert [line.split()[-2:] for line in lines] == [["weight", "0.2"], ["weight", "0.5"]]
     assert all(line.startswith("digits-ipc1-dream-s0-20260101-00000") for line in lines), "names are whole"
+
+
+@pytest.mark.parametrize(
+    ("columns", "names"),
+    [
+        (120, "mnist-ipc1-small-s0-20261128-02103"),
+        (100, "mnist-ipc1-small-s0…02103"),
+        (80, "mnist-ipc1-small-s0-20261128-02103"),
+        (72, "mnist-ipc1-sma…s0…02103"),
+    ],
+)
+def test_names_give_way_to_the_values_that_tell_runs_apart(tmp_path: Path, columns: int, names: str) -> None:
+    changed: list[dict[str, Any]] = [
+        {"objective.pixel_rate": 1e7},
+        {"objective.iterations": 40},
+        {"experts.count": 1, "experts.epochs": 6, "objective.iterations": 6, "evaluation.networks": 2},
+    ]
+    for number, own in enumerate(changed):
+        run = make_run(
+            tmp_path / "runs",
+            f"mnist-ipc1-small-s0-20261128-02103{number}",
+            preset="mnist-ipc1-small",
+            iterations=300,
+            **{key.replace(".", "__"): value for key, value in own.items()},
+        )
+        about = {"run": run.name, "preset": "mnist-ipc1-small", "seed": 0, "created": 1.0 + number}
+        write_json(run.about_path, {**about, "origins": dict.fromkeys(own, "--set")})
+    head, _, *lines = on_terminal(LISTED, {"COLUMNS": str(columns)}, cwd=tmp_path)
+    assert head.split()[-1] == "changed"
+    assert [line.split()[0] for line in lines] == [f"{names}{number}" for number in range(3)]
+    for line, told in zip(lines, ("pixel_rate 1e+07", "iterations 40", "iterations 6, "), strict=True):
+        assert line.index(told) == head.index("changed")
+        assert len(line) <= columns

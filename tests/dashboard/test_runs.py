@@ -58,7 +58,7 @@ def test_runs_are_sorted_filtered_and_searched() -> None:
     assert names(chosen(RUNS, sort="accuracy")) == "abc"
     assert names(chosen(RUNS, sort="progress")) == "abc"
     assert names(chosen(RUNS, sort="state")) == "acb"
-    assert names(chosen(RUNS, which="going")) == "b"
+    assert names(chosen(RUNS, which="running")) == "b"
     assert names(chosen(RUNS, which="failed")) == "c"
     assert names(chosen(RUNS, words="Digits seed3")) == "a"
     assert names(chosen(RUNS, words="digits nothing")) == ""

@@ -78,7 +78,7 @@ def test_every_list_counts_the_epochs_of_experts(
     details = run_text(read_run(folder), "green", unicode=True).plain
     assert "phase       experts 9/40" in details
     assert "iteration" not in details
-    assert queue._cells(1, Waiting(folder, "going"))[3].text == "experts 9/40"
+    assert queue._cells(1, Waiting(folder, "running"))[3].text == "experts 9/40"
 
 
 def test_what_is_distilled_already_is_said_beside_a_later_phase(tmp_path: Path) -> None:
@@ -97,7 +97,7 @@ def test_distillation_counts_iterations(tmp_path: Path, capsys: pytest.CaptureFi
     main(["show", "one", "--runs-dir", str(tmp_path)])
     assert "phase" not in rows(capsys.readouterr().out)
     assert read_run(folder).progress == "12/80"
-    assert queue._cells(1, Waiting(folder, "going"))[3].text == "12/80"
+    assert queue._cells(1, Waiting(folder, "running"))[3].text == "12/80"
 
 
 async def test_the_browser_counts_the_epochs_too(make_app: MakeApp, tmp_path: Path) -> None:
@@ -131,6 +131,38 @@ async def test_the_columns_of_a_list_stay_while_a_run_counts(
             told = f"{done}/{total}" if phase == "distill" else f"{phase} {done}/{total}"
             await until(pilot, partial(seen, app, told))
             assert text(app).splitlines()[2] == headings
+
+
+BPTT, SMALL, HEAVY = "mnist-ipc1-bptt-small-s0", "mnist-ipc1-small-s0", "digits-heavy-s2"
+
+
+@pytest.mark.parametrize(
+    ("key", "size", "told"),
+    [
+        ("b", (80, 24), (f"{BPTT}…", f"{SMALL}…021034", f"{HEAVY}…020835")),
+        ("b", (60, 20), ("mnist-ipc1-bptt-smal…s0", f"{SMALL}…", f"{HEAVY}…020835")),
+        ("Q", (80, 24), (f"{BPTT}…020034", f"{SMALL}-20261128-021034", f"{HEAVY}-20261128-020835")),
+    ],
+)
+async def test_while_a_run_counts_names_keep_preset_and_seed_and_values_stay(
+    make_app: MakeApp, tmp_path: Path, key: str, size: tuple[int, int], told: tuple[str, ...]
+) -> None:
+    runs_dir = tmp_path / "runs"
+    folder = going(runs_dir, "distill", 9, 80, 9)
+    names = [f"{BPTT}-20261128-020034", f"{SMALL}-20261128-021034", f"{HEAVY}-20261128-020835"]
+    for name in names:
+        run = make_run(runs_dir, name, state="queued", objective__iterations=40)
+        about = json.loads(run.about_path.read_text())
+        write_json(run.about_path, about | {"origins": {"objective.iterations": EDITED}}, durable=False)
+    write_json(runs_dir / FILE, {"runs": [folder.name, *names]}, durable=False)
+    app = make_app()
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=size) as pilot:
+        await pilot.press(key)
+        await until(pilot, lambda: "9/80" in text(app) and HEAVY in text(app))
+        assert " running " in text(app)
+        assert all(f" {name} " in text(app) for name in told)
+        assert text(app).count("iterations 40") == (3 if size == (80, 24) else 0)
 
 
 def seen(app: DashboardApp, what: str) -> bool:

@@ -75,7 +75,7 @@ async def test_two_dashboards_do_not_begin_one_queue(make_app: MakeApp, tmp_path
         await agreed(first, here)
         await until(here, lambda: begun == ["one"])
         await here.press("Q")
-        await until(here, lambda: "going" in text(first) and "1 waiting" in text(first))
+        await until(here, lambda: " running " in text(first) and "1 waiting" in text(first))
         await agreed(second, there)
         await until(there, lambda: "another process works on this queue" in told(second))
         assert not second.turns.going

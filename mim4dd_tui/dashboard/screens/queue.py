@@ -32,15 +32,15 @@ if TYPE_CHECKING:
 
 COLUMNS = (
     Column("", 3, right=True),
-    Column("run", 0, least=18, grows=1, most=40, middle=True),
+    Column("run", 0, least=18, grows=4, most=40, middle=True),
     Column("state", 11, rank=1, fits=True),
-    Column("progress", 16, right=True, rank=3, fits=True),
-    Column("changed", 24, rank=2, fits=True, grows=7, optional=True),
+    Column("progress", 15, right=True, rank=2, fits=True, grows=2),
+    Column("changed", 24, rank=3, fits=True, grows=7, optional=True),
     Column("preset", 20, rank=5, fits=True, grows=8),
     Column("seed", 6, right=True, rank=6),
 )
 COLOURS = {
-    "going": "success", "interrupted": "warning", "queued": "secondary", "to resume": "secondary", "paused": "warning",
+    "running": "success", "interrupted": "warning", "queued": "secondary", "to resume": "secondary", "paused": "warning",
 }  # fmt: skip
 REFRESH_SECONDS = 1.0
 
@@ -107,7 +107,7 @@ class QueueScreen(Screen[None]):
     def _read_queue(self) -> None:
         begun = self.dashboard.turns.begun  # which says so itself only once its engine is loaded
         waiting = [
-            replace(one, state="going") if one.name == begun else one for one in self.dashboard.turns.queue.read()
+            replace(one, state="running") if one.name == begun else one for one in self.dashboard.turns.queue.read()
         ]
         for one in waiting:
             if one.name not in self._changed_for:
@@ -129,14 +129,14 @@ class QueueScreen(Screen[None]):
         self._waiting = {one.name: one for one in message.waiting}
         self._claimed = message.claimed
         table = self.query_one(Table)
-        going = any(one.state == "going" for one in message.waiting)
+        going = any(one.state == "running" for one in message.waiting)
         columns = reserved(COLUMNS, "progress") if going else COLUMNS
         table.show(columns, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
         told = "the runs are started one after another" if self.dashboard.turns.going else "held: s starts them"
         if self._elsewhere:
             told = "another process works on this queue"
-        count = sum(one.state != "going" for one in message.waiting)
+        count = sum(one.state != "running" for one in message.waiting)
         text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
         title = self.query_one("#runs-title", Static)
         if title.content != text:
@@ -149,7 +149,7 @@ class QueueScreen(Screen[None]):
         if not self._waiting:
             return frozenset({"go", "hold", "shift(-1)", "shift(1)", "take_out"})
         one = self._waiting.get(self.query_one(Table).chosen or "")
-        order = [waiting.name for waiting in self._waiting.values() if waiting.state != "going"]
+        order = [waiting.name for waiting in self._waiting.values() if waiting.state != "running"]
         idle = {"go", "hold"} if self._elsewhere else {"go" if self.dashboard.turns.going else "hold"}
         if not order:  # what goes on is the last
             idle.add("hold")
@@ -162,7 +162,7 @@ class QueueScreen(Screen[None]):
     @property
     def _elsewhere(self) -> bool:
         """Whether another process starts its runs."""
-        going = any(one.state == "going" and not self._here(one) for one in self._waiting.values())
+        going = any(one.state == "running" and not self._here(one) for one in self._waiting.values())
         return (going or self._claimed) and not self.dashboard.turns.going
 
     def _here(self, one: Waiting) -> bool:
@@ -192,7 +192,7 @@ class QueueScreen(Screen[None]):
     def action_shift(self, step: int) -> None:
         """Move the run towards the front or the end."""
         one = self._waiting.get(self.query_one(Table).chosen or "")
-        if one is not None and one.state == "going":
+        if one is not None and one.state == "running":
             self.notify(f"{one.name} is going on: only runs that wait change their places", severity="warning")
         elif one is not None:
             self._change(partial(self.dashboard.turns.queue.move, one.name, step))
@@ -202,7 +202,7 @@ class QueueScreen(Screen[None]):
         one = self._waiting.get(self.query_one(Table).chosen or "")
         if one is None:
             return
-        if one.state == "going":
+        if one.state == "running":
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
         if one.state in ("interrupted", "to resume"):
@@ -250,11 +250,11 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
 
 def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
     status = one.folder.status()
-    state = "paused" if one.state == "going" and status is not None and status.state == "paused" else one.state
+    state = "paused" if one.state == "running" and status is not None and status.state == "paused" else one.state
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
     return (
         Cell(str(place), MUTED),
-        Cell(one.name, bold=one.state == "going"),
+        Cell(one.name, bold=one.state == "running"),
         Cell(state, COLOURS[state]),
         Cell((status.doing if status is not None else "") or iterations, MUTED),
         Cell(changed, MUTED),
