@@ -102,7 +102,7 @@ class Status:
 
     ``done`` of ``total`` counts units of the ``phase``: expert epochs, networks, iterations; None where unknown.
     ``detail``: what is done instead of counting on, as "evaluating"; or what of the phase it is.
-    ``memory``: MiB at the heartbeat, of the process, or on a card the run's peak there.
+    ``memory``: MiB that it took at most, of the process, or on a card the run's peak there.
     """
 
     state: str = "queued"
