@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -35,7 +35,11 @@ class Group:
     @property
     def marks(self) -> str:
         """Their letters."""
-        return " ".join(one.mark for one in self.members)
+        return self.marks_of({one.config.seed for one in self.members if one.config is not None})
+
+    def marks_of(self, seeds: Collection[int]) -> str:
+        """The letters of those that have one of these seeds."""
+        return " ".join(one.mark for one in self.members if one.config is not None and one.config.seed in seeds)
 
     @cached_property
     def twice(self) -> int | None:
@@ -63,7 +67,7 @@ class Together:
     """A mean over the seeds of a group, or of the differences to another group at the same seeds.
 
     Attributes:
-        of, beside: letters of the runs, and of those that are subtracted (empty: a mean).
+        of, beside: letters of the runs that count, and of those that are subtracted (empty: a mean).
         mean: a fraction.
         spread: of a mean the standard deviation over seeds (n-1), of differences half of the 95 % t-interval.
         count: seeds, or pairs.
@@ -95,10 +99,11 @@ def means(group: Group) -> list[Together]:
         return []
     told = []
     for which in WHICH if group.chosen else WHICH[1:]:
-        scores = list(group.scores(which).values())
+        scores = group.scores(which)
         if len(scores) > 1:
-            mean, deviation = spread([event.mean for event in scores])
-            told.append(Together(which, group.marks, "", mean, deviation, len(scores), frozenset(map(_way, scores))))
+            mean, deviation = spread([event.mean for event in scores.values()])
+            of, ways = group.marks_of(scores), frozenset(map(_way, scores.values()))
+            told.append(Together(which, of, "", mean, deviation, len(scores), ways))
     return told
 
 
@@ -113,7 +118,8 @@ def differences(group: Group, other: Group) -> list[Together]:
         ways = frozenset(_way(scores[seed]) for scores in (ours, theirs) for seed in seeds)
         if len(seeds) > 1 and len(ways) == 1:
             found: Estimate = paired([ours[seed].mean for seed in seeds], [theirs[seed].mean for seed in seeds])
-            told.append(Together(which, group.marks, other.marks, found.mean, found.half, found.count, ways))
+            of, beside = group.marks_of(seeds), other.marks_of(seeds)
+            told.append(Together(which, of, beside, found.mean, found.half, found.count, ways))
     return told
 
 
@@ -122,12 +128,14 @@ def lines(contenders: Sequence[Contender]) -> Iterator[Line]:
     found = groups(contenders)
     for group in found:
         told = means(group)
-        seeds = counted(told[0].count if told else len(group.members), "seed")
-        yield Line(f"{group.marks}, {seeds}", words=_mean_words(group, told))
+        marks, count = (told[0].of, told[0].count) if told else (group.marks, len(group.members))
+        yield Line(f"{marks}, {counted(count, 'seed')}", words=_mean_words(group, told))
     for group in found[1:]:
         told = differences(group, found[0])
-        pairs = f", {counted(told[0].count, 'pair')}" if told else ""
-        yield Line(f"{group.marks} − {found[0].marks}{pairs}", words=_difference_words(group, found[0], told))
+        name = f"{group.marks} − {found[0].marks}"
+        if told:
+            name = f"{told[0].of} − {told[0].beside}, {counted(told[0].count, 'pair')}"
+        yield Line(name, words=_difference_words(group, found[0], told))
 
 
 def rows(contenders: Sequence[Contender]) -> Iterator[dict[str, str]]:

@@ -95,7 +95,7 @@ def test_runs_without_a_second_seed_have_no_such_line() -> None:
 def test_a_live_accuracy_is_in_no_mean() -> None:
     going = contender("C", 2, None)
     found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, 0.9), going])))
-    assert found == {"A B C, 2 seeds": "best 85.0 ± 7.1 %, last 85.0 ± 7.1 % (± over seeds)"}
+    assert found == {"A B, 2 seeds": "best 85.0 ± 7.1 %, last 85.0 ± 7.1 % (± over seeds)"}
     found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, None), going])))
     assert found == {"A B C, 3 seeds": "no mean yet: 1 of 3 seeds finished"}
 
@@ -122,7 +122,8 @@ def test_pairs_are_of_the_seeds_that_both_have() -> None:
     theirs = [contender("D", 1, 0.84, **HEAVIER), contender("E", 2, 0.91, **HEAVIER), contender("F", 3, 0.1, **HEAVIER)]
     first, second = groups([*ours, *theirs])
     (best, _) = differences(second, first)
-    assert best.count == 2
+    assert (best.count, best.of, best.beside) == (2, "D E", "B C")
+    assert "D E − B C, 2 pairs" in told(list(lines([*ours, *theirs])))
     assert math.isclose(best.mean, 0.015)
     (found,) = [words for name, words in told(list(lines([*ours, theirs[0], theirs[2]]))).items() if "−" in name]
     assert found == "no interval: 1 finished seed in common"
