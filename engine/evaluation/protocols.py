@@ -56,7 +56,7 @@ class Protocol:
         augmented = "no augmentation"
         if self.augment:
             augmented = "the run's augmentation" + "".join(f" without {one}" for one in self.without)
-        mixed = f", then CutMix in {self.cutmix:.0%} of the batches" if self.cutmix else ""
+        mixed = f", then CutMix in {100 * self.cutmix:.0f} % of the batches" if self.cutmix else ""
         return (
             f"{self.epochs:,} epochs of SGD in batches of {self.batch_size}; rate {own}{self.learning_rate:g}"
             f"{falls or ', constant'}; momentum {self.momentum:g}, weight decay {self.weight_decay:g}; "

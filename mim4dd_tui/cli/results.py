@@ -127,13 +127,13 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
         return score_text(document[key], str(document.get(f"{key}_reason", "")), real=key == "random_selection")
 
     on = document["selected_on"]
-    chosen = document["selected_on_reason"] if on is None else CHOSEN[on]
+    chosen = ("chosen", document["selected_on_reason"]) if on is None else ("", CHOSEN[on])
     if on == "none":  # of a run that can go on: it may not be the last
-        chosen = f"by no images: the last iterate written, of iteration {document['iteration']}"
+        chosen = ("chosen", f"by no images: the last iterate written, of iteration {document['iteration']}")
     return [
         ("distilled set", str(document["artifact"])),
         ("accuracy", score_text(document["accuracy"])),
-        ("chosen", chosen),
+        chosen,
         ("random real images", known("random_selection")),
         ("full set", known("full_set")),
     ]

@@ -97,7 +97,8 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     if isinstance(document.get("accuracy_by_test"), dict):
         lines += [("chosen by test", of("accuracy_by_test", of_iterate=True))]
     if isinstance(document.get("last"), dict) and chosen_on != "none":  # else it is the accuracy
-        lines.append((_last(document["last"]), of("last", of_iterate=True)))
+        last = _last(document["last"]), of("last", of_iterate=True)
+        lines += [] if last == ("last measured", of("accuracy", of_iterate=True)) else [last]
     lines += [("random real images", of("random_selection")), ("full set", of("full_set"))]
     begun = document.get("iteration") or not doing
     if begun and document.get("state") != "done" and document.get("iterations"):

@@ -50,6 +50,7 @@ class RunInfo:
     heartbeat: float
     message: str
     alive: bool  # a living process holds it
+    crashed: bool = False  # its process has gone without a word
     diverged: bool = False  # it failed, and would again from its last checkpoint
     here: bool = False  # that process is this one
     doing: str = ""  # what it is at besides distillation, or ended at before it, and how far: "experts 9/40"
@@ -209,7 +210,8 @@ def read_run(folder: RunFolder) -> RunInfo:
         return RunInfo(folder, "failed", "", None, 0, 0, None, 0, 0, "its status file is missing or damaged", False)
     alive = status.liveness() not in ("queued", "crashed", "ended")
     message = status.message
-    if status.liveness() == "crashed":
+    crashed = status.liveness() == "crashed"
+    if crashed:
         message = message or "its process is gone; it can be resumed from its last checkpoint"
     return RunInfo(
         folder=folder,
@@ -225,6 +227,7 @@ def read_run(folder: RunFolder) -> RunInfo:
         heartbeat=status.heartbeat,
         message=message,
         alive=alive,
+        crashed=crashed,
         here=alive and (status.pid, status.host) == (os.getpid(), host_name()),
         diverged=status.diverged and not alive,
         doing=status.doing,

@@ -80,9 +80,13 @@ def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:
     return name, brief
 
 
+def _live(one: Contender) -> Evaluation | None:
+    return next((each for each in reversed(one.history.evaluations) if each.subject == "live"), None)
+
+
 def _way(one: Contender) -> str:
     """``validation, quick-100``: the images and the protocol of a run's curve of accuracies; empty without one."""
-    event = next((each for each in reversed(one.history.evaluations) if each.subject == "live"), None)
+    event = _live(one)
     return "" if event is None else f"{event.measured_on}, {event.protocol}"
 
 
@@ -106,9 +110,13 @@ def table(contenders: Sequence[Contender], *, only_different: bool = True) -> li
 
 
 def outcome(contenders: Sequence[Contender]) -> list[Line]:
-    """Names, states and accuracies; "-" where there is none; how the curves were measured, where not all alike."""
-    ways = _measured(contenders)
-    differing = [_result("live accuracy by", [way or "-" for way in ways])] if len(set(ways) - {""}) > 1 else []
+    """Names, states and accuracies; "-" where there is none; by what protocol and on which images the curves were
+    measured, whichever of these is not the same for all."""
+    events = [_live(one) for one in contenders]
+    protocols = ["-" if event is None else event.protocol for event in events]
+    images = ["-" if event is None else event.measured_on for event in events]
+    told = (("live accuracy by", protocols), ("live accuracy on", images))
+    differing = [_result(name, values) for name, values in told if len({*values} - {"-"}) > 1]
     return [
         _result("run", [one.label for one in contenders]),
         _result("state", [one.state for one in contenders]),

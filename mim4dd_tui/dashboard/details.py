@@ -82,7 +82,8 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
     if info.seed is not None:
         rows.append(("seed", str(info.seed)))
     if info.heartbeat:
-        rows.append(("last sign", ago(time.time() - info.heartbeat)))
+        seen = "last sign" if info.alive or info.crashed else "queued" if info.state == "queued" else "ended"
+        rows.append((seen, ago(time.time() - info.heartbeat)))
     for label, value in rows:
         text.append(f"{label:<12}", style="dim")
         text.append(value + "\n")

@@ -155,6 +155,7 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
     assert (other["random_selection"], other["full_set"]) == (None, run["full_set"]), "that is the experts', always"
     assert "evaluation.protocol=paper-300" in other["random_selection_reason"]
     words = place.command("evaluate", "first", *options).out
+    assert "chosen  " not in words
     assert "best iterate chosen on the test images" in words
     assert "- (none by paper-300, the run's is by quick-100: compare by --protocol quick-100" in words
     random = f"{run['random_selection']['mean'] * 100:.1f}"

@@ -82,6 +82,7 @@ def test_a_preset_resolves_and_is_what_the_list_says(name: str) -> None:
     assert info.summary == config.summary
     assert re.fullmatch(r"[A-Z].{40,300}\.", info.summary), "one or two readable sentences"
     assert len(re.findall(r"[.:] ", info.summary)) <= 3
+    assert not re.search(r"\bone image a class", info.summary), "spelled as numbers are in all of them"
     assert info.objective == next((base for base in SIZES if base in name), "trajectory")
     assert config.information.weight > 0, "the information term is what the program is about"
 

@@ -132,9 +132,13 @@ def test_a_comparison_of_what_is_not_measured_alike_says_so() -> None:
         )
     assert heading("objective", [test, held_out])[0] == "objective"
     lines = {line.name: line.values for line in table([test, held_out])}
-    assert lines["live accuracy by"] == ("test, quick-100", "validation, quick-100")
+    assert lines["live accuracy on"] == ("test", "validation")
+    assert "live accuracy by" not in lines, "their protocol is the same"
+    apart = {line.name: line.values for line in table([test, other, contender("C", READ)])}
+    assert apart["live accuracy by"] == ("quick-100", "paper-300", "-")
+    assert "live accuracy on" not in apart
     assert lines["best accuracy"] == ("~89.7 ± 1.2 %", "v89.7 ± 1.2 %")
-    assert "live accuracy by" not in {line.name for line in table([test, test])}
+    assert not [line for line in table([test, test]) if line.name.startswith("live accuracy")]
     both = [test, held_out]
     notes = [note for _, note in legend("accuracy", figure("accuracy", both), both)]
     assert [note.partition("(")[2] for note in notes] == ["test, quick-100)", "validation, quick-100)"]

@@ -30,7 +30,7 @@ from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.summary import Summary
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import SIZES, text, until, within, words
-from tests.dashboard.shelves import make_run
+from tests.dashboard.shelves import make_run, stands
 
 CHANGED = ("objective.student_steps", "information.weight")
 
@@ -88,6 +88,22 @@ def test_what_is_distilled_already_is_said_beside_a_later_phase(tmp_path: Path) 
     details = run_text(read_run(folder), "green", unicode=True).plain
     assert "phase       evaluate 3/10" in details
     assert "iteration   80 of 80" in details
+
+
+@pytest.mark.parametrize(
+    ("state", "pid", "told"),
+    [("done", 0, "ended"), ("stopped", 0, "ended"), ("queued", 0, "queued"), ("running", 2**22 + 1, "last sign")],
+)
+def test_when_a_run_was_heard_of_last_is_called_by_what_it_was(tmp_path: Path, state: str, pid: int, told: str) -> None:
+    folder = make_run(tmp_path, "one", state=state, age=300)
+    stands(folder, pid=pid, host=host_name())
+    lines = run_text(read_run(folder), "green", unicode=True).plain.splitlines()
+    (line,) = [line for line in lines if line.endswith(" ago")]
+    assert line.split("  ")[0] == told
+
+
+def test_a_run_at_work_gives_signs(tmp_path: Path) -> None:
+    assert "last sign   " in run_text(read_run(going(tmp_path, "distill", 1, 80)), "green", unicode=True).plain
 
 
 def test_distillation_counts_iterations(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

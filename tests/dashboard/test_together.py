@@ -142,7 +142,8 @@ def test_pairs_are_of_the_seeds_that_both_have() -> None:
     theirs = [contender("D", 1, 0.84, **HEAVIER), contender("E", 2, 0.91, **HEAVIER), contender("F", 3, 0.1, **HEAVIER)]
     first, second = groups([*ours, *theirs])
     (best, _) = differences(second, first)
-    assert best.count == 2
+    assert (best.count, best.of, best.beside) == (2, "D E", "B C")
+    assert "D E − B C, 2 pairs" in told(list(lines([*ours, *theirs])))
     assert math.isclose(best.mean, 0.015)
     (found,) = [words for name, words in told(list(lines([*ours, theirs[0], theirs[2]]))).items() if "−" in name]
     assert found == "no interval: 1 finished seed in common"

@@ -22,7 +22,7 @@ def test_the_documentation_has_every_protocol_as_it_is(name: str) -> None:
 def test_a_protocol_is_told_with_all_that_it_takes() -> None:
     assert PROTOCOLS["dream-1000"].told() == (
         "1,000 epochs of SGD in batches of 64; rate 0.01, times 0.2 from epoch 667 on, times 0.2 from epoch 834 on; "
-        "momentum 0.9, weight decay 0.0005; the run's augmentation without cutout, then CutMix in 50% of the batches"
+        "momentum 0.9, weight decay 0.0005; the run's augmentation without cutout, then CutMix in 50 % of the batches"
     )
     assert "constant" in PROTOCOLS["bptt-300"].told()
     assert "the set's own step size, else 0.01" in PROTOCOLS["mtt-1000"].told()

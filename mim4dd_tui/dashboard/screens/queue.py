@@ -40,7 +40,8 @@ COLUMNS = (
     Column("seed", 6, right=True, rank=6),
 )
 COLOURS = {
-    "running": "success", "interrupted": "warning", "queued": "secondary", "to resume": "secondary", "paused": "warning",
+    "running": "success", "paused": "warning", "interrupted": "warning", "queued": "secondary",
+    "to resume": "secondary",
 }  # fmt: skip
 REFRESH_SECONDS = 1.0
 
