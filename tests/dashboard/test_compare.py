@@ -108,7 +108,7 @@ async def test_curves_that_are_not_measured_alike_are_headed_so(make_app: MakeAp
         screen = await compared(app, pilot, tmp_path / "runs")
         heading = "live accuracy, measured differently"
         await until(pilot, lambda: screen.query_one("#compare-plot", PlotPane).heading == heading)
-        await until(pilot, lambda: "validation, quick-100" in text(app) and "v80.0 ± 1.0 %" in text(app))
+        await until(pilot, lambda: "live accuracy on" in text(app) and "v80.0 ± 1.0 %" in text(app))
 
 
 @pytest.mark.parametrize(("size", "seen"), [((80, 24), 6), ((60, 20), 4)])

@@ -8,6 +8,7 @@ import pytest
 
 from engine.budget import evaluation_cost, iteration_cost, live_evaluations, live_every, live_share
 from engine.config.schema import Config
+from engine.judge import Judge
 
 
 def config(iterations: int = 1000, **evaluation: Any) -> Config:
@@ -49,6 +50,15 @@ def test_the_first_and_the_last_iterate_are_evaluated_whatever_the_share(share: 
     assert made(settings, every) == [0, 1000]
     assert live_share(settings) == pytest.approx(taken(settings, every))
     assert live_share(settings) > share
+
+
+def test_shares_are_told_in_percent() -> None:
+    judge = object.__new__(Judge)
+    judge.config = config(share=0.25)
+    judge._every = live_every(judge.config)
+    share = round(100 * live_share(judge.config))
+    assert "to take at most 25 % of what the run computes" in judge._rarer()
+    assert judge._rarer().endswith(f"always made, take {share} %")
 
 
 @pytest.mark.parametrize("evaluation", [{"share": 0.5}, {"share": 1.0}, {"every": 7, "share": 1.0}, {"every": 5000}])
