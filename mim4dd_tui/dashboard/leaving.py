@@ -37,7 +37,8 @@ class Question:
 
     def renew(self) -> None:
         """Where it is being asked: of the run that goes on now, and how many wait behind it."""
-        app, asked, session = self._app, self._app.screen, self._app.session
+        app, session = self._app, self._app.session
+        asked = next(reversed(app.screen_stack), None)  # none where a run ends while the app does
         if not isinstance(asked, QuitScreen):
             return
         name = session.path.name if session is not None and session.path is not None else ""

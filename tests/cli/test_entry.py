@@ -179,7 +179,7 @@ def test_a_help_asks_for_no_value_behind_a_switch(arguments: tuple[str, ...]) ->
 def test_the_paragraphs_of_a_help_are_as_wide_as_the_terminal() -> None:
     done = mim4dd("run", "--help", env=environment(COLUMNS="80"))
     line = next(line for line in done.out.splitlines() if "progress goes to" in line)
-    assert line.strip() == "or --json, progress goes to standard error as plain lines. Ctrl-C stops with a"
+    assert line.strip() == "or --json, progress goes to standard error as plain lines. Ctrl-C stops, to be"
 
 
 @pytest.mark.parametrize("python", ["", "1"])

@@ -216,7 +216,7 @@ async def test_sixel_pictures_wait_while_something_lies_over_them(
         pane = await watching(app, pilot)
         await until(pilot, lambda: bool(wire.sixels) and pane._made is not None and pane._made.plan is pane._plan)
         await pilot.press("question_mark")
-        await until(pilot, lambda: "Write a checkpoint now" in text(app))
+        await until(pilot, lambda: "Evaluate the synthetic set now" in text(app))
         count = len(wire.sixels)
         app.screen.refresh()
         await pilot.pause(0.2)

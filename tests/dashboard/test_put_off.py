@@ -255,3 +255,11 @@ async def test_the_dashboard_closes_while_a_screen_is_made(
             await asyncio.sleep(0)
         app.leave(Leave.DONE)
     assert app.return_value is Leave.DONE
+
+
+async def test_a_run_that_ends_when_no_screen_is_left_is_asked_about_nowhere(make_app: MakeApp) -> None:
+    app = make_app()
+    async with app.run_test():
+        pass
+    assert app.screen_stack == []
+    app.renew_question()
