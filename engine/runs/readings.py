@@ -19,8 +19,9 @@ class Readings:
 
     Attributes:
         last: the newest reading, of ``iteration``.
-        mean: of those of the newest ``over`` iterations: a tenth of the run so far, in whole lives. The one that
-            is made because a run ends, out of turn, is not among them: it would count a life's end twice.
+        mean: of those of the ``over`` iterations that end with ``until``: a tenth of the run so far, in whole lives.
+        until: iteration of the last reading that was due. One that is made because a run ends, out of turn, is not in
+            the mean: it would count a life's end twice.
         ceiling: log of the classes.
     """
 
@@ -28,6 +29,7 @@ class Readings:
     iteration: int
     mean: float
     over: int
+    until: int
     ceiling: float | None
 
     @staticmethod
@@ -44,7 +46,8 @@ class Readings:
         over = min(end, math.ceil(end / 10 / life) * life)
         mean = statistics.fmean(value for at, value in in_turn if at > end - over)
         ceiling = ceilings.last if ceilings else None
-        return Readings(last, iteration, mean, over, ceiling if ceiling is None or math.isfinite(ceiling) else None)
+        known = ceiling if ceiling is None or math.isfinite(ceiling) else None
+        return Readings(last, iteration, mean, over, end, known)
 
 
 def life_of(config: Config | None) -> int:

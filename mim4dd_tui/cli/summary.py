@@ -54,8 +54,9 @@ def _information(values: dict[str, Any]) -> str:
     last, mean = values["nats"], values.get("mean")
     if mean is None:
         return known_of(last, values.get("ceiling"))
-    over = f"mean of the last {counted(values['over'], 'iteration')}; last reading {nats(last)}"
-    return f"{known_of(mean, values.get('ceiling'))} ({over})"
+    over, until = values["over"], values.get("until")  # an older document does not say where they end
+    read = f"{counted(over, 'iteration')}" if until is None else f"iterations {until - over + 1:,} to {until:,}"
+    return f"{known_of(mean, values.get('ceiling'))} (mean of readings over {read}; last reading {nats(last)})"
 
 
 def _longer(values: dict[str, Any]) -> str:

@@ -117,7 +117,11 @@ def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
     [
         (
             {"nats": 1.88, "ceiling": 2.3, "iteration": 300, "mean": 1.34, "over": 50},
-            "at least 1.34 of at most 2.30 nats (mean of the last 50 iterations; last reading 1.88)",
+            "at least 1.34 of at most 2.30 nats (mean of readings over 50 iterations; last reading 1.88)",
+        ),
+        (
+            {"nats": 2.01, "ceiling": 2.3, "iteration": 150, "mean": 2.02, "over": 15, "until": 141},
+            "at least 2.02 of at most 2.30 nats (mean of readings over iterations 127 to 141; last reading 2.01)",
         ),
         ({"nats": 2.0, "ceiling": 2.3}, "at least 2.00 of at most 2.30 nats"),
         ({"nats": 0.0, "ceiling": None}, "at least 0.00 nats"),

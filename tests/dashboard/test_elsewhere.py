@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -291,3 +292,17 @@ def test_an_evaluation_of_another_process_is_told_as_ones_own(other: Other) -> N
         other.status.hear(Progress("distill", 9, 50, busy))
         other.status.update()
         assert [heard.event for heard in session.poll()][-1] == Progress("distill", 9, 50, busy)
+
+
+async def test_that_the_term_is_off_is_told_as_soon_as_a_run_says_so(make_app: MakeApp, tmp_path: Path) -> None:
+    late = Other(tmp_path / "runs", "late")
+    late.folder.journal_path.write_bytes(b"")
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(late.folder)
+        await until(pilot, lambda: "no bound read yet" in text(app))
+        started = RunStarted("late", "digits-ipc1", 0, 10, 50, host_name(), os.getpid(), "0", {"device": "cpu"})
+        late.journal = JournalWriter(late.folder.journal_path)
+        late.say(replace(started, changes={"information.weight": 0.0}))
+        await until(pilot, lambda: "the term is off" in words(app))
+        assert "no bound read yet" not in text(app)

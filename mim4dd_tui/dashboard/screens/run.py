@@ -12,7 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from engine.events import Evaluation, Event, ExpertEpoch, Iteration, Snapshot
+from engine.events import Evaluation, Event, ExpertEpoch, Iteration, RunStarted, Snapshot
 from engine.runs.log import LogLine
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
@@ -183,6 +183,8 @@ class RunScreen(DividedScreen, LeafingScreen):
             self._dirty.add("accuracy")
         elif isinstance(event, ExpertEpoch):
             self._dirty.add("losses")
+        elif isinstance(event, RunStarted):
+            self._dirty |= {"information", "ratio"}  # which say where the term is off
         elif isinstance(event, Snapshot):
             self.album_behind = True
 
