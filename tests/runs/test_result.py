@@ -102,13 +102,6 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     assert values["full_set"]["mean"] == 0.9
     bound = {"nats": 1.5, "ceiling": 2.3, "iteration": 1, "mean": 1.5, "over": 1, "until": 1}
     assert values["mutual_information"] == bound
-        "nats": 1.5,
-        "ceiling": 2.3,
-        "iteration": 1,
-        "mean": 1.5,
-        "over": 1,
-        "until": 1,
-    }
     assert values["artifact"] == str(run.distilled_path("best"))
     assert values["fingerprint"] == "ab" * 32
 
