@@ -223,7 +223,9 @@ async def test_the_queue_tells_them_and_names_whole(
     app.turns.offer = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=size) as pilot:
         await pilot.press("Q")
-        await until(pilot, lambda: all(name in text(app) for name in names))
+        # where there is no room for all, how far they are goes before their date
+        shown = names if size[0] > 60 else [name[:14] + "…" + name[24:] for name in names]
+        await until(pilot, lambda: all(name in text(app) for name in shown))
         assert "weight 0.0" in text(app)
         assert "weight 0.35" in text(app), "what both share stands before it"
 
