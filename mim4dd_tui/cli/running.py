@@ -55,7 +55,7 @@ NOT_RESUMED = (
     "(where its objective's code was mended, `mim4dd resume RUN --headless` goes on)"
 )
 """Of a run that diverged, where the dashboard opens."""
-_LONGER = " (--iterations N lengthens it)"
+_LONGER = " (a larger --iterations lengthens it)"
 RESUMABLE = ("queued", "paused", "stopped", "failed")
 """States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
 

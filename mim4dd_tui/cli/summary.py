@@ -60,11 +60,10 @@ def _information(values: dict[str, Any]) -> str:
 
 
 def _longer(values: dict[str, Any]) -> str:
-    """``from 1,000 to 2,000 iterations, done with 87.3 %``, or at which iteration it was not done."""
-    text, accuracy = f"from {values['before']:,} to {values['iterations']:,} iterations", values.get("accuracy")
-    return (
-        f"{text} at iteration {values['iteration']}" if accuracy is None else f"{text}, done with {percent(accuracy)}"
-    )
+    """``from 1,000 iterations (done, 87.3 %) to 2,000``, or at which iteration it was not done."""
+    accuracy = values.get("accuracy")
+    stood = f"at iteration {values['iteration']:,}" if accuracy is None else f"done, {percent(accuracy)}"
+    return f"from {values['before']:,} iterations ({stood}) to {values['iterations']:,}"
 
 
 def _standing(document: dict[str, Any]) -> str:

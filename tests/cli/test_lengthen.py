@@ -75,7 +75,7 @@ def test_a_finished_run_goes_on_to_as_many(place: Path) -> None:
     accuracy = before["accuracy"]["mean"]
     assert document["lengthened"] == [{"iteration": 3, "before": 3, "iterations": 6, "accuracy": accuracy}]
     shown = command("show", "first").out
-    assert f"from 3 to 6 iterations, done with {100 * accuracy:.1f} %" in shown
+    assert f"from 3 iterations (done, {100 * accuracy:.1f} %) to 6" in shown
     assert "objective.iterations 6" in shown
 
 
@@ -85,14 +85,14 @@ def test_the_same_command_again_only_goes_on(place: Path) -> None:
     assert command("resume", "--latest", "--iterations", "6", "--json").code == 0
     again = command("resume", "first", "--iterations", "6", "--json")
     assert again.code == 0
-    assert again.err.strip() == "first is done: there is nothing to resume (--iterations N lengthens it)"
+    assert again.err.strip() == "first is done: there is nothing to resume (a larger --iterations lengthens it)"
     assert len(json.loads(again.out)["lengthened"]) == 1
 
 
 def test_without_a_number_a_finished_run_says_how_it_goes_on(place: Path) -> None:
     ended = command_in(place)("resume", "first", "--headless")
     assert ended.code == 0
-    assert "first is done: there is nothing to resume (--iterations N lengthens it)" in ended.err
+    assert "first is done: there is nothing to resume (a larger --iterations lengthens it)" in ended.err
 
 
 @pytest.mark.parametrize(
@@ -155,6 +155,6 @@ def test_how_it_was_lengthened_stands_in_the_summary() -> None:
     ]
     lines = dict(result_lines({"run": "it", "state": "done", "lengthened": lengthened}))
     assert lines["lengthened"] == (
-        "from 1,000 to 2,000 iterations, done with 87.3 %; from 2,000 to 12,000 iterations at iteration 1500"
+        "from 1,000 iterations (done, 87.3 %) to 2,000; from 2,000 iterations (at iteration 1,500) to 12,000"
     )
     assert "lengthened" not in dict(result_lines({"run": "it", "state": "done", "lengthened": []}))
