@@ -12,12 +12,12 @@ _BIG = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
 
 
 def short(value: float, *, percent: bool = False) -> str:
-    """A number in at most about six characters: 0.013, 12.5, 1.2k, 3e-07; a fraction as 87 or 87.5 %."""
+    """A number in at most about six characters: 0.013, 12.5, 1.2k, 3e-07; a fraction as 87 % or 87.5 %."""
     if not math.isfinite(value):
         return "nan" if math.isnan(value) else ("inf" if value > 0 else "-inf")
     if percent:
         text = f"{value * 100:.1f}"
-        return (text[:-2] if text.endswith(".0") else text) + "%"
+        return (text[:-2] if text.endswith(".0") else text) + " %"
     size = abs(value)
     if size == 0:
         return "0"

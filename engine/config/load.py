@@ -26,7 +26,7 @@ from engine.files import explained, private_folder, write_bytes
 
 OPTION, EDITED, LENGTHENED = "--set", "edited", "lengthened"
 CHANGED = (OPTION, EDITED, LENGTHENED)
-"""Origins of what is changed on top of a preset or file: on the command line, in a form."""
+"""Origins of what is changed on top of a preset or file: on the command line, in a form, of a run made longer."""
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def _run(arguments: list[str], as_json: bool) -> int:
         output.flush()
     except typer.TyperException as error:  # the arguments could not be read
         if isinstance(message := getattr(error, "message", None), str):
-            error.message = message.removeprefix("Value error, ")  # the validator's own word
+            error.message = _refused_number(error) or message.removeprefix("Value error, ")  # the validator's own word
         _show_usage(error)
         return _fail({"error": error.format_message(), "kind": "UsageError", "exit_code": 2}, as_json, 2)
     except (typer.Abort, KeyboardInterrupt):
@@ -69,12 +69,28 @@ def _run(arguments: list[str], as_json: bool) -> int:
     return code if isinstance(code, int) else 0
 
 
+def _refused_number(error: typer.TyperException) -> str:
+    """What is wrong with a number that an option was given, as it is said of a setting; empty of anything else."""
+    from pydantic import ValidationError
+
+    from engine.config.validate import written
+
+    cause, option = error.__cause__, getattr(error, "param", None)
+    if not isinstance(cause, ValidationError):
+        return ""
+    wrong, least = cause.errors()[0], getattr(option, "min", None)
+    if wrong["type"] not in ("int_parsing", "int_parsing_size", "float_parsing", "greater_than_equal"):
+        return ""
+    whole = wrong["type"].startswith("int") or isinstance(wrong.get("ctx", {}).get("ge"), int)
+    must = f"{'an integer' if whole else 'a number'}{'' if least is None else f' at least {least}'}"
+    return f"{written(wrong['input'])} is not allowed; it must be {must}"
+
+
 def _show_usage(error: typer.TyperException) -> None:
-    show = getattr(error, "show", None)
-    if callable(show):  # with the usage line and the hint at --help
-        show()
-    else:
-        tell(f"Error: {error.format_message()}")
+    context = getattr(error, "ctx", None)
+    if context is not None:
+        tell(f"{context.get_usage()}\nTry '{context.command_path} {context.help_option_names[0]}' for help.\n")
+    tell(f"Error: {error.format_message()}")
 
 
 def _fail(document: dict[str, object], as_json: bool, code: int) -> int:

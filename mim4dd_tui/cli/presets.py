@@ -14,6 +14,7 @@ from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:
     from engine.config.presets import PresetInfo
+    from mim4dd_tui.own import Own
 
 WIDE = 110
 """Columns of a terminal from which a preset's data, images per class and objective have columns of their own."""
@@ -64,8 +65,11 @@ def summary(info: PresetInfo) -> str:
     """What a preset is; of a person's own what it is made of, unless it says so itself: its base's is none of it."""
     from mim4dd_tui.own import own_preset
 
-    own = None if info.builtin else own_preset(info.name)
-    return info.summary if own is None or own.summary else str(own)
+    return _told(info.summary, None if info.builtin else own_preset(info.name))
+
+
+def _told(summary: str, own: Own | None) -> str:
+    return summary if own is None or own.summary else str(own)
 
 
 def brief(info: PresetInfo) -> str:
@@ -95,7 +99,7 @@ def _one(name: str, as_json: bool) -> None:
         write_json(
             {
                 "name": resolved.preset,
-                "summary": config.summary if own is None or own.summary else str(own),
+                "summary": _told(config.summary, own),
                 "dataset": config.data.name,
                 "images_per_class": config.synthetic.images_per_class,
                 "objective": config.objective.name,

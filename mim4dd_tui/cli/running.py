@@ -55,7 +55,7 @@ NOT_RESUMED = (
     "(where its objective's code was mended, `mim4dd resume RUN --headless` goes on)"
 )
 """Of a run that diverged, where the dashboard opens."""
-_LONGER = " (a larger --iterations lengthens it)"
+NOTHING = "there is nothing to resume"
 RESUMABLE = ("queued", "paused", "stopped", "failed")
 """States from which ``resume --latest`` takes up a run; one whose process is gone counts as failed."""
 
@@ -189,21 +189,19 @@ def resume(
     path, data = folder.path, data_dir_of(data_dir)
     shown = not (headless or as_json or detach) and _dashboard_possible()
     pixels = graphics_of(graphics, shown=shown)
-    if detach:
+    status = folder.status()
+    done, diverged = status is not None and status.state == "done", status is not None and status.diverged
+    if detach and not done:
         return _detached(["resume", str(path)], {}, Places(path.parent, data), as_json)
     if shown:
         from mim4dd_tui.dashboard import run_dashboard
 
-        status = folder.status()
-        done, diverged = status is not None and status.state == "done", status is not None and status.diverged
-        if done:
-            tell(f"{folder.name} is done: there is nothing to resume, this shows it{_LONGER}")
         return run_dashboard(
             runs_dir=path.parent,
             data_dir=data,
             attach=path,
             autostart=not (done or diverged),
-            notice=NOT_RESUMED if diverged else "",
+            notice=f"{folder.name} is done: {NOTHING} (I lengthens it)" if done else NOT_RESUMED if diverged else "",
             graphics=pixels,
         )
 
@@ -213,9 +211,9 @@ def resume(
 
         return resume_run(path, data_dir=data, observer=observer, control=control)
 
-    if (status := folder.status()) is not None and status.state == "done":
-        tell(f"{folder.name} is done: there is nothing to resume{_LONGER}")
-    elif status is not None and status.diverged:
+    if done:
+        tell(f"{folder.name} is done: {NOTHING} (a larger --iterations lengthens it)")
+    elif diverged:
         tell(f"{folder.name} diverged: as it is, it would fail again, unless the code of its objective was mended")
     document, code, _ = _headless(work, path.parent, folder.config())
     _report(document, as_json)

@@ -55,14 +55,16 @@ def _information(values: dict[str, Any]) -> str:
     if mean is None:
         return known_of(last, values.get("ceiling"))
     over, until = values["over"], values.get("until")  # an older document does not say where they end
-    read = f"{counted(over, 'iteration')}" if until is None else f"iterations {until - over + 1:,} to {until:,}"
+    if until is not None and over == 1:
+        return f"{known_of(mean, values.get('ceiling'))} (reading of iteration {until}; last reading {nats(last)})"
+    read = counted(over, "iteration") if until is None else f"iterations {until - over + 1} to {until}"
     return f"{known_of(mean, values.get('ceiling'))} (mean of readings over {read}; last reading {nats(last)})"
 
 
 def _longer(values: dict[str, Any]) -> str:
     """``from 1,000 iterations (done, 87.3 %) to 2,000``, or at which iteration it was not done."""
     accuracy = values.get("accuracy")
-    stood = f"at iteration {values['iteration']:,}" if accuracy is None else f"done, {percent(accuracy)}"
+    stood = f"at iteration {values['iteration']}" if accuracy is None else f"done, {percent(accuracy)}"
     return f"from {values['before']:,} iterations ({stood}) to {values['iterations']:,}"
 
 

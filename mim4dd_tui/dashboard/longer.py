@@ -42,7 +42,7 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
 
     def explain(_text: str) -> str:
         follows = "it goes on at once" if _free(app) else "it waits in the queue, as another run is going on here"
-        return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration:,}; {follows}"
+        return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration}; {follows}"
 
     title = f"Lengthen {run.name}"
     app.push_screen(NameScreen(title, str(2 * present), explain, lambda text: wrong(config, text)), answered)

@@ -65,8 +65,9 @@ class Scale:
         finer: list[float] = []
         for factor in (1, 2, 2.5, 5, 10, 20):
             step = factor * magnitude
-            first = math.ceil(self.low / step - 1e-9)
-            last = math.floor(self.high / step + 1e-9)
+            slack = min(1e-9, 1e-6 * (self.high - self.low) / step)  # a range may lie within a billionth of a step
+            first = math.ceil(self.low / step - slack)
+            last = math.floor(self.high / step + slack)
             found = _whole([index * step for index in range(first, last + 1)], whole)
             if len(found) <= most:
                 return found if len(found) > 1 or len(finer) < 2 else [finer[0], finer[-1]]

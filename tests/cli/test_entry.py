@@ -115,6 +115,40 @@ def test_wrong_usage_ends_with_2_and_tells_why(arguments: list[str], capsys: pyt
     assert document["error"]
 
 
+@pytest.mark.parametrize(
+    ("arguments", "refused"),
+    [
+        (
+            ["resume", "x", "--iterations", "abc"],
+            "--iterations': 'abc' is not allowed; it must be an integer at least 1",
+        ),
+        (["resume", "x", "--iterations", "0"], "--iterations': '0' is not allowed; it must be an integer at least 1"),
+        (["evaluate", "x", "--networks", "2.5"], "--networks': '2.5' is not allowed; it must be an integer at least 1"),
+        (["run", "digits-ipc1", "--seed=-1"], "--seed': '-1' is not allowed; it must be an integer at least 0"),
+        (["stop", "x", "--wait", "--timeout", "z"], "--timeout': 'z' is not allowed; it must be a number at least 0"),
+        (["stop", "x", "--wait", "--timeout=-1"], "--timeout': '-1' is not allowed; it must be a number at least 0"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else value[-1],
+)
+def test_a_number_is_refused_as_one_of_a_setting_is(
+    arguments: list[str], refused: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments) == 2
+    command = arguments[0]
+    usage, hint, empty, error = capsys.readouterr().err.splitlines()
+    assert usage.startswith(f"Usage: mim4dd {command} ")
+    assert (hint, empty) == (f"Try 'mim4dd {command} -h' for help.", "")
+    assert error == f"Error: Invalid value for '{refused}"
+
+
+def test_what_is_wrong_with_an_option_is_told_in_lines_of_the_terminal(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("mim4dd_tui.fitting.columns", lambda _: 60)
+    assert main(["resume", "x", "--iterations", "abc"]) == 2
+    assert all(len(line) <= 60 for line in capsys.readouterr().err.splitlines())
+
+
 def test_without_a_terminal_the_dashboard_says_what_to_use(tmp_path: Path) -> None:
     ended = mim4dd(cwd=tmp_path)
     assert ended.code == 2

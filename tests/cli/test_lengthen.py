@@ -10,6 +10,7 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 from unittest import mock
 
 import pytest
@@ -17,7 +18,6 @@ import pytest
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
-from mim4dd_tui.cli import running
 from mim4dd_tui.cli.summary import result_lines
 from tests.cli.command import Ended, begun, environment
 from tests.cli.test_running import settings
@@ -106,6 +106,21 @@ def test_a_number_that_is_too_small_is_refused(number: str, words: str, how: str
     assert RunFolder(place / "runs" / "first").config().objective.iterations == 3
 
 
+def test_on_a_terminal_one_that_has_as_many_is_only_shown(place: Path, opened: list[dict[str, Any]]) -> None:
+    ended = command_in(place)("resume", "first", "--iterations", "3")
+    assert (ended.code, ended.err) == (7, "")
+    assert opened[0]["autostart"] is False
+    assert opened[0]["notice"] == "first is done: there is nothing to resume (I lengthens it)"
+
+
+def test_detached_there_is_no_process_for_one_that_is_done(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mim4dd_tui.cli.detach.detach", lambda *_: pytest.fail("a process was begun"))
+    ended = command_in(place)("resume", "first", "--detach")
+    assert ended.code == 0
+    assert "first is done: there is nothing to resume" in ended.err
+    assert "accuracy " in ended.out
+
+
 def test_a_run_that_somebody_holds_is_refused(place: Path) -> None:
     with RunLock(place / "runs" / "first"):
         ended = command_in(place)("resume", "first", "--iterations", "6")
@@ -114,15 +129,7 @@ def test_a_run_that_somebody_holds_is_refused(place: Path) -> None:
     assert RunFolder(place / "runs" / "first").config().objective.iterations == 3
 
 
-def test_on_a_terminal_the_dashboard_opens_on_it_and_goes_on(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    opened: list[dict[str, object]] = []
-
-    def fake(**arguments: object) -> int:
-        opened.append(arguments)
-        return 7
-
-    monkeypatch.setattr("mim4dd_tui.dashboard.run_dashboard", fake)
-    monkeypatch.setattr(running, "_dashboard_possible", lambda: True)
+def test_on_a_terminal_the_dashboard_opens_on_it_and_goes_on(place: Path, opened: list[dict[str, Any]]) -> None:
     ended = command_in(place)("resume", "first", "--iterations", "6")
     assert (ended.code, ended.err.strip()) == (7, LENGTHENED)
     assert (opened[0]["autostart"], opened[0]["notice"]) == (True, "")
@@ -155,6 +162,6 @@ def test_how_it_was_lengthened_stands_in_the_summary() -> None:
     ]
     lines = dict(result_lines({"run": "it", "state": "done", "lengthened": lengthened}))
     assert lines["lengthened"] == (
-        "from 1,000 iterations (done, 87.3 %) to 2,000; from 2,000 iterations (at iteration 1,500) to 12,000"
+        "from 1,000 iterations (done, 87.3 %) to 2,000; from 2,000 iterations (at iteration 1500) to 12,000"
     )
     assert "lengthened" not in dict(result_lines({"run": "it", "state": "done", "lengthened": []}))

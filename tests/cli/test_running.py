@@ -340,16 +340,8 @@ def test_a_file_that_is_no_distilled_set_is_told_from_a_run(
 
 
 def test_on_a_terminal_run_and_resume_open_the_dashboard(
-    place: Place, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    place: Place, monkeypatch: pytest.MonkeyPatch, opened: list[dict[str, Any]]
 ) -> None:
-    opened: list[dict[str, Any]] = []
-
-    def fake(**arguments: Any) -> int:
-        opened.append(arguments)
-        return 7
-
-    monkeypatch.setattr("mim4dd_tui.dashboard.run_dashboard", fake)
-    monkeypatch.setattr(running, "_dashboard_possible", lambda: True)
     monkeypatch.chdir(place.folder)
     assert main(["run", "digits-ipc1", "--set", "network.width=4", "--seed", "3", "--device", "cpu"]) == 7
     assert opened[0]["preset"] == "digits-ipc1"
@@ -360,6 +352,7 @@ def test_on_a_terminal_run_and_resume_open_the_dashboard(
     assert (opened[0]["graphics"], opened[1]["graphics"]) == (None, Graphics.KITTY)
     assert opened[1]["attach"] == place.folder / "runs" / "first"
     assert opened[1]["autostart"] is False, "it is done"
+    assert opened[1]["notice"] == "first is done: there is nothing to resume (I lengthens it)"
     status = place.folder / "runs" / "first" / "status.json"
     before = status.read_text()
     status.write_text(before.replace('"done"', '"stopped"'))

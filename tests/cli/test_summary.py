@@ -123,6 +123,10 @@ def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
             {"nats": 2.01, "ceiling": 2.3, "iteration": 150, "mean": 2.02, "over": 15, "until": 141},
             "at least 2.02 of at most 2.30 nats (mean of readings over iterations 127 to 141; last reading 2.01)",
         ),
+        (
+            {"nats": 1.44, "ceiling": 2.3, "iteration": 6, "mean": 2.21, "over": 1, "until": 1},
+            "at least 2.21 of at most 2.30 nats (reading of iteration 1; last reading 1.44)",
+        ),
         ({"nats": 2.0, "ceiling": 2.3}, "at least 2.00 of at most 2.30 nats"),
         ({"nats": 0.0, "ceiling": None}, "at least 0.00 nats"),
         ({"nats": -0.67, "ceiling": 2.3}, "nothing shown of at most 2.30 nats: the bound, -0.67, is below 0"),

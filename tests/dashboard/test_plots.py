@@ -322,6 +322,7 @@ def test_lengths_must_agree() -> None:
 @example(low=3.0, factor=32.0, log=True, whole=False, most=6)
 @example(low=0.45, factor=3.5, log=True, whole=False, most=2)
 @example(low=2.0, factor=4.0, log=False, whole=True, most=3)
+@example(low=1e-9, factor=2.0, log=False, whole=True, most=2)
 def test_ticks_are_few_inside_and_ascending(low: float, factor: float, log: bool, whole: bool, most: int) -> None:
     """And two at least, where there are two round ones."""
     scale = Scale(low, low * factor, log)
@@ -359,7 +360,7 @@ def test_short_numbers(value: float, expected: str) -> None:
 
 
 def test_short_percent() -> None:
-    assert (short(0.873, percent=True), short(0.9, percent=True)) == ("87.3%", "90%")
+    assert (short(0.873, percent=True), short(0.9, percent=True)) == ("87.3 %", "90 %")
 
 
 def test_20000_points_draw_quickly() -> None:
