@@ -109,6 +109,7 @@ def run(
     """
     from engine.config.load import resolve
     from engine.errors import ConfigError
+    from engine.runs.naming import require_free
 
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds exclude each other: use one of them")
@@ -119,20 +120,20 @@ def run(
     except ConfigError as error:  # what was typed is named, not what it stands for
         raise ConfigError(str(error).replace("--set: execution.device:", "--device:", 1)) from None
     places = Places(runs_dir_of(runs_dir), data_dir_of(data_dir))
+    names = [] if name is None else [name] if several is None else [_of_seed(name, each) for each in several]
     possible = not (headless or as_json or detach) and _dashboard_possible()
     shown = possible and not several
     pixels = graphics_of(graphics, shown=shown)
     if possible and several:
         tell("--seeds runs in plain lines; for the dashboard's queue: `mim4dd`, then w")
+    for each in names:
+        require_free(places.runs_dir, each)
     if detach:
         chosen = {"--seeds": seeds, "--seed": seed if seeds is None else None, "--name": name, "--set": overrides}
         return _detached(["run", target], chosen, places, as_json)
     if shown:
-        from engine.runs.naming import require_free
         from mim4dd_tui.dashboard import run_dashboard
 
-        if name is not None:
-            require_free(places.runs_dir, name)
         if seed is not None:
             overrides.append(f"seed={seed}")
         return run_dashboard(
@@ -261,6 +262,11 @@ def _detached(command: list[str], options: dict[str, Any], places: Places, as_js
     return detach([*command, "--json" if as_json else "--headless"], as_json)
 
 
+def _of_seed(name: str, seed: int) -> str:
+    """A run's name among several of ``--seeds``."""
+    return f"{name}-seed{seed}"
+
+
 def _lasting(target: str) -> str:
     """A preset's name, or a file as it is found from every folder."""
     return str(Path(target).absolute()) if Path(target).is_file() else target
@@ -361,7 +367,7 @@ def _one_after_another(
     documents: list[Document] = []
     code = 0
     for each, seed, rest in zip(resolved, seeds, rests, strict=True):
-        own_name = None if name is None else f"{name}-seed{seed}"
+        own_name = None if name is None else _of_seed(name, seed)
         try:
             document, code, asked = _headless(_starting(each, own_name, places), places.runs_dir, each.config, rest)
         except AbandonedError:

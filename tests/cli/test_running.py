@@ -219,6 +219,21 @@ def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:
     assert document["last"]["mean"] == pytest.approx(sum(run["last"]["mean"] for run in document["runs"]) / 2)
 
 
+@pytest.mark.parametrize(("name", "word"), [("mine", "there is a run 'mine-seed1'"), ("../mine", "'../mine-seed0'")])
+@pytest.mark.parametrize("how", ["--json", "--detach"])
+def test_a_name_that_one_of_several_seeds_cannot_have_is_refused_before_the_first(
+    name: str, word: str, how: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nothing follows then, or could be begun by a command."""
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "runs" / "mine-seed1").mkdir(parents=True)
+    assert main(["run", "digits-ipc1", "--seeds", "0-2", "--name", name, how]) == 2
+    err = capsys.readouterr().err
+    assert word in err
+    assert "follow" not in err
+    assert [path.name for path in (tmp_path / "runs").iterdir()] == ["mine-seed1"]
+
+
 @pytest.mark.parametrize(("option", "told"), [((), True), (("--headless",), False), (("--json",), False)])
 def test_on_a_terminal_seeds_say_why_no_dashboard_opens(
     option: tuple[str, ...],
