@@ -237,7 +237,10 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
             raise UsageError(f"--which {which} chooses a set of a run, and {path} is one set: leave --which out")
         return path.absolute()
     if os.path.isfile(target) and not (runs_dir / target).is_dir():  # noqa: PTH113 - never an error
-        raise DataError(f"{target} is a file, but no distilled set: those end in .safetensors")
+        raise DataError(
+            f"{target} is a file, but does not end in .safetensors, as distilled sets do that are read here (rename it "
+            "if it is one; exports in other formats are for other programs)"
+        )
     folder = locate(runs_dir, target)
     path = folder.distilled_path(which or "best")
     if not path.is_file():

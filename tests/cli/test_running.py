@@ -345,7 +345,7 @@ def test_a_file_that_is_no_distilled_set_is_told_from_a_run(
     Path("README.md").write_text("# Mine\n")
     for target in ("README.md", "./README.md", str(tmp_path / "README.md")):
         assert main(["evaluate", target]) == 3
-        assert f"{target} is a file, but no distilled set" in capsys.readouterr().err
+        assert f"{target} is a file, but does not end in .safetensors" in capsys.readouterr().err
     Path("bets.safetensors").write_bytes(b"")
     assert main(["evaluate", "best.safetensors"]) == 3
     assert "did you mean bets.safetensors?" in capsys.readouterr().err
