@@ -20,6 +20,7 @@ from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.telling import QUEUE
 from mim4dd_tui.dashboard.widgets.table import Table
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -175,8 +176,7 @@ async def test_what_notices_tell_of_the_queue_is_seen_when_it_is_come_back_to(
         await queue(app, pilot)
         await pilot.press("j", "enter")
         await until(pilot, lambda: shows(app, "tapir"))
-        app.turns.hold()
-        app.turns._say_held(1)
+        app.notify("the queue is held", about=[QUEUE], timeout=600, lasting=True)
         await until(pilot, lambda: "the queue is held" in told(app))
         await queue(app, pilot)
         await until(pilot, lambda: not told(app))
