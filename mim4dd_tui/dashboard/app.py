@@ -30,7 +30,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import EngineSession, FolderSession, Launch, Order, launch_engine, there
 from mim4dd_tui.dashboard.settled import Collector
-from mim4dd_tui.dashboard.shelf import Shelf
+from mim4dd_tui.dashboard.shelf import Marks, Shelf
 from mim4dd_tui.dashboard.signalled import Signalled
 from mim4dd_tui.dashboard.stage import Stage
 from mim4dd_tui.dashboard.suspending import Suspension
@@ -85,6 +85,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.exit_status = 0
         self.signalled = Signalled(self)
         self.shelf = Shelf(runs_dir)
+        self.marks = Marks()
         chosen = self.remembered.ascii if self.remembered.ascii_here == here() else None
         self._ascii = abilities.ascii_pictures if chosen is None else chosen
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)
@@ -119,7 +120,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.redraw_when_back()
         self.app_resume_signal.subscribe(self, lambda _app: self._suspension.back())
         self.over.append(self.aside.seen)
-        self.push_screen(self._home)
+        self._stage.show(self._home)
         self.set_interval(0.25, self._watch_session)
         self._collector.hold()
         self.set_interval(1.0, self._collector.tick)
@@ -267,21 +268,20 @@ class DashboardApp(ThemedApp[Leave]):
         if session is not None and here and not session.taken_up:
             self.show_live()
             return
-        self._stage.show(RunScreen(FolderSession(folder), mode=self.picture_mode))
+        shown = self._stage.reading(folder.path)
+        self._stage.show(shown or RunScreen(FolderSession(folder), mode=self.picture_mode))
 
     def action_browse(self) -> None:
         """All runs."""
-        if not isinstance(self.screen, RunsScreen):
-            self.push_screen(RunsScreen())
+        self._stage.show(self._stage.of(RunsScreen) or RunsScreen())
 
     def action_show_queue(self) -> None:
         """What waits."""
-        if not isinstance(self.screen, QueueScreen):
-            self.push_screen(QueueScreen())
+        self._stage.show(self._stage.of(QueueScreen) or QueueScreen())
 
     def compare(self, runs: list[RunInfo], inks: dict[str, int]) -> None:
         """Several runs in one plot."""
-        self.push_screen(CompareScreen(runs, inks))
+        self._stage.show(CompareScreen(runs, inks))
 
     def duplicate(self, run: RunInfo) -> None:
         """A run's settings into the home screen's form."""
@@ -315,8 +315,7 @@ class DashboardApp(ThemedApp[Leave]):
 
     def action_home(self) -> None:
         """Back to presets and runs."""
-        while len(self.screen_stack) > 2 and not isinstance(self.screen, HomeScreen):
-            self.pop_screen()
+        self._stage.show(self._home)
 
     # ---- help
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
@@ -14,7 +15,7 @@ from engine.runs.history import RunHistory
 from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
 from mim4dd_tui.plain import percent, score
-from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Series, Side
+from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Moment, Series, Side
 from mim4dd_tui.quantities import bound_of, counted, nats, number
 
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP, ASKED = 1, 2, 3, 5, 8, 4, 7, 6, 2
@@ -199,6 +200,21 @@ FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
     "speed": ("iterations a minute", speed),
 }
 """Panes by name: heading and figure."""
+
+
+def drawn(name: str, history: RunHistory) -> Figure:
+    """A pane's figure, over iterations with the moments at which the run was lengthened or went back."""
+    figure = FIGURES[name][1](history)
+    return figure if training(history) and name == "losses" else replace(figure, moments=moments(history))
+
+
+def moments(history: RunHistory) -> tuple[Moment, ...]:
+    """Where the run was lengthened, and to where it went back after its numbers had lost their meaning."""
+    longer = (Moment("lengthened", one.iteration) for one in history.lengthened)
+    back = (Moment("went back", one.iteration) for one in history.recoveries)
+    return tuple(dict.fromkeys((*longer, *back)))
+
+
 BRIEF = {"accuracy": "acc.", "information": "info", "ratio": "NCE/obj.", "speed": "it./min"}
 """Headings where the whole one leaves no room for a value."""
 

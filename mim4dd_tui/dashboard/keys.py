@@ -144,7 +144,7 @@ KEYS: tuple[Key, ...] = (
     Key("queue", "K", "shift(-1)", "earlier", "Move the run towards the front.", "K", footer=True),
     Key("queue", "J", "shift(1)", "later", "Move the run towards the end.", "J", footer=True),
     Key("queue", "X,delete", "take_out", "take out", "Take the run out of the queue; asks first.", "X", footer=True),
-    Key("queue", "escape", "close", "back", "Back to where you came from.", "esc", footer=True),
+    Key("queue", "escape", "close", "back", "Back to where the queue was opened from.", "esc", footer=True),
     # tables
     Key("table", "up,k", "cursor(-1)", "up", "The row above.", "k ↑"),
     Key("table", "down,j", "cursor(1)", "down", "The row below.", "j ↓"),

@@ -7,7 +7,7 @@ import secrets
 import shutil
 import threading
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Literal
 
@@ -180,6 +180,28 @@ def colours(marked: Sequence[str], before: dict[str, int]) -> dict[str, int]:
             first = sum(name.encode()) % SERIES
             out[name] = next(ink for k in range(SERIES) if (ink := (first + k) % SERIES + 1) not in taken)
     return out
+
+
+@dataclass
+class Marks:
+    """What is marked in the list of all runs, in its order, for as long as the dashboard is open.
+
+    Attributes:
+        inks: a curve colour for each.
+    """
+
+    names: list[str] = field(default_factory=list)
+    inks: dict[str, int] = field(default_factory=dict)
+
+    def only(self, runs: Iterable[RunInfo]) -> None:
+        """Take the marks off all other runs: they were deleted."""
+        there = {run.name for run in runs}
+        self.names = [name for name in self.names if name in there]
+
+    def colour(self) -> dict[str, int]:
+        """Give each its colour."""
+        self.inks = colours(self.names, self.inks)
+        return self.inks
 
 
 # ---- removing

@@ -1,18 +1,26 @@
-"""The run's screens on the stack: one at a time, and of this process's runs the last one's is kept."""
+"""Which screens lie over each other: one of a kind at most, and of this process's runs the last one's is kept."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from textual.screen import ModalScreen, Screen
 
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.session import FolderSession
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from mim4dd_tui.dashboard.app import DashboardApp
     from mim4dd_tui.dashboard.session import EngineSession
 
+Kind = TypeVar("Kind", bound=Screen[None])
+
 
 class Stage:
-    """Shows runs.
+    """Brings screens to the front.
 
     Attributes:
         kept: the screen of this process's last run, where it was ever shown: it goes on with its history.
@@ -23,19 +31,51 @@ class Stage:
         self._app = app
         self._own: list[RunScreen] = []  # of runs of this process
 
-    def show(self, screen: RunScreen) -> None:
-        """In the place of whatever run is shown."""
-        app = self._app
-        while isinstance(app.screen, RunScreen):
-            app.pop_screen()
-        if screen.session.owned:
-            self.kept = screen
-            if not app.is_screen_installed(screen):
-                self._own.append(screen)
-                app.install_screen(screen, name=f"live-{id(screen)}")
-            if screen.is_mounted:
-                screen.set_mode(app.picture_mode)  # which may have been changed while it was not seen
-        app.push_screen(screen)
+    def show(self, screen: Screen[None]) -> None:
+        """Over what is shown, in the place of another one of its kind; one that lies below already is come back to."""
+        if isinstance(screen, RunScreen) and screen.session.owned:
+            self._keep(screen)
+        stack = self._app.screen_stack
+        if screen in stack:
+            for above in stack[stack.index(screen) + 1 : -1]:
+                self._take_out(above)
+            if screen is not stack[-1]:
+                self._app.pop_screen()
+            return
+        asking = {below for below, above in pairwise(stack) if isinstance(above, ModalScreen)}  # who hears the answer
+        others = [one for one in stack if type(one) is type(screen) and one not in asking]
+        if stack[-1] in others:
+            self._app.pop_screen()
+        for other in others:
+            if other is not stack[-1]:
+                self._take_out(other)
+        self._app.push_screen(screen)
+
+    def of(self, kind: type[Kind]) -> Kind | None:
+        """The screen of a kind that is shown or lies below."""
+        return next((one for one in reversed(self._app.screen_stack) if isinstance(one, kind)), None)
+
+    def reading(self, path: Path) -> RunScreen | None:
+        """Likewise the one that reads this folder."""
+        shown = self.of(RunScreen)
+        if shown is None or not isinstance(shown.session, FolderSession):
+            return None
+        return shown if shown.session.folder.path.absolute() == path.absolute() else None
+
+    def _keep(self, screen: RunScreen) -> None:
+        app, self.kept = self._app, screen
+        if not app.is_screen_installed(screen):
+            self._own.append(screen)
+            app.install_screen(screen, name=f"live-{id(screen)}")
+        if screen.is_mounted:
+            screen.set_mode(app.picture_mode)  # which may have been changed while it was not seen
+
+    def _take_out(self, screen: Screen[Any]) -> None:
+        """From below others: Textual itself takes away the uppermost alone."""
+        self._app._screen_stack.remove(screen)
+        screen._pop_result_callback()
+        if not self._app.is_screen_installed(screen):
+            screen.remove()
 
     def give_up(self) -> None:
         """Screens of this process's runs before the last one: each would keep its history, timers and pictures."""

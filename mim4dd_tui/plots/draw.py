@@ -7,7 +7,7 @@ thousand is seen at any zoom. A value that is not finite (or has no place on a l
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from typing import Literal
@@ -15,7 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from mim4dd_tui.plots.figure import Figure, Floats, Level, Side, Viewport
+from mim4dd_tui.plots.figure import Figure, Floats, Level, Moment, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
 from mim4dd_tui.plots.scale import Scale
 from mim4dd_tui.plots.viewing import nothing, window
@@ -32,6 +32,9 @@ FLAT = 2
 """Dots of a column that a dash may leave out: a spike has more, and is drawn."""
 MARKS = "*o+x#@%&"
 """Characters of the curves by ink, where there are neither dots nor colours."""
+
+MOMENT: dict[Glyphs, str] = {"braille": "┊", "ascii": ":"}
+"""What the upright line of a moment is made of."""
 
 _DOTS: dict[Glyphs, tuple[int, int]] = {"braille": (2, 4), "ascii": (1, 1)}
 """Dots of a cell, across and down."""
@@ -87,13 +90,23 @@ class Drawing:
 
     def with_cursor(self, value: float | None, glyphs: Glyphs = "braille") -> Drawing:
         """The drawing with a cursor at an x value: a line through all cells that are empty there."""
+        return self._upright(value, "│" if glyphs == "braille" else "|", CURSOR, over=(" ", MOMENT[glyphs]))
+
+    def with_moments(self, moments: Iterable[Moment], glyphs: Glyphs = "braille") -> Drawing:
+        """The drawing with moments: likewise, and the cursor takes the place of one where both stand."""
+        drawing = self
+        for moment in moments:
+            drawing = drawing._upright(moment.x, MOMENT[glyphs], PLAIN, over=(" ",))
+        return drawing
+
+    def _upright(self, value: float | None, letter: str, ink: int, *, over: Sequence[str]) -> Drawing:
         column = self.column_of(value)
         if column is None:
             return self
         chars, inks = self.chars.copy(), self.inks.copy()
-        empty = chars[:-1, column] == " "
-        chars[:-1, column][empty] = "│" if glyphs == "braille" else "|"
-        inks[:-1, column][empty] = CURSOR
+        free = np.isin(chars[:-1, column], over)
+        chars[:-1, column][free] = letter
+        inks[:-1, column][free] = ink
         return replace(self, chars=chars, inks=inks)
 
 
@@ -152,7 +165,8 @@ def draw(
     for row, text in gutters["right"].items():
         page.write(row, right + 1, text, _gutter_ink(figure, "right"))
     page.x_axis(x_scale, left, right)
-    return Drawing(page.chars, page.inks, left, right, x_scale, across).with_cursor(view.cursor, glyphs)
+    whole = Drawing(page.chars, page.inks, left, right, x_scale, across)
+    return whole.with_moments(figure.moments, glyphs).with_cursor(view.cursor, glyphs)
 
 
 # ---- scales

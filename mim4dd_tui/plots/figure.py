@@ -1,4 +1,4 @@
-"""What a plot shows: series, horizontal levels, and the part of the plane that is looked at."""
+"""What a plot shows: series, horizontal levels, moments, and the part of the plane that is looked at."""
 
 from __future__ import annotations
 
@@ -62,6 +62,14 @@ class Level:
 
 
 @dataclass(frozen=True)
+class Moment:
+    """A place on the x axis at which something happened: a thin upright line."""
+
+    name: str
+    x: float
+
+
+@dataclass(frozen=True)
 class Viewport:
     """How a figure is looked at. ``x`` None shows everything; ``cursor`` is a place on the x axis."""
 
@@ -82,6 +90,7 @@ class Figure:
 
     series: tuple[Series, ...] = ()
     levels: tuple[Level, ...] = ()
+    moments: tuple[Moment, ...] = ()
     percent: bool = False  # y is a fraction, labelled in percent
     told: Callable[[float, float], str] | None = None  # a value and its spread (nan: none) in words; else a number
     y_floor: float | None = None  # the y axis reaches at least down to this (left axis, linear)

@@ -146,7 +146,7 @@ class _Plot:
         self.top, self.bottom = TOP, height - BOTTOM
 
     def shapes(self) -> Iterator[Shape]:
-        """Axes, then levels, bands, curves, then the legend, and below what the bands are."""
+        """Axes, then levels, moments, bands, curves, then the legend, and below what the bands are."""
         yield from self._axes()
         for level in self.figure.levels:
             scale = self.y[level.side]
@@ -156,6 +156,7 @@ class _Plot:
                     colour = self._colour(level.ink)
                     yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
                     yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
+        yield from self._moments()
         shades = [list(self._shade(curve)) for curve in self.curves]
         yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
@@ -231,6 +232,19 @@ class _Plot:
             there = list(zip(x[good].tolist(), low[good].tolist(), strict=True))
             back = list(zip(x[good].tolist(), high[good].tolist(), strict=True))[::-1]
             yield Area([*there, *back], colour, 0.16)
+
+    def _moments(self) -> Iterator[Shape]:
+        """Each with its name at its upper end, on the side where there is room; neighbours' names at three heights."""
+        for number, moment in enumerate(self.figure.moments):
+            place = float(self.x.place(np.array([moment.x]))[0])
+            if 0 <= place <= 1:
+                x = float(self._across(np.array([place]))[0])
+                yield Stroke([(x, self.top), (x, self.bottom)], QUIET, 1, 0.6)
+                y = self.top + 13.0 * (1 + number % 3)
+                if place > 0.5:
+                    yield Words((x - 4, y), moment.name, QUIET, "end", 11)
+                else:
+                    yield Words((x + 4, y), moment.name, QUIET, size=11)
 
     def _legend(self) -> Iterator[Shape]:
         x = float(MARGIN)

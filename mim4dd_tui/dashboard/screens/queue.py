@@ -90,12 +90,16 @@ class QueueScreen(Screen[None]):
         """Read now and again."""
         if not whole(self):  # the dashboard closes
             return
-        self.dashboard.take_back(QUEUE)  # what they tell is seen here
-        self._reading.anew()
         self.set_interval(REFRESH_SECONDS, self._refresh)
         table = self.query_one(Table)
         self.watch(table, "cursor", self._moved, init=False)
         table.focus()
+
+    def on_screen_resume(self) -> None:
+        """It may have changed; what notices tell of it is seen here."""
+        if not self.dashboard.closing:
+            self.dashboard.take_back(QUEUE)
+            self._reading.anew()
 
     def _moved(self) -> None:
         """What its keys do depends on the run under the cursor."""

@@ -274,10 +274,10 @@ class RunScreen(DividedScreen, LeafingScreen):
         for pane in panes:
             name = str(pane.id)
             if name in self._dirty:
-                title, figure = curves.FIGURES[name]
+                title, _ = curves.FIGURES[name]
                 if name == "losses" and training:
                     title = "experts' loss"
-                shown = figure(self.history)
+                shown = curves.drawn(name, self.history)
                 pane.show(shown if self.heard_once else replace(shown, empty=READING), title=title)
                 self._dirty.discard(name)
 

@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_rows import COLUMNS, HEADINGS, NOTHING, Glance, cells, columns_of
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
-from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Sort, chosen, colours, remove
+from mim4dd_tui.dashboard.shelf import FILTERS, SERIES, SORTS, Marks, Sort, chosen, remove
 from mim4dd_tui.dashboard.sittings import read_sittings
 from mim4dd_tui.dashboard.telling import of_run
 from mim4dd_tui.dashboard.whole import whole
@@ -59,8 +59,6 @@ class RunsScreen(Screen[None]):
         self._runs: list[RunInfo] = []
         self._shown: dict[str, RunInfo] = {}
         self._glances: dict[str, Glance] = {}
-        self._marked: list[str] = []
-        self._inks: dict[str, int] = {}
         self._words = ""
         self._which = "all"
         self._sort: Sort = "newest"
@@ -73,6 +71,10 @@ class RunsScreen(Screen[None]):
     def dashboard(self) -> DashboardApp:
         """The app, with its type."""
         return cast("DashboardApp", self.app)
+
+    @property
+    def _marks(self) -> Marks:
+        return self.dashboard.marks
 
     def compose(self) -> ComposeResult:
         """A line that says what is shown, the table, the search."""
@@ -127,8 +129,6 @@ class RunsScreen(Screen[None]):
             return
         self._runs, self._problem, self._read_once = message.runs, message.problem, True
         self._glances = message.glances
-        there = {run.name for run in self._runs}
-        self._marked = [name for name in self._marked if name in there]
         self._write()
 
     # ---- showing
@@ -136,12 +136,14 @@ class RunsScreen(Screen[None]):
     def _write(self) -> None:
         shown = chosen(self._runs, words=self._words, which=self._which, sort=self._sort, reverse=self._reverse)
         self._shown = {run.name: run for run in shown}
-        self._inks = colours(self._marked, self._inks)
+        if self._read_once and not self._problem:
+            self._marks.only(self._runs)
+        inks = self._marks.colour()
         now = time.time()
         apart, unicode = told_apart_by_seed(shown), self.dashboard.unicode
 
         def row(run: RunInfo) -> TableRow:
-            glance, ink, seeded = self._glances.get(run.name, NOTHING), self._inks.get(run.name), run.preset in apart
+            glance, ink, seeded = self._glances.get(run.name, NOTHING), inks.get(run.name), run.preset in apart
             return TableRow(run.name, cells(run, glance, ink, now, seeded=seeded, unicode=unicode))
 
         self.query_one(Table).show(columns_of(shown), [row(run) for run in shown], nothing=self._nothing())
@@ -168,8 +170,8 @@ class RunsScreen(Screen[None]):
         notes.append(f"by {self._sort}" + (", reversed" if self._reverse else ""))
         if self._words:
             notes.append(f"/{self._words}")
-        if self._marked:
-            notes.append(f"{len(self._marked)} marked")
+        if self._marks.names:
+            notes.append(f"{len(self._marks.names)} marked")
         text.append("  " + " · ".join(notes), style="dim")
         title = self.query_one("#runs-title", Static)
         if title.content != text:
@@ -187,7 +189,7 @@ class RunsScreen(Screen[None]):
     @property
     def idle(self) -> frozenset[str]:
         """Actions that change nothing as the list stands."""
-        idle = set() if self._marked else {"unmark"}
+        idle = set() if self._marks.names else {"unmark"}
         if not self._shown:
             return frozenset({*idle, "mark", "compare", "resume", "lengthen", "enqueue", "duplicate", "delete"})
         if self._run is not None and not self._run.resumable:
@@ -247,27 +249,27 @@ class RunsScreen(Screen[None]):
         run = self._run
         if run is None:
             return
-        if run.name in self._marked:
-            self._marked.remove(run.name)
-        elif len(self._marked) == SERIES:
+        if run.name in self._marks.names:
+            self._marks.names.remove(run.name)
+        elif len(self._marks.names) == SERIES:
             self.notify(f"{SERIES} runs are marked: take one mark off first", severity="warning")
             return
         else:
-            self._marked.append(run.name)
+            self._marks.names.append(run.name)
         self._write()
         self.query_one(Table).action_cursor(1)
 
     def action_unmark(self) -> None:
         """No marks."""
-        self._marked = []
+        self._marks.names = []
         self._write()
 
     def action_compare(self) -> None:
         """Compare what is marked."""
-        if len(self._marked) < 2:
+        if len(self._marks.names) < 2:
             self.notify("mark at least two runs first (space)", severity="warning")
             return
-        self.dashboard.compare(self._meant, dict(self._inks))
+        self.dashboard.compare(self._meant, dict(self._marks.inks))
 
     def action_resume(self) -> None:
         """Continue the run."""
@@ -298,7 +300,7 @@ class RunsScreen(Screen[None]):
     def _meant(self) -> list[RunInfo]:
         """The marked runs, or where none is the one under the cursor."""
         known = {run.name: run for run in self._runs}
-        marked = [known[name] for name in self._marked if name in known]
+        marked = [known[name] for name in self._marks.names if name in known]
         return marked or ([self._run] if self._run is not None else [])
 
     def action_delete(self) -> None:

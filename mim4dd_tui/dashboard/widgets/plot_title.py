@@ -12,6 +12,8 @@ import numpy as np
 
 from mim4dd_tui.plots.draw import DIM
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
+from mim4dd_tui.plots.scale import Scale
+from mim4dd_tui.plots.viewing import window
 from mim4dd_tui.quantities import number, short
 
 DEVIATION, QUALIFIED = re.compile(r" ± \S+"), re.compile(r" ± \S+|, \S+")
@@ -145,7 +147,19 @@ class Title:
         return self.arrow
 
     def _levels(self) -> list[tuple[str, str, int]]:
-        return [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
+        """After what happened where the cursor stands."""
+        levels = [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
+        return [*((name, "", 0) for name in self._happened()), *levels]
+
+    def _happened(self) -> list[str]:
+        """Names of the moments in the cursor's column."""
+        bounds = window(self.figure, self.view)
+        if bounds is None or self.view.cursor is None or not self.figure.moments:
+            return []
+        places = [min(max(self.view.cursor, bounds[0]), bounds[1]), *(moment.x for moment in self.figure.moments)]
+        cursor, *others = Scale(*bounds, self.view.log_x).place(np.array(places))
+        there = zip(self.figure.moments, others, strict=True)
+        return list(dict.fromkeys(moment.name for moment, place in there if abs(place - cursor) * self.width < 1))
 
     def _behind(self) -> list[tuple[str, str, int]]:
         """The curves behind the others, and marks beside them, where they have names."""
