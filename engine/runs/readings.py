@@ -20,6 +20,7 @@ class Readings:
     Attributes:
         last: the newest reading, of ``iteration``.
         mean: of those of the ``over`` iterations that end with ``until``: a tenth of the run so far, in whole lives.
+        count: how many these are.
         until: iteration of the last reading that was due. One that is made because a run ends, out of turn, is not in
             the mean: it would count a life's end twice.
         ceiling: log of the classes.
@@ -28,6 +29,7 @@ class Readings:
     last: float
     iteration: int
     mean: float
+    count: int
     over: int
     until: int
     ceiling: float | None
@@ -44,10 +46,10 @@ class Readings:
         in_turn = [point for point in finite if (point[0] - 1) % every == 0] or finite
         end, life = in_turn[-1][0], life_of(config)
         over = min(end, math.ceil(end / 10 / life) * life)
-        mean = statistics.fmean(value for at, value in in_turn if at > end - over)
+        counted = [value for at, value in in_turn if at > end - over]
         ceiling = ceilings.last if ceilings else None
         known = ceiling if ceiling is None or math.isfinite(ceiling) else None
-        return Readings(last, iteration, mean, over, end, known)
+        return Readings(last, iteration, statistics.fmean(counted), len(counted), over, end, known)
 
 
 def life_of(config: Config | None) -> int:

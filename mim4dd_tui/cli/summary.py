@@ -54,11 +54,16 @@ def _information(values: dict[str, Any]) -> str:
     last, mean = values["nats"], values.get("mean")
     if mean is None:
         return known_of(last, values.get("ceiling"))
-    over, until = values["over"], values.get("until")  # an older document does not say where they end
-    if until is not None and over == 1:
-        return f"{known_of(mean, values.get('ceiling'))} (reading of iteration {until}; last reading {nats(last)})"
-    read = counted(over, "iteration") if until is None else f"iterations {until - over + 1} to {until}"
-    return f"{known_of(mean, values.get('ceiling'))} (mean of readings over {read}; last reading {nats(last)})"
+    over, until, count = values["over"], values.get("until"), values.get("readings")  # an older document lacks some
+    told = []
+    if count == 1:
+        told.append(f"reading of iteration {until}")
+    else:
+        read = counted(over, "iteration") if until is None else f"iterations {until - over + 1} to {until}"
+        told.append(f"mean of {'' if count is None else f'{count:,} '}readings over {read}")
+    if count != 1 or values.get("iteration") != until:
+        told.append(f"last reading {nats(last)}")
+    return f"{known_of(mean, values.get('ceiling'))} ({'; '.join(told)})"
 
 
 def _longer(values: dict[str, Any]) -> str:

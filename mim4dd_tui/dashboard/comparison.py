@@ -15,7 +15,7 @@ from engine.events import Evaluation
 from engine.runs.readings import Readings
 from mim4dd_tui.dashboard import together
 from mim4dd_tui.dashboard.contenders import Contender, Line
-from mim4dd_tui.dashboard.curves import rate
+from mim4dd_tui.dashboard.curves import OFF, off, rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Series
@@ -42,6 +42,8 @@ BRIEF = {
     "speed": "it./min",
 }
 """Their headings where the whole ones leave no room for the names of the curves."""
+OF_THE_TERM = ("nce", "bound", "ratio")
+"""Metrics of runs with the mutual-information term alone."""
 TOLD: dict[str, Callable[[float, float], str]] = {"accuracy": percent, "bound": nats}
 """How the values of a metric are spelled, where they are no mere numbers."""
 
@@ -62,9 +64,15 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
         ceilings = [one.history.series["ceiling"].last for one in contenders if "ceiling" in one.history.series]
         levels = [Level("log C", value, 0) for value in sorted({c for c in ceilings if c is not None})]
     floor = 0.0 if metric == "bound" else None
-    empty = "no run has it yet"
-    told = TOLD.get(metric)
+    told, empty = TOLD.get(metric), _nothing(metric, contenders)
     return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
+
+
+def _nothing(metric: str, contenders: Sequence[Contender]) -> str:
+    """Why no run has a curve."""
+    if metric in OF_THE_TERM and all(off(one.history) for one in contenders):
+        return OFF
+    return "no run has it" if all(one.state == "done" for one in contenders) else "no run has it yet"
 
 
 def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:

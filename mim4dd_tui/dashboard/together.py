@@ -129,7 +129,7 @@ def lines(contenders: Sequence[Contender]) -> Iterator[Line]:
     for group in found:
         told = _alike(means(group))
         of, count = (told[0].of, told[0].count) if told else (group.marks, len(group.members))
-        yield Line(f"{of}, {counted(count, 'seed')}", words=_mean_words(group, told))
+        yield Line(f"{of}, {counted(count, 'seed' if group.twice is None else 'run')}", words=_mean_words(group, told))
     for group in found[1:]:
         told = _alike(differences(group, found[0]))
         of, beside = (told[0].of, told[0].beside) if told else (group.marks, found[0].marks)

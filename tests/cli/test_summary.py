@@ -124,7 +124,15 @@ def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
             "at least 2.02 of at most 2.30 nats (mean of readings over iterations 127 to 141; last reading 2.01)",
         ),
         (
-            {"nats": 1.44, "ceiling": 2.3, "iteration": 6, "mean": 2.21, "over": 1, "until": 1},
+            {"nats": 2.01, "ceiling": 2.3, "iteration": 150, "mean": 2.02, "readings": 3, "over": 15, "until": 141},
+            "at least 2.02 of at most 2.30 nats (mean of 3 readings over iterations 127 to 141; last reading 2.01)",
+        ),
+        (
+            {"nats": 1.98, "ceiling": 2.3, "iteration": 51, "mean": 1.98, "readings": 1, "over": 6, "until": 51},
+            "at least 1.98 of at most 2.30 nats (reading of iteration 51)",
+        ),
+        (
+            {"nats": 1.44, "ceiling": 2.3, "iteration": 6, "mean": 2.21, "readings": 1, "over": 1, "until": 1},
             "at least 2.21 of at most 2.30 nats (reading of iteration 1; last reading 1.44)",
         ),
         ({"nats": 2.0, "ceiling": 2.3}, "at least 2.00 of at most 2.30 nats"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
@@ -216,3 +217,24 @@ def test_a_title_says_how_a_curve_is_looked_at_before_it_names_marks_and_smooths
             if isinstance(shape, Words)
         ]
         assert any("smoothed" in word for word in words) is smoothed
+
+
+@pytest.mark.parametrize(
+    ("states", "without", "words"),
+    [
+        (("running", "done"), False, "no run has it yet"),
+        (("done", "done"), False, "no run has it"),
+        (("done", "done"), True, "the term is off (information.weight 0)"),
+        (("running", "running"), True, "the term is off (information.weight 0)"),
+    ],
+)
+def test_a_metric_that_compared_runs_lack_is_said_to_come_only_if_it_can(
+    states: Sequence[str], without: bool, words: str
+) -> None:
+    begun = replace(START, changes={"information.weight": 0.0} if without else {})
+    history = RunHistory()
+    history.apply(begun)
+    runs = [Contender(mark, mark, 1, state, history, None) for mark, state in zip("AB", states, strict=True)]
+    assert figure("bound", runs).empty == words
+    if without:
+        assert figure("objective", runs).empty.startswith("no run has it")

@@ -124,7 +124,7 @@ def test_one_seed_twice_makes_no_mean() -> None:
     twice = [contender("A", 0, 0.8), contender("B", 0, 0.8), contender("C", 1, 0.9)]
     others = [contender("D", 0, 0.8, **HEAVIER), contender("E", 1, 0.8, **HEAVIER)]
     found = told(list(lines([*twice, *others])))
-    assert found["A B C, 3 seeds"] == "no mean: seed 0 is there more than once"
+    assert found["A B C, 3 runs"] == "no mean: seed 0 is there more than once"
     assert found["D E − A B C"] == "no pairs: a seed is there more than once"
     assert [row["runs"] for row in rows([*twice, *others])] == ["D E", "D E"]
 

@@ -100,7 +100,7 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     assert values["last"]["mean"] == 0.65
     assert values["random_selection"]["mean"] == 0.3
     assert values["full_set"]["mean"] == 0.9
-    bound = {"nats": 1.5, "ceiling": 2.3, "iteration": 1, "mean": 1.5, "over": 1, "until": 1}
+    bound = {"nats": 1.5, "ceiling": 2.3, "iteration": 1, "mean": 1.5, "readings": 1, "over": 1, "until": 1}
     assert values["mutual_information"] == bound
     assert values["artifact"] == str(run.distilled_path("best"))
     assert values["fingerprint"] == "ab" * 32
@@ -207,7 +207,9 @@ def test_the_mean_bound_does_not_depend_on_where_a_networks_life_ends(tmp_path: 
     assert [one["until"] for one in found.values()] == [111, 111, 121, 121], "the last that was due"
     assert bound_of(tmp_path, "dream", 21)["over"] == 21, "there is no more yet"
     tenth = bound_of(tmp_path, "trajectory", 211)
-    assert (tenth["over"], tenth["mean"]) == (22, pytest.approx((1.3 + 1.0 + 1.1) / 3)), "networks without a life"
+    assert (tenth["over"], tenth["readings"], tenth["mean"]) == (22, 3, pytest.approx((1.3 + 1.0 + 1.1) / 3)), (
+        "networks without a life"
+    )
 
 
 def test_what_the_test_images_would_have_chosen_is_measured_at_the_end(tmp_path: Path) -> None:
