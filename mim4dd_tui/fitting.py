@@ -173,9 +173,14 @@ def _of_words(words: Sequence[str], shown: Sequence[bool], mark: str) -> str:
 
 
 def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:
-    """Beginning, the part in which they differ, and end of every text; the part is of whole words."""
-    begin = _shared(texts)
-    begin = texts[0].rfind("-", 0, begin) + 1
+    """Beginning, the part in which they differ, and end of every text; the part is of whole words.
+
+    A seed behind a space belongs to the word before it where that has room.
+    """
+    common = _shared(texts)
+    begin = texts[0].rfind("-", 0, common) + 1
+    if max(len(text) for text in texts) - begin > width:
+        begin = max(begin, texts[0].rfind(" ", 0, common) + 1)
     same = min(_shared([text[::-1] for text in texts]), min(len(text) for text in texts) - begin)
     ending = texts[0][len(texts[0]) - same :]
     same = len(ending) - max(0, ending.find("-"))  # whole words: cifar10-ipc1 and cifar100-ipc1 share no 0
@@ -183,7 +188,8 @@ def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:
     for text in texts:
         own = text[begin : len(text) - same]
         room = max(0, width - cell_len(own))
-        head = shortened(text[:begin], room // 2, mark, middle=False) if room > 1 else ""
+        most = room // 2 if same else room
+        head = shortened(text[:begin], most, mark, middle=False) if room > 1 else ""
         left, tail = max(0, room - cell_len(head)), text[len(text) - same :]
         if cell_len(tail) > left:
             tail = mark + set_cell_size(tail[::-1], left - 1)[::-1] if left else ""

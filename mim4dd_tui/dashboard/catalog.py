@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
@@ -84,6 +85,11 @@ class RunInfo:
     def named_by_preset(self) -> bool:
         """Whether the folder's name says no more than preset, seed and time."""
         return bool(self.preset) and self.name.startswith(f"{stem(self.preset)}-s{self.seed}-")
+
+    @property
+    def names_seed(self) -> bool:
+        """Whether the folder's name tells the seed, as ``-s0-`` or ``-seed0``."""
+        return re.search(rf"(?<![^-_.])s(eed)?[-_]?{self.seed}(?![^-_.])", self.name) is not None
 
     @property
     def resumable(self) -> bool:
@@ -194,7 +200,7 @@ def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
     seeds: dict[str, set[int | None]] = {}
     for run in runs:
         seeds.setdefault(run.preset, set()).add(run.seed)
-    return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.named_by_preset)
+    return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.names_seed)
 
 
 def told_apart_by_changes(runs: Sequence[RunInfo]) -> bool:

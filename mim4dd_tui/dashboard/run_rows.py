@@ -22,7 +22,7 @@ COLUMNS = (
     Column("begun", 11, right=True, rank=6, fits=True),
     Column("worked", 8, right=True, rank=8),
     Column("preset", 20, rank=7, fits=True, grows=11),
-    Column("seed", 5, right=True, rank=9, optional=True),
+    Column("seed", 5, right=True, rank=3, optional=True),
     Column("changed", 16, rank=5, fits=True, grows=10, optional=True),
     Column("loss", PLACES, rank=12),
 )

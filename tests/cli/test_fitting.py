@@ -206,6 +206,13 @@ def test_only_a_terminal_gets_lines_of_its_width(monkeypatch: pytest.MonkeyPatch
     assert fitted(SAID, file) == SAID, "a stream that is gone"
 
 
+@pytest.mark.parametrize(
+    ("width", "short"), [(14, "digits-ipc1 s"), (8, "di…c1 s"), (7, "ipc1 s"), (6, "dig…s"), (5, "di…s")]
+)
+def test_a_seed_is_the_last_that_a_short_name_loses(width: int, short: str) -> None:
+    assert shortened_apart(["digits-ipc1 s1", "digits-ipc1 s0"], width) == [f"{short}1", f"{short}0"]
+
+
 @pytest.mark.parametrize("width", range(12, 31))
 def test_names_of_an_analysis_stay_apart_among_others(width: int) -> None:
     cells = [f"digits-ipc1-weight-{value}-9f5635-s{seed}" for value in (0, 3) for seed in (0, 1)]

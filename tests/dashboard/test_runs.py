@@ -370,6 +370,36 @@ async def test_the_seed_is_a_column_where_no_name_tells_it(make_app: MakeApp, tm
         await until(pilot, lambda: "seed" in text(app))
 
 
+async def test_names_that_end_with_their_seed_tell_it(make_app: MakeApp, tmp_path: Path) -> None:
+    """As ``--seeds`` with ``--name``, and analyses, call runs."""
+    for name, seed in (("mine-seed0", 0), ("mine-seed1", 1), ("digits-ipc1-weight-0-s2", 2)):
+        make_run(tmp_path / "runs", name, seed=seed)
+    app = make_app()
+    async with app.run_test(size=(160, 48)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "preset" in text(app) and "mine-seed1" in text(app))
+        assert "seed " not in text(app).replace("mine-seed", "")
+        make_run(tmp_path / "runs", "tests10", seed=0)
+        await until(pilot, lambda: "seed " in text(app))
+
+
+@pytest.mark.parametrize("columns", [80, 82, 90, 100])
+async def test_the_seed_has_room_before_what_tells_nothing_apart(
+    columns: int, make_app: MakeApp, tmp_path: Path
+) -> None:
+    for name, state, values in (("one", "done", {}), ("two", "stopped", {"information__weight": 0.25, "seed": 1})):
+        folder = make_run(tmp_path / "runs", name, state=state, iterations=4000, objective__iterations=4000, **values)
+        about = {"run": name, "preset": "digits-ipc1", "created": 1.0}
+        write_json(
+            folder.about_path, about | {"origins": {"objective.iterations": "--set", "information.weight": "--set"}}
+        )
+    app = make_app()
+    async with app.run_test(size=(columns, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "stopped" in text(app))
+        assert "seed" in text(app)
+
+
 async def test_why_runs_cannot_be_listed_names_the_folder_as_a_person_would(
     make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
