@@ -2,11 +2,6 @@
 
 from __future__ import annotations
 
-from importlib.metadata import PackageNotFoundError, version
-
-try:
-    __version__ = version("mim4dd")
-except PackageNotFoundError:  # a source tree that was never installed
-    __version__ = "0+unknown"
+from engine import __version__
 
 __all__ = ["__version__"]

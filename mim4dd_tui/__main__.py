@@ -9,7 +9,10 @@ from collections.abc import Sequence
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run the command line on ``argv`` (default: this process's arguments) and return its exit code."""
-    from mim4dd_tui.cli.entry import run_command
+    try:
+        from mim4dd_tui.cli.entry import run_command
+    except KeyboardInterrupt:  # later ones are answered where they come
+        return 130
 
     if argv is not None:
         return run_command(argv)

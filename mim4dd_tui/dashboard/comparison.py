@@ -15,7 +15,7 @@ from engine.events import Evaluation
 from engine.runs.readings import Readings
 from mim4dd_tui.dashboard import together
 from mim4dd_tui.dashboard.contenders import Contender, Line
-from mim4dd_tui.dashboard.curves import OFF, off, rate
+from mim4dd_tui.dashboard.curves import OFF, OVER, off, rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Series
@@ -72,7 +72,7 @@ def _nothing(metric: str, contenders: Sequence[Contender]) -> str:
     """Why no run has a curve."""
     if metric in OF_THE_TERM and all(off(one.history) for one in contenders):
         return OFF
-    return "no run has it" if all(one.state == "done" for one in contenders) else "no run has it yet"
+    return "no run has it" if all(one.state in OVER for one in contenders) else "no run has it yet"
 
 
 def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:

@@ -67,6 +67,8 @@ def experts_loss(history: RunHistory) -> Figure:
     return Figure(tuple(s for s in series if len(s.x)), x_name="epoch", empty="no epoch yet")
 
 
+OVER = ("done", "failed")
+"""States of runs from which nothing more comes, as they are."""
 OFF = "the term is off (information.weight 0)"
 """What stands in place of its curves."""
 
@@ -203,8 +205,13 @@ FIGURES: dict[str, tuple[str, Callable[[RunHistory], Figure]]] = {
 
 
 def drawn(name: str, history: RunHistory) -> Figure:
-    """A pane's figure, over iterations with the moments at which the run was lengthened or went back."""
+    """A pane's figure, over iterations with the moments at which the run was lengthened or went back.
+
+    What a run that is over lacks is not said to come.
+    """
     figure = FIGURES[name][1](history)
+    if history.state in OVER:
+        figure = replace(figure, empty=figure.empty.removesuffix(" yet"))
     return figure if training(history) and name == "losses" else replace(figure, moments=moments(history))
 
 

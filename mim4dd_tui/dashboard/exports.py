@@ -143,7 +143,8 @@ def _score(which: str, event: Evaluation | None, *, chosen: bool = False) -> dic
     if chosen:
         values |= {
             "iteration": str(event.iteration) if event else "",
-            "selected_on": event.selected_on if event else "",
+            # a live one, which stands for the last until that is measured, was chosen as the best, not as the last
+            "selected_on": "" if event is None else "none" if which == "last" else event.selected_on,
         }
     return {f"{which}_{part}": value for part, value in values.items()}
 

@@ -44,23 +44,25 @@ def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str, 
     Args:
         history: what the run has said.
         state: how it really stands.
-        preparing: it has yet to say anything in this sitting, so that all known of its pace is of the one before.
+        preparing: it has yet to say anything in this sitting, so that all that is known is of the one before.
         waiting: what is waited for while it has said nothing.
         silent: seconds since it last said anything.
     """
+    if preparing:  # where it stands, and not what the sitting before did last
+        return Progress("starting", history.iteration, history.iterations or None, detail=waiting)
     if state in ("stopped", "failed") and not history.iteration and history.phase not in ("", "distill", "evaluate"):
         return Progress(state, history.done, history.total, detail=history.phase)
     if state in ("done", "stopped", "failed"):
         return Progress(state, history.iteration, history.iterations or None)
-    idle = preparing or state != "running" or history.detail  # an evaluation is no iteration
+    idle = state != "running" or history.detail  # an evaluation is no iteration
     stalled = "" if idle else _stalled(history, silent)
-    remaining = None if preparing or stalled else history.eta()
+    remaining = None if stalled else history.eta()
     return Progress(
         phase=history.phase or (state if state == "queued" else "starting"),
         done=history.done,
         total=history.total,
         remaining=float(int(remaining)) if remaining is not None else None,
-        rate="" if preparing else stalled or _rate(history),
+        rate=stalled or _rate(history),
         detail=history.detail or waiting,
     )
 

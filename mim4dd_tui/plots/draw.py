@@ -383,7 +383,10 @@ class _Page:
                 self.inks[row, column + offset] = ink
 
     def centre(self, text: str) -> None:
+        """A sentence alone; what stands in brackets is left out where it has no room."""
         height, width = self.chars.shape
+        if len(text) > width:
+            text = text.partition(" (")[0]
         if height:
             self.write(height // 2, max(0, (width - len(text)) // 2), text[:width])
 

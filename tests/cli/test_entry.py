@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -20,7 +21,7 @@ from engine.runs.folder import RunFolder
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.characters import write_plain
 from mim4dd_tui.cli.failures import PartlyFailedError
-from tests.cli.command import COMMAND, Ended, environment, mim4dd
+from tests.cli.command import COMMAND, Ended, begun, environment, mim4dd
 
 
 def closed(how: str, *arguments: str, cwd: Path, **variables: str) -> Ended:
@@ -154,6 +155,20 @@ def test_without_a_terminal_the_dashboard_says_what_to_use(tmp_path: Path) -> No
     assert ended.code == 2
     assert len(ended.err.splitlines()) == 1
     assert "mim4dd run PRESET --headless" in ended.err
+
+
+def test_ctrl_c_while_the_program_loads_ends_it_without_a_report(tmp_path: Path) -> None:
+    """With what it loads first held back, as on a slow disk."""
+    slow = "import builtins, sys, time\nreal = builtins.__import__\ndef held(name, *rest):\n"
+    slow += "    if name == 'typer':\n        print('loading', flush=True)\n        time.sleep(60)\n"
+    slow += "    return real(name, *rest)\nbuiltins.__import__ = held\n"
+    slow += "from mim4dd_tui.__main__ import main\nsys.exit(main(['runs']))\n"
+    with begun([sys.executable, "-c", slow], cwd=tmp_path) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "loading\n"
+        process.send_signal(signal.SIGINT)
+        out, err = process.communicate(timeout=30)
+    assert (process.returncode, out, err) == (130, "", "")
 
 
 def test_a_reader_that_goes_away_is_no_bug(tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from typing import cast
 import numpy as np
 import pytest
 
-from engine.events import Evaluation, Event, Iteration, RunStarted
+from engine.events import Evaluation, Event, Iteration, RunStarted, StateChanged
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.log import log_line
@@ -238,3 +238,18 @@ def test_a_metric_that_compared_runs_lack_is_said_to_come_only_if_it_can(
     assert figure("bound", runs).empty == words
     if without:
         assert figure("objective", runs).empty.startswith("no run has it")
+
+
+@pytest.mark.parametrize(
+    ("state", "words"), [("running", "no iteration yet"), ("stopped", "no iteration yet"), ("failed", "no iteration")]
+)
+def test_what_a_run_that_is_over_lacks_is_not_said_to_come(state: str, words: str) -> None:
+    history = of(StateChanged(state))
+    assert curves.drawn("losses", history).empty == words
+
+
+def test_the_last_iterate_was_chosen_on_no_images() -> None:
+    """Also of a run that has not come to its end, whose newest live evaluation stands for it."""
+    tables = tables_of_compared(["one"], [contender("A", LIVE)])()
+    row = next(csv.DictReader(io.StringIO(tables["runs.csv"])))
+    assert (row["best_selected_on"], row["last_selected_on"], row["last_mean"]) == ("test", "none", "0.897")

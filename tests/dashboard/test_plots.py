@@ -341,6 +341,15 @@ def test_value_is_the_inverse_of_place(low: float, span: float, place: float) ->
     assert float(scale.place(np.array([scale.value(place)]))[0]) == pytest.approx(place, abs=1e-6)
 
 
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [(60, "the term is off (information.weight 0)"), (30, "the term is off"), (10, "the term i")],
+)
+def test_a_remark_in_brackets_is_left_out_where_it_has_no_room(width: int, said: str) -> None:
+    drawing = draw(Figure(empty="the term is off (information.weight 0)"), Viewport(), width, 5)
+    assert "".join(drawing.chars[2]).strip() == said
+
+
 def test_an_empty_axis_is_refused() -> None:
     with pytest.raises(ValueError, match="empty"):
         Scale(1.0, 1.0)

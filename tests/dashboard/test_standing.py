@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from engine.config.load import EDITED
-from engine.events import Iteration, Phase, Progress, StateChanged
+from engine.events import Event, Iteration, Lengthened, Phase, Progress, RunStarted, StateChanged
 from engine.files import write_json
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
@@ -204,6 +204,28 @@ def test_a_run_that_ended_among_its_experts_says_so_in_its_head(state: str) -> N
         history.apply(event, time=1.0)
     told = progress(history, state, preparing=False, waiting="")
     assert (told.phase, told.done, told.total, told.detail) == (state, 83, 96, "experts")
+
+
+@pytest.mark.parametrize("longer", [True, False])
+def test_while_the_engine_loads_a_run_stands_where_it_is_and_is_in_no_phase(longer: bool) -> None:
+    """Not where the evaluation stood that the sitting before made last, nor at its old end."""
+    history = RunHistory()
+    begun = RunStarted("run", "digits-ipc1", 0, 10, 260, "here", 1, "0", {"device": "cpu"})
+    reached = Iteration(260, 1.0, None, None, None, None, 0.1, None, 0.05, 0.03)
+    done: tuple[Event, ...] = (
+        begun,
+        Phase("distill", 260),
+        reached,
+        Phase("evaluate", 10),
+        Progress("evaluate", 0, 10),
+    )
+    for event in (*done, *([Lengthened(260, 260, 300, 0.9, "")] if longer else [])):
+        history.apply(event, time=1.0)
+    told = progress(history, "starting", preparing=True, waiting="loading the engine")
+    assert (told.phase, told.done, told.total) == ("starting", 260, 300 if longer else 260)
+    assert (told.detail, told.rate, told.remaining) == ("loading the engine", "", None)
+    fresh = progress(RunHistory(), "starting", preparing=True, waiting="loading the engine")
+    assert (fresh.phase, fresh.done, fresh.total) == ("starting", 0, None)
 
 
 def test_an_iteration_that_takes_far_longer_than_the_others_is_told_of() -> None:

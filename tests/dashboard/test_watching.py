@@ -76,6 +76,7 @@ async def test_a_resumed_run_is_starting_while_the_engine_loads(
         assert "■ stopped" not in text(app)
         progress = run_screen(app)._progress()
         assert (progress.rate, progress.remaining) == ("", None), "of the sitting before"
+        assert (progress.phase, progress.done, progress.total) == ("starting", 50, 50)
         loaded.set()
         await until(pilot, lambda: run_screen(app).state == "done")
 
@@ -351,6 +352,24 @@ async def test_a_run_that_is_over_does_not_tell_the_dashboards_memory(make_app: 
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
         facts = app.screen.query_one(FactsPane)
         await until(pilot, lambda: ("memory", "-", 0) in facts.facts)
+
+
+async def test_numbers_that_come_into_sight_are_as_new_as_the_curves(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """However seldom they are told beside them."""
+    monkeypatch.setattr("mim4dd_tui.dashboard.screens.run.FACTS_SECONDS", {False: 3600.0, True: 3600.0})
+    app = make_app(FakeEngine(iterations=400, delay=0.02), preset="digits-ipc1", autostart=True)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 20)
+        screen = run_screen(app)
+        for view in ("4", "1", "2"):
+            numbers = screen.query_one(FactsPane)
+            numbers.facts = before = (("objective", "of long ago", 0),)
+            await pilot.press(view)
+            assert numbers.facts != before
+        await pilot.press("x")
+        await until(pilot, lambda: screen.state == "stopped")
 
 
 async def test_curves_that_come_into_sight_are_drawn_at_once(

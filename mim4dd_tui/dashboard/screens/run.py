@@ -305,6 +305,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         self.dashboard.remember(view=view)
         self._dress(view)
         self._enter(view)
+        self._told = self._headed = 0.0  # what comes into sight is as the curves are
+        self._head()
 
     def _enter(self, view: str) -> None:
         """Give the keys to what the view is about."""
