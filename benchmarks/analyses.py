@@ -19,7 +19,7 @@ from engine.analysis.cells import Places
 from engine.analysis.plan import Plan
 from engine.analysis.tables import markdown
 from engine.files import read_json_object, write_json
-from mim4dd_tui.cli.options import seeds_of
+from mim4dd_tui.cli.options import several_seeds
 from mim4dd_tui.plots.analyses import draw
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -74,7 +74,7 @@ def main() -> int:
     if options.what == "run":
         for name in NAMES:
             if options.only in ("", name):
-                run(name, seeds_of(options.seeds), options.runs_dir, finished=options.finished)
+                run(name, several_seeds(options.seeds), options.runs_dir, finished=options.finished)
     page()
     return 0
 

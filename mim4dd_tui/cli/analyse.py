@@ -12,7 +12,16 @@ import typer
 from engine.errors import RunFailed
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
-from mim4dd_tui.cli.options import Changes, DataDir, Json, PresetOrFile, RunsDir, data_dir_of, runs_dir_of, seeds_of
+from mim4dd_tui.cli.options import (
+    Changes,
+    DataDir,
+    Json,
+    PresetOrFile,
+    RunsDir,
+    data_dir_of,
+    runs_dir_of,
+    several_seeds,
+)
 from mim4dd_tui.cli.output import blocks, say, say_in_words, write_json
 from mim4dd_tui.plain import tell
 from mim4dd_tui.terminal import columns
@@ -70,7 +79,7 @@ def analyse(
     from engine.analysis.cells import Places, label
     from engine.config.typed import parse_override
 
-    numbers = seeds_of(seeds)
+    numbers = several_seeds(seeds)
     split = [tuple(part.strip() for part in text.partition("=")[::2]) for text in changes or ()]
     for text in changes or ():
         parse_override(text)

@@ -23,8 +23,8 @@ from engine.errors import MimError
 from engine.runs.called import called
 from engine.runs.folder import RunFolder
 from mim4dd_tui.cli.output import descriptors, reporting, say, say_in_words, write_json
-from mim4dd_tui.cli.sequence import named
 from mim4dd_tui.plain import tell
+from mim4dd_tui.seeds import named
 
 if TYPE_CHECKING:
     from engine.events import Event, Observer

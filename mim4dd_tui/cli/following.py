@@ -25,11 +25,12 @@ def follow(folder: RunFolder, observer: PlainObserver) -> str:
     and "queued" where none ever came.
     """
     from engine.runs.journal import JournalReader, without_superseded
+    from engine.runs.lock import free
 
     reader = JournalReader(folder.journal_path)
     for event in newest_of_each_kind(without_superseded(reader.poll())):
         observer(event)
-    began, told = time.monotonic(), None
+    made, told = folder.about().created, None
     while True:
         status = folder.status()  # before the journal: what was written last must still be heard
         for record in reader.poll():
@@ -40,7 +41,7 @@ def follow(folder: RunFolder, observer: PlainObserver) -> str:
             if progress != told:
                 observer(progress)
             told = progress
-        elif liveness != "queued" or time.monotonic() - began > BEGIN_SECONDS:
+        elif liveness != "queued" or (time.time() - made > BEGIN_SECONDS and free(folder.path)):
             return status.effective_state() if status is not None else "failed"
         time.sleep(LOOK_SECONDS)
 

@@ -13,6 +13,7 @@ import typer
 from engine.runs.called import option, usual_runs_dir
 from mim4dd_tui.cli.failures import UsageError
 from mim4dd_tui.graphics.choice import VARIABLE, Graphics, named
+from mim4dd_tui.seeds import seeds_of
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder
@@ -139,26 +140,18 @@ def graphics_of(given: Graphics | None, *, shown: bool) -> Graphics | None:
     return chosen
 
 
-def seeds_of(text: str) -> list[int]:
-    """Seeds from ``0-4`` or ``0,2,5`` or a mixture, in the order given.
+def several_seeds(text: str) -> list[int]:
+    """What ``--seeds`` stands for.
 
     Raises:
-        UsageError: it is neither, runs backwards, or names a seed twice.
+        UsageError: it names no seeds.
     """
-    seeds: list[int] = []
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not first.isdecimal() or (dash and not last.isdecimal()):
-            raise UsageError(f"--seeds {text!r}: write a range as 0-4, or a list as 0,2,5")
-        begin, end = int(first), int(last or first)
-        if end < begin:
-            raise UsageError(f"--seeds {text!r}: {part.strip()} runs backwards; write {end}-{begin}")
-        if end - begin >= 1000:
-            raise UsageError(f"--seeds {text!r}: {end - begin + 1} runs; at most 1000 at once")
-        seeds.extend(range(begin, end + 1))
-    if len(set(seeds)) != len(seeds):
-        raise UsageError(f"--seeds {text!r}: a seed is named twice")
-    return seeds
+    from engine.errors import ConfigError
+
+    try:
+        return seeds_of(text)
+    except ConfigError as error:
+        raise UsageError(f"--seeds {text!r}: {error}") from None
 
 
 def chosen_run(name: str | None, latest: bool, command: str, runs_dir: Path) -> str:

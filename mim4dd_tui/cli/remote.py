@@ -25,8 +25,9 @@ from mim4dd_tui.cli.options import (
     runs_dir_of,
 )
 from mim4dd_tui.cli.output import reporting, say_in_words, write_json
-from mim4dd_tui.cli.sequence import Later, named
+from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.plain import ago, percent, tell
+from mim4dd_tui.seeds import named
 
 if TYPE_CHECKING:
     from engine.runs.folder import RunFolder

@@ -32,7 +32,7 @@ from mim4dd_tui.cli.options import (
     graphics_of,
     locate,
     runs_dir_of,
-    seeds_of,
+    several_seeds,
 )
 from mim4dd_tui.cli.output import reporting, write_json
 from mim4dd_tui.cli.over_seeds import over_seeds, print_seeds
@@ -114,7 +114,7 @@ def run(
     if seed is not None and seeds is not None:
         raise UsageError("--seed and --seeds exclude each other: use one of them")
     overrides = [*(changes or ()), *([f"execution.device={device}"] if device is not None else [])]
-    several = seeds_of(seeds) if seeds is not None else None
+    several = several_seeds(seeds) if seeds is not None else None
     try:
         resolved = [resolve(target, overrides, seed=each) for each in (several if several is not None else [seed])]
     except ConfigError as error:  # what was typed is named, not what it stands for

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from engine.errors import MimError
 from engine.files import read_json_object, write_json
+from mim4dd_tui.seeds import named, ranges
 
 if TYPE_CHECKING:
     from engine.runs.status import Status
@@ -72,19 +73,3 @@ def later(seeds: Sequence[int], words: Sequence[str], options: Mapping[str, Any]
         for each in value if isinstance(value, list) else [value]:
             command += [] if each in (None, False) else [name] if each is True else [name, str(each)]
     return Later(text, shlex.join(command), os.getpid(), host_name())
-
-
-def named(seeds: str) -> str:
-    """``seed 1`` or ``seeds 1-4``."""
-    return f"seed {seeds}" if seeds.isdecimal() else f"seeds {seeds}"
-
-
-def ranges(seeds: Sequence[int]) -> str:
-    """Seeds as ``--seeds`` takes them: ``1-4`` or ``2,5``."""
-    parts: list[list[int]] = []
-    for seed in seeds:
-        if parts and seed == parts[-1][-1] + 1:
-            parts[-1] = [parts[-1][0], seed]
-        else:
-            parts.append([seed])
-    return ",".join("-".join(map(str, part)) for part in parts)

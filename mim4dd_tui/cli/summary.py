@@ -9,10 +9,11 @@ from engine.evaluation.protocols import without_step_size
 from engine.runs.called import called
 from engine.runs.log import standing, told_changes, went_back
 from mim4dd_tui.cli.output import pairs
-from mim4dd_tui.cli.sequence import Later, named
+from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plain import score as accuracy_text
 from mim4dd_tui.quantities import counted, known_of, nats
+from mim4dd_tui.seeds import named
 
 CHOSEN = {
     "validation": "best iterate chosen on held-out training images",

@@ -14,11 +14,11 @@ from engine.errors import MimError
 from engine.runs.log import told_changes
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.run_queue import seeds_of
 from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.fitting import SHORTEST, first_lines, shortened, wrapped
 from mim4dd_tui.own import Own
 from mim4dd_tui.plain import ago, percent
+from mim4dd_tui.seeds import seeds_of
 
 UNCOUNTED = re.compile(r"about ([^,]*), not counting [^·]*[^·\s]")
 """A time that leaves something out, as :func:`mim4dd_tui.dashboard.estimate.in_a_line` has it."""

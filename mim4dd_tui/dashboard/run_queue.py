@@ -41,8 +41,6 @@ WAIT_SECONDS = 5.0
 """How long a change waits for another process to finish its own."""
 SHARED_SECONDS = 1.0
 """A change that comes so soon after one that waited in vain has waited with it: it only looks once more."""
-LARGEST_SEED = 2**31 - 1
-MOST = 1000
 """Runs put into the queue at once."""
 STATES = {"queued": "queued", "crashed": "interrupted", "alive": "running"}
 """What a run in the queue is called, by whether a process works on it."""
@@ -240,28 +238,6 @@ class RunQueue:
             write_json(self.runs_dir / FILE, {"runs": names, **({"ended": kept} if kept else {})}, durable=True)
         finally:
             lock.release()
-
-
-def seeds_of(text: str) -> list[int]:
-    """Seeds from ``0-4``, ``0,2,5`` or a mixture, each once.
-
-    Raises:
-        ConfigError: it is neither, or too many.
-    """
-    seeds: dict[int, None] = {}
-    for part in text.split(","):
-        first, dash, last = part.strip().partition("-")
-        if not (first.isascii() and first.isdecimal()) or (dash and not (last.isascii() and last.isdecimal())):
-            raise ConfigError("write seeds as 0-4, or as 0,2,5")
-        begin, end = int(first), int(last or first)
-        if max(begin, end) > LARGEST_SEED:
-            raise ConfigError(f"{max(begin, end)} is too large: a seed is at most {LARGEST_SEED}")
-        if end < begin:
-            raise ConfigError(f"{part.strip()} begins after its end")
-        if end - begin >= MOST:
-            raise ConfigError(f"at most {MOST} runs at once")
-        seeds.update(dict.fromkeys(range(begin, end + 1)))
-    return list(seeds)
 
 
 class Onward:

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 from engine.errors import MimError, RunLocked
 from mim4dd_tui.dashboard.details import wrong_seeds
 from mim4dd_tui.dashboard.one_by_one import OneByOne
-from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting, seeds_of
+from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
 from mim4dd_tui.dashboard.telling import QUEUE, of_run
+from mim4dd_tui.seeds import seeds_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence

@@ -29,8 +29,8 @@ INK = "#1a1d29"
 FAINT = "#c9ccd6"
 QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
-LINE = 18
-"""Pixels from one line of notes to the next."""
+LINE, BELOW = 18, 4
+"""Pixels from one line of notes to the next, and from the lowest words of a page to its edge."""
 WIDER = 1.15
 """How much wider than a PNG's the letters of an SVG may be: whoever shows it chooses the font."""
 BEHIND = 0.4
@@ -114,10 +114,10 @@ def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:
     """A page with notes below it, each in its colour and in as many lines as it takes."""
     lines = [(colour, line) for colour, note in notes for line in lines_of(note, page.width - 2 * MARGIN)]
     words = [
-        Words((MARGIN, page.height + LINE * (place + 0.5)), line, colour)
+        Words((MARGIN, page.height + LINE * (place + 1) - BELOW), line, colour)
         for place, (colour, line) in enumerate(lines)
     ]  # fmt: skip
-    return Page(page.width, page.height + LINE * len(lines), [*page.shapes, *words])
+    return Page(page.width, page.height + LINE * len(lines) + (BELOW if lines else 0), [*page.shapes, *words])
 
 
 def lines_of(text: str, room: float) -> Iterator[str]:

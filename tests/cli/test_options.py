@@ -12,7 +12,7 @@ from engine.config.schema import Config
 from engine.runs.folder import RunFolder
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli.failures import UsageError
-from mim4dd_tui.cli.options import chosen_run, data_dir_of, graphics_of, runs_dir_of, seeds_of
+from mim4dd_tui.cli.options import chosen_run, data_dir_of, graphics_of, runs_dir_of, several_seeds
 from mim4dd_tui.graphics.choice import Graphics
 from tests.cli.command import mim4dd
 
@@ -22,13 +22,15 @@ from tests.cli.command import mim4dd
     [("3", [3]), ("0-4", [0, 1, 2, 3, 4]), ("0,2,5", [0, 2, 5]), ("7-8, 1", [7, 8, 1])],
 )
 def test_seeds(text: str, seeds: list[int]) -> None:
-    assert seeds_of(text) == seeds
+    assert several_seeds(text) == seeds
 
 
-@pytest.mark.parametrize("text", ["", "a", "4-0", "1-", "-1", "0,0", "0-3,2", "1.5", "0-5000", "²"])
+@pytest.mark.parametrize(
+    "text", ["", "a", "4-0", "1-", "-1", "0,0", "0-3,2", "1.5", "0-5000", "²", "1,,2", "3000000000"]
+)
 def test_wrong_seeds_are_refused_with_what_was_given(text: str) -> None:
     with pytest.raises(UsageError) as caught:
-        seeds_of(text)
+        several_seeds(text)
     assert repr(text) in str(caught.value)
     assert caught.value.exit_code == 2
 
@@ -36,7 +38,7 @@ def test_wrong_seeds_are_refused_with_what_was_given(text: str) -> None:
 @given(st.text(alphabet="0123456789-, ", max_size=12))
 def test_any_text_gives_distinct_seeds_or_a_usage_error(text: str) -> None:
     try:
-        seeds = seeds_of(text)
+        seeds = several_seeds(text)
     except UsageError:
         return
     assert seeds

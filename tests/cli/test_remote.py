@@ -276,6 +276,17 @@ def test_attach_waits_a_while_for_a_run_to_begin(
     assert "was never begun" in capsys.readouterr().err
 
 
+def test_attach_does_not_wait_for_a_run_that_nobody_has_begun_for_long(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    left(runs, "x")
+    folder = RunFolder(runs / "x")
+    folder.write_about(replace(folder.about(), created=time.time() - 60))
+    monkeypatch.setattr(following, "LOOK_SECONDS", 3600.0)
+    assert main(["attach", "x"]) == 1
+    assert "was never begun" in capsys.readouterr().err
+
+
 def test_ctrl_c_leaves_an_attached_run_alone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with going_on(runs) as thread:
         threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

@@ -18,8 +18,8 @@ from engine.runs.status import StatusWriter, host_name
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import detach, running
 from mim4dd_tui.cli.headless import Supervisor
-from mim4dd_tui.cli.options import seeds_of
-from mim4dd_tui.cli.sequence import Later, later, ranges
+from mim4dd_tui.cli.sequence import Later, later
+from mim4dd_tui.seeds import ranges, seeds_of
 from mim4dd_tui.signals import AbandonedError
 
 CONFIG = Config.model_validate({"data": {"name": "digits"}})

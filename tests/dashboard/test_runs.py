@@ -387,8 +387,16 @@ async def test_names_that_end_with_their_seed_tell_it(make_app: MakeApp, tmp_pat
 async def test_the_seed_has_room_before_what_tells_nothing_apart(
     columns: int, make_app: MakeApp, tmp_path: Path
 ) -> None:
-    for name, state, values in (("one", "done", {}), ("two", "stopped", {"information__weight": 0.25, "seed": 1})):
-        folder = make_run(tmp_path / "runs", name, state=state, iterations=4000, objective__iterations=4000, **values)
+    for seed, (name, state, weight) in enumerate([("one", "done", 0.5), ("two", "stopped", 0.25)]):
+        folder = make_run(
+            tmp_path / "runs",
+            name,
+            state=state,
+            iterations=4000,
+            seed=seed,
+            objective__iterations=4000,
+            information__weight=weight,
+        )
         about = {"run": name, "preset": "digits-ipc1", "created": 1.0}
         write_json(
             folder.about_path, about | {"origins": {"objective.iterations": "--set", "information.weight": "--set"}}

@@ -240,7 +240,8 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._newest, self._told = newest, now
         bound = self.query_one("#information", PlotPane)
         self._fill([bound] if bound.display else [])  # its title tells one of them too
-        memory = self.session.memory if self.alive else None  # later the process has nothing of it
+        going = self.alive and not self.preparing  # before and after it the process has nothing of it
+        memory = self.session.memory if going else None
         self.query_one(FactsPane).facts = curves.facts(self.history, memory, self.session.config)
 
     def _progress(self) -> Progress:
