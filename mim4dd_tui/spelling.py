@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any
 
 from rich.cells import cell_len
@@ -54,25 +54,40 @@ def briefly(changes: Mapping[str, object], room: int | None = None) -> str:
 
 
 def telling_first(changes: Sequence[Mapping[str, Any]], presets: Sequence[str | None]) -> list[dict[str, Any]]:
-    """What was changed for each of some runs: first the settings that tell most runs of its preset apart, last those
-    that all of them have so. Lists cut the end.
+    """What was changed for each of some runs, in an order for lists, which cut the end.
+
+    Each setting is the one that leaves the fewest of those runs of its preset that no setting before it tells apart;
+    last come those that all of them have so.
     """
-    sharing: dict[tuple[str | None, str], Counter[str]] = {}
-    runs = Counter(presets)
-    for own, preset in zip(changes, presets, strict=True):
+    having: dict[tuple[str | None, str, str], set[int]] = {}
+    of_preset: dict[str | None, set[int]] = {}
+    for place, (own, preset) in enumerate(zip(changes, presets, strict=True)):
+        of_preset.setdefault(preset, set()).add(place)
         for key, value in own.items():
-            sharing.setdefault((preset, key), Counter())[written(value)] += 1
+            having.setdefault((preset, key, written(value)), set()).add(place)
 
     def alike(preset: str | None, key: str) -> int:
         """Pairs of runs that have a setting the same, those that have it from the preset too."""
-        counts = sharing[preset, key]
-        return sum(count**2 for count in (*counts.values(), runs[preset] - counts.total()))
+        counts = [len(found) for (of, name, _), found in having.items() if (of, name) == (preset, key)]
+        return sum(count**2 for count in (*counts, len(of_preset[preset]) - sum(counts)))
 
-    alike_in = {(preset, key): alike(preset, key) for preset, key in sharing}
-    return [
-        dict(sorted(own.items(), key=lambda item: alike_in[preset, item[0]]))
-        for own, preset in zip(changes, presets, strict=True)
-    ]
+    def ordered(preset: str | None, own: tuple[tuple[str, str], ...]) -> list[str]:
+        same = set.intersection(*(having[preset, key, value] for key, value in own))
+        left = of_preset[preset] - {place for place in same if len(changes[place]) == len(own)}
+        keys, order = dict(own), list[str]()
+        while keys:
+            chosen = min(keys, key=lambda key: (len(left & having[preset, key, keys[key]]), pairs[preset, key]))
+            left &= having[preset, chosen, keys.pop(chosen)]
+            order.append(chosen)
+        return order
+
+    pairs = {(preset, key): alike(preset, key) for preset, key, _ in having}
+    known = cache(ordered)
+    told = []
+    for own, preset in zip(changes, presets, strict=True):
+        order = known(preset, tuple((key, written(value)) for key, value in own.items())) if own else []
+        told.append({key: own[key] for key in order})
+    return told
 
 
 def brief(origin: str) -> str:

@@ -128,7 +128,7 @@ def sweep_rows(document: Document) -> Iterator[str]:
 def loss_rows(document: Document) -> Iterator[str]:
     """Of the base loss: where it ends, with the term and without, and the paired difference."""
     yield (
-        f"| {document['objective']} | seeds | loss at the end | difference | difference in % "
+        f"| {document['objective']} | seeds | loss, mean of the last tenth | difference | difference in % "
         "| best iterate | last iterate | best − best without | last − last without |"
     )
     yield "|---|---|---|---|---|---|---|---|---|"

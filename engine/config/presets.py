@@ -156,7 +156,7 @@ def checked_name(name: str, what: str) -> str:
     """
     if not NAME.match(name):
         raise ConfigError(
-            f"{printable(name)} is no name for a {what}: use letters a to z, digits, dot, dash and underscore, "
+            f"{printable(name)} is no name for a {what}: use letters A to Z, a to z, digits, dot, dash, underscore, "
             "beginning with a letter or digit, at most 100"
         )
     return name

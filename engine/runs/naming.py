@@ -41,7 +41,7 @@ def check_name(name: str) -> str:
     """
     if not SAFE_NAME.fullmatch(name) or name.endswith("."):
         raise ConfigError(
-            f"run name {name!r}: allowed are letters a to z, digits, '.', '_' and '-', at most 100, "
+            f"run name {name!r}: allowed are letters A to Z and a to z, digits, '.', '_' and '-', at most 100, "
             "starting with a letter or digit and not ending with '.'"
         )
     if name == EXPORTS:

@@ -116,6 +116,8 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     information = document.get("mutual_information")
     if isinstance(information, dict) and information.get("nats") is not None:
         lines.append(("mutual information", _information(information)))
+    elif reason := document.get("mutual_information_reason"):
+        lines.append(("mutual information", f"- ({reason})"))
     if document.get("lengthened"):
         lines.append(("lengthened", "; ".join(_longer(each) for each in document["lengthened"])))
     if document.get("recoveries"):

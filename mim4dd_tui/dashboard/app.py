@@ -86,6 +86,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.signalled = Signalled(self)
         self.shelf = Shelf(runs_dir)
         self.marks = Marks()
+        self.filtered = "all"  # by state, in the list of all runs: the name of its filter
         chosen = self.remembered.ascii if self.remembered.ascii_here == here() else None
         self._ascii = abilities.ascii_pictures if chosen is None else chosen
         self._home = HomeScreen(preset=preset, overrides=overrides, start=autostart and attach is None)

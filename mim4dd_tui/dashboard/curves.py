@@ -237,7 +237,10 @@ def _baseline(event: Evaluation | None, best: Evaluation | None) -> str:
 
 
 def _named(which: str, event: Evaluation | None) -> str:
-    """``best live`` while the run goes on, ``best final`` after its end, which has a protocol of its own."""
+    """``best live`` while the run goes on, ``best final`` after its end, which has a protocol of its own; the newest
+    may be one that was asked for, which is no point of the curve."""
+    if event is not None and event.subject == "request":
+        return "asked for"
     return which if event is None else f"{which} {'live' if event.live else 'final'}"
 
 

@@ -89,7 +89,7 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
         text.append(value + "\n")
     hints = ["enter opens it"]
     if info.resumable:
-        hints.append("R resumes it, w queues it")
+        hints.append("R resumes it, w queues it" + (", I lengthens it" if info.lengthenable else ""))
     elif info.lengthenable:
         hints.append("I lengthens it")
     elif info.waits:

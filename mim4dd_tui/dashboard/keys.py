@@ -116,7 +116,7 @@ KEYS: tuple[Key, ...] = (
     Key("runs", "c", "compare", "compare", "Compare the marked runs: one plot, one table.", footer=True),
     Key("runs", "u", "unmark", "unmark all", "Take all marks off."),
     Key("runs", "slash", "search", "search", "Show only runs with the words typed.", "/", footer=True),
-    Key("runs", "f", "filter(1)", "filter", "Next filter by state: all, running, queued, done, stopped, failed.",
+    Key("runs", "f", "filter(1)", "filter", "Next filter: all, running or paused, queued, done, stopped, failed.",
         footer=True),
     Key("runs", "F", "filter(-1)", "filter back", "The filter before.", "F"),
     Key("runs", "s", "sort", "sort", "Next order: newest, accuracy, name, preset, state, progress.", footer=True),

@@ -15,7 +15,7 @@ from platformdirs import user_state_path
 
 from engine.errors import MimError
 from engine.files import private_folder, read_json_object, write_json
-from mim4dd_tui.dashboard.shelf import FILTERS, SORTS, Sort
+from mim4dd_tui.dashboard.shelf import SORTS, Sort
 from mim4dd_tui.dashboard.widgets.panes import plausible
 from mim4dd_tui.graphics.choice import NAMES, Graphics, here, named
 from mim4dd_tui.plots.figure import Viewport
@@ -45,7 +45,7 @@ class Remembered:
         ascii, ascii_here: pictures as ASCII, and the kind of terminal that was chosen on; None where that decides.
         graphics, graphics_here: how pictures are sent, and the kind of terminal that was chosen on.
         view: the run screen's view.
-        sort, reverse, which: order and filter of the browser.
+        sort, reverse: order of the browser.
         metric, grid: the comparison's: one metric, or four at once.
         attention: how the end of a run is told.
         preset, changes: the last settings that a run was started with, as changes to a preset.
@@ -61,7 +61,6 @@ class Remembered:
     view: str = "overview"
     sort: Sort = "newest"
     reverse: bool = False
-    which: str = "all"
     metric: str = "accuracy"
     grid: bool = False
     attention: Attention = "all"
@@ -118,7 +117,7 @@ def _plausible(name: str, value: Any) -> bool:
         return value is None or isinstance(value, bool)
     if name in ("reverse", "grid"):
         return isinstance(value, bool)
-    known = {"view": VIEWS, "sort": SORTS, "which": tuple(FILTERS), "attention": ATTENTION}
+    known = {"view": VIEWS, "sort": SORTS, "attention": ATTENTION}
     if name in known:
         return isinstance(value, str) and value in known[name]
     if name == "changes":

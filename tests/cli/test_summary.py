@@ -112,6 +112,12 @@ def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
     assert seed_lines(over_seeds([])) == []
 
 
+def test_why_no_bound_was_read_is_said() -> None:
+    reason = "the term is off (information.weight is 0)"
+    lines = dict(result_lines(STOPPED | {"mutual_information": None, "mutual_information_reason": reason}))
+    assert lines["mutual information"] == f"- ({reason})"
+
+
 @pytest.mark.parametrize(
     ("values", "text"),
     [

@@ -145,6 +145,18 @@ def test_of_what_was_changed_labels_say_what_tells_runs_apart(tmp_path: Path) ->
     assert [run.changed for run in telling_first(alike[::-1])] == ["weight 0.2, iterations 60"] * 2
 
 
+def test_what_one_run_alone_has_comes_before_what_it_shares_with_most(tmp_path: Path) -> None:
+    """Also where this setting tells no others apart: a list that cuts the end shows why a run is another one."""
+    for seed in (0, 1, 2):
+        made(tmp_path, f"short{seed}", "objective.iterations=60", "information.weight=0.2", seed=seed)
+        made(tmp_path, f"long{seed}", "objective.iterations=400", seed=seed)
+    made(tmp_path, "odd", "objective.iterations=60", "information.weight=0.2", "objective.pixel_rate=1e7")
+    told = {run.name: run.changed for run in telling_first(Shelf(tmp_path).read())}
+    assert told["odd"] == "pixel_rate 1e+07, iterations 60, weight 0.2"
+    assert told["long0"] == "iterations 400"
+    assert told["short0"] == told["short1"] == "iterations 60, weight 0.2"
+
+
 async def test_the_first_screen_says_what_was_changed_where_two_runs_bear_one_name(
     make_app: MakeApp, tmp_path: Path
 ) -> None:

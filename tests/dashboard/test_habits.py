@@ -58,7 +58,7 @@ def test_no_content_of_the_file_is_taken_that_the_dashboard_could_fall_over(valu
         path.write_text(json.dumps(values))
         kept = Remembered.load(path)
     plain = Remembered()
-    for name in ("theme", "preset", "metric", "view", "sort", "which", "attention"):
+    for name in ("theme", "preset", "metric", "view", "sort", "attention"):
         assert isinstance(getattr(kept, name), type(getattr(plain, name)))
     for looks in kept.plots.values():
         Viewport().changed(**looks)

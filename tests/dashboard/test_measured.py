@@ -99,6 +99,22 @@ def test_a_narrow_title_keeps_that_the_images_are_for_validation() -> None:
     assert "live validation 89.7 %" in "".join(text for text, _ in said)
 
 
+def test_at_a_mark_under_the_cursor_its_value_comes_before_baselines() -> None:
+    figure = curves.accuracy(of(RANDOM, replace(RANDOM, subject="full_set", mean=0.968), READ, LIVE, ASKED))
+    for place, there in ((60.0, True), (50.0, False)):
+        _, said = Title(figure, Viewport(cursor=place), ("accuracy", "acc."), "z", 80, {}, "->").said()
+        words = "".join(text for text, _ in said)
+        assert ("asked for 95.0" in words) == there, words
+        assert "live, quick-100 89.7" in words
+
+
+def test_the_newest_accuracy_is_not_called_live_where_it_was_asked_for() -> None:
+    names = [name for name, _, _ in curves.facts(of(READ, LIVE, ASKED))]
+    assert "best live" in names
+    assert "asked for" in names
+    assert "last live" not in names
+
+
 def test_what_was_asked_for_is_marked_and_joined_to_nothing() -> None:
     figure = curves.accuracy(of(READ, LIVE, replace(LIVE, iteration=100, mean=0.898), ASKED))
     live, asked = figure.series

@@ -182,7 +182,7 @@ async def test_a_stopped_run_goes_on_after_the_one_that_is_going(make_app: MakeA
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await going(app, pilot)
         await among_the_runs(app, pilot, "early")
-        assert "R resumes it, w queues it" in within(app, app.screen.query_one(Summary))
+        assert "R resumes it, w queues it, I lengthens it" in within(app, app.screen.query_one(Summary))
         assert "w queue" in keys(app)
         await pilot.press("R")
         await until(pilot, lambda: "l shows it; w puts this one into the queue" in told(app))

@@ -58,7 +58,7 @@ def test_runs_are_sorted_filtered_and_searched() -> None:
     assert names(chosen(RUNS, sort="accuracy")) == "abc"
     assert names(chosen(RUNS, sort="progress")) == "abc"
     assert names(chosen(RUNS, sort="state")) == "acb"
-    assert names(chosen(RUNS, which="running")) == "b"
+    assert names(chosen(RUNS, which="running or paused")) == "b"
     assert names(chosen(RUNS, which="failed")) == "c"
     assert names(chosen(RUNS, words="Digits seed3")) == "a"
     assert names(chosen(RUNS, words="digits nothing")) == ""
@@ -304,7 +304,22 @@ async def test_the_search_keeps_its_letters_from_the_keys(
         await until(pilot, lambda: "no run matches · 0 shows all" in text(app))
         await pilot.press("0")
         await until(pilot, lambda: len(shown(app)) == 3)
-    assert make_app().remembered.which == "all"
+
+
+async def test_the_filter_stays_while_the_dashboard_is_open_and_no_longer(make_app: MakeApp, tmp_path: Path) -> None:
+    fill(tmp_path / "runs")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(app)) == 3)
+        await pilot.press("f")
+        await until(pilot, lambda: "running or paused" in text(app))
+        await pilot.press("escape", "b")
+        await until(pilot, lambda: "running or paused" in text(app))
+    again = make_app()
+    async with again.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: len(shown(again)) == 3)
 
 
 def test_seed_0_is_said_where_a_run_of_its_preset_has_another(tmp_path: Path) -> None:

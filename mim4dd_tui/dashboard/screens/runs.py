@@ -60,7 +60,6 @@ class RunsScreen(Screen[None]):
         self._shown: dict[str, RunInfo] = {}
         self._glances: dict[str, Glance] = {}
         self._words = ""
-        self._which = "all"
         self._sort: Sort = "newest"
         self._reverse = False
         self._problem = ""
@@ -89,7 +88,7 @@ class RunsScreen(Screen[None]):
             return
         self.query_one("#runs-search").display = False
         kept = self.dashboard.remembered
-        self._sort, self._reverse, self._which = kept.sort, kept.reverse, kept.which
+        self._sort, self._reverse = kept.sort, kept.reverse
         self._runs = self.dashboard.shelf.known  # a key that follows at once finds its run
         self._read_once = bool(self._runs)
         self._write()
@@ -134,7 +133,9 @@ class RunsScreen(Screen[None]):
     # ---- showing
 
     def _write(self) -> None:
-        shown = chosen(self._runs, words=self._words, which=self._which, sort=self._sort, reverse=self._reverse)
+        shown = chosen(
+            self._runs, words=self._words, which=self.dashboard.filtered, sort=self._sort, reverse=self._reverse
+        )
         self._shown = {run.name: run for run in shown}
         if self._read_once and not self._problem:
             self._marks.only(self._runs)
@@ -165,8 +166,8 @@ class RunsScreen(Screen[None]):
     def _title(self, count: int) -> None:
         text = Text.assemble(("runs", "bold"))
         notes = [str(count) if count == len(self._runs) else f"{count} of {len(self._runs)}"]
-        if self._which != "all":
-            notes.append(self._which)
+        if self.dashboard.filtered != "all":
+            notes.append(self.dashboard.filtered)
         notes.append(f"by {self._sort}" + (", reversed" if self._reverse else ""))
         if self._words:
             notes.append(f"/{self._words}")
@@ -218,7 +219,7 @@ class RunsScreen(Screen[None]):
 
     def _order(self, sort: Sort, *, reverse: bool) -> None:
         self._sort, self._reverse = sort, reverse
-        self.dashboard.remember(sort=sort, reverse=reverse, which=self._which)
+        self.dashboard.remember(sort=sort, reverse=reverse)
         self._write()
 
     def action_sort(self) -> None:
@@ -232,12 +233,12 @@ class RunsScreen(Screen[None]):
     def action_filter(self, step: int) -> None:
         """The next states."""
         names = list(FILTERS)
-        self._which = names[(names.index(self._which) + step) % len(names)]
+        self.dashboard.filtered = names[(names.index(self.dashboard.filtered) + step) % len(names)]
         self._order(self._sort, reverse=self._reverse)
 
     def action_all(self) -> None:
         """Every run again."""
-        self._which = "all"
+        self.dashboard.filtered = "all"
         box = self.query_one("#runs-search", Input)
         box.value = ""
         box.display = False

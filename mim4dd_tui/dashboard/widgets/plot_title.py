@@ -127,7 +127,7 @@ class Title:
             if index is None:
                 continue
             x = float(series.x[index])
-            if _secondary(series):  # see below
+            if _secondary(series) and not self._pointed(series):  # see below
                 continue
             band, spread = series.band, math.nan
             if band is not None:
@@ -163,11 +163,16 @@ class Title:
 
     def _behind(self) -> list[tuple[str, str, int]]:
         """The curves behind the others, and marks beside them, where they have names."""
-        behind = [series for series in self.figure.series if _secondary(series) and series.name]
+        behind = [one for one in self.figure.series if _secondary(one) and one.name and not self._pointed(one)]
         read = [(series, nearest(series, self.view.cursor)) for series in behind]
         return [
             (series.name, self._told(float(series.y[index])), series.ink) for series, index in read if index is not None
         ]
+
+    def _pointed(self, series: Series) -> bool:
+        """Whether it is marks, and the cursor stands on one of them."""
+        index = None if self.view.cursor is None or series.line else nearest(series, self.view.cursor)
+        return index is not None and abs(float(series.x[index]) - (self.view.cursor or 0.0)) <= 0.5
 
     def _told(self, value: float, spread: float = math.nan) -> str:
         return (self.figure.told or number)(value, spread)
