@@ -119,7 +119,8 @@ def rows(preset: str, seeds: int) -> Iterator[str]:
         chosen, by_test, last = (apart(ours, theirs, key) for key in ("accuracy", "accuracy_by_test", "last"))
         if pairs[0]["accuracy"]["selected_on"] == "test":
             chosen, by_test = DASH, chosen
-        yield f"| {preset} | term − none | | {len(pairs)} pairs | {chosen} | {by_test} | {last} | | | | | | | |"
+        count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+        yield f"| {preset} | term − none | | {count} | {chosen} | {by_test} | {last} | | | | | | | |"
 
 
 def drawn(preset: str, document: Document) -> list[list[float]]:

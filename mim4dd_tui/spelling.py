@@ -66,11 +66,6 @@ def telling_first(changes: Sequence[Mapping[str, Any]], presets: Sequence[str | 
         for key, value in own.items():
             having.setdefault((preset, key, written(value)), set()).add(place)
 
-    def alike(preset: str | None, key: str) -> int:
-        """Pairs of runs that have a setting the same, those that have it from the preset too."""
-        counts = [len(found) for (of, name, _), found in having.items() if (of, name) == (preset, key)]
-        return sum(count**2 for count in (*counts, len(of_preset[preset]) - sum(counts)))
-
     def ordered(preset: str | None, own: tuple[tuple[str, str], ...]) -> list[str]:
         same = set.intersection(*(having[preset, key, value] for key, value in own))
         left = of_preset[preset] - {place for place in same if len(changes[place]) == len(own)}
@@ -81,7 +76,13 @@ def telling_first(changes: Sequence[Mapping[str, Any]], presets: Sequence[str | 
             order.append(chosen)
         return order
 
-    pairs = {(preset, key): alike(preset, key) for preset, key, _ in having}
+    counts: dict[tuple[str | None, str], list[int]] = {}
+    for (preset, key, _), found in having.items():
+        counts.setdefault((preset, key), []).append(len(found))
+    pairs = {  # of runs that have a setting the same, those that have it from the preset too
+        (preset, key): sum(count**2 for count in (*some, len(of_preset[preset]) - sum(some)))
+        for (preset, key), some in counts.items()
+    }
     known = cache(ordered)
     told = []
     for own, preset in zip(changes, presets, strict=True):
