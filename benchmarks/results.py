@@ -39,6 +39,7 @@ from benchmarks.tables import (
     SMALL,
     arithmetic_folder,
     at_rate,
+    seeds_of,
     study_presets,
 )
 from engine.analysis.cells import Cell, Places, settings_of
@@ -86,7 +87,7 @@ def tasks(group: str) -> Iterator[Task]:
         return
     if group == "rates":
         for preset, rates in RATES.items():
-            for rate, seed, side in product(rates, range(SMALL[preset]), PAIR):
+            for rate, seed, side in product(rates, range(seeds_of(preset)), PAIR):
                 yield Task(Cell(preset, at_rate(side, rate).changes, seed))
         return
     presets = SMALL.items() if group == "small" else study_presets()

@@ -26,8 +26,12 @@ SMALL = {
     **dict.fromkeys(("cifar10-ipc1-bptt-small", "cifar10-ipc1-dream-small"), 3),
 }
 """Presets of minutes a cell on a CPU, each with its number of seeds."""
-RATES = {"mnist-ipc1-bptt-small": (12, 20, 30, 40), "cifar10-ipc1-bptt-small": (12, 20)}
-"""Pixel rates that a small preset is run at beside its own, on the same seeds: both sides of a pair at their best."""
+RATES = {
+    "mnist-ipc1-bptt-small": (12, 20, 30, 40),
+    "cifar10-ipc1-bptt-small": (12, 20),
+    "mnist-ipc1-bptt-study": (20, 30),
+}
+"""Pixel rates that a preset is run at beside its own, on the same seeds: both sides of a pair at their best."""
 BASES = ("", "-bptt", "-dream")
 PRECISION_PRESET = "mnist-ipc1-small"
 EAGER = Variant("float32-eager", (("execution.compile", "off"),))
@@ -56,6 +60,11 @@ def study_presets() -> Iterator[tuple[str, int]]:
     for each, seeds in ((1, 5), (10, 3)):
         for data in ("mnist", "cifar10"):
             yield from ((f"{data}-ipc{each}{base}-study", seeds) for base in BASES)
+
+
+def seeds_of(preset: str) -> int:
+    """How many seeds a preset of these tables is run with."""
+    return {**SMALL, **dict(study_presets())}[preset]
 
 
 def arithmetic_folder(cells: Path, variant: Variant) -> Path:
@@ -199,7 +208,7 @@ def rate_table() -> str:
         own = resolve(preset).config.objective.pixel_rate
         for rate in sorted({own, *rates}):
             sides = [side if rate == own else at_rate(side, rate) for side in (WITH, WITHOUT)]
-            ours, theirs = (kept(preset, side, SMALL[preset], CELLS) for side in sides)
+            ours, theirs = (kept(preset, side, seeds_of(preset), CELLS) for side in sides)
             pairs = sum(a is not None and b is not None for a, b in zip(ours, theirs, strict=True))
             scores = [over_seeds([each for each in side if each is not None], "last") for side in (ours, theirs)]
             gains = [apart(ours, theirs, key) if pairs else DASH for key in ("last", "accuracy")]

@@ -222,6 +222,12 @@ def test_pairs_are_compared_at_every_rate_and_one_side_alone_is_shown(
     assert second == "| mnist-ipc1-bptt-small | 20 | 77.0 ± 7.1 | 75.0 ± 7.1 | 2 | +2.0 ± 0.0 | +2.0 ± 0.0 |"
 
 
+def test_rates_of_the_study_are_run_on_its_own_seeds() -> None:
+    cells = [task.cell for task in results.tasks("rates") if task.cell.target == "mnist-ipc1-bptt-study"]
+    assert {cell.seed for cell in cells} == set(range(5))
+    assert len(cells) == 2 * 2 * 5
+
+
 def test_precisions_are_compared_with_the_eager_run_of_their_seed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -245,7 +251,7 @@ def test_the_pages_are_made_of_the_cells_that_are_there() -> None:
     assert tables.precision_table() in (tables.ROOT / "docs" / "performance.md").read_text()
 
 
-@pytest.mark.parametrize(("group", "count"), [("small", 66), ("study", 96), ("rates", 52), ("precision", 15)])
+@pytest.mark.parametrize(("group", "count"), [("small", 66), ("study", 96), ("rates", 72), ("precision", 15)])
 def test_groups_are_whole(group: str, count: int) -> None:
     found = list(results.tasks(group))
     assert len({task.name for task in found}) == len(found) == count
