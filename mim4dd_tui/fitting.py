@@ -175,11 +175,11 @@ def _of_words(words: Sequence[str], shown: Sequence[bool], mark: str) -> str:
 def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:
     """Beginning, the part in which they differ, and end of every text; the part is of whole words.
 
-    A seed behind a space belongs to the word before it where that has room.
+    A seed behind a space belongs to the word before it where more than that has room.
     """
     common = _shared(texts)
     begin = texts[0].rfind("-", 0, common) + 1
-    if max(len(text) for text in texts) - begin > width:
+    if max(len(text) for text in texts) - begin >= width:
         begin = max(begin, texts[0].rfind(" ", 0, common) + 1)
     same = min(_shared([text[::-1] for text in texts]), min(len(text) for text in texts) - begin)
     ending = texts[0][len(texts[0]) - same :]
