@@ -66,6 +66,9 @@ class Bench:
         device: "cpu" or "cuda".
         data_dir: where data sets are, to time their loading.
         minutes: no case is begun after this long, but for the first; compiling counts.
+
+    Attributes:
+        passed_over: names of cases that were not asked for.
     """
 
     def __init__(
@@ -78,6 +81,7 @@ class Bench:
         minutes: float = math.inf,
     ) -> None:
         self.quick, self.only, self.device, self.data_dir = quick, only, device, data_dir
+        self.passed_over: list[str] = []
         self.minutes, self._end = minutes, time.monotonic() + 60 * minutes
         self.narrow = device != "cpu" or bool(narrow_arithmetic())
         self.precision = "mixed" if self.narrow else "float32"  # of experts and judging networks
@@ -90,7 +94,10 @@ class Bench:
 
     def wants(self, name: str) -> bool:
         """Whether a case is to be measured."""
-        return self.only in name
+        if self.only in name:
+            return True
+        self.passed_over.append(name)
+        return False
 
     def late(self) -> bool:
         """Whether the time is up."""

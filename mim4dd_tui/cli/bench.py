@@ -58,7 +58,8 @@ def bench(
     )  # fmt: skip
     report = speed.run(found, tell if as_json else say)
     if only and not report["cases"] and not report["growth"] and not found.late():
-        raise UsageError(f"--only {only}: no case's name contains that; `mim4dd bench` shows all with their names")
+        names = ", ".join(dict.fromkeys(found.passed_over))
+        raise UsageError(f"--only {only}: no case's name contains that; there are {names}")
     if as_json:
         write_json(report)
         return 0

@@ -89,7 +89,7 @@ KEYS: tuple[Key, ...] = (
     # home
     Key("home", "s", "start", "start", "Start a run with the settings shown.", footer=True),
     Key("home", "w", "enqueue", "queue",
-        "Queue the settings shown, or the rest of a chosen run."),
+        "Queue the settings shown, or the rest of the run under the cursor."),
     Key("home", "e", "edit", "settings", "Go to the settings of the chosen preset.", footer=True),
     Key("home", "slash", "search", "search", "Show only presets with the words typed.", "/", footer=True),
     Key("home", "p", "presets", "presets", "Go to the presets."),
@@ -97,9 +97,9 @@ KEYS: tuple[Key, ...] = (
     Key("home", "enter", "take", "open", "Open the run; of a preset, its settings; of a setting, its "
         "value: what is typed replaces it, an arrow keeps it."),
     Key("home", "escape", "leave_list", "back", "From the settings or the runs back to the presets.", "esc"),
-    Key("home", "R", "resume", "resume", "Continue the chosen run from its last checkpoint.", "R"),
-    Key("home", "I", "lengthen", "lengthen", "Give the chosen run, also one that is done, more iterations.", "I"),
-    Key("home", "D", "duplicate", "new run", "Take the chosen run's settings into a new one.", "D"),
+    Key("home", "R", "resume", "resume", "Continue the run under the cursor from its last checkpoint.", "R"),
+    Key("home", "I", "lengthen", "lengthen", "Give the run under the cursor more iterations, done or not.", "I"),
+    Key("home", "D", "duplicate", "new run", "Take the settings of the run under the cursor into a new one.", "D"),
     Key("home", "X,delete", "delete", "delete preset", "Delete a preset of your own; asks first.", "X"),
     Key("home", "b", "browse", "browse", "All runs: sort, filter, search, compare, delete.", footer=True),
     Key("home", "j", "list('down')", "down", "The next line of the list."),
@@ -143,7 +143,8 @@ KEYS: tuple[Key, ...] = (
     Key("queue", "p", "hold", "hold", "Start nothing more after the run that is going.", footer=True),
     Key("queue", "K", "shift(-1)", "earlier", "Move the run towards the front.", "K", footer=True),
     Key("queue", "J", "shift(1)", "later", "Move the run towards the end.", "J", footer=True),
-    Key("queue", "X,delete", "take_out", "take out", "Take the run out of the queue; asks first.", "X", footer=True),
+    Key("queue", "X,delete", "take_out", "take out", "Take it out of the queue; asks first where that deletes it.", "X",
+        footer=True),
     Key("queue", "escape", "close", "back", "Back to where the queue was opened from.", "esc", footer=True),
     # tables
     Key("table", "up,k", "cursor(-1)", "up", "The row above.", "k ↑"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
@@ -17,6 +18,8 @@ if TYPE_CHECKING:
     from engine.config.schema import Config
     from engine.runs.folder import RunFolder
     from mim4dd_tui.dashboard.app import DashboardApp
+
+NUMBER = re.compile(r"[0-9]+|[0-9]{1,3}(,[0-9]{3})+")
 
 
 def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> None:
@@ -38,7 +41,7 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
 
     def answered(text: str | None) -> None:
         if text:
-            _give(app, run.folder, int(text), then)
+            _give(app, run.folder, _number(text), then)
 
     def explain(_text: str) -> str:
         follows = "it goes on at once" if _free(app) else "it waits in the queue, as another run is going on here"
@@ -52,10 +55,15 @@ def wrong(config: Config, text: str) -> str:
     """Why this is no number of iterations for a run; empty where it is, or where nothing is typed yet."""
     if not text:
         return ""
-    if not (text.isascii() and text.isdecimal()):
+    if not NUMBER.fullmatch(text):
         return "write a number, as 2000"
-    problem = too_few(config, int(text))
+    problem = too_few(config, _number(text))
     return f"it {problem}" if problem else ""
+
+
+def _number(text: str) -> int:
+    """Also with the commas that the question itself has."""
+    return int(text.replace(",", ""))
 
 
 def _free(app: DashboardApp) -> bool:

@@ -187,6 +187,15 @@ class RunQueue:
             if name in names:
                 names.remove(name)
 
+    def tidy(self) -> None:
+        """Forget runs that had their turn: one that goes on later, by itself, is none of the queue's. Raises as
+        :meth:`add`."""
+        names, ended = self._kept()
+        standing = {one.name for one in self._standing(names, ended)}
+        if any(name not in standing and not self._unknown(name) for name in names):
+            with self._changing():
+                pass
+
     # ---- the file
 
     def _kept(self) -> tuple[list[str], dict[str, float]]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -70,9 +71,17 @@ class Turns:
         found: list[list[Waiting]] = []
 
         def look() -> None:
-            found.append([] if self.queue.elsewhere() else self.queue.read())
+            if self.queue.elsewhere():
+                found.append([])
+                return
+            self._tidy()
+            found.append(self.queue.read())
 
         self.changes.do(look, lambda: self._offer(found[0]) if found else None)
+
+    def _tidy(self) -> None:
+        with suppress(MimError):  # it is done again at the next change
+            self.queue.tidy()
 
     def _look(self, then: Callable[[list[Waiting]], None]) -> None:
         """Read the queue when all is done to it that was asked for; then do something with it, if it could be read."""
@@ -196,6 +205,7 @@ class Turns:
     def ended(self, session: EngineSession) -> None:
         """A run of this process ended: the next one's turn, unless it was stopped."""
         self._app.take_back(QUEUE)
+        self.changes.do(self._tidy)
         if self.going and session.control.stopping:  # at once: what is asked for from now on counts more
             self.going = False
             self.queue.give_back()

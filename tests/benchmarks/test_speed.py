@@ -124,7 +124,10 @@ def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch)
 
 
 def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:
-    report = speed.run(Bench(quick=True, only="loading/digits"))
+    bench = Bench(quick=True, only="loading/digits")
+    report = speed.run(bench)
+    assert {"experts/epoch", "growth"} <= set(bench.passed_over)
+    assert "loading/digits" not in bench.passed_over
     assert list(report["cases"]) == ["loading/digits"]
     assert report["growth"] == []
 

@@ -169,7 +169,8 @@ def test_which_runs_can_be_lengthened(state: str, values: dict[str, bool], why: 
 def test_what_is_no_number_of_iterations(tmp_path: Path) -> None:
     config = over(tmp_path).config()
     assert wrong(config, "many") == wrong(config, "²") == wrong(config, "-60") == "write a number, as 2000"
-    assert wrong(config, "") == wrong(config, "51") == ""
+    assert wrong(config, "2,5") == wrong(config, ",500") == "write a number, as 2000"
+    assert wrong(config, "") == wrong(config, "51") == wrong(config, "2,500") == wrong(config, "1,000,000") == ""
 
 
 def test_lists_learn_of_the_new_number(tmp_path: Path) -> None:

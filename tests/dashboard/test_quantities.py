@@ -107,7 +107,7 @@ def test_facts_and_comparison_say_the_same_of_a_run() -> None:
     known = {name: value for name, value, _ in facts(history)}
     assert known["best live"] == known["last live"] == "88.9 ± 2.0 %"
     history.apply(Evaluation(2, "request", "quick-100", 0.9, 0.02, [0.8], "none", "test", 1.0))
-    assert {name: value for name, value, _ in facts(history)}["last live"] == "90.0 ± 2.0 %"
+    assert {name: value for name, value, _ in facts(history)}["asked for"] == "90.0 ± 2.0 %"
     lines = {line.name: line.values[0] for line in table([Contender("A", "A", 1, "running", history, None)])}
     assert lines["best accuracy"] == "~88.9 ± 2.0 %"
     assert (lines["MI bound, last reading"], lines["objective"]) == ("2.00", "0.368")

@@ -19,6 +19,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import read_all
 from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
@@ -102,6 +103,59 @@ def test_a_run_that_ended_early_waits_until_it_has_gone_on(tmp_path: Path, state
     assert names(queue) == [(first.name, "queued")]
     queue.move(first.name, 1)
     assert json.loads((tmp_path / FILE).read_text()) == {"runs": [first.name]}
+
+
+def test_a_run_that_had_its_turn_and_goes_on_later_by_itself_is_not_of_the_queue(tmp_path: Path) -> None:
+    """Also where its process dies then: nothing of it was interrupted in the queue."""
+    folder, queue = make_run(tmp_path, "early", state="stopped"), RunQueue(tmp_path)
+    queue.add_again(folder)
+    queue.tidy()
+    assert names(queue) == [("early", "to resume")], "it had none yet"
+    stands(folder, state="done", started=2e9)
+    queue.tidy()
+    stands(folder, state="running", started=3e9, pid=999_999_999, host=host_name())
+    assert names(queue) == []
+
+
+async def test_what_had_its_turn_is_forgotten_when_it_ends(make_app: MakeApp, tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs", "early", state="stopped")
+    RunQueue(tmp_path / "runs").add_again(folder)
+    app = unasked(make_app(FakeEngine(iterations=24)))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "early" in text(app))
+        await pilot.press("s")
+        await until(pilot, lambda: state_of(folder) == "done")
+        await until(pilot, lambda: json.loads((tmp_path / "runs" / FILE).read_text()) == {"runs": []})
+
+
+async def test_the_queue_tells_how_far_a_killed_run_came_as_the_lists_do(make_app: MakeApp, tmp_path: Path) -> None:
+    """By its journal: the status is older."""
+    folder, queue = make_run(tmp_path / "runs", "killed", state="running"), RunQueue(tmp_path / "runs")
+    stands(folder, pid=999_999_999, host=host_name(), iteration=47)
+    queue.add_again(folder)
+    assert read_run(folder).iteration == 50
+    app = unasked(make_app())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "interrupted" in text(app))
+        assert "50/50" in text(app)
+
+
+async def test_the_screen_of_a_failed_run_that_waits_does_not_offer_to_resume_it(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    folder, queue = make_run(tmp_path / "runs", "early", state="failed"), RunQueue(tmp_path / "runs")
+    app = unasked(make_app())
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(folder)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and " · 4 shows the whole log" in text(app))
+        assert "R resumes at iteration" in text(app) or "R begins it again" in text(app)
+        queue.add_again(folder)
+        await until(pilot, lambda: "it goes on when its turn in the queue comes (Q)" in text(app))
+        assert "R resumes" not in text(app)
+        queue.drop("early")
+        await until(pilot, lambda: "its turn in the queue" not in text(app))
 
 
 def test_a_run_whose_process_is_gone_waits_as_what_it_is(tmp_path: Path) -> None:
@@ -318,15 +372,17 @@ async def test_a_run_that_is_being_begun_is_not_queued_too(make_app: MakeApp, tm
 
 
 async def test_what_the_key_means_is_what_the_notice_says_of_it(make_app: MakeApp, tmp_path: Path) -> None:
-    """Among the presets ``w`` queues what they say, also where ``R`` went on with a run."""
+    """Among the presets ``w`` queues what they say, and the keys of a run mean none that was looked at before."""
     make_run(tmp_path / "runs", "early", state="stopped")
     app = unasked(make_app(FakeEngine(iterations=12, hold=True)))
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await going(app, pilot)
         await among_the_runs(app, pilot, "early")
-        await pilot.press("p", "R")
-        await until(pilot, lambda: "is going on here already; l shows it" in told(app))
-        assert "; w " not in told(app)
+        await pilot.press("p")
+        for key in "RID":
+            app.clear_notifications()
+            await pilot.press(key)
+            await until(pilot, lambda: told(app) == "choose a run first (r)")
         app.clear_notifications()
         await pilot.press("s")
         await until(pilot, lambda: "w puts this one into the queue" in told(app))

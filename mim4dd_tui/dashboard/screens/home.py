@@ -256,11 +256,11 @@ class HomeScreen(KeepingUpScreen):
             idle |= {"runs", "delete"}
         if not any(presets.chosen in presets.own for presets in self.query(PresetList)):
             idle.add("delete")
-        if self._run is None:
+        if self._pointed is None:
             idle.add("duplicate")
-        if self._run is None or not self._run.resumable:
+        if self._pointed is None or not self._pointed.resumable:
             idle.add("resume")
-        if self._run is None or not self._run.lengthenable:
+        if self._pointed is None or not self._pointed.lengthenable:
             idle.add("lengthen")
         if self._pointed is not None and self._pointed.resumable:
             idle.discard("enqueue")
@@ -363,8 +363,8 @@ class HomeScreen(KeepingUpScreen):
             ask_to_delete(self.app, presets.chosen, presets.own, self._deleted)
 
     def action_resume(self) -> None:
-        """Continue the chosen run."""
-        info = self._run
+        """Continue the run under the cursor."""
+        info = self._pointed
         if info is None:
             self.notify("choose a run first (r)", severity="warning")
         elif not info.resumable:
@@ -373,18 +373,18 @@ class HomeScreen(KeepingUpScreen):
             self.dashboard.resume_run(info.folder)
 
     def action_lengthen(self) -> None:
-        """More iterations for the chosen run."""
-        if self._run is None:
+        """More iterations for the run under the cursor."""
+        if self._pointed is None:
             self.notify("choose a run first (r)", severity="warning")
         else:
-            longer.ask(self.dashboard, self._run, self.refresh_runs)
+            longer.ask(self.dashboard, self._pointed, self.refresh_runs)
 
     def action_duplicate(self) -> None:
-        """The chosen run's settings, as changes to its preset."""
-        if self._run is None:
+        """The settings of the run under the cursor, as changes to its preset."""
+        if self._pointed is None:  # one that was looked at before is not meant: what is being edited would be gone
             self.notify("choose a run first (r)", severity="warning")
             return
-        self.dashboard.duplicate(self._run)
+        self.dashboard.duplicate(self._pointed)
 
     def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
         """A run's settings into the form, as changes to its preset, or as they are where that is no more."""

@@ -16,6 +16,7 @@ from textual.screen import Screen
 from textual.widgets import Static
 
 from engine.runs.changes import changes
+from engine.runs.reached import standing
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.run_queue import Waiting
@@ -254,7 +255,7 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
 
 
 def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
-    status = one.folder.status()
+    status = standing(one.folder)
     state = "paused" if one.state == "running" and status is not None and status.state == "paused" else one.state
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
     return (

@@ -202,7 +202,12 @@ class RunScreen(DividedScreen, LeafingScreen):
         """Why it failed, as far as there is room; and always what helps and where the log is."""
         self.add_class("-failed")
         self.query_one(Problem).tell(message.strip())
-        told = ways(self.session.path, diverged=self.history.diverged, log_seen=self.has_class("-view-log"))
+        told = ways(
+            self.session.path,
+            diverged=self.history.diverged,
+            waits=self._waits,
+            log_seen=self.has_class("-view-log"),
+        )
         self.query_one("#problem-ways", Static).update(Text(told, style="dim"))
 
     def on_resize(self) -> None:
@@ -211,6 +216,10 @@ class RunScreen(DividedScreen, LeafingScreen):
             self._fill(self._plots)
         self.call_after_refresh(self._tell_again)
         self.call_after_refresh(self._paint, force=True)
+
+    def waits_changed(self) -> None:
+        """What helps is another thing now."""
+        self._tell_again()
 
     def _tell_again(self) -> None:
         if not self.gone and self.has_class("-failed") and self.problem:

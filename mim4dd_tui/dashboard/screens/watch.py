@@ -109,6 +109,10 @@ class WatchScreen(PaintedScreen[None]):
         finally:
             self._reading = False
 
+    def waits_changed(self) -> None:
+        """It was put into the queue, or taken out."""
+        raise NotImplementedError
+
     def _in_queue(self) -> bool:
         return self.path is not None and bool(self.dashboard.turns.queue.waiting(self.path.name))
 
@@ -117,7 +121,9 @@ class WatchScreen(PaintedScreen[None]):
         message.stop()
         if self.gone:
             return
-        self._waits = message.waits
+        before, self._waits = self._waits, message.waits
+        if before != self._waits:
+            self.waits_changed()
         self._take(message.items, message.alive)
         if not message.there and self.is_active:
             self._leave_deleted()

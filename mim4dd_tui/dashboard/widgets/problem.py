@@ -25,18 +25,21 @@ class Problem(Static):
         self.update(Text("\n".join(lines)))
 
 
-def ways(path: Path | None, *, diverged: bool, log_seen: bool) -> str:
+def ways(path: Path | None, *, diverged: bool, waits: bool, log_seen: bool) -> str:
     """What helps, and where the log is.
 
     Args:
         path: the run's folder; None where it never had one.
         diverged: it would fail again as it is.
+        waits: it waits in the queue.
         log_seen: the log is on the screen anyway.
     """
     if path is None:
         return "it has not begun, and there is no folder of it: esc goes back to its settings"
     kept = [file.stem.split("-") for file in sorted(RunFolder(path).checkpoints.glob("*-*.safetensors"))]
     helps = f"R resumes at iteration {int(kept[-1][1])}" if kept else "R begins it again"
+    if waits:
+        helps = "it goes on when its turn in the queue comes (Q)"
     if diverged:
         helps = "D makes a new run of its settings"
     report = traceback_of(path)
