@@ -223,7 +223,8 @@ class DashboardApp(ThemedApp[Leave]):
         self.sessions.append(self.session)
         self.session.start()
         if watch:
-            self._stage.show(RunScreen(self.session, mode=self.picture_mode))
+            beside = self._stage.beside(order.resume)
+            self._stage.show(RunScreen(self.session, mode=self.picture_mode, beside=beside))
         else:
             name = order.resume.name if order.resume else "the next run"
             self.notify(f"{name} begins{self._way('show_live', 'shows it')}", about=[LIVE])

@@ -9,6 +9,7 @@ from textual.screen import ModalScreen, Screen
 
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import FolderSession
+from mim4dd_tui.dashboard.widgets.graphics import GraphicsPane
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -61,6 +62,13 @@ class Stage:
         if shown is None or not isinstance(shown.session, FolderSession):
             return None
         return shown if shown.session.folder.path.absolute() == path.absolute() else None
+
+    def beside(self, path: Path | None) -> bool:
+        """Whether a run's screen, if it is open, has its images beside what they started from."""
+        shown = self.of(RunScreen)
+        if shown is None or path is None or shown.path is None or shown.path.absolute() != path.absolute():
+            return False
+        return shown.query_one(GraphicsPane).beside
 
     def _keep(self, screen: RunScreen) -> None:
         app, self.kept = self._app, screen

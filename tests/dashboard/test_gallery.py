@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -19,6 +20,7 @@ from mim4dd_tui.terminal import Colours
 from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.fake import FakeEngine, digits
 from tests.dashboard.helpers import SIZES, run_screen, text, until, within
+from tests.dashboard.shelves import make_run
 
 
 def snapshots(*iterations: int) -> list[Snapshot]:
@@ -178,6 +180,21 @@ async def test_the_real_start_stands_beside_the_image(make_app: MakeApp, size: t
         await pilot.press("o")
         started = "left: the real image" + (" it started from" if size[0] > 60 else "")
         await until(pilot, lambda: started in text(app))
+
+
+@pytest.mark.parametrize("same", [True, False])
+async def test_it_stays_there_when_the_run_goes_on(make_app: MakeApp, tmp_path: Path, same: bool) -> None:
+    stopped, other = (make_run(tmp_path / "runs", name, state="stopped") for name in ("lion", "tapir"))
+    app = make_app(FakeEngine(iterations=60))
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(stopped)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 50)
+        read = run_screen(app)
+        read.query_one(PicturesPane).beside = True
+        app.resume_run(stopped if same else other)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and app.screen is not read)
+        await until(pilot, lambda: run_screen(app).state == "done")
+        assert run_screen(app).query_one(PicturesPane).beside == same
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -58,9 +58,9 @@ class RunScreen(DividedScreen, LeafingScreen):
     VERTICAL_BREAKPOINTS = [(0, "-short"), (22, "-medium"), (28, "-roomy"), (36, "-tall")]  # noqa: RUF012
     AUTO_FOCUS: ClassVar[str | None] = ""  # keys of curves then act on all of them
 
-    def __init__(self, session: Session, *, mode: Mode) -> None:
+    def __init__(self, session: Session, *, mode: Mode, beside: bool = False) -> None:
         super().__init__(session)
-        self._mode = mode
+        self._mode, self._beside = mode, beside
         self._dirty: set[str] = set(curves.FIGURES)
         self._newest: Evaluation | None = None
         self._told = 0.0
@@ -105,6 +105,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         if self.gone:
             return
         self.set_mode(self._mode)
+        self.query_one(GraphicsPane).beside = self._beside
         self.begin_leafing()
         remembered = self.dashboard.remembered
         for pane in self._plots:
