@@ -14,6 +14,7 @@ from engine.analysis.plan import WITH, WITHOUT, Variant
 from engine.analysis.tables import DASH, percent, points
 from engine.config.load import resolve
 from engine.files import default_cache_dir
+from mim4dd_tui.quantities import counted
 
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = ROOT / "docs" / "results"
@@ -128,7 +129,7 @@ def rows(preset: str, seeds: int) -> Iterator[str]:
         chosen, by_test, last = (apart(ours, theirs, key) for key in ("accuracy", "accuracy_by_test", "last"))
         if pairs[0]["accuracy"]["selected_on"] == "test":
             chosen, by_test = DASH, chosen
-        count = "1 pair" if len(pairs) == 1 else f"{len(pairs)} pairs"
+        count = counted(len(pairs), "pair")
         yield f"| {preset} | term − none | | {count} | {chosen} | {by_test} | {last} | | | | | | | |"
 
 

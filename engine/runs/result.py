@@ -86,9 +86,8 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         "test": "the test images chose: it is accuracy",
     }.get(selected_on(config), f"not measured{yet}: {unfinished}")
     _put(values, "accuracy_by_test", _score(history.best_on_test), by_test)
-    last = _score(
-        history.last
-    )  # a live one, which stands for it, may have been chosen as the best, but not as the last
+    last = _score(history.last)
+    # a live one, which stands for it before the end, may have been chosen as the best, never as the last
     _put(values, "last", None if last is None else last | {"selected_on": "none"}, nothing)
     no_draws = "switched off (evaluation.random_draws is 0)"
     _put(

@@ -58,17 +58,18 @@ class Stage:
 
     def reading(self, path: Path) -> RunScreen | None:
         """Likewise the one that reads this folder."""
-        shown = self.of(RunScreen)
-        if shown is None or not isinstance(shown.session, FolderSession):
-            return None
-        return shown if shown.session.folder.path.absolute() == path.absolute() else None
+        shown = self._of_run(path)
+        return shown if shown is not None and isinstance(shown.session, FolderSession) else None
 
     def beside(self, path: Path | None) -> bool:
         """Whether a run's screen, if it is open, has its images beside what they started from."""
+        shown = None if path is None else self._of_run(path)
+        return shown is not None and shown.query_one(GraphicsPane).beside
+
+    def _of_run(self, path: Path) -> RunScreen | None:
         shown = self.of(RunScreen)
-        if shown is None or path is None or shown.path is None or shown.path.absolute() != path.absolute():
-            return False
-        return shown.query_one(GraphicsPane).beside
+        same = shown is not None and shown.path is not None and shown.path.absolute() == path.absolute()
+        return shown if same else None
 
     def _keep(self, screen: RunScreen) -> None:
         app, self.kept = self._app, screen
