@@ -307,6 +307,13 @@ def _ask(folder: RunFolder, what: str) -> Status:
 
 
 def _never_begun(folder: RunFolder) -> str:
+    from mim4dd_tui.dashboard.run_queue import RunQueue
+
+    if folder.name in RunQueue(folder.path.parent).waiting(folder.name):
+        return (
+            f"run {folder.name} waits in the dashboard's queue, which begins it in its turn; "
+            f"`mim4dd resume {called(folder.path)}` begins it at once"
+        )
     return f"run {folder.name} was never begun: `mim4dd resume {called(folder.path)}` begins it"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from engine.config.load import changed
+from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from mim4dd_tui.quantities import counted
@@ -15,7 +16,27 @@ class Edits:
 
     def __init__(self) -> None:
         self._kept: dict[str, dict[str, Any]] = {}
+        self._taken: Config | None = None
         self._told = False
+
+    def taken(self, preset: str, config: Config) -> None:
+        """The form shows a run's settings now, as changes to a preset: they are not what somebody typed."""
+        self._taken = config
+        self.forget(preset)
+
+    def at_stake(self, preset: str | None, coming: Config, form: SettingsForm | None) -> dict[str, Any]:
+        """What somebody changed on a preset and would lose if a run's settings came as changes to it.
+
+        Args:
+            preset: the one that the run was made of; None where it was made of none.
+            coming: the run's settings.
+            form: the form, where it shows that preset.
+        """
+        if preset is None:
+            return {}
+        if form is None:
+            return self._kept.get(preset, {})
+        return {} if form.config in (self._taken, coming) else form.changed()
 
     def leave(self, preset: str | None, form: SettingsForm) -> str:
         """Keep what the form changes on a preset.

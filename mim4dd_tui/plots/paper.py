@@ -254,7 +254,7 @@ class _Plot:
         notes = [(s.name + sides[s.side], self._paler(s.ink)) for s in named]
         marks = [name for name, on in (("log y", self.view.log_y), ("log x", self.view.log_x)) if on]
         if self.view.smoothing and self.figure.smooths:
-            marks.append(f"smoothed {self.view.smoothing:g}")
+            marks.append(f"smooth {self.view.smoothing:g}")
         for name, colour in [*notes, *((mark, QUIET) for mark in marks)]:
             yield Words((x, 42), name, colour, size=12, bold=colour != QUIET)
             x += 7.4 * len(name) + 18

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 
+from engine.config.load import resolve
 from engine.config.schema import Config
 from engine.files import write_json
 from engine.runs.control import Control, post
@@ -25,6 +26,7 @@ from mim4dd_tui import terminal
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import following
 from mim4dd_tui.dashboard.catalog import read_run
+from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.graphics.choice import Graphics
 from tests.dashboard.fake import FakeEngine
@@ -285,6 +287,16 @@ def test_attach_does_not_wait_for_a_run_that_nobody_has_begun_for_long(
     monkeypatch.setattr(following, "LOOK_SECONDS", 3600.0)
     assert main(["attach", "x"]) == 1
     assert "was never begun" in capsys.readouterr().err
+
+
+def test_a_run_that_waits_in_the_queue_of_a_dashboard_is_said_to_wait(
+    runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (folder,) = RunQueue(runs).add(resolve("digits-ipc1").config, [0])
+    assert main(["stop", folder.name]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"run {folder.name} waits in the dashboard's queue, which begins it in its turn;" in told
+    assert "never begun" not in told
 
 
 def test_ctrl_c_leaves_an_attached_run_alone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -10,6 +10,7 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
+from engine.config.load import changed
 from engine.runs.finding import list_runs
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.keys import KEYS
@@ -32,7 +33,7 @@ from mim4dd_tui.spelling import value_of
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, within
+from tests.dashboard.helpers import SIZES, listed, run_screen, text, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -342,6 +343,49 @@ async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp, size: tup
         await pilot.press("r", "D")
         await until(pilot, lambda: isinstance(app.focused, FieldList))
         assert app.screen.query_one(SettingsForm).changed() == {"network.width": 16}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_changes_to_a_preset_are_not_given_up_for_a_runs_without_a_question(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "lion", network__width=16)
+    make_run(tmp_path / "runs", "tapir", network__width=24)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        runs = app.screen.query_one("#runs", OptionList)
+        await until(pilot, lambda: listed(runs) == ["tapir", "lion"])
+        form = app.screen.query_one(SettingsForm)
+        mine = {"objective.student_steps": 7}
+        form.load(changed(form.config, mine), form.given, form.base)
+        await pilot.press("r", "g", "D")
+        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
+        assert "student_steps 7" in words(app)
+        await pilot.press("n")
+        await pilot.pause()
+        assert form.changed() == mine
+        await pilot.press("r", "g", "D", "y")
+        await until(pilot, lambda: form.changed() == {"network.width": 24})
+        await pilot.press("r", "j", "D")  # what comes from a run is not what somebody typed
+        await until(pilot, lambda: form.changed() == {"network.width": 16})
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_changes_to_a_preset_that_was_left_are_not_given_up_either(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "lion", network__width=16)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["lion"])
+        form = app.screen.query_one(SettingsForm)
+        form.load(changed(form.config, {"objective.student_steps": 7}), form.given, form.base)
+        await pilot.press("p", "j")
+        await until(pilot, lambda: not form.changed())
+        await pilot.press("r", "D")
+        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
+        await pilot.press("y")
+        await until(pilot, lambda: form.changed() == {"network.width": 16})
 
 
 @pytest.mark.parametrize("size", SIZES)

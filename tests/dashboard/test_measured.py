@@ -232,7 +232,7 @@ def test_a_title_says_how_a_curve_is_looked_at_before_it_names_marks_and_smooths
             for shape in lay_out(figure_, view, {1: "#aa0000", 2: "#00aa00", 5: "#0000aa"}, "t").shapes
             if isinstance(shape, Words)
         ]
-        assert any("smoothed" in word for word in words) is smoothed
+        assert any("smooth" in word for word in words) is smoothed
 
 
 @pytest.mark.parametrize(

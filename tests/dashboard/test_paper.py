@@ -32,7 +32,7 @@ def test_paper_shows_what_the_screen_shows() -> None:
     svg = to_svg(page)
     root = ElementTree.fromstring(svg)
     words = [element.text for element in root.iter() if element.tag.endswith("text")]
-    assert {"a title", "log C", "mean <&>", "smoothed 0.5"} <= set(words)
+    assert {"a title", "log C", "mean <&>", "smooth 0.5"} <= set(words)
     strong = [s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#aa0000" and s.opacity == 1.0]
     assert len(strong) == 2, "the gap is not drawn as a gap"
     image = Image.open(io.BytesIO(to_png(page)))

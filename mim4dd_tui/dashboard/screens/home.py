@@ -23,6 +23,7 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.edits import Edits
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.whole import whole
@@ -31,6 +32,8 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.summary import Summary
+from mim4dd_tui.quantities import counted
+from mim4dd_tui.spelling import briefly
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
@@ -387,7 +390,18 @@ class HomeScreen(KeepingUpScreen):
         self.dashboard.duplicate(self._pointed)
 
     def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
-        """A run's settings into the form, as changes to its preset, or as they are where that is no more."""
+        """A run's settings into the form, as changes to its preset, or as they are where that is no more; where changes
+        to that preset would be gone, it asks first."""
+        form = self.query_one(SettingsForm)
+        lost = self._edits.at_stake(run.preset, config, form if run.preset == self._preset else None)
+        if lost:
+            question = f"Give up {counted(len(lost), 'change')} to {run.preset}?"
+            sure = ConfirmScreen(question, briefly(lost), f"Take the settings of {run.name}", "No, keep them")
+            self.app.push_screen(sure, lambda yes: self._take(run, config, origins) if yes else None)
+        else:
+            self._take(run, config, origins)
+
+    def _take(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
         known, file = None, is_file(run.preset)  # which may be another one by now
         if run.preset and not file:
             try:
@@ -404,6 +418,7 @@ class HomeScreen(KeepingUpScreen):
         # with no preset to compare with, what was edited then comes from the run
         own = {key: f"run {run.name}" if origin == EDITED else origin for key, origin in origins.items()}
         form.load(config, known.origins if known else own, known.config if known else config)
+        self._edits.taken(self._preset, config)
         form.display = True
         self.query_one(FieldList).focus()
         self._describe()
