@@ -88,6 +88,12 @@ class Drawing:
         dots = (self.right - self.left) * self.across
         return self.left + round(place * (dots - 1)) // self.across if 0 <= place <= 1 else None
 
+    def happened(self, value: float | None, moments: Iterable[Moment]) -> tuple[str, ...]:
+        """Names of the moments that are drawn in the column of an x value."""
+        column = self.column_of(value)
+        there = [moment.name for moment in moments if column is not None and self.column_of(moment.x) == column]
+        return tuple(dict.fromkeys(there))
+
     def with_cursor(self, value: float | None, glyphs: Glyphs = "braille") -> Drawing:
         """The drawing with a cursor at an x value: a line through all cells that are empty there."""
         return self._upright(value, "│" if glyphs == "braille" else "|", CURSOR, over=(" ", MOMENT[glyphs]))

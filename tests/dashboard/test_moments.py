@@ -87,23 +87,28 @@ def test_the_cursor_is_seen_where_a_moment_stands() -> None:
     assert (drawing.inks == CURSOR).any()
 
 
-@pytest.mark.parametrize(
-    ("cursor", "said"),
-    [
-        (None, "  a 101"),
-        (41.0, "  a 41  at 41  lengthened"),
-        (42.0, "  a 42  at 42  lengthened"),
-        (60.0, "  a 60  at 60"),
-    ],
-)
-def test_the_title_tells_what_happened_at_the_cursor(cursor: float | None, said: str) -> None:
+@pytest.mark.parametrize("width", [20, 33, 60, 120])
+@pytest.mark.parametrize("glyphs", ["braille", "ascii"])
+def test_what_happened_is_told_in_the_column_of_its_line_and_in_no_other(glyphs: Glyphs, width: int) -> None:
     figure = marked(Moment("lengthened", 41.0), Moment("lengthened", 41.4), Moment("went back", 80.0))
-    title = Title(figure, Viewport(cursor=cursor), ("loss",), "", 60, {}, "→")
-    assert "".join(text for text, _ in title.said()[1]) == said
+    drawing = draw(figure, Viewport(), width, 12, glyphs)
+    for name, places in (("lengthened", (41.0, 41.4)), ("went back", (80.0,))):
+        lines = {drawing.column_of(place) for place in places}
+        columns = range(drawing.left, drawing.right)
+        told = {column for column in columns if name in drawing.happened(drawing.value_at(column), figure.moments)}
+        assert told == lines
+    assert drawing.happened(41.0, figure.moments) == ("lengthened",)
+    assert drawing.happened(None, figure.moments) == ()
+    assert draw(figure, Viewport(x=(90.0, 95.0)), width, 12, glyphs).happened(41.0, figure.moments) == ()
+
+
+def test_the_title_tells_what_happened_at_the_cursor() -> None:
+    title = Title(marked(), Viewport(cursor=41.0), ("loss",), "", 60, {}, "→", ("lengthened", "went back"))
+    assert "".join(text for text, _ in title.said()[1]) == "  a 41  at 41  lengthened  went back"
 
 
 def test_a_value_goes_before_what_happened() -> None:
-    title = Title(marked(Moment("lengthened", 41.0)), Viewport(cursor=41.0), ("loss",), "", 20, {}, "→")
+    title = Title(marked(), Viewport(cursor=41.0), ("loss",), "", 20, {}, "→", ("lengthened",))
     assert "".join(text for text, _ in title.said()[1]) == "  a 41  at 41"
 
 

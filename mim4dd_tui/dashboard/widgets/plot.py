@@ -165,6 +165,7 @@ class PlotPane(Inked, can_focus=True):
             width=self.content_size.width,
             samples=self._samples(),
             arrow="→" if getattr(self.app, "braille", True) else "->",
+            happened=self._draw().happened(self._place(self.viewport), self._figure.moments),
         ).said()
 
     def _samples(self) -> dict[int, str]:

@@ -12,8 +12,6 @@ import numpy as np
 
 from mim4dd_tui.plots.draw import DIM
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
-from mim4dd_tui.plots.scale import Scale
-from mim4dd_tui.plots.viewing import window
 from mim4dd_tui.quantities import number, short
 
 DEVIATION, QUALIFIED = re.compile(r" ± \S+"), re.compile(r" ± \S+|, \S+")
@@ -34,6 +32,7 @@ class Title:
         width: columns.
         samples: a sign of how each curve is drawn, by its ink, where no colour tells them apart.
         arrow: the sign of the right axis.
+        happened: names of what is marked in the cursor's column.
     """
 
     figure: Figure
@@ -43,6 +42,7 @@ class Title:
     width: int
     samples: Mapping[int, str]
     arrow: str
+    happened: tuple[str, ...] = ()
 
     def said(self) -> tuple[str, list[tuple[str, int]]]:
         """The heading, and as much as there is room for beside it, each with its ink.
@@ -149,17 +149,7 @@ class Title:
     def _levels(self) -> list[tuple[str, str, int]]:
         """After what happened where the cursor stands."""
         levels = [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
-        return [*((name, "", 0) for name in self._happened()), *levels]
-
-    def _happened(self) -> list[str]:
-        """Names of the moments in the cursor's column."""
-        bounds = window(self.figure, self.view)
-        if bounds is None or self.view.cursor is None or not self.figure.moments:
-            return []
-        places = [min(max(self.view.cursor, bounds[0]), bounds[1]), *(moment.x for moment in self.figure.moments)]
-        cursor, *others = Scale(*bounds, self.view.log_x).place(np.array(places))
-        there = zip(self.figure.moments, others, strict=True)
-        return list(dict.fromkeys(moment.name for moment, place in there if abs(place - cursor) * self.width < 1))
+        return [*((name, "", 0) for name in self.happened), *levels]
 
     def _behind(self) -> list[tuple[str, str, int]]:
         """The curves behind the others, and marks beside them, where they have names."""
