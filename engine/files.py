@@ -121,11 +121,13 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     folder, so that the new content survives a power cut.
 
     Raises:
-        RunFailed: the disk is full, read-only or failing.
+        RunFailed: the disk is full, read-only or failing, or ``path`` is a device, a pipe or a socket.
     """
     aside = _aside(path)
     try:
         with explained(path):
+            if path.exists() and not (path.is_file() or path.is_dir()):
+                raise RunFailed(f"{path} is a device or a pipe, and no file: nothing was written there")
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             yield aside
             aside.chmod(0o600)  # a library may have put a new file in its place

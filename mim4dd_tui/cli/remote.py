@@ -298,12 +298,20 @@ def _ask(folder: RunFolder, what: str) -> Status:
     if status.liveness() == "queued":
         raise NotRunningError(_never_begun(folder))
     if status.liveness() == "ended":
-        on = "" if status.state == "done" else f"; `mim4dd resume {called(folder.path)}` continues it"
-        raise NotRunningError(f"run {folder.name} is over ({status.state}), so there is nothing to {what}{on}")
+        raise NotRunningError(_over(folder, status, what))
     if status.state == "paused" and what in REQUESTS:
         tell(f"{folder.name} is paused and answers once it goes on (`mim4dd resume {called(folder.path)}`)")
     post(folder.control_path, what)
     return status
+
+
+def _over(folder: RunFolder, status: Status, what: str) -> str:
+    run = called(folder.path)
+    ways = [] if status.state == "done" else [f"`mim4dd resume {run}` continues it"]
+    if what == "evaluate" and folder.distilled_path("best").is_file():
+        ways.append(f"`mim4dd evaluate {run}` measures its distilled set")
+    nothing = "" if what == "evaluate" else f", so there is nothing to {what}"
+    return f"run {folder.name} is over ({status.state}){nothing}" + "".join(f"; {way}" for way in ways)
 
 
 def _never_begun(folder: RunFolder) -> str:

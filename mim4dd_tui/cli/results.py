@@ -173,8 +173,8 @@ def export(
         Format | None,
         typer.Option(
             "--format",
-            help="Default: what --output ends in, else npz. safetensors is read by load_artifact on any machine; "
-            "folder and png are pictures.",
+            help="Default: what --output ends in, a folder where it has no ending; npz without --output. safetensors "
+            "is read by load_artifact on any machine; folder and png are pictures.",
         ),
     ] = None,
     place: Annotated[
@@ -182,7 +182,7 @@ def export(
         typer.Option("--output", "-o", metavar="PATH", help="Default: named after the run, in this folder."),
     ] = None,
     which: WhichOption = None,
-    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace a file that is there; never a folder.")] = False,
     runs_dir: RunsDir = None,
     as_json: Json = False,
 ) -> None:
@@ -193,9 +193,8 @@ def export(
     if place is None:
         stem = path.stem if path.stem not in ("best", "last") else f"{path.parent.parent.name}-{path.stem}"
         place = Path(stem if chosen == "folder" else f"{stem}.{chosen}")
-    if place.exists() and (chosen == "folder" or place.is_dir() or not force):
-        remedy = "choose another --output" + ("" if chosen == "folder" else ", or replace it with --force")
-        raise UsageError(f"{place} exists already: {remedy}")
+    if os.path.lexists(place):
+        _require_replaceable(place, chosen, force=force, asked=kind is not None)
     require_torch()
     from engine.export import export as write
 
@@ -215,6 +214,27 @@ def export(
             write_json(document)
         else:
             pairs([("exported", str(written))])
+
+
+def _require_replaceable(place: Path, chosen: Format, *, force: bool, asked: bool) -> None:
+    """What is there may be replaced: a plain file by a file, where that is asked for.
+
+    Args:
+        asked: the format was named, and not told by the ending.
+
+    Raises:
+        UsageError: it may not, and what to do.
+    """
+    there, other = f"{place} exists already", "choose another --output"
+    if place.is_dir():
+        raise UsageError(f"{there}, and is a folder: {other}")
+    if place.exists() and not place.is_file():
+        raise UsageError(f"{place} is a device or a pipe, and no file: {other}")
+    if chosen == "folder":
+        ending = "" if asked else f"; without an ending {place} is to be a folder of pictures (see --format)"
+        raise UsageError(f"{there}: {other}{ending}")
+    if not force:
+        raise UsageError(f"{there}: {other}, or replace it with --force")
 
 
 def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:

@@ -156,7 +156,7 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
         with attendant.listening():  # before what Ctrl-C does is told
             if attendant.stopped_by is not None:
                 name = session.path.name if session.path is not None else "the run"
-                tell(f"{name} ends its step; Ctrl-C ends at once")
+                tell(f"{name} is stopping; Ctrl-C ends at once")
             elif session.path is not None:
                 tell(f"{session.path.name} goes on; Ctrl-C stops it, to be resumed")
             attendant.wait(session.join)

@@ -76,7 +76,7 @@ class Question:
         elif answer == "stop":
             session.request("stop")
             name = session.path.name if session.path is not None else "the run"
-            self._waits(f"{name} ends its step, then this closes")
+            self._waits(f"this closes when {name} has stopped")
 
     def _waits(self, told: str) -> None:
         """Leave when the run has ended: the app sees its thread end."""

@@ -56,13 +56,13 @@ def progress(history: RunHistory, state: str, *, preparing: bool, waiting: str, 
         return Progress(state, history.iteration, history.iterations or None)
     idle = state != "running" or history.detail  # an evaluation is no iteration
     stalled = "" if idle else _stalled(history, silent)
-    remaining = None if stalled else history.eta()
+    remaining = None if stalled or state == "stopping" else history.eta()
     return Progress(
         phase=history.phase or (state if state == "queued" else "starting"),
         done=history.done,
         total=history.total,
         remaining=float(int(remaining)) if remaining is not None else None,
-        rate=stalled or _rate(history),
+        rate=stalled or ("" if state == "stopping" else _rate(history)),
         detail=history.detail or waiting,
     )
 

@@ -55,7 +55,8 @@ def read_sheet(folder: RunFolder, snapshot: Snapshot, start: Snapshot | None = N
     try:
         config = folder.config()
         names = CLASS_NAMES.get(config.data.name, ())
-        origin = "the noise" if config.synthetic.init == "noise" else "the real image"
+        several = "s" if config.synthetic.formation > 1 else ""
+        origin = "the noise" if config.synthetic.init == "noise" else f"the real image{several}"
     except MimError:
         names, origin = (), "the image"
     caption, contrast = f"iteration {snapshot.iteration}", snapshot.contrast

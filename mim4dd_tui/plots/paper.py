@@ -234,13 +234,18 @@ class _Plot:
             yield Area([*there, *back], colour, 0.16)
 
     def _moments(self) -> Iterator[Shape]:
-        """Each with its name at its upper end, on the side where there is room; neighbours' names at three heights."""
+        """Each with its name at its upper end, on the side where there is room; neighbours' names at three heights,
+        none of them on a level's line or its name, which is above that."""
+        levels = [(scale, level.value) for level in self.figure.levels if (scale := self.y[level.side]) is not None]
+        lines = [float(self._down(scale, np.array([value]))[0]) for scale, value in levels]
+        heights = [self.top + 13.0 * row for row in range(1, 4 + 3 * len(lines))]
+        free = [y for y in heights if not any(y - 13 < line < y + 17 for line in lines)]
         for number, moment in enumerate(self.figure.moments):
             place = float(self.x.place(np.array([moment.x]))[0])
             if 0 <= place <= 1:
                 x = float(self._across(np.array([place]))[0])
                 yield Stroke([(x, self.top), (x, self.bottom)], QUIET, 1, 0.6)
-                y = self.top + 13.0 * (1 + number % 3)
+                y = free[number % 3]
                 if place > 0.5:
                     yield Words((x - 4, y), moment.name, QUIET, "end", 11)
                 else:

@@ -210,6 +210,25 @@ def test_a_run_nobody_works_on_says_what_to_do(
     assert list((runs / "x").glob("control/*")) == [], "nothing is left for a process that comes later"
 
 
+@pytest.mark.parametrize("state", ["done", "stopped"])
+def test_a_run_that_is_over_is_measured_by_another_command(
+    runs: Path, capsys: pytest.CaptureFixture[str], state: str
+) -> None:
+    left(runs, "x", state=state)
+    measured = "`mim4dd evaluate x` measures its distilled set"
+    assert main(["request", "x", "evaluate"]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"run x is over ({state})" in told
+    assert measured not in told, "it has none"
+    distilled = RunFolder(runs / "x").distilled_path("best")
+    distilled.parent.mkdir(parents=True, exist_ok=True)
+    distilled.write_bytes(b"a set")
+    assert main(["request", "x", "evaluate"]) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert measured in told
+    assert "nothing to evaluate" not in told
+
+
 def test_no_such_run_names_the_nearest(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     left(runs, "digits-one")
     for command in ("attach", "stop", "pause", "resume", "show", "runs", "evaluate", "export", "request"):

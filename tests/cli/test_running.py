@@ -7,6 +7,7 @@ import io
 import json
 import os
 import signal
+import stat
 import sys
 import time
 from dataclasses import dataclass
@@ -204,6 +205,22 @@ def test_export_replaces_nothing_unasked(place: Place) -> None:
     assert "--output x.npz ends as npz does" in contradicted.err
     assert not Path("x.npz").exists()
     assert place.command("export", "first", "--format", "pt", "-o", "own.ending").code == 0
+
+
+def test_export_replaces_nothing_but_a_plain_file(place: Place) -> None:
+    os.mkfifo(place.folder / "pipe.npz")
+    (place.folder / "taken").write_text("mine")
+    (place.folder / "folder.npz").mkdir()
+    for name, said in (
+        ("pipe.npz", "pipe.npz is a device or a pipe, and no file: choose another --output"),
+        ("folder.npz", "folder.npz exists already, and is a folder: choose another --output"),
+        ("taken", "choose another --output; without an ending taken is to be a folder of pictures (see --format)"),
+    ):
+        refused = place.command("export", "first", "-o", name, "--force")
+        assert refused.code == 2
+        assert said in " ".join(refused.err.split())
+    assert stat.S_ISFIFO((place.folder / "pipe.npz").stat().st_mode)
+    assert (place.folder / "taken").read_text() == "mine"
 
 
 def test_seeds_run_one_after_another_and_are_averaged(place: Place) -> None:

@@ -13,6 +13,7 @@ from textual.events import MouseScrollDown, MouseScrollUp
 from engine.events import Snapshot
 from mim4dd_tui.dashboard.album import Album
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.sheet import Sheet, pairs
 from mim4dd_tui.pictures import Cell, Grid, Mode, arrange, bracketed, compose, framed, render
@@ -230,6 +231,18 @@ def test_an_image_and_its_origin_do_not_touch(channels: int) -> None:
         row = compose(both[:1], grid, (0, 0, 0))[0, :, 0]
         assert row[0] == row[-1] == 255
         assert row.min() < 200, "the two run into one another"
+
+
+@pytest.mark.parametrize(
+    ("init", "formation", "origin"),
+    [("real", 1, "the real image"), ("real", 2, "the real images"), ("noise", 2, "the noise")],
+)
+def test_an_image_that_holds_several_started_from_as_many(
+    tmp_path: Path, init: str, formation: int, origin: str
+) -> None:
+    folder = make_run(tmp_path, "lion", synthetic__init=init, synthetic__formation=formation)
+    np.save(folder.path / "it.npy", np.zeros((10, 8, 8, 1), dtype=np.uint8))
+    assert read_sheet(folder, Snapshot(5, "it.npy", 10, 1, "clipped")).origin == origin
 
 
 def test_an_origin_of_another_shape_is_not_set_beside() -> None:

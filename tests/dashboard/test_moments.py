@@ -17,7 +17,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.plots.draw import CURSOR, MOMENT, PLAIN, Drawing, Glyphs, draw
-from mim4dd_tui.plots.figure import Figure, Moment, Series, Viewport
+from mim4dd_tui.plots.figure import Figure, Level, Moment, Series, Viewport
 from mim4dd_tui.plots.paper import QUIET, Page, Stroke, Words, lay_out, to_svg
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import run_screen, until, within
@@ -151,6 +151,23 @@ def test_on_paper_each_has_its_name_beside_it() -> None:
     assert second.at[0] < longer.points[0][0]
     assert first.at[1] != second.at[1]
     assert "lengthened" in to_svg(page)
+
+
+@pytest.mark.parametrize("place", [21.0, 81.0])
+def test_on_paper_no_name_of_one_lies_on_a_level_or_its_name(place: float) -> None:
+    """A ceiling is near the upper edge, where the names of moments are."""
+    moments = tuple(Moment("lengthened", place + number) for number in range(3))
+    for value in np.linspace(80.0, 101.0, 40):
+        levels = (Level("full", float(value)), Level("random", float(value) - 7.0))
+        page = lay_out(Figure((CURVE,), levels, moments=moments), Viewport(), {}, "t")
+        lines = [s.points[0][1] for s in page.shapes if isinstance(s, Stroke) and s.dashed]
+        ends = [s.at[1] for s in page.shapes if isinstance(s, Words) and s.text in ("full", "random")]
+        assert len(lines) == len(ends) == 2
+        names = [words.at[1] for words in named(page)]
+        assert len(set(names)) == 3, "neighbours' names are at three heights"
+        for y in names:
+            assert not any(y - 9 <= line <= y + 3 for line in lines)
+            assert not any(abs(y - end) < 11 for end in ends)
 
 
 async def test_the_runs_screen_draws_and_tells_it(make_app: MakeApp, tmp_path: Path) -> None:

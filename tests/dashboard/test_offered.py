@@ -11,7 +11,7 @@ from textual.containers import VerticalScroll
 from textual.widgets import Input
 from textual.widgets._footer import FooterKey
 
-from engine.events import Event, Iteration, Observer
+from engine.events import Event, Iteration, Notice, Observer
 from engine.runs.control import Control
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import read_run
@@ -316,7 +316,11 @@ async def test_a_run_that_stops_is_not_asked_for_anything_more(make_app: MakeApp
         for key in ("x", "space", "e", "K"):
             app.clear_notifications()
             await pilot.press(key)
-            await until(pilot, lambda: "the run is stopping already: it ends its step first" in told(app))
+            await until(pilot, lambda: "the run is stopping already" in told(app))
+            assert "cannot be written" not in told(app)
+        run_screen(app)._answers.hear(Notice("warning", "not stopped yet: the disk is full", refused="checkpoint"))
+        await pilot.press("e")
+        await until(pilot, lambda: "stopping already: its checkpoint cannot be written yet, and is tried" in told(app))
         await pilot.press("R")
         await until(pilot, lambda: "the run is stopping: R resumes it once it has stopped" in told(app))
         assert "going on" not in told(app)

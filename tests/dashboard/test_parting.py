@@ -149,7 +149,7 @@ async def test_while_a_run_is_being_stopped_it_is_said_what_is_waited_for(
             if away:
                 await pilot.press("escape")
             await pilot.press("q", "s")
-            await until(pilot, lambda: "ends its step, then this closes" in told(app))
+            await until(pilot, lambda: "has stopped" in told(app) and "this closes when" in told(app))
             assert away or "stopping" in text(app).splitlines()[0]
         finally:
             engine.written = True

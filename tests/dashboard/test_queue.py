@@ -251,6 +251,22 @@ async def test_a_run_whose_turn_came_meanwhile_is_not_deleted(
 
 
 @pytest.mark.parametrize("size", SIZES)
+async def test_a_run_that_waits_can_be_looked_at_as_anywhere_else(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    RunQueue(tmp_path / "runs").add(CONFIG, [0])
+    app = make_app()
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: "1 waiting" in text(app))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "queued" in text(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen))
+
+
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_failed_run_is_the_dashboards_exit_code_also_after_a_good_one(
     make_app: MakeApp, size: tuple[int, int], tmp_path: Path
 ) -> None:

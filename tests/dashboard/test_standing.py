@@ -206,6 +206,18 @@ def test_a_run_that_ended_among_its_experts_says_so_in_its_head(state: str) -> N
     assert (told.phase, told.done, told.total, told.detail) == (state, 83, 96, "experts")
 
 
+def test_a_run_that_is_stopping_has_no_time_left() -> None:
+    history = RunHistory()
+    history.apply(RunStarted("run", "digits-ipc1", 0, 10, 60, "here", 1, "0", {"device": "cpu"}), time=0.0)
+    history.apply(Phase("distill", 60), time=0.0)
+    for number in range(1, 31):
+        history.apply(Iteration(number, 1.0, None, None, None, None, 0.1, None, 0.05, 0.03), time=number / 10)
+    going, stopping = (progress(history, state, preparing=False, waiting="") for state in ("running", "stopping"))
+    assert going.remaining is not None
+    assert going.rate
+    assert (stopping.remaining, stopping.rate, stopping.done) == (None, "", 30)
+
+
 @pytest.mark.parametrize("longer", [True, False])
 def test_while_the_engine_loads_a_run_stands_where_it_is_and_is_in_no_phase(longer: bool) -> None:
     """Not where the evaluation stood that the sitting before made last, nor at its old end."""

@@ -37,6 +37,15 @@ def test_replaces_and_leaves_nothing_beside(tmp_path: Path, open_umask: None) ->
     assert mode(path) == 0o600
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path: Path) -> None:
+    path = tmp_path / "pipe"
+    os.mkfifo(path)
+    with pytest.raises(RunFailed, match="is a device or a pipe, and no file"):
+        files.write_bytes(path, b"new")
+    assert stat.S_ISFIFO(path.stat().st_mode)
+    assert list(tmp_path.iterdir()) == [path]
+
+
 def test_failure_of_the_block_keeps_the_old_file(tmp_path: Path) -> None:
     path = tmp_path / "a"
     path.write_text("old")

@@ -31,6 +31,7 @@ class Answers:
         self._screen = screen
         self._promised: set[Request] = set()  # and not kept yet
         self._unread = ""
+        self.unsaved = False  # the newest checkpoint that was tried could not be written
 
     def tell(
         self, message: str, about: str = "", *, severity: SeverityLevel = "information", timeout: float | None = None
@@ -57,6 +58,8 @@ class Answers:
 
     def hear(self, event: Event) -> None:
         """What was promised may have come, or come no more."""
+        if isinstance(event, CheckpointWritten) or (isinstance(event, Notice) and event.refused == "checkpoint"):
+            self.unsaved = isinstance(event, Notice)
         if isinstance(event, CheckpointWritten) and self._kept("checkpoint"):
             self.tell(f"checkpoint written at iteration {event.iteration}", timeout=3)
         elif isinstance(event, Notice) and event.refused == "checkpoint" and self._kept("checkpoint"):

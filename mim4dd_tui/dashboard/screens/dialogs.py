@@ -78,7 +78,7 @@ class QuitScreen(ModalScreen[Answer]):
             state = "is stopping"
             answers = [
                 ("s", "stop", "Leave once it has stopped", stop),
-                ("r", "detach", "Leave now", "it ends its step, in plain lines here"),
+                ("r", "detach", "Leave now", "it stops by itself, in plain lines here"),
             ]
         self._title.update(Text(f"{run or 'A run'} {state}", style="bold"))
         self._offer([*answers, ("c", "cancel", "Cancel", "stay in the dashboard")])

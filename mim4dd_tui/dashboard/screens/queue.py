@@ -161,8 +161,6 @@ class QueueScreen(Screen[None]):
             idle.add("hold")
         if one is None or one.name not in order:
             return frozenset({*idle, "shift(-1)", "shift(1)", "take_out"})
-        if one.state == "queued":
-            idle.add("choose")  # there is nothing to look at yet
         return frozenset(idle | {f"shift({step})" for step, end in ((-1, order[0]), (1, order[-1])) if one.name == end})
 
     @property
@@ -182,9 +180,7 @@ class QueueScreen(Screen[None]):
     def _open(self, message: Table.Chosen) -> None:
         message.stop()
         one = self._waiting.get(message.row)
-        if one is not None and one.state == "queued":
-            self.notify("it has not begun yet", severity="warning")
-        elif one is not None:
+        if one is not None:
             self.dashboard.open_run(one.folder)
 
     def _change(self, change: Callable[[], None]) -> None:

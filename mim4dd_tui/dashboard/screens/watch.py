@@ -333,7 +333,8 @@ class WatchScreen(PaintedScreen[None]):
             self._answers.refuse(f"the run {stands}{on}")
             return False
         if self._stopping:
-            self._answers.refuse("the run is stopping already: it ends its step first")
+            held = ": its checkpoint cannot be written yet, and is tried again" if self._answers.unsaved else ""
+            self._answers.refuse(f"the run is stopping already{held}")
             return False
         try:
             self.session.request(what)
