@@ -7,6 +7,7 @@ give other last bits: whoever caches results keeps in the key that they were com
 
 from __future__ import annotations
 
+import logging
 import re
 import threading
 import warnings
@@ -130,6 +131,8 @@ def compiled(function: Callable[..., Any], device: str) -> Callable[..., Any]:
     options: dict[str, Any] = {"fullgraph": True, "dynamic": False}
     if device.startswith("cuda"):  # TF32 is left out on purpose: float32 is float32
         warnings.filterwarnings("ignore", message="TensorFloat32 tensor cores")
+    else:  # with CUDA_HOME set, compiling would warn of a card that nothing here looks for
+        logging.getLogger("torch.utils.cpp_extension").setLevel(logging.ERROR)
     if not device.startswith("cuda") or not makes_graphs():
         return torch.no_grad()(torch.compile(function, **options))
     fast = torch.compile(function, mode="reduce-overhead", **options)

@@ -6,6 +6,8 @@ import dataclasses
 import itertools
 import os
 import shutil
+import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -246,3 +248,15 @@ def test_compiling_aside_hears_a_stop_and_says_what_failed() -> None:
     with pytest.raises(compilation.CompilationFailed, match=r"^first line$"):
         compilation.aside(fails, lambda: None, 1)
     assert compilation.aside(torch.get_num_threads, lambda: None, 1) == 1
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="torch finds the card it looks for")
+def test_compiling_for_the_processor_warns_of_no_missing_card() -> None:
+    """With CUDA_HOME set; what a run prints is kept and told of."""
+    loading = "import importlib; importlib.import_module('torch.utils.cpp_extension')"
+    compiling = f"from engine.compilation import compiled; compiled(abs, 'cpu'); {loading}"
+    with_home = os.environ | {"CUDA_HOME": "/nowhere/cuda"}
+    with_home.pop("TORCH_LOGS", None)
+    for code, warned in ((compiling, False), (loading, True)):
+        done = subprocess.run([sys.executable, "-c", code], env=with_home, capture_output=True, text=True, check=True)
+        assert ("No CUDA runtime is found" in done.stderr) == warned
