@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import statistics
 from collections.abc import Callable, Iterator, Sequence
 
 from engine.analysis.cells import Document
@@ -17,7 +18,13 @@ NAMED = 6
 def markdown(document: Document) -> str:
     """The table of an analysis, with lines on how it was made and to be read above and what failed below."""
     rows = list(TABLES.get(document["analysis"], sweep_rows)(document))
-    return "\n".join([*_heading(document), *_deviations(document, rows), "", *rows, *_missing(document)])
+    above = [*_heading(document), *_deviations(document, rows), *_networks(document)]
+    return "\n".join([*above, "", *rows, *_missing(document)])
+
+
+def counted(count: int, what: str) -> str:
+    """``1 pair``, ``5 pairs``."""
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def column(document: Document, value: str, key: str) -> list[float | None]:
@@ -39,7 +46,8 @@ def against(document: Document, value: str, key: str) -> Estimate:
 def _heading(document: Document) -> Iterator[str]:
     changes = "".join(f", {key} = {value}" for key, value in document["set"].items())
     seeds = ", ".join(map(str, document["seeds"]))
-    yield f"`{document['preset']}`{changes}; protocol {document['protocol']}; seeds {seeds}. {_baselines(document)}"
+    named = f"seed{'' if len(document['seeds']) == 1 else 's'} {seeds}"
+    yield f"`{document['preset']}`{changes}; protocol {document['protocol']}; {named}. {_baselines(document)}"
 
 
 def _baselines(document: Document) -> str:
@@ -67,11 +75,20 @@ def _deviations(document: Document, rows: Sequence[str]) -> Iterator[str]:
         yield " ".join(words)
 
 
+def _networks(document: Document) -> Iterator[str]:
+    """Between which networks CKA is measured, and on which images; nothing where none was, or of another analysis."""
+    if document["analysis"] == "cka" and document["networks"] is not None:
+        pairs, images = counted(document["networks"], "pair"), counted(document["images"], "test image")
+        between = "between experts (trained on the real images) and networks trained on the distilled set"
+        yield f"Linear CKA {between}, on {images}; {pairs} a seed."
+
+
 def _missing(document: Document) -> Iterator[str]:
     if waiting := document["waiting"]:
         more = f"; the rest is named in {document['analysis']}.json beside this"
         yield ""
-        yield f"Not finished: {len(waiting)} runs. `{'`, `'.join(waiting[:NAMED])}`{more if waiting[NAMED:] else ''}."
+        named = "`, `".join(waiting[:NAMED])
+        yield f"Not finished: {counted(len(waiting), 'run')}. `{named}`{more if waiting[NAMED:] else ''}."
     if document["missing"]:
         yield ""
     for item in document["missing"]:
@@ -153,7 +170,7 @@ def _scaled(found: Estimate) -> Estimate:
 
 
 def same_layer(document: Document, value: str, estimator: str, layer: int) -> list[float | None]:
-    """CKA of a layer with itself, of every seed in a row."""
+    """CKA of a layer in the experts with the same one in the other networks, of every seed in a row."""
     return [None if m is None else m[layer][layer] for m in _matrices(document, value, estimator)]
 
 
@@ -164,15 +181,26 @@ def _matrices(document: Document, value: str, estimator: str) -> list[list[list[
 
 def mean_matrix(document: Document, value: str, estimator: str) -> list[list[float]]:
     """CKA of every layer with every other, mean over seeds; empty where no run was done."""
-    done = [matrix for matrix in _matrices(document, value, estimator) if matrix is not None]
-    size = range(len(document["layers"])) if done else range(0)
-    return [[sum(matrix[i][j] for matrix in done) / len(done) for j in size] for i in size]
+    return _mean([matrix for matrix in _matrices(document, value, estimator) if matrix is not None])
+
+
+def mean_apart(document: Document, estimator: str) -> list[list[float]]:
+    """Paired difference of the first row's CKA to the second's, mean over the seeds that both have."""
+    sides = (_matrices(document, row["value"], estimator) for row in document["rows"])
+    pairs = [(ours, theirs) for ours, theirs in zip(*sides, strict=True) if ours is not None and theirs is not None]
+    return _mean(
+        [[[a - b for a, b in zip(*lines, strict=True)] for lines in zip(*pair, strict=True)] for pair in pairs]
+    )
+
+
+def _mean(matrices: Sequence[list[list[float]]]) -> list[list[float]]:
+    return [[statistics.fmean(values) for values in zip(*lines, strict=True)] for lines in zip(*matrices, strict=True)]
 
 
 def cka_rows(document: Document) -> Iterator[str]:
-    """Of the comparison of networks: every layer with itself."""
+    """Of the comparison of networks: every layer with the same one of the other network."""
     layers = document["layers"]
-    yield f"| CKA of a layer with itself | estimator | seeds | {' | '.join(layers)} |"
+    yield f"| CKA, the same layer of both | estimator | seeds | {' | '.join(layers)} |"
     yield "|---|---|---|" + "---|" * len(layers)
     for estimator in ("unbiased", "biased"):
         for row in document["rows"]:
@@ -185,9 +213,8 @@ def cka_rows(document: Document) -> Iterator[str]:
             for layer in range(len(layers))
         ]
         count = apart[0].count if apart else 0
-        yield (
-            f"| with − without | {estimator} | {count} pairs | {' | '.join(number(a, 3, signed=True) for a in apart)} |"
-        )
+        cells = [number(each, 3, signed=True) for each in apart]
+        yield f"| with − without | {estimator} | {counted(count, 'pair')} | {' | '.join(cells)} |"
         if document["experts"] and estimator in document["experts"]:
             own = [f"{document['experts'][estimator][i][i]:.3f}" for i in range(len(layers))]
             yield f"| between experts | {estimator} | | {' | '.join(own)} |"

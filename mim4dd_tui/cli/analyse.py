@@ -24,6 +24,7 @@ from mim4dd_tui.cli.options import (
 )
 from mim4dd_tui.cli.output import blocks, say, say_in_words, write_json
 from mim4dd_tui.plain import tell
+from mim4dd_tui.quantities import counted
 from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:
@@ -126,11 +127,15 @@ def analyse(
         print_document(document)
         say("\n".join(str(path) for path in paths))
     if missing := document["missing"]:  # what is finished is written, and the exit code says that it is not all
-        text = f"{len(missing)} runs of {document['analysis']} failed, the first: {missing[0]['reason']}"
-        raise PartlyFailedError(RunFailed(text), complete)
+        raise PartlyFailedError(RunFailed(_failures(document["analysis"], missing)), complete)
     if as_json:
         write_json(complete)
     return 0
+
+
+def _failures(analysis: str, missing: list[dict[str, str]]) -> str:
+    first = ", the first" if len(missing) > 1 else ""
+    return f"{counted(len(missing), 'run')} of {analysis} failed{first}: {missing[0]['reason']}"
 
 
 def require_no_loss(written: Path, plan: Plan, values: list[str] | None) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,17 +12,18 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from engine.analysis.estimates import Estimate, estimate
-from engine.analysis.tables import against, column, known, mean_matrix
+from engine.analysis.tables import against, column, known, mean_apart, mean_matrix
 from engine.runs.log import told_changes
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, stacked
-from mim4dd_tui.plots.paper import INK, Page, lay_out, lines_of, noted, to_png
+from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
 from mim4dd_tui.quantities import counted
 
 Document = Mapping[str, Any]
 
 BLUE, ORANGE = "#2f5fc4", "#b06a10"
 ACCURACIES = (("best", "best iterate", BLUE), ("last", "last iterate", ORANGE))
+REAL, DISTILLED = "trained on the real images", "trained on the distilled set"
 WIDTH, HEIGHT = 940, 340
 CAPTION = 22
 """Height of a line of text on a sheet of pictures, in pixels."""
@@ -44,14 +45,36 @@ def draw(document: dict[str, Any], pictures: Path) -> bytes:
 
 def caption(document: Document) -> str:
     """What has to be known to read a figure: what its bars or bands are, and what was set on top of the preset."""
-    analysis = document["analysis"]
-    spread = {"loss": "bands: 95 % intervals over seeds", "cka": "means over seeds", "grids": "best iterates"}
-    parts = [
-        spread.get(analysis, "bars: 95 % intervals over seeds"),
-        *([told_changes(document["set"])] if document["set"] else []),
-        f"protocol {document['protocol']}",
-    ]
-    return "; ".join(parts)
+    said = SAID.get(document["analysis"], _intervals)(document)
+    changes = told_changes(document["set"]) if document["set"] else ""
+    return "; ".join(part for part in (said, changes, f"protocol {document['protocol']}") if part)
+
+
+def _intervals(document: Document) -> str:
+    """What bars or bands are; of one seed there are none."""
+    marks = "bands" if document["analysis"] == "loss" else "bars"
+    most = max(_counts(document), default=0)
+    if most > 1:
+        return f"{marks}: 95 % intervals over seeds"
+    return f"no {marks}: one seed has no interval" if most else ""
+
+
+def _averaged(document: Document) -> str:
+    """Over what matrices of CKA are means, and on which images they were measured."""
+    if document["networks"] is None:
+        return ""
+    pairs = counted(document["networks"], "pair") + " of networks"
+    seeds = " a seed, and over seeds" if max(_counts(document)) > 1 else ""
+    means = f"means over {pairs}{seeds}" if seeds or document["networks"] > 1 else pairs
+    return f"{means}; on {counted(document['images'], 'test image')}"
+
+
+def _chosen(_: Document) -> str:
+    return "best iterates, with their accuracy"
+
+
+SAID: dict[str, Callable[[Document], str]] = {"cka": _averaged, "grids": _chosen}
+"""What a figure's numbers are, by analysis; any other's have bars or bands."""
 
 
 def sweep_page(document: dict[str, Any]) -> Page:
@@ -68,7 +91,7 @@ def sweep_page(document: dict[str, Any]) -> Page:
         _points(name, colour, [against(document, value, key) for value in others]) for key, name, colour in ACCURACIES
     ]
     under = document["setting"]
-    seeds = _seeds([len(known(column(document, value, ACCURACIES[0][0]))) for value in values])
+    seeds = _seeds(_counts(document))
     page.shapes.extend(
         error_bars(
             Box(0, 0, half, HEIGHT), values, accuracy, title=f"{document['preset']}: accuracy (%), {seeds}",
@@ -82,6 +105,11 @@ def sweep_page(document: dict[str, Any]) -> Page:
         )
     )  # fmt: skip
     return page
+
+
+def _counts(document: Document) -> list[int]:
+    """How many seeds each row has."""
+    return [sum(cell is not None for cell in row["cells"]) for row in document["rows"]]
 
 
 def _seeds(counts: Sequence[int]) -> str:
@@ -99,15 +127,14 @@ def _points(name: str, colour: str, found: list[Estimate]) -> Points:
 def loss_page(document: dict[str, Any]) -> Page:
     """The base loss over iterations, with the term and without, and below it their paired difference in percent; means
     over seeds and 95 % intervals."""
-    series, counts = [], []
+    series = []
     for ink, (name, curve) in enumerate(document["curves"].items(), 1):
         done = [values for values in curve["values"] if values is not None]
-        counts.append(len(done))
         if done:
             series.append(
                 _banded(name, curve["iterations"], [known(values) for values in zip(*done, strict=True)], ink)
             )
-    title = f"{document['preset']}: the base loss ({document['objective']}), {_seeds(counts)}"
+    title = f"{document['preset']}: the base loss ({document['objective']}), {_seeds(_counts(document))}"
     inks = {1: BLUE, 2: ORANGE}
     ours, theirs = (document["curves"][row["value"]] for row in document["rows"])
     pairs = [(a, b) for a, b in zip(ours["values"], theirs["values"], strict=True) if a is not None and b is not None]
@@ -141,50 +168,54 @@ def _banded(name: str, iterations: list[int], values: list[list[float]], ink: in
 
 def cka_page(document: dict[str, Any]) -> Page:
     """Unbiased CKA of the experts' layers (down) with those of networks trained on the distilled set (across)."""
-    page = Page(WIDTH, 330)
-    third = WIDTH / 3
-    layers = document["layers"]
-    matrices = [mean_matrix(document, row["value"], "unbiased") for row in document["rows"]]
-    for number, (row, matrix) in enumerate(zip(document["rows"], matrices, strict=True)):
-        page.shapes.extend(heat_map(Box(number * third, 0, third, 330), matrix, layers, title=f"CKA {row['value']}"))
-    apart = [[a - b for a, b in zip(*rows, strict=True)] for rows in zip(*matrices, strict=True)]
+    page = Page(WIDTH, 376)
+    heading = f"{document['preset']}: linear CKA between networks, unbiased estimator, {_seeds(_counts(document))}"
+    page.shapes.append(Words((8, 22), heading, size=15, bold=True))
+    panels = [(f"CKA {row['value']}", mean_matrix(document, row["value"], "unbiased")) for row in document["rows"]]
+    apart = mean_apart(document, "unbiased")
     most = max((abs(value) for row in apart for value in row), default=0.0)
-    page.shapes.extend(
-        heat_map(Box(2 * third, 0, third, 330), apart, layers, title="with minus without", full=most, signed=True)
-    )
+    panels.append(("with minus without", apart))
+    for place, (title, matrix) in enumerate(panels):
+        box, signed = Box(place * WIDTH / 3, 34, WIDTH / 3, page.height - 34), matrix is apart
+        page.shapes.extend(
+            heat_map(
+                box, matrix, document["layers"], title=title, down=REAL, across=DISTILLED,
+                full=most if signed else 1.0, signed=signed,
+            )
+        )  # fmt: skip
     return page
 
 
 def sheet(document: Document, folder: Path) -> bytes:
     """All pictures of a document of grids: a row of pictures with the term, one without, a column a seed."""
-    shown: list[list[tuple[str, Image.Image] | None]] = []
-    for row in document["rows"]:
-        line: list[tuple[str, Image.Image] | None] = []
-        for cell in row["cells"]:
-            if cell is None:
-                line.append(None)
-                continue
-            text = f"{row['value']}, seed {cell['seed']}: {cell['best'] * 100:.1f} %"
-            with Image.open(folder / cell["picture"]) as picture:
-                line.append((text, picture.convert("RGB")))
-        shown.append(line)
-    pictures = [item[1] for line in shown for item in line if item is not None]
+    shown = [[_pictured(row["value"], cell, folder) for cell in row["cells"]] for row in document["rows"]]
+    pictures = [picture for line in shown for _, picture in line if picture is not None]
     width = max((picture.width for picture in pictures), default=200) + 12
     height = max((picture.height for picture in pictures), default=20) + CAPTION + 8
-    columns = max((len(line) for line in shown), default=1)
-    notes = list(lines_of(caption(document), width * columns - 12))
-    below = height * max(len(shown), 1)
-    canvas = Image.new("RGB", (width * columns, below + CAPTION * len(notes)), "#ffffff")
-    pen = ImageDraw.Draw(canvas)
-    for place, note in enumerate(notes):
-        pen.text((6, below + CAPTION * place), note, fill=INK, font=ImageFont.load_default(12))
+    whole = width * max((len(line) for line in shown), default=1)
+    heading = f"{document['preset']}: distilled images with the term and without"
+    above, notes = (list(lines_of(text, whole - 12)) for text in (heading, caption(document)))
+    top = CAPTION * len(above)
+    below = top + height * max(len(shown), 1)
+    canvas = Image.new("RGB", (whole, below + CAPTION * len(notes)), "#ffffff")
+    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
+    for start, lines in ((5, above), (below, notes)):
+        for place, text in enumerate(lines):
+            pen.text((6, start + CAPTION * place), text, fill=INK, font=font)
     for down, line in enumerate(shown):
-        for across, item in enumerate(line):
-            x, y = across * width + 6, down * height
-            text = item[0] if item is not None else f"{document['rows'][down]['value']}: failed"
-            pen.text((x, y + 5), text, fill=INK, font=ImageFont.load_default(12))
-            if item is not None:
-                canvas.paste(item[1], (x, y + CAPTION))
+        for across, (text, picture) in enumerate(line):
+            x, y = across * width + 6, top + down * height
+            pen.text((x, y + 5), text, fill=INK, font=font)
+            if picture is not None:
+                canvas.paste(picture, (x, y + CAPTION))
     out = io.BytesIO()
     canvas.save(out, "PNG")
     return out.getvalue()
+
+
+def _pictured(row: str, cell: Document | None, folder: Path) -> tuple[str, Image.Image | None]:
+    """A cell's picture and what stands above it; without a picture where its run failed."""
+    if cell is None:
+        return f"{row}: failed", None
+    with Image.open(folder / cell["picture"]) as picture:
+        return f"{row}, seed {cell['seed']}: {cell['best'] * 100:.1f} %", picture.convert("RGB")

@@ -12,7 +12,7 @@ from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke
 from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.quantities import short
 
-GUTTER, HEAD, FOOT = 52, 46, 40
+GUTTER, HEAD, FOOT, RIGHT = 52, 46, 40, 10
 CAP = 4.0
 """Half the width of an error bar's ends, in pixels."""
 DARK = 0.6
@@ -51,7 +51,7 @@ def error_bars(
         title: above; ``under`` what the places are, below.
         zero: draw a line at 0, and reach to it.
     """
-    left, right = box.left + GUTTER, box.left + box.width - 10
+    left, right = box.left + GUTTER, box.left + box.width - RIGHT
     top, bottom = box.top + HEAD, box.top + box.height - FOOT
     yield Words((box.left + 8, box.top + 16), title, size=13, bold=True)
     ends = np.array([value for s in sets for row in (s.values, s.low, s.high) for value in row], dtype=np.float64)
@@ -107,6 +107,8 @@ def heat_map(
     names: Sequence[str],
     *,
     title: str,
+    down: str,
+    across: str,
     colours: tuple[str, str] = ("#2f5fc4", "#b3372f"),
     full: float = 1.0,
     signed: bool = False,
@@ -115,16 +117,20 @@ def heat_map(
 
     Args:
         names: of the rows and of the columns.
+        title: above, and below it what the rows are (``down``); ``across`` what the columns are, below them.
         colours: of positive and of negative values.
         full: absolute value that has the whole colour.
         signed: write a sign before each number.
     """
-    left, top = box.left + GUTTER + 14, box.top + HEAD - 14
+    left, top = box.left + GUTTER + 14, box.top + HEAD
+    right, bottom = box.left + box.width - RIGHT, box.top + box.height - FOOT
     yield Words((box.left + 8, box.top + 16), title, size=13, bold=True)
     if not matrix:
         yield Words((box.left + box.width / 2, box.top + box.height / 2), "nothing measured yet", anchor="middle")
         return
-    side = min((box.left + box.width - left) / len(names), (box.top + box.height - top - 20) / len(names))
+    side = min(right - left, bottom - top) / len(names)
+    yield Words((box.left + 8, box.top + 34), f"down: {down}", size=11)
+    yield Words((left, top + len(names) * side + 32), f"across: {across}", size=11)
     for i, row in enumerate(matrix):
         end: Anchor = "end"
         yield Words((left - 6, top + (i + 0.5) * side + 4), names[i], anchor=end, size=11)

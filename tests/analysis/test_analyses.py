@@ -12,7 +12,7 @@ from typing import Any
 from unittest import mock
 
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw, ImageFont
 
 from engine import execution
 from engine.analysis import alike
@@ -22,11 +22,12 @@ from engine.analysis.estimates import paired
 from engine.analysis.losses import ending
 from engine.analysis.plan import WITH, NotFinishedError, Plan
 from engine.analysis.sweep import SWEEPS, sweep_of
-from engine.analysis.tables import column, markdown
+from engine.analysis.tables import column, markdown, mean_apart, mean_matrix
 from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
-from mim4dd_tui.plots.analyses import _seeds, caption, draw
+from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet
+from mim4dd_tui.plots.paper import Area, Words
 from tests.distill.helpers import quickly, tiny
 
 NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")
@@ -287,3 +288,96 @@ def test_where_experts_cannot_be_compiled_they_are_trained_uncompiled_and_it_is_
 @pytest.mark.parametrize(("counts", "told"), [([3, 3], "3 seeds"), ([2, 3, 0], "0 to 3 seeds"), ([1, 1], "1 seed")])
 def test_a_figure_says_on_how_many_seeds_it_rests(counts: list[int], told: str) -> None:
     assert _seeds(counts) == told
+
+
+def of_one_seed(document: Document, seed: int = 0) -> Document:
+    """What the same analysis gives for one of its two seeds."""
+    rows = [{**row, "cells": [row["cells"][seed]]} for row in document["rows"]]
+    curves = {name: {**c, "values": [c["values"][seed]]} for name, c in document.get("curves", {}).items()}
+    return {**document, "seeds": [document["seeds"][seed]], "rows": rows, "curves": curves}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_of_one_seed_nothing_is_said_of_several(bench: Bench, documents: dict[str, Document], name: str) -> None:
+    document = of_one_seed(documents[name])
+    said, table = caption(document), markdown(document)
+    assert "over seeds" not in said
+    assert "over seeds" not in table
+    assert "protocol quick-100; seed 0." in table
+    assert "1 pairs" not in table
+    if name == "loss":
+        assert said.startswith("no bands: one seed has no interval; ")
+    elif name not in COMPARISONS:
+        assert said.startswith("no bars: one seed has no interval; ")
+    assert draw(document, bench.places.cells).startswith(b"\x89PNG")
+
+
+def test_what_there_is_one_of_is_told_so(documents: dict[str, Document]) -> None:
+    document = {**of_one_seed(documents["cka"]), "networks": 1, "images": 1, "waiting": ["mine-s7"]}
+    table = markdown(document)
+    assert table.count("| 1 pair |") == 2
+    assert "on 1 test image; 1 pair a seed." in table
+    assert "Not finished: 1 run. `mine-s7`." in table
+    assert caption(document).startswith("1 pair of networks; on 1 test image; ")
+
+
+def test_cka_says_between_which_networks_and_on_which_images(documents: dict[str, Document]) -> None:
+    document = documents["cka"]
+    images = f"{document['images']} test images"
+    assert (
+        "Linear CKA between experts (trained on the real images) and networks trained on the distilled set, on "
+        f"{images}; 2 pairs a seed." in markdown(document)
+    )
+    assert caption(document).startswith(f"means over 2 pairs of networks a seed, and over seeds; on {images}; ")
+    assert caption(of_one_seed(document)).startswith(f"means over 2 pairs of networks; on {images}; ")
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5])
+def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[str, Document], depth: int) -> None:
+    layers = [*(f"block {n + 1}" for n in range(depth)), "logits"]
+    square = [[0.5] * len(layers)] * len(layers)
+    cells = [{"seed": 0, "unbiased": square, "biased": square}]
+    rows = [{**row, "cells": cells} for row in documents["cka"]["rows"]]
+    page = cka_page({**documents["cka"], "layers": layers, "rows": rows})
+    words = [shape for shape in page.shapes if isinstance(shape, Words)]
+    told = [each.text for each in words]
+    assert told[0] == "mine: linear CKA between networks, unbiased estimator, 1 seed"
+    assert told.count("down: trained on the real images") == told.count("across: trained on the distilled set") == 3
+    squares = [shape for shape in page.shapes if isinstance(shape, Area)]
+    assert len(squares) == 3 * len(layers) ** 2
+    assert max(x for shape in squares for x, _ in shape.points) <= page.width - 8, "a margin at the right too"
+    for each in words:
+        width = ImageFont.load_default(each.size).getlength(each.text)
+        start = each.at[0] - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[each.anchor]
+        assert 0 <= start <= start + width <= page.width, each.text
+        assert each.at[1] <= page.height
+    below = max(y for shape in squares for _, y in shape.points)
+    named = [each for each in words if each.text.startswith("across")]
+    assert all(each.at[1] - each.size > below + 11 for each in named), "below the columns' names"
+
+
+def test_the_difference_of_cka_is_drawn_of_the_pairs_alone(documents: dict[str, Document]) -> None:
+    ours, theirs = documents["cka"]["rows"]
+    rows = [ours, {**theirs, "cells": [theirs["cells"][0], None]}]
+    document = {**documents["cka"], "rows": rows}
+    one = of_one_seed(documents["cka"])
+    ours_at_0, theirs_at_0 = (mean_matrix(one, row["value"], "unbiased") for row in one["rows"])
+    expected = [[a - b for a, b in zip(*lines, strict=True)] for lines in zip(ours_at_0, theirs_at_0, strict=True)]
+    assert mean_apart(document, "unbiased") == expected
+    page = cka_page(document)
+    assert "1 to 2 seeds" in next(shape.text for shape in page.shapes if isinstance(shape, Words))
+    texts = [shape.text for shape in page.shapes if isinstance(shape, Words)]
+    assert [text for text in texts if text[0] in "+-"] == [f"{round(v, 3) + 0.0:+.3f}" for row in expected for v in row]
+
+
+def test_a_sheet_of_pictures_names_its_preset_above(bench: Bench, documents: dict[str, Document]) -> None:
+    written: list[tuple[float, str]] = []
+    real = ImageDraw.ImageDraw.text
+
+    def text(pen: Any, at: tuple[float, float], words: str, *arguments: Any, **named: Any) -> None:
+        written.append((at[1], words))
+        real(pen, at, words, *arguments, **named)
+
+    with mock.patch.object(ImageDraw.ImageDraw, "text", text):
+        sheet(documents["grids"], bench.places.cells)
+    assert " ".join(words.strip() for _, words in sorted(written)).startswith("mine: distilled images with the term")

@@ -9,6 +9,7 @@ from unittest import mock
 
 import pytest
 
+from engine.analysis.cells import Cell, Document
 from engine.analysis.plan import Plan
 from engine.config.load import dump
 from engine.errors import RunFailed
@@ -126,6 +127,19 @@ def test_failed_runs_are_written_down_and_tell_in_the_exit_code(
     assert "6 runs of lambda failed" in document["error"]
     assert len(document["missing"]) == 6
     assert "the disk is full" in (folder / "analyses" / "mine" / "lambda.md").read_text()
+
+
+def test_one_failed_run_is_told_as_one(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    measure = Plan.measure
+
+    def failing(self: Plan, cell: Cell) -> Document:
+        if dict(cell.changes).get("information.weight") == "0":
+            raise RunFailed("the disk is full")
+        return measure(self, cell)
+
+    with quickly(2), mock.patch.object(Plan, "measure", failing):
+        assert main(["analyse", "lambda", "mine.toml", "--seeds", "0", "--values", "0,0.3", "--json"]) == 1
+    assert json.loads(capsys.readouterr().out)["error"] == "1 run of lambda failed: the disk is full"
 
 
 def test_with_nothing_finished_no_empty_table_is_written(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
