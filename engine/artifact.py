@@ -40,7 +40,8 @@ class DistilledSet:
     Args:
         pixels: float32 [n, c, h, w] in network space, as stored: what a network is trained on after :meth:`decoded`.
         labels: int64 [n], or float32 [n, classes] of soft labels.
-        step_size: learned step size of the student; None where there is none.
+        step_size: the set's own, learned where its method learns it, else as it was set: protocols that use it train
+            networks at it. None where there is none.
         formation: side of the grid of smaller images that each stored image holds; 1: each is one image.
         transform: from 8-bit pixels to network space and back; :meth:`prepare` uses it on the images you test on.
         classes: number of classes.

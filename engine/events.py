@@ -110,7 +110,7 @@ class Iteration(Event):
     bounds: list[float] | None  # the bound layer by layer
     gradient_norm: float  # of the objective on the pixels
     gradient_ratio: float | None  # NCE gradient norm / objective gradient norm on the pixels, unweighted
-    step_size: float | None  # the student's learned step size, where there is one
+    step_size: float | None  # the set's own, also where it is not learned
     seconds: float
     memory: float | None = None  # MiB: the run's peak so far, of its process (see RunStarted.earlier) or on a card
 
@@ -130,6 +130,8 @@ class Evaluation(Event):
     measured_on: str  # "validation" or "test"
     seconds: float
     best_so_far: bool = False
+    step_size: float | None = None  # the set's own, where the protocol trains at it
+    labelled: bool = False  # random real images: by an expert, as the set's soft labels are at first
 
     @property
     def live(self) -> bool:

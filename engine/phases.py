@@ -23,6 +23,7 @@ from engine import labels as learned_labels
 from engine.arithmetic import Arithmetic
 from engine.compilation import CompilationFailed, in_precision
 from engine.config.consistency import MATCH_EXPERTS
+from engine.config.fields import in_vain
 from engine.config.schema import CLASSES, Config
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet, prepare
@@ -141,6 +142,9 @@ class Session:
                 again=self.record.journal.sequence > 0,
             )
         )
+        if before.started is None:  # once, however often it is taken up
+            for line in in_vain(changes(self.folder), self.config):
+                self.record.warn(line)
         self.arithmetic.warn()
         if said := edited(self.config.objective.name, self.arithmetic.resolved.code):
             self.record.warn(f"since this run was started, {said}: it goes on, and is no longer what either code gives")
@@ -222,7 +226,7 @@ class Session:
             progress=lambda done, of: self.record.progress(Progress("baselines", done, of)),
             clock=self.record.control.working_time,
         )
-        self.record(score.event("random_selection", 0, "none"))
+        self.record(replace(score.event("random_selection", 0, "none"), labelled=teacher is not None))
 
     def _prepared(
         self,

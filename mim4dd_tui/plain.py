@@ -113,6 +113,7 @@ class PlainObserver:
         self._last = -math.inf
         self._lock = threading.Lock()
         self._iterations = iterations
+        self._step: float | None = None  # of the iteration before
         self._silent = False
         self._found = False  # the last expert heard of, in the cache: no progress, which its own line says
 
@@ -143,7 +144,9 @@ class PlainObserver:
     def _line(self, event: events.Event) -> str:
         if isinstance(event, events.Iteration):
             last = event.iteration == self._iterations
-            return self._iteration(event) if self._due() or last else ""
+            line = self._iteration(event) if self._due() or last else ""
+            self._step = event.step_size
+            return line
         if isinstance(event, events.Progress):
             idle = event.phase == "distill" or (event.phase == "experts" and self._found)
             if idle or not self._due():
@@ -166,7 +169,7 @@ class PlainObserver:
             figures.append(f"MI >= {bound_of(event.bound, event.ceiling)}")
         if event.nce is not None:
             figures.insert(1, f"nce {event.nce:.4g}")
-        if event.step_size is not None:
+        if event.step_size not in (None, self._step):  # one that no iteration moves is not told again and again
             figures.append(f"step {event.step_size:.3g}")
         width = columns(sys.stderr if self._stream is None else self._stream)
         for least in ("step ", "nce ", "MI "):

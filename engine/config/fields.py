@@ -10,6 +10,7 @@ import functools
 import re
 import types
 import typing
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -46,7 +47,7 @@ class FieldInfo:
     choices: tuple[Any, ...] = ()
 
 
-_ONLY = re.compile(r"([a-z]+)(?: and ([a-z]+))? only\.$")
+_ONLY = re.compile(r"((?:[a-z]+, )*[a-z]+(?: and [a-z]+)?) only\.$")
 
 
 def users(field: FieldInfo) -> tuple[str, ...]:
@@ -56,13 +57,24 @@ def users(field: FieldInfo) -> tuple[str, ...]:
     """
     found = _ONLY.search(field.description)
     known = {*by_key()["objective.name"].choices, *by_key()["information.loss"].choices}
-    return tuple(name for name in found.groups() if name in known) if found else ()
+    return tuple(name for name in re.findall("[a-z]+", found[1]) if name in known) if found else ()
 
 
 def unused(field: FieldInfo, config: Config) -> str:
     """``not used by trajectory``, where a setting does nothing in this configuration; else nothing."""
     user = config.information.loss if field.section == "information" else config.objective.name
     return f"not used by {user}" if users(field) and user not in users(field) else ""
+
+
+def in_vain(keys: Iterable[str], config: Config) -> Iterator[str]:
+    """``objective.window is not used by distribution``: of some settings, those that do nothing in a configuration."""
+    found: dict[str, list[str]] = {}
+    for key in keys:
+        # Labels that are not learned are what such an objective asks for.
+        if key in by_key() and key != "synthetic.labels" and (why := unused(by_key()[key], config)):
+            found.setdefault(why, []).append(key)
+    for why, (*others, last) in found.items():
+        yield f"{', '.join(others)} and {last} are {why}" if others else f"{last} is {why}"
 
 
 @functools.cache
@@ -93,7 +105,7 @@ def by_key() -> dict[str, FieldInfo]:
     return {field.key: field for field in fields()}
 
 
-def nearest(word: str, known: typing.Iterable[str]) -> str | None:
+def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word most like a wrong one, if one is like it or is abbreviated by it (lr, ipc)."""
     words = list(known)
     short = [name for name in words if len(word) > 1 and word.lower() == "".join(p[:1] for p in name.split("_"))]

@@ -155,17 +155,40 @@ class Objective(Section):
         "with representative real images), distribution (DM: the classes' mean features).",
     )
     iterations: PositiveInt = Field(5000, description="Distillation iterations.")
-    student_steps: PositiveInt = Field(50, description="N: steps the student takes on synthetic images.")
-    expert_epochs: PositiveInt = Field(2, description="M: epochs of the expert the student has to match.")
-    max_start_epoch: PositiveInt = Field(2, description="Start epochs are drawn from 0..this-1.")
-    batch_size: Count = Field(0, description="Synthetic images of one student step; 0 takes all.")
+    student_steps: PositiveInt = Field(
+        50, description="N: steps the student takes on synthetic images. trajectory, tesla and bptt only."
+    )
+    expert_epochs: PositiveInt = Field(
+        2, description="M: epochs of the expert the student has to match. trajectory and tesla only."
+    )
+    max_start_epoch: PositiveInt = Field(
+        2, description="Start epochs are drawn from 0..this-1. trajectory and tesla only."
+    )
+    batch_size: Count = Field(
+        0, description="Synthetic images of one student step; 0 takes all. trajectory, tesla and bptt only."
+    )
     pixel_rate: Rate = Field(100.0, description="Learning rate of the pixels (SGD).")
     pixel_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the pixels.")
-    label_rate: float = Field(1.0, ge=0, le=1e12, description="Learning rate of labels that are learned (SGD).")
-    label_momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of labels that are learned.")
-    step_size: Rate = Field(0.01, description="Initial step size of the student.")
-    step_size_rate: float = Field(1e-7, ge=0, le=1e12, description="Learning rate of the step size; 0 keeps it fixed.")
-    step_size_momentum: float = Field(0.5, ge=0, lt=1, description="Momentum of the step size.")
+    label_rate: float = Field(
+        1.0, ge=0, le=1e12, description="Learning rate of labels that are learned (SGD). trajectory and bptt only."
+    )
+    label_momentum: float = Field(
+        0.9, ge=0, lt=1, description="Momentum of labels that are learned. trajectory and bptt only."
+    )
+    step_size: Rate = Field(
+        0.01,
+        description="The set's own step size, at first where it is learned: of the student, if there is one, and of "
+        "networks that mtt-1000 and quick-100 train on the set (on random real images at 0.01).",
+    )
+    step_size_rate: float = Field(
+        1e-7,
+        ge=0,
+        le=1e12,
+        description="Learning rate of the step size; 0 keeps it fixed. trajectory, tesla and bptt only.",
+    )
+    step_size_momentum: float = Field(
+        0.5, ge=0, lt=1, description="Momentum of the step size. trajectory, tesla and bptt only."
+    )
     student_momentum: float = Field(0.9, ge=0, lt=1, description="Momentum of the student's steps. bptt only.")
     window: Count = Field(
         0,
@@ -174,8 +197,8 @@ class Objective(Section):
     )
     real_batch: PositiveInt = Field(
         64,
-        description="Real images of every class in an iteration's loss, where a class has as many; not for "
-        "trajectory and tesla.",
+        description="Real images of every class in an iteration's loss, where a class has as many. "
+        "bptt, dream and distribution only.",
     )
     selection: Literal["representative", "random"] = Field(
         "representative",
@@ -312,7 +335,7 @@ class Execution(Section):
         ge=0,
         le=2**20,
         description="MiB of activations of compiled student steps to keep for the reverse sweep, which computes the "
-        "rest again: with all kept, an iteration takes up to a third less time.",
+        "rest again: with all kept, an iteration takes up to a third less time. trajectory, tesla and bptt only.",
     )
     checkpoint_every: PositiveInt = Field(100, description="Checkpoint at least every this many iterations.")
     checkpoint_seconds: float = Field(300.0, gt=0, le=1e9, description="... and at least this often, in seconds.")

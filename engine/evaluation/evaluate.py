@@ -39,6 +39,7 @@ class Score:
         protocol: name of the protocol the networks were trained by.
         measured_on: "test" or "validation" images.
         seconds: wall time.
+        step_size: the set's own, where the protocol trains at it.
     """
 
     mean: float
@@ -47,12 +48,20 @@ class Score:
     protocol: str
     measured_on: str
     seconds: float
+    step_size: float | None = None
 
     @classmethod
-    def of(cls, accuracies: Sequence[float], protocol: str, measured_on: str, seconds: float) -> Score:
+    def of(
+        cls,
+        accuracies: Sequence[float],
+        protocol: str,
+        measured_on: str,
+        seconds: float,
+        step_size: float | None = None,
+    ) -> Score:
         """The score of a sample."""
         spread = statistics.stdev(accuracies) if len(accuracies) > 1 else math.nan
-        return cls(statistics.fmean(accuracies), spread, list(accuracies), protocol, measured_on, seconds)
+        return cls(statistics.fmean(accuracies), spread, list(accuracies), protocol, measured_on, seconds, step_size)
 
     def event(self, subject: str, iteration: int, selected_on: str, *, best: bool = False) -> Evaluation:
         """How it is told of: what was judged, as it stood at which iteration, and which images chose that."""
@@ -67,6 +76,7 @@ class Score:
             measured_on=self.measured_on,
             seconds=self.seconds,
             best_so_far=best,
+            step_size=self.step_size,
         )
 
 
@@ -247,7 +257,8 @@ def evaluate_on(
             scores.append(accuracy(net, one, *target, tick, execution))
         count.measured()
     seconds = clock() - began
-    return [Score.of(each, protocol, place, seconds) for each, place in zip(found, measured, strict=True)]
+    used = step_size if settings.uses_step_size else None
+    return [Score.of(each, protocol, place, seconds, used) for each, place in zip(found, measured, strict=True)]
 
 
 def measured_images(real: RealSet, on: str) -> tuple[Tensor, Tensor]:

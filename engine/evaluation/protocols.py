@@ -136,6 +136,12 @@ PROTOCOLS = {
 }
 
 
+def with_step_size(name: str, step_size: float | None) -> str:
+    """A protocol as it trains on a set at the set's own step size: ``quick-100 at step size 0.02``; its name where it
+    does not."""
+    return name if step_size is None else f"{name} at step size {step_size:.3g}"
+
+
 def without_step_size(name: str) -> str:
     """A protocol as it trains on images that have no step size of their own, as random real ones: its name, and where
     it uses such a step size its own rate instead. A distilled set's accuracy by the same protocol is at another rate.

@@ -8,9 +8,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from engine.config.validate import written
-from engine.evaluation.protocols import without_step_size
+from engine.evaluation.protocols import with_step_size, without_step_size
 from engine.events import (
     BASELINES,
+    FINAL,
     CheckpointWritten,
     Evaluation,
     Event,
@@ -55,6 +56,10 @@ SUBJECTS = {
     "random_selection": "random real images",
     "full_set": "full set",
 }
+
+
+LABELLED = "labelled by an expert, "
+"""Of random real images with soft labels, before their protocol."""
 
 
 def standing(state: str, message: str) -> str:
@@ -102,8 +107,14 @@ def evaluated(event: Evaluation) -> str:
     spread = f" ± {event.std * 100:.1f}" if math.isfinite(event.std) else ""
     at = "" if event.subject in BASELINES else f" at iteration {event.iteration}"
     best = ", best so far" if event.best_so_far else ""
-    by = without_step_size(event.protocol) if event.subject == "random_selection" else event.protocol
-    return f"{what} {event.mean * 100:.1f}{spread} % ({by}){at}{best}"
+    return f"{what} {event.mean * 100:.1f}{spread} % ({_trained(event)}){at}{best}"
+
+
+def _trained(event: Evaluation) -> str:
+    """By which protocol and, of numbers that are compared with each other, at which rate."""
+    if event.subject == "random_selection":
+        return f"{LABELLED if event.labelled else ''}{without_step_size(event.protocol)}"
+    return with_step_size(event.protocol, event.step_size) if event.subject in FINAL else event.protocol
 
 
 def log_line(event: Event) -> tuple[str, str] | None:

@@ -7,7 +7,8 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     run, path, state, message, preset, seed, iteration, iterations
     accuracy                {mean, std, accuracies, networks, protocol, selected_on, measured_on, iteration,
                             final}: the best iterate's; ``final`` is false for a live evaluation of a run
-                            that has not come to its end
+                            that has not come to its end. ``step_size``, the set's own, where the protocol trains at it;
+                            ``labelled``, true, where an expert labelled random real images
     accuracy_by_test        the same for the iterate that the test images would have chosen, where validation images
                             chose: what most published numbers are
     last                    the same for the last iterate; before the end for the newest live evaluation
@@ -162,7 +163,7 @@ def _finite(value: float | None) -> float | None:
 def _score(evaluation: Evaluation | None) -> Document | None:
     if evaluation is None:
         return None
-    return {
+    values: Document = {
         "mean": _finite(evaluation.mean),
         "std": _finite(evaluation.std),
         "accuracies": [_finite(value) for value in evaluation.accuracies],
@@ -173,6 +174,11 @@ def _score(evaluation: Evaluation | None) -> Document | None:
         "iteration": evaluation.iteration,
         "final": evaluation.subject in (*FINAL, *BASELINES),
     }
+    if evaluation.step_size is not None:
+        values["step_size"] = evaluation.step_size
+    if evaluation.labelled:
+        values["labelled"] = True
+    return values
 
 
 def _information(history: RunHistory, config: Config) -> Document | None:

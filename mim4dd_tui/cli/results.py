@@ -109,6 +109,7 @@ def evaluate(
             "accuracies": list(score.accuracies),
             "protocol": score.protocol,
             "measured_on": score.measured_on,
+            **({} if score.step_size is None else {"step_size": score.step_size}),
         },
         **known,
         "device": judged.device,

@@ -5,9 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from engine.evaluation.protocols import without_step_size
+from engine.evaluation.protocols import with_step_size, without_step_size
 from engine.runs.called import called
-from engine.runs.log import standing, told_changes, went_back
+from engine.runs.log import LABELLED, standing, told_changes, went_back
 from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.plain import percent
@@ -26,7 +26,7 @@ def score(values: Any, reason: str = "", *, of_iterate: bool = False, real: bool
     """``87.3 ± 0.4 % (mtt-1000, 5 networks, iteration 40)``, or why there is none.
 
     A live one begins with ``~`` and says ``live``; one on validation images begins with ``v`` and says that too; one
-    of ``real`` images, which have no step size of their own, says at which rate.
+    of ``real`` images, which have no step size of their own, says at which rate, and whether an expert labelled them.
     """
     if not isinstance(values, dict) or values.get("mean") is None:
         return f"- ({reason})" if reason else "-"
@@ -36,7 +36,9 @@ def score(values: Any, reason: str = "", *, of_iterate: bool = False, real: bool
     details = ["live"] if live else []
     details += ["on validation images"] if on == "validation" else []
     if protocol := values.get("protocol"):
-        details.append(without_step_size(str(protocol)) if real else str(protocol))
+        own = values.get("step_size")
+        trained = without_step_size(str(protocol)) if real else with_step_size(str(protocol), own)
+        details.append(f"{LABELLED if values.get('labelled') else ''}{trained}")
     if values.get("networks"):
         count = values["networks"]
         details.append(counted(count, "network"))

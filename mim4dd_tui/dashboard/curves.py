@@ -174,8 +174,16 @@ def ratio(history: RunHistory) -> Figure:
     return Figure(tuple(_curve(history, "gradient_ratio", "", RATIO)), empty=empty)
 
 
+def fixed_step(history: RunHistory) -> float | None:
+    """The step size of a set whose iterations have left it as it was; None where they move it, or there is but one."""
+    values = _values(history, "step_size")
+    return values[0] if len(values) > 1 and all(value == values[0] for value in values) else None
+
+
 def step_size(history: RunHistory) -> Figure:
-    """The student's learned step size."""
+    """The set's own step size, where it is learned."""
+    if (still := fixed_step(history)) is not None:
+        return Figure((), empty=f"not learned: {number(still)} throughout")
     empty = "this objective learns none" if history.iteration else "no iteration yet"
     return Figure(tuple(_curve(history, "step_size", "", STEP)), empty=empty)
 
@@ -287,7 +295,7 @@ def facts(history: RunHistory, memory: float | None = None, config: Config | Non
         ("full set", _baseline(history.full_set, best), 0),
         ("NCE/obj.", "-" if gradient is None else number(gradient), 0),
         ("device", device, 0),
-        ("step size", "-" if step is None else number(step), 0),
+        ("step size", "-" if step is None else number(step) + ("" if fixed_step(history) is None else ", fixed"), 0),
         ("protocol", protocol, 0),
         ("chosen on", chosen_on, 0),
         ("precision", str(execution.get("precision", "-")), 0),

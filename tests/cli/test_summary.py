@@ -76,6 +76,14 @@ def test_random_real_images_say_their_rate_where_a_set_has_its_own(protocol: str
     assert evaluated(event).endswith(f"({told})")
 
 
+def test_numbers_that_stand_beside_each_other_say_at_which_rate_and_by_whose_labels() -> None:
+    score = {"mean": 0.5, "std": 0.02, "protocol": "quick-100", "final": True, "measured_on": "test"}
+    found = {"accuracy": score | {"step_size": 0.0402123}, "random_selection": score | {"labelled": True}}
+    lines = dict(result_lines({"state": "done", **found}))
+    assert lines["accuracy"] == "50.0 ± 2.0 % (quick-100 at step size 0.0402)"
+    assert lines["random real images"] == "50.0 ± 2.0 % (labelled by an expert, quick-100 at rate 0.01)"
+
+
 def test_an_accuracy_on_validation_images_says_so() -> None:
     live = accuracy(0.894, 250, "validation", final=False, measured_on="validation")
     lines = dict(result_lines(STOPPED | {"accuracy": live, "last": live | {"selected_on": "none"}}))

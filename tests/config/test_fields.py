@@ -11,8 +11,9 @@ from typing import Any
 import pytest
 
 from engine.config import Config, FieldInfo, change, dump, fields, resolve
-from engine.config.fields import by_key, sections, unused, users
+from engine.config.fields import by_key, in_vain, sections, unused, users
 from engine.errors import ConfigError
+from engine.evaluation.protocols import PROTOCOLS
 from tests.config.helpers import message
 
 ALL = fields()
@@ -104,9 +105,18 @@ def test_what_is_written_is_plain_and_complete() -> None:
 
 def test_a_setting_that_an_objective_does_not_read_says_so() -> None:
     some = {field.key: users(field) for field in fields() if users(field)}
+    students = ("trajectory", "tesla", "bptt")
     dream = ("selection", "select_every", "distance", "network_life", "network_images", "cutmix")
     assert some == {
         "synthetic.labels": ("trajectory", "bptt"),
+        **{f"objective.{name}": students for name in ("student_steps", "batch_size", "step_size_rate")},
+        "objective.step_size_momentum": students,
+        "objective.expert_epochs": ("trajectory", "tesla"),
+        "objective.max_start_epoch": ("trajectory", "tesla"),
+        "objective.label_rate": ("trajectory", "bptt"),
+        "objective.label_momentum": ("trajectory", "bptt"),
+        "objective.real_batch": ("bptt", "dream", "distribution"),
+        "execution.keep_activations": students,
         "objective.student_momentum": ("bptt",),
         "objective.window": ("bptt",),
         **{f"objective.{name}": ("dream",) for name in dream},
@@ -116,3 +126,18 @@ def test_a_setting_that_an_objective_does_not_read_says_so() -> None:
         assert unused(by_key()["objective.window"], resolve(preset).config) == told
     assert unused(by_key()["information.bias"], resolve("digits-ipc1").config) == "not used by infonce"
     assert unused(by_key()["network.width"], resolve("digits-ipc1").config) == ""
+
+
+def test_settings_that_do_nothing_are_told_together() -> None:
+    keys = ["objective.name", "objective.student_steps", "objective.window", "information.bias", "synthetic.labels"]
+    assert list(in_vain(keys, resolve("digits-ipc1-distribution").config)) == [
+        "objective.student_steps and objective.window are not used by distribution",
+        "information.bias is not used by infonce",
+    ]
+    assert list(in_vain(["objective.window"], resolve("digits-ipc1-bptt").config)) == []
+
+
+def test_the_step_size_names_the_protocols_that_train_at_it() -> None:
+    told = by_key()["objective.step_size"].description
+    assert [name for name in PROTOCOLS if name in told] == [p.name for p in PROTOCOLS.values() if p.uses_step_size]
+    assert {p.learning_rate for p in PROTOCOLS.values() if p.uses_step_size} == {0.01}

@@ -62,7 +62,16 @@ def contender(mark: str, *events: Event) -> Contender:
             "accuracy on validation images (asked for) 89.7 ± 1.2 % (quick-100) at iteration 50",
         ),
         (replace(LIVE, subject="best", best_so_far=False), "best iterate 89.7 ± 1.2 % (quick-100) at iteration 50"),
+        (replace(LIVE, step_size=0.02), "accuracy 89.7 ± 1.2 % (quick-100) at iteration 50, best so far"),
+        (
+            replace(LIVE, subject="last", best_so_far=False, step_size=0.02),
+            "last iterate 89.7 ± 1.2 % (quick-100 at step size 0.02) at iteration 50",
+        ),
         (RANDOM, "random real images 55.0 ± 1.0 % (quick-100 at rate 0.01)"),
+        (
+            replace(RANDOM, labelled=True),
+            "random real images 55.0 ± 1.0 % (labelled by an expert, quick-100 at rate 0.01)",
+        ),
     ],
 )
 def test_log_and_headless_lines_say_the_same(event: Evaluation, text: str) -> None:
@@ -209,6 +218,20 @@ def test_panes_of_a_run_without_the_term_promise_nothing() -> None:
     assert curves.information(before).empty == off
     assert curves.information(of()).empty == "no bound read yet"
     assert curves.ratio(of()).empty == curves.step_size(of()).empty == "no iteration yet"
+
+
+def test_a_step_size_is_a_curve_where_it_is_learned() -> None:
+    def facts(history: RunHistory) -> str:
+        return next(value for name, value, _ in curves.facts(history) if name == "step size")
+
+    still = [replace(READ, iteration=number, step_size=0.02) for number in (1, 2, 3)]
+    figure = curves.step_size(of(*still))
+    assert (figure.series, figure.empty) == ((), "not learned: 0.02 throughout")
+    assert facts(of(*still)) == "0.02, fixed"
+    learned = of(*still, replace(READ, iteration=4, step_size=0.021))
+    assert [len(series.x) for series in curves.step_size(learned).series] == [4]
+    assert facts(learned) == "0.021"
+    assert curves.step_size(of(still[0])).series, "whether it is learned is not known yet"
 
 
 def test_a_title_says_how_a_curve_is_looked_at_before_it_names_marks_and_smooths_no_measurement() -> None:

@@ -167,6 +167,15 @@ def test_why_a_run_failed_is_said_once() -> None:
     assert written(reasons=False) == "run failed\n", "the error that the command ends with says it"
 
 
+def test_a_step_size_is_told_where_it_moved() -> None:
+    out = io.StringIO()
+    observer = PlainObserver(out, interval=0.0)
+    for number, size in enumerate((0.02, 0.02, 0.02, 0.021), 1):
+        observer(replace(FIGURES, iteration=number, step_size=size))
+    told = [line.partition("  step ")[2] for line in out.getvalue().splitlines()]
+    assert told == ["0.02", "", "", "0.021"]
+
+
 FIGURES = Iteration(1234, 0.98765, 4.5678, 2.0432, 2.3026, [2.0], 0.1, 0.8, 0.012345, 0.1)
 
 

@@ -106,6 +106,20 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     assert values["fingerprint"] == "ab" * 32
 
 
+def test_a_score_says_at_which_step_size_or_by_whose_labels_where_it_is_so(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    say(
+        run,
+        started(),
+        evaluation(0, "random_selection", 0.3, labelled=True),
+        evaluation(1, "best", 0.7, step_size=0.02),
+    )
+    values = check(document(run.path))
+    assert values["accuracy"]["step_size"] == 0.02
+    assert values["random_selection"]["labelled"] is True
+    assert not {"step_size", "labelled"} & {*values["random_selection"]} - {"labelled"}
+
+
 def test_a_damaged_artifact_is_not_offered(tmp_path: Path) -> None:
     run = finished(tmp_path)
     path = run.distilled_path("best")
