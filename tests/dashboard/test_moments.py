@@ -163,7 +163,7 @@ async def test_the_runs_screen_draws_and_tells_it(make_app: MakeApp, tmp_path: P
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_run(folder)
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 89)
-        pane = app.screen.query_one("#step_size", PlotPane)
+        pane = app.screen.query_one("#speed", PlotPane)
         await until(pilot, lambda: within(app, pane).count(MOMENT["braille"]) > 4)
         pane.viewport = pane.viewport.changed(cursor=50.0)
         await until(pilot, lambda: "at 50 lengthened" in within(app, pane))
