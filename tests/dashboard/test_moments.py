@@ -38,7 +38,8 @@ def columns(drawing: Drawing, letter: str) -> set[int]:
 
 
 def iteration(number: int) -> Iteration:
-    return Iteration(number, math.exp(-number / 50), 3.0, 1.0, math.log(10), [1.0], 0.1, 0.8, 0.05, 0.1)
+    size = 0.05 - number * 1e-4  # learned
+    return Iteration(number, math.exp(-number / 50), 3.0, 1.0, math.log(10), [1.0], 0.1, 0.8, size, 0.1)
 
 
 def history(*events: Event) -> RunHistory:
@@ -163,7 +164,7 @@ async def test_the_runs_screen_draws_and_tells_it(make_app: MakeApp, tmp_path: P
     async with app.run_test(size=(120, 40)) as pilot:
         app.open_run(folder)
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 89)
-        pane = app.screen.query_one("#speed", PlotPane)
+        pane = app.screen.query_one("#step_size", PlotPane)
         await until(pilot, lambda: within(app, pane).count(MOMENT["braille"]) > 4)
         pane.viewport = pane.viewport.changed(cursor=50.0)
         await until(pilot, lambda: "at 50 lengthened" in within(app, pane))
