@@ -119,7 +119,7 @@ async def test_curves_that_were_never_seen_are_exported_whole(make_app: MakeApp,
         exports = run.path / "exports"
         await until(pilot, (exports / "evaluations.csv").exists)
     drawn = {path.stem: path.read_text() for path in exports.glob("*.svg")}
-    assert {"losses", "step_size", "speed"} <= drawn.keys()
-    for name in ("losses", "step_size", "speed", "accuracy"):
+    assert {"losses", "ratio", "speed"} <= drawn.keys()
+    for name in ("losses", "ratio", "speed", "accuracy"):
         assert "no data yet" not in drawn[name]
         assert any(colour in drawn[name] for colour in COLOURS.values()), name

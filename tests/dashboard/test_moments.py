@@ -38,7 +38,8 @@ def columns(drawing: Drawing, letter: str) -> set[int]:
 
 
 def iteration(number: int) -> Iteration:
-    return Iteration(number, math.exp(-number / 50), 3.0, 1.0, math.log(10), [1.0], 0.1, 0.8, 0.05, 0.1)
+    size = 0.05 - number * 1e-4  # learned
+    return Iteration(number, math.exp(-number / 50), 3.0, 1.0, math.log(10), [1.0], 0.1, 0.8, size, 0.1)
 
 
 def history(*events: Event) -> RunHistory:
