@@ -83,8 +83,10 @@ class Bench:
         self.quick, self.only, self.device, self.data_dir = quick, only, device, data_dir
         self.passed_over: list[str] = []
         self.minutes, self._end = minutes, time.monotonic() + 60 * minutes
-        self.narrow = device != "cpu" or bool(narrow_arithmetic())
-        self.precision = "mixed" if self.narrow else "float32"  # of experts and judging networks
+        narrow = narrow_arithmetic() if device == "cpu" else device
+        self.narrow = bool(narrow)
+        # Of experts and judging networks; avx512_bf16 alone makes them slower.
+        self.precision = "mixed" if narrow in ("amx", device) else "float32"
         self.ceilings = machine.ceilings(device, narrow=self.narrow)
 
     def ceilings_of(self, precision: str) -> dict[str, float]:

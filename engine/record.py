@@ -28,6 +28,7 @@ from engine.events import (
     Observer,
     Phase,
     Progress,
+    Recovered,
     RunEnded,
     RunStarted,
     StateChanged,
@@ -36,6 +37,7 @@ from engine.files import remove_leftovers
 from engine.runs.checkpoint import Checkpoint, save, set_aside
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
+from engine.runs.history import RunHistory
 from engine.runs.journal import JournalWriter
 from engine.runs.lock import RunLock
 from engine.runs.result import document
@@ -102,6 +104,8 @@ class Recorder:
             return
         self.journal.append(event)
         self.status.hear(event)
+        if isinstance(event, Recovered) or (isinstance(event, RunStarted) and event.again):
+            self.status.stand(RunHistory.load(self.folder.journal_path).best)
         if self.observer is not None:
             self.observer(event)
 

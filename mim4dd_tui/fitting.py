@@ -89,9 +89,12 @@ def _without_dates(names: Sequence[re.Match[str]], width: int, mark: str) -> dic
         name["preset"] + "-" if len(name["preset"]) < left + bool(ends[name]) else name["preset"][:left] + mark
         for name, left in room.items()
     ]
-    if len(set(zip(heads, tails.values(), strict=True))) < len(tails):  # presets that begin alike
-        if min(room.values()) < SHORTEST:
-            return brief
+    same = len(set(zip(heads, tails.values(), strict=True))) < len(tails)
+    if same and min(room.values()) < SHORTEST:
+        return brief
+    presets = {name["preset"] for name in names}
+    cut = [name["preset"][:left] for name, left in room.items() if len(name["preset"]) > left]
+    if same or (min(room.values()) >= SHORTEST and any(sum(p.startswith(c) for p in presets) > 1 for c in cut)):
         heads = [each + "-" for each in shortened_apart([name["preset"] for name in tails], min(room.values()), mark)]
     return brief | {name[0]: head + tail for (name, tail), head in zip(tails.items(), heads, strict=True)}
 

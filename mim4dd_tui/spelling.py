@@ -99,8 +99,8 @@ def brief(origin: str) -> str:
 
 
 def reason(message: str, key: str) -> str:
-    """An error without the key's name, which stands beside it anyway."""
-    return message.partition(f"{key}: ")[2].strip() or message.strip()
+    """An error, or one a line, without the key's name, which stands beside it anyway."""
+    return "\n".join(line.partition(f"{key}: ")[2].strip() or line.strip() for line in message.strip().splitlines())
 
 
 NAME = 18

@@ -120,7 +120,7 @@ def _labels(config: Config) -> Iterator[Problem]:
             f"objective {objective} has no gradient by the labels: synthetic.labels = {kind} is for "
             f"{' and '.join(LEARN_LABELS)}",
         )
-    if kind == "softmax" and config.synthetic.init != "real":
+    elif kind == "softmax" and config.synthetic.init != "real":
         yield Problem(
             ("synthetic.labels", "synthetic.init"),
             f"synthetic.labels = softmax starts from what an expert sees in the first images, and synthetic.init = "

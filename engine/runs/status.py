@@ -223,6 +223,13 @@ class StatusWriter:
             self.status = replace(self.status, **changes)
             self._write(durable=True)
 
+    def stand(self, best: Evaluation | None) -> None:
+        """Takes over the best evaluation there is once the run has gone back; None where none is left."""
+        if best is None:
+            self.update(accuracy=None, final=None, measured_on="")
+        else:
+            self.update(accuracy=best.mean, final=not best.live, measured_on=best.measured_on)
+
     def hear(self, event: Event) -> None:
         """Takes over what an event says; a new phase or state is written at once, all else as a beat."""
         if isinstance(event, RunStarted):

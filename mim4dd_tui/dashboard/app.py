@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -23,7 +24,7 @@ from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.leaving import Question
 from mim4dd_tui.dashboard.palette import NearestColours
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
-from mim4dd_tui.dashboard.screens.dialogs import HelpScreen
+from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
@@ -41,11 +42,17 @@ from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.graphics.choice import Graphics, here
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import score
+from mim4dd_tui.quantities import counted
+from mim4dd_tui.spelling import briefly
 from mim4dd_tui.terminal import Abilities, Colours
 
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
 """Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
 widgets styled again, while the key that opens the screen waits."""
+
+
+HANDS_SECONDS = 10.0
+"""Who did something on a run's screen that long ago only looks on."""
 
 
 class DashboardApp(ThemedApp[Leave]):
@@ -144,6 +151,8 @@ class DashboardApp(ThemedApp[Leave]):
         """Keys and mouse first come here."""
         if isinstance(event, InputEvent):
             self._collector.touched()
+            if isinstance(self.screen, RunScreen):
+                self.screen.used_at = time.monotonic()
         if isinstance(event, Key | MouseEvent | Paste) and not event.is_forwarded:
             await self._in_order.take(event)
         else:
@@ -256,8 +265,12 @@ class DashboardApp(ThemedApp[Leave]):
         return ""
 
     def watches(self, session: EngineSession) -> bool:
-        """Whether the screen shows this run."""
-        return isinstance(self.screen, RunScreen) and self.screen.session is session
+        """Whether the screen shows this run to somebody who only looks on: whoever types there, or has just done
+        something, would do it to another run."""
+        screen = self.screen
+        if not isinstance(screen, RunScreen) or screen.session is not session:
+            return False
+        return not isinstance(self.focused, Input) and time.monotonic() - screen.used_at > HANDS_SECONDS
 
     def resume_run(self, folder: RunFolder) -> None:
         """Continue a run from its last checkpoint, in this process."""
@@ -286,14 +299,24 @@ class DashboardApp(ThemedApp[Leave]):
         self._stage.show(CompareScreen(runs, inks))
 
     def duplicate(self, run: RunInfo) -> None:
-        """A run's settings into the home screen's form."""
+        """A run's settings into the home screen's form; where changes to its preset would be gone, it asks first."""
         try:
             config, origins = run.folder.config(), run.folder.about().origins
         except MimError as error:
             self.notify(str(error), severity="error")
             return
-        self.action_home()
-        self._home.take_over(run, config, origins)
+
+        def take(yes: bool | None) -> None:
+            if yes:
+                self.action_home()
+                self._home.take_over(run, config, origins)
+
+        if lost := self._home.at_stake(run, config):
+            question = f"Give up {counted(len(lost), 'change')} to {run.preset}?"
+            gone = f"{briefly(lost)} as typed on the preset: gone"
+            self.push_screen(ConfirmScreen(question, gone, "Take the run's settings", "No, keep what I typed"), take)
+        else:
+            take(True)
 
     def show_live(self) -> None:
         """Show the run of this process."""

@@ -189,18 +189,23 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
 
 
 def _beside(names: Sequence[str], changes: Sequence[Mapping[str, Any]], room: int) -> list[str]:
-    return [
-        briefly(own, room - cell_len(name) - 1) or briefly(own, room - LEAST - 1) if own else ""
-        for name, own in zip(names, changes, strict=True)
-    ]
+    """What was changed for each: whole where its name can be shortened for that, else in what its name leaves."""
+
+    def brief(name: str, own: Mapping[str, Any]) -> str:
+        whole, least = briefly(own), room - LEAST - 1
+        if cell_len(whole) <= least:
+            return whole
+        return briefly(own, room - cell_len(name) - 1) or briefly(own, least)
+
+    return [brief(name, own) if own else "" for name, own in zip(names, changes, strict=True)]
 
 
-def told_apart_by_seed(runs: Sequence[RunInfo]) -> frozenset[str]:
-    """The presets of which several seeds are here that not all of the runs' names tell."""
+def told_apart_by_seed(runs: Sequence[RunInfo]) -> bool:
+    """Whether of some preset several seeds are here that not all of the runs' names tell."""
     seeds: dict[str, set[int | None]] = {}
     for run in runs:
         seeds.setdefault(run.preset, set()).add(run.seed)
-    return frozenset(run.preset for run in runs if len(seeds[run.preset]) > 1 and not run.names_seed)
+    return any(len(seeds[run.preset]) > 1 and not run.names_seed for run in runs)
 
 
 def told_apart_by_changes(runs: Sequence[RunInfo]) -> bool:

@@ -9,6 +9,7 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from mim4dd_tui.quantities import counted
+from mim4dd_tui.spelling import value_of
 
 
 class Edits:
@@ -25,7 +26,7 @@ class Edits:
         self.forget(preset)
 
     def at_stake(self, preset: str | None, coming: Config, form: SettingsForm | None) -> dict[str, Any]:
-        """What somebody changed on a preset and would lose if a run's settings came as changes to it.
+        """What somebody changed on a preset and would lose if a run's settings, which differ there, came in its place.
 
         Args:
             preset: the one that the run was made of; None where it was made of none.
@@ -34,9 +35,10 @@ class Edits:
         """
         if preset is None:
             return {}
-        if form is None:
-            return self._kept.get(preset, {})
-        return {} if form.config in (self._taken, coming) else form.changed()
+        if form is not None and form.config == self._taken:
+            return {}
+        mine = self._kept.get(preset, {}) if form is None else form.changed()
+        return {key: value for key, value in mine.items() if value_of(coming, key) != value}
 
     def leave(self, preset: str | None, form: SettingsForm) -> str:
         """Keep what the form changes on a preset.

@@ -205,6 +205,25 @@ def test_float32_and_the_reference_convolve_in_float32_on_cards_that_would_round
     assert torch.backends.cudnn.allow_tf32 is True
 
 
+@pytest.mark.parametrize(
+    ("found", "device", "narrow", "precision"),
+    [
+        ("", "cpu", False, "float32"),
+        ("avx512_bf16", "cpu", True, "float32"),
+        ("amx", "cpu", True, "mixed"),
+        ("", "cuda", True, "mixed"),
+    ],
+)
+def test_experts_and_judges_are_timed_in_the_precision_that_pays(
+    found: str, device: str, narrow: bool, precision: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As ``doctor`` advises it: bfloat16 without AMX makes them slower."""
+    monkeypatch.setattr(bench_module, "narrow_arithmetic", lambda: found)
+    monkeypatch.setattr(machine, "ceilings", lambda *_, **__: {})
+    bench = Bench(device=device)
+    assert (bench.narrow, bench.precision) == (narrow, precision)
+
+
 @pytest.mark.parametrize(("narrow", "precision"), [(True, "mixed"), (False, "float32")])
 def test_experts_and_judges_say_in_what_precision_they_were_timed(
     small: ConvNet, narrow: bool, precision: str, monkeypatch: pytest.MonkeyPatch

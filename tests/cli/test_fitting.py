@@ -63,6 +63,7 @@ def test_names_that_differ_in_several_places_keep_them_all_in_one_way(width: int
     assert shortened_apart([*names, alone], width)[-1] == alone
 
 
+DM = "digits-ipc1-distribution-s0-20261128-093216"
 SMALL, DREAM, MINE = "mnist-ipc1-small-s0-20261128-021034", "mnist-ipc1-dream-small-s0-20261128-022000", "mine"
 
 
@@ -75,6 +76,8 @@ SMALL, DREAM, MINE = "mnist-ipc1-small-s0-20261128-021034", "mnist-ipc1-dream-sm
         ([SMALL, MINE], 19, ["mnist-ipc1-small…s0", MINE]),
         ([SMALL, DREAM], 25, ["mnist-ipc1-small-s0…", "mnist-ipc1-dream-small…s0"]),
         ([SMALL, DREAM], 18, ["mnist-ipc1-smal…s0", "mnist-ipc1-drea…s0"]),
+        ([DM, DM.replace("-distribution", "")], 14, ["dig…ibution-s0", "digits-ipc1-s0"]),
+        ([DM, MINE], 13, ["digits-ipc…s0", MINE]),
         ([SMALL, f"{SMALL}-2"], 27, ["mnist-ipc1-small-s0…021034", "mnist-ipc1-smal…s0…021034-2"]),
         ([SMALL, SMALL.replace("1034", "1035")], 25, ["mnist-ipc1-smal…s0…021034", "mnist-ipc1-smal…s0…021035"]),
         ([SMALL, SMALL.replace("1128", "1129")], 31, [f"mnist-ipc1-small-s0…112{day}-021034" for day in (8, 9)]),

@@ -99,7 +99,7 @@ def test_show_gives_the_same_document_again(place: Place) -> None:
     assert place.command("show", "--latest", "--json").out == shown.out
     assert place.command("show", "runs/first", "--json").out == shown.out
     text = place.command("show", "first").out
-    assert "quick-100, 2 networks" in text
+    assert "quick-100 at step size 0.05, 2 networks" in text
     assert "best iterate chosen on the test images" in text
 
 

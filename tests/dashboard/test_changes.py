@@ -66,7 +66,8 @@ def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: 
     made(tmp_path, None, "information.weight=0.3", "network.norm=group")
     found = Shelf(tmp_path).read()
     assert sorted(labels(found)) == ["digits-ipc1", "digits-ipc1 norm group, weight 0.3"]
-    assert sorted(labels(found, 33)) == ["digits-ipc1", "digits-ipc1 norm group, wei… 0.3"]
+    assert sorted(labels(found, 33)) == ["digits-ipc1", "dig…s-ipc1 norm group, weight 0.3"], "names first"
+    assert sorted(labels(found, 28)) == ["digits-ipc1", "digits-ipc1 norm group, …"]
     assert sorted(labels(found, 24)) == ["digits-ipc1", "dig…s-ipc1 norm group, …"], "the name gives way to it"
     assert labels(found, 18) == ["digits-ipc1"] * 2, "so short it would tell nothing"
     assert [run.changes for run in chosen(found, words="weight 0.3")] == [

@@ -33,7 +33,7 @@ from mim4dd_tui.spelling import value_of
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, listed, run_screen, text, until, within, words
+from tests.dashboard.helpers import SIZES, listed, run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -122,6 +122,36 @@ async def test_settings_are_validated_as_typed(make_app: MakeApp, size: tuple[in
         await pilot.press("u")
         await pilot.pause()
         assert form.changed() == {}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_choice_that_is_not_allowed_here_is_passed_over(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app(preset="digits-ipc1-distribution")
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("e", "slash", *"synthetic_network", "enter")
+        form = app.screen.query_one(SettingsForm)
+        assert value_of(form.config, "information.synthetic_network") == "student"
+        for key in ("right", "left", "left"):  # over what it has no student for
+            before = value_of(form.config, "information.synthetic_network")
+            await pilot.press(key)
+            await until(
+                pilot,
+                lambda before=before: value_of(form.config, "information.synthetic_network") != before,  # type: ignore[misc]
+            )
+        assert value_of(form.config, "information.synthetic_network") == "same"
+        assert "passed over, as not allowed here: attached" in told(app)
+
+
+async def test_where_no_other_choice_is_allowed_it_is_said_why(make_app: MakeApp) -> None:
+    app = make_app(preset="digits-ipc1-tesla")
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("e", "slash", *"synthetic.labels", "enter")
+        form = app.screen.query_one(SettingsForm)
+        for key in ("left", "right"):
+            await pilot.press(key)
+            await until(pilot, lambda: "is for trajectory and bptt" in words(app))
+            assert value_of(form.config, "synthetic.labels") == "hard"
+            assert "or labels = free" not in words(app), "which is not allowed either"
 
 
 @pytest.mark.parametrize("size", SIZES)
@@ -360,11 +390,15 @@ async def test_changes_to_a_preset_are_not_given_up_for_a_runs_without_a_questio
         form.load(changed(form.config, mine), form.given, form.base)
         await pilot.press("r", "g", "D")
         await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
-        assert "student_steps 7" in words(app)
+        assert "y Take the run's settings student_steps 7 as typed on the preset: gone" in words(app).replace("│ ", "")
+        await pilot.press("n", "b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "tapir" in text(app))
+        await pilot.press("D")
+        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
         await pilot.press("n")
-        await pilot.pause()
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
         assert form.changed() == mine
-        await pilot.press("r", "g", "D", "y")
+        await pilot.press("escape", "r", "g", "D", "y")
         await until(pilot, lambda: form.changed() == {"network.width": 24})
         await pilot.press("r", "j", "D")  # what comes from a run is not what somebody typed
         await until(pilot, lambda: form.changed() == {"network.width": 16})
@@ -386,6 +420,22 @@ async def test_changes_to_a_preset_that_was_left_are_not_given_up_either(
         await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
         await pilot.press("y")
         await until(pilot, lambda: form.changed() == {"network.width": 16})
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_what_the_run_has_as_well_is_not_given_up(make_app: MakeApp, left: bool, tmp_path: Path) -> None:
+    """As of a run that was begun from the form a moment ago, with a seed of its own."""
+    make_run(tmp_path / "runs", "lion", network__width=16, seed=3)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["lion"])
+        form = app.screen.query_one(SettingsForm)
+        form.load(changed(form.config, {"network.width": 16}), form.given, form.base)
+        if left:
+            await pilot.press("p", "j")
+            await until(pilot, lambda: not form.changed())
+        await pilot.press("r", "D")
+        await until(pilot, lambda: form.changed() == {"network.width": 16, "seed": 3})
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -251,6 +251,24 @@ async def test_a_run_whose_turn_came_meanwhile_is_not_deleted(
 
 
 @pytest.mark.parametrize("size", SIZES)
+async def test_the_queue_says_which_run_it_waits_for(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
+    app = make_app(FakeEngine(iterations=4000, delay=0.01))
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration > 2)
+        await pilot.press("escape", "w")
+        await until(pilot, lambda: isinstance(app.screen, NameScreen))
+        await pilot.press("enter", "Q")
+        await until(pilot, lambda: "1 waiting · after digits" in words(app))
+        assert "paused" not in words(app)
+        assert app.session is not None
+        app.session.request("pause")
+        await until(pilot, lambda: "(paused)" in words(app))
+        app.session.request("stop")
+        await until(pilot, lambda: "1 waiting · after" not in words(app))
+
+
+@pytest.mark.parametrize("size", SIZES)
 async def test_a_run_that_waits_can_be_looked_at_as_anywhere_else(
     make_app: MakeApp, size: tuple[int, int], tmp_path: Path
 ) -> None:

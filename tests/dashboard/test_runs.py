@@ -15,6 +15,7 @@ from textual.widgets import Input
 
 from engine.errors import ConfigError, DataError, RunLocked
 from engine.files import write_json
+from engine.runs.finding import list_runs
 from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.status import host_name, process_identity
@@ -227,6 +228,26 @@ async def test_delete_asks_and_refuses_what_goes_on(make_app: MakeApp, size: tup
         assert not (tmp_path / "runs" / "third").exists()
 
 
+async def test_what_a_search_hides_is_not_deleted(make_app: MakeApp, tmp_path: Path) -> None:
+    """Marks are kept for a comparison; who searches for a run and deletes it means that one."""
+    for name in ("lion", "tapir", "zebra"):
+        make_run(tmp_path / "runs", name)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "zebra" in text(app))
+        await pilot.press("space", "j", "space")
+        await until(pilot, lambda: "2 marked" in text(app))
+        await pilot.press("slash", *"lion", "enter")
+        await until(pilot, lambda: "1 of 3" in text(app))
+        await pilot.press("X")
+        await until(pilot, lambda: "Delete lion?" in words(app))
+        await pilot.press("n", "slash", *["backspace"] * 4, *"tapir", "enter")
+        await until(pilot, lambda: "1 of 3" in text(app) and "tapir" in text(app))
+        await pilot.press("X", "y")
+        await until(pilot, lambda: {run.name for run in list_runs(tmp_path / "runs")} == {"lion", "zebra"})
+
+
 @pytest.mark.parametrize("size", SIZES)
 async def test_marked_runs_are_deleted_together(make_app: MakeApp, size: tuple[int, int], tmp_path: Path) -> None:
     fill(tmp_path / "runs")
@@ -381,8 +402,12 @@ async def test_the_seed_is_a_column_where_no_name_tells_it(make_app: MakeApp, tm
         await pilot.press("b")
         await until(pilot, lambda: "preset" in text(app) and "s1-2026" in text(app))
         assert "seed" not in text(app)
-        make_run(tmp_path / "runs", "mine", seed=2)
+        make_run(tmp_path / "runs", "mine", seed=27)
+        make_run(tmp_path / "runs", "digits-ipc1-dream-s31-20260101-000000", preset="digits-ipc1-dream", seed=31)
         await until(pilot, lambda: "seed" in text(app))
+        told = [line.split() for line in text(app).splitlines() if "digits-ipc1" in line]
+        assert sum("27" in cells for cells in told) == 1
+        assert sum("31" in cells for cells in told) == 1, "a blank would be read as no seed, whatever its name tells"
 
 
 async def test_names_that_end_with_their_seed_tell_it(make_app: MakeApp, tmp_path: Path) -> None:

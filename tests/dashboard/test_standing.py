@@ -25,10 +25,13 @@ from mim4dd_tui.dashboard.details import run_text
 from mim4dd_tui.dashboard.progress import progress
 from mim4dd_tui.dashboard.run_queue import FILE, Waiting
 from mim4dd_tui.dashboard.screens import queue
+from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.widgets.runs import RunList
+from mim4dd_tui.dashboard.widgets.status import Head, RunHead
 from mim4dd_tui.dashboard.widgets.summary import Summary
 from tests.dashboard.conftest import MakeApp
+from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, text, until, within, words
 from tests.dashboard.shelves import make_run, stands
 
@@ -216,6 +219,25 @@ def test_a_run_that_is_stopping_has_no_time_left() -> None:
     assert going.remaining is not None
     assert going.rate
     assert (stopping.remaining, stopping.rate, stopping.done) == (None, "", 30)
+
+
+@pytest.mark.parametrize(
+    ("width", "said"),
+    [
+        (90, "lion  seed 3 · vm, process 938"),
+        (52, "lion  vm, process 938"),
+        (40, "lion  seed 3"),
+        (28, "lion"),
+    ],
+)
+async def test_where_the_place_has_no_room_the_seed_has(make_app: MakeApp, width: int, said: str) -> None:
+    app = make_app(FakeEngine(iterations=3), autostart=True)
+    async with app.run_test(size=(100, 30)) as pilot:
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        place = app.screen.query_one(RunHead)
+        place.head = Head("lion", "", 3, "running", 61.0, "vm, process 938")
+        left, _ = place._first(place.inks, width)
+        assert "".join(segment.text for segment in left) == said
 
 
 @pytest.mark.parametrize("longer", [True, False])

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from filelock import FileLock
 from textual.pilot import Pilot
+from textual.widgets import Input
 
 from engine.config.load import resolve
 from engine.errors import RunLocked
@@ -20,7 +21,7 @@ from engine.runs.control import Control
 from engine.runs.finding import list_runs
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
-from mim4dd_tui.dashboard.app import DashboardApp
+from mim4dd_tui.dashboard.app import HANDS_SECONDS, DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.run_queue import FILE, LOCK, RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, QuitScreen
@@ -335,6 +336,39 @@ async def test_runs_that_nobody_watched_hold_no_events_when_the_next_begins(make
         await pilot.press("l")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
         assert run_screen(app).session is last, "the last one is still there to be looked at, whole"
+
+
+@pytest.mark.parametrize("hands", ["off", "field", "key", "long ago"])
+async def test_the_screen_goes_on_to_the_next_run_only_where_somebody_looks_on(
+    make_app: MakeApp, hands: str, tmp_path: Path
+) -> None:
+    """A letter that was typed into a field, or a key for one run, would be a command to another."""
+    engine = FakeEngine(iterations=12, hold=True)
+    app = make_app(engine)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        first = run_screen(app)
+        (waits,) = app.turns.queue.add(CONFIG, [0])
+        app.turns.going = True
+        if hands == "field":
+            await pilot.press("4", "slash", *"acc")
+            await until(pilot, lambda: isinstance(app.focused, Input))
+        elif hands != "off":
+            await pilot.press("4")
+        if hands in ("field", "long ago"):
+            first.used_at -= HANDS_SECONDS + 1
+        engine.hold = False
+        await until(pilot, lambda: len(app.sessions) == 2 and not app.turns.going)
+        if hands in ("off", "long ago"):
+            await until(pilot, lambda: run_screen(app) is not first)
+        else:
+            assert app.screen is first
+            assert app.session is not None
+            assert app.session.path == waits.path
+        if hands == "field":
+            assert isinstance(app.focused, Input)
+            assert app.focused.value == "acc"
 
 
 async def test_a_run_that_is_looked_at_beneath_another_screen_keeps_its_last_events(

@@ -23,7 +23,6 @@ from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.edits import Edits
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
-from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.whole import whole
@@ -32,8 +31,6 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.summary import Summary
-from mim4dd_tui.quantities import counted
-from mim4dd_tui.spelling import briefly
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
@@ -389,19 +386,13 @@ class HomeScreen(KeepingUpScreen):
             return
         self.dashboard.duplicate(self._pointed)
 
-    def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
-        """A run's settings into the form, as changes to its preset, or as they are where that is no more; where changes
-        to that preset would be gone, it asks first."""
+    def at_stake(self, run: RunInfo, config: Config) -> dict[str, Any]:
+        """Changes to a run's preset that would be gone if its settings came into the form."""
         form = self.query_one(SettingsForm)
-        lost = self._edits.at_stake(run.preset, config, form if run.preset == self._preset else None)
-        if lost:
-            question = f"Give up {counted(len(lost), 'change')} to {run.preset}?"
-            sure = ConfirmScreen(question, briefly(lost), f"Take the settings of {run.name}", "No, keep them")
-            self.app.push_screen(sure, lambda yes: self._take(run, config, origins) if yes else None)
-        else:
-            self._take(run, config, origins)
+        return self._edits.at_stake(run.preset, config, form if run.preset == self._preset else None)
 
-    def _take(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
+    def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
+        """A run's settings into the form, as changes to its preset, or as they are where that is no more."""
         known, file = None, is_file(run.preset)  # which may be another one by now
         if run.preset and not file:
             try:

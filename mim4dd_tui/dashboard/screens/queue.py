@@ -26,6 +26,7 @@ from mim4dd_tui.dashboard.telling import QUEUE, of_run
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow, reserved
+from mim4dd_tui.fitting import shortened
 from mim4dd_tui.spelling import briefly, telling_first
 
 if TYPE_CHECKING:
@@ -139,15 +140,27 @@ class QueueScreen(Screen[None]):
         columns = reserved(COLUMNS, "progress") if going else COLUMNS
         table.show(columns, message.rows, nothing="nothing waits; w on the first screen puts runs here")
         text = Text.assemble(("queue", "bold"))
-        told = "the runs are started one after another" if self.dashboard.turns.going else "held: s starts them"
-        if self._elsewhere:
-            told = "another process works on this queue"
         count = sum(one.state != "running" for one in message.waiting)
-        text.append(f"  {count} waiting" + (f" · {told}" if count else ""), style="dim")
+        text.append(f"  {count} waiting", style="dim")
+        if count:
+            width = self.query_one("#runs-title").content_size.width
+            text.append(f" · {self._turn(width - text.cell_len - 3)}", style="dim")
         title = self.query_one("#runs-title", Static)
         if title.content != text:
             title.update(text)
         self.refresh_bindings()
+
+    def _turn(self, room: int) -> str:
+        """What the runs wait for, in so many columns."""
+        if self._elsewhere:
+            return "another process works on this queue"
+        if not self.dashboard.turns.going:
+            return "held: s starts them"
+        session = self.dashboard.session
+        if session is None or not session.running or session.path is None or session.path.name in self._waiting:
+            return "the runs are started one after another"
+        paused = " (paused)" if session.control.paused else ""
+        return f"after {shortened(session.path.name, room - len('after ' + paused))}{paused}"
 
     @property
     def idle(self) -> frozenset[str]:

@@ -141,10 +141,10 @@ class RunsScreen(Screen[None]):
             self._marks.only(self._runs)
         inks = self._marks.colour()
         now = time.time()
-        apart, unicode = told_apart_by_seed(shown), self.dashboard.unicode
+        seeded, unicode = told_apart_by_seed(shown), self.dashboard.unicode
 
         def row(run: RunInfo) -> TableRow:
-            glance, ink, seeded = self._glances.get(run.name, NOTHING), inks.get(run.name), run.preset in apart
+            glance, ink = self._glances.get(run.name, NOTHING), inks.get(run.name)
             return TableRow(run.name, cells(run, glance, ink, now, seeded=seeded, unicode=unicode))
 
         self.query_one(Table).show(columns_of(shown), [row(run) for run in shown], nothing=self._nothing())
@@ -197,7 +197,7 @@ class RunsScreen(Screen[None]):
             idle |= {"resume", "enqueue"}
         if self._run is not None and not self._run.lengthenable:
             idle.add("lengthen")
-        if any(run.alive for run in self._meant):
+        if any(run.alive for run in self._doomed):
             idle.add("delete")
         return frozenset(idle)
 
@@ -304,9 +304,16 @@ class RunsScreen(Screen[None]):
         marked = [known[name] for name in self._marks.names if name in known]
         return marked or ([self._run] if self._run is not None else [])
 
+    @property
+    def _doomed(self) -> list[RunInfo]:
+        """The marked runs that are in sight, or where none is the one under the cursor: what a search or a filter hides
+        is not deleted."""
+        marked = [run for run in self._meant if run.name in self._marks.names and run.name in self._shown]
+        return marked or ([self._run] if self._run is not None else [])
+
     def action_delete(self) -> None:
         """Ask, then delete."""
-        runs = self._meant
+        runs = self._doomed
         for run in runs:
             if run.alive:
                 self.notify(f"{run.name} is going on: stop it first", severity="warning")

@@ -415,9 +415,17 @@ class SettingsForm(Vertical):
             return
         now = written(value_of(self.config, key))
         index = choices.index(now) if now in choices else 0
-        config = self._try(choices[(index + step) % len(choices)])
-        if config is not None:
-            self._accept(config)
+        passed: list[str] = []
+        for distance in range(1, len(choices)):
+            choice = choices[(index + step * distance) % len(choices)]
+            config = self._try(choice)
+            if config is not None:
+                self._accept(config)
+                if passed:
+                    self._tell(f"passed over, as not allowed here: {', '.join(passed)}; typed, each says why")
+                return
+            passed.append(choice)
+        self._try(choices[(index + step) % len(choices)])  # none is allowed: why the next one is not
 
 
 def _changes(count: int) -> str:

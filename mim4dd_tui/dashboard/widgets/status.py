@@ -88,8 +88,10 @@ class RunHead(Inked):
         if head.elsewhere:
             notes.append(head.elsewhere)
         name = shortened(head.name or head.preset or "run", room)
-        while notes and len(name) + 2 + len(" · ".join(notes)) > room:
-            del notes[0]
+        fewer = [notes[place:] for place in range(len(notes) + 1)]
+        if head.seed is not None:  # where that has no room beside it, it has alone
+            fewer.insert(-1, [f"seed {head.seed}"])
+        notes = next(some for some in fewer if not some or len(name) + 2 + len(" · ".join(some)) <= room)
         left = [Segment(name, inks.base + Style(bold=True))]
         if notes:
             left.append(Segment("  " + " · ".join(notes), inks.muted))
