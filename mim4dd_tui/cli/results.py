@@ -85,6 +85,7 @@ def evaluate(
 
     item = _load(path)
     _tell_of_failure(path, item)
+    _tell_of_start(path, item)
     judged = judge(
         item,
         protocol=protocol,
@@ -130,10 +131,10 @@ def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     on = document["selected_on"]
     chosen = ("chosen", document["selected_on_reason"]) if on is None else ("", CHOSEN[on])
     if on == "none":  # of a run that can go on: it may not be the last
-        chosen = ("chosen", f"by no images: the last iterate written, of iteration {document['iteration']}")
+        chosen = ("chosen", "by no images: the last iterate written")
     return [
         ("distilled set", str(document["artifact"])),
-        ("accuracy", score_text(document["accuracy"])),
+        ("accuracy", score_text({**document["accuracy"], "iteration": document["iteration"]}, of_iterate=True)),
         chosen,
         ("random real images", known("random_selection")),
         ("full set", known("full_set")),
@@ -201,6 +202,7 @@ def export(
 
     item = _load(path)
     _tell_of_failure(path, item)
+    _tell_of_start(path, item)
     written = write(item, place.absolute(), chosen)
     document = {
         "artifact": path,
@@ -305,3 +307,10 @@ def _tell_of_failure(path: Path, item: DistilledSet) -> None:
     status = folder.status() if folder.exists else None
     if status is not None and status.effective_state() == "failed":
         tell(f"{folder.name} failed: this is what it had come to at iteration {item.provenance.get('iteration')}")
+
+
+def _tell_of_start(path: Path, item: DistilledSet) -> None:
+    """Where no later iterate was found better, or none was measured yet, the best is what distillation started from."""
+    if item.provenance.get("iteration") == 0:
+        last = "; --which last takes the last iterate" if path.stem == "best" else ""
+        tell(f"this set is of iteration 0, what distillation started from{last}")

@@ -24,7 +24,7 @@ from engine.evaluation.protocols import PROTOCOLS
 from engine.files import read_json_object, write_json
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
-from mim4dd_tui.cli import running
+from mim4dd_tui.cli import results, running
 from mim4dd_tui.cli.results import Format, artifact_path, evaluate
 from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.graphics.choice import Graphics
@@ -150,7 +150,8 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
     last = json.loads(place.command("evaluate", "first", "--which", "last", "--networks", "1", "--json").out)
     assert last["selected_on"] == "none"
     words = place.command("evaluate", "first", "--which", "last", "--networks", "1").out
-    assert f"by no images: the last iterate written, of iteration {last['iteration']}" in words
+    assert "by no images: the last iterate written" in words
+    assert f"1 network, iteration {last['iteration']})" in words
     options = ("--networks", "1", "--protocol", "paper-300")
     other = json.loads(place.command("evaluate", "first", *options, "--json").out)
     assert (other["random_selection"], other["full_set"]) == (None, run["full_set"]), "that is the experts', always"
@@ -167,6 +168,23 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
     for key in ("selected_on", "random_selection", "full_set"):
         assert copied[key] is None
         assert "lies in no run's folder" in copied[f"{key}_reason"]
+
+
+@pytest.mark.parametrize(
+    ("name", "iteration", "said"),
+    [
+        ("best", 0, "this set is of iteration 0, what distillation started from; --which last takes the last iterate"),
+        ("last", 0, "this set is of iteration 0, what distillation started from"),
+        ("best", 3, ""),
+    ],
+)
+def test_a_set_that_no_iteration_has_changed_is_said_to_be_so(
+    name: str, iteration: int, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As of a run that was stopped before a later iterate was measured."""
+    item = mock.Mock(provenance={"iteration": iteration})
+    results._tell_of_start(Path(f"runs/x/distilled/{name}.safetensors"), item)
+    assert capsys.readouterr().err.strip() == said
 
 
 def test_every_protocol_is_named_in_the_help_of_evaluate() -> None:
