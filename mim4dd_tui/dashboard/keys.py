@@ -174,7 +174,7 @@ KEYS: tuple[Key, ...] = (
         footer=True),
     Key("run", "I", "lengthen", "lengthen", "Give a run that is over more iterations; asks how many.", "I",
         footer=True),
-    Key("run", "D", "duplicate", "new run", "Take the settings of a run that is over into a new one.", "D",
+    Key("run", "D", "duplicate", "new run", "Take the run's settings into a new one.", "D",
         footer=True),
     Key("run", "e", "evaluate", "evaluate",
         "Evaluate the synthetic set now; the best iterate is chosen by the due evaluations alone.", footer=True),

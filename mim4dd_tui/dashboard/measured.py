@@ -16,8 +16,8 @@ from engine.runs.history import RunHistory
 from engine.runs.journal import MalformedLineError, Record, parse_line
 from engine.runs.status import host_name
 
-NEWEST = 24
-"""Runs that are looked through for measurements, the newest first."""
+NEWEST = 120
+"""Runs that are looked through for measurements, the newest first; those that only wait do not count."""
 HEAD_BYTES, TAIL_BYTES = 1 << 18, 1 << 16
 """How much of a journal is read at most."""
 WARM_UP, ENOUGH = 3, 20
@@ -117,11 +117,15 @@ class Measurements:
     def of(self, folders: Sequence[RunFolder]) -> list[Measured]:
         """Those of the newest runs (``folders`` newest first). Reads files: call it on a worker thread."""
         out = []
-        for folder in folders[:NEWEST]:
+        read = 0
+        for folder in folders:
             try:
                 size = folder.journal_path.stat().st_size
-            except OSError:
+            except OSError:  # it has not begun
                 continue
+            if read == NEWEST:
+                break
+            read += 1
             known = self._known.get(folder.path)
             if known is None or known[0] != size:
                 known = self._known[folder.path] = (size, measured(folder))

@@ -222,6 +222,15 @@ def test_a_journal_is_measured_again_only_when_it_grew(tmp_path: Path, monkeypat
     assert kept.of([folder]) == []
 
 
+def test_runs_that_wait_do_not_take_the_place_of_those_that_ran(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ran = [make(tmp_path, host_name()) for _ in range(3)]
+    waiting = [RunFolder.create(tmp_path, None, BASE, preset="digits-ipc1") for _ in range(4)]
+    monkeypatch.setattr(measuring, "NEWEST", 2)
+    assert [found.name for found in Measurements().of([*waiting, *ran])] == [ran[0].name, ran[1].name]
+
+
 def test_a_line_says_what_there_is_not_enough_of_else_time_and_memory() -> None:
     found = estimate.estimate(BASE, [measured()])
     assert in_a_line(found, memory_free=1e6, disk_free=10**15).endswith(" · 700 MiB")

@@ -111,7 +111,12 @@ async def test_while_another_run_goes_on_it_waits_in_the_queue(make_app: MakeApp
         await pilot.press("escape", "b")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "over" in text(app))
         await pilot.press("j", "I")
-        await until(pilot, lambda: "it waits in the queue, as another run is going on here" in asked(app))
+        await until(
+            pilot,
+            lambda: (
+                "it waits in the queue, as another run is going on here, and is no longer done until then" in asked(app)
+            ),
+        )
         await give(app, pilot, 60)
         await until(pilot, lambda: "over will follow from where it stands" in told(app))
         assert state_of(folder) == ("stopped", 60)

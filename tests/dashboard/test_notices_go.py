@@ -134,7 +134,7 @@ async def test_the_dashboard_that_stays_does_not_say_that_it_closes(make_app: Ma
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen))
         await pilot.press("q", "s")
-        await until(pilot, lambda: "then this closes" in told(app))
+        await until(pilot, lambda: "this closes when" in told(app))
         await pilot.press("q")
         await until(pilot, lambda: isinstance(app.screen, QuitScreen))
         await pilot.press("c")

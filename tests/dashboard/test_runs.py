@@ -28,7 +28,7 @@ from mim4dd_tui.dashboard.shelf import SERIES, Shelf, chosen, colours, remove
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.table import Table
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import fill, make_run, shown, stands
 
 
@@ -263,6 +263,7 @@ async def test_marked_runs_are_deleted_together(make_app: MakeApp, size: tuple[i
         await until(pilot, lambda: shown(app) == ["second"])
         assert [path.name for path in (tmp_path / "runs").iterdir() if not path.name.startswith(".")] == ["second"]
         await until(pilot, lambda: "marked" not in text(app))
+        assert "2 runs are deleted" in told(app)
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, cast
 
@@ -338,13 +337,18 @@ class RunsScreen(Screen[None]):
 
     @work(thread=True, group="delete", exit_on_error=False)
     def _delete(self, runs: Sequence[RunInfo]) -> None:
-        def delete(run: RunInfo) -> str:
-            remove(self.dashboard.runs_dir, run.folder)
-            self.app.call_from_thread(self.dashboard.take_back, of_run(run.name))
-            return f"{run.name} is deleted"
-
+        gone: list[str] = []
         for run in runs:
-            self.dashboard.report(partial(delete, run))
+            try:
+                remove(self.dashboard.runs_dir, run.folder)
+            except MimError as error:
+                self.app.call_from_thread(self.notify, str(error), severity="error")
+                continue
+            gone.append(run.name)
+            self.app.call_from_thread(self.dashboard.take_back, of_run(run.name))
+        if gone:
+            told = f"{gone[0]} is deleted" if len(gone) == 1 else f"{len(gone)} runs are deleted"
+            self.app.call_from_thread(self.dashboard.notify, told, lasting=True)
         self._reading.anew()
 
     # ---- search

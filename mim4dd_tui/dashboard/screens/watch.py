@@ -423,12 +423,10 @@ class WatchScreen(PaintedScreen[None]):
     def action_duplicate(self) -> None:
         """Its settings into a new run."""
         path = self.session.path
-        if path is not None and self.over:
+        if path is not None:
             self.dashboard.duplicate(read_run(RunFolder(path)))
-        elif not self.alive:
-            self._answers.refuse("it has not begun: its settings are where it was started (esc)")
         else:
-            self._answers.refuse("the run is going on: D takes the settings of one that is over")
+            self._answers.refuse("it has not begun: its settings are where it was started (esc)")
 
     def action_back(self) -> None:
         """Back to where one came from; the run goes on."""
