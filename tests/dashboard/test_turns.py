@@ -304,7 +304,7 @@ async def test_a_queue_held_by_hand_stays_held_when_a_run_is_added(
         await until(pilot, lambda: "will follow" in told(app))
         assert app.turns.going
         await pilot.press("Q")
-        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "one after another" in text(app))
+        await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "1 waiting · after" in text(app))
         await pilot.press("p")
         await until(pilot, lambda: "held: s starts them" in text(app))
         await pilot.press("escape", "w", "enter")
