@@ -14,7 +14,7 @@ from engine.analysis.plan import WITH, WITHOUT, Variant
 from engine.analysis.tables import DASH, percent, points
 from engine.config.load import resolve
 from engine.files import default_cache_dir
-from mim4dd_tui.quantities import counted
+from engine.wording import counted
 
 ROOT = Path(__file__).resolve().parent.parent
 CELLS = ROOT / "docs" / "results"

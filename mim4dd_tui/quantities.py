@@ -30,11 +30,6 @@ def short(value: float, *, percent: bool = False) -> str:
     return f"{value:.4g}" if size >= 1000 else f"{value:.3g}"
 
 
-def counted(count: int, what: str) -> str:
-    """``1 epoch``, ``12 epochs``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
-
-
 def number(value: float, spread: float = math.nan) -> str:
     """A loss, a rate or a ratio in three significant digits: ``0.368``, or ``0.368 ± 0.02``."""
     return f"{short(value)} ± {short(spread)}" if math.isfinite(spread) else short(value)

@@ -9,6 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 from engine.analysis.cells import Document
 from engine.analysis.estimates import Estimate, estimate, paired
 from engine.analysis.plan import WITHOUT
+from engine.wording import counted
 
 DASH = "–"
 NAMED = 6
@@ -20,11 +21,6 @@ def markdown(document: Document) -> str:
     rows = list(TABLES.get(document["analysis"], sweep_rows)(document))
     above = [*_heading(document), *_deviations(document, rows), *_networks(document)]
     return "\n".join([*above, "", *rows, *_missing(document)])
-
-
-def counted(count: int, what: str) -> str:
-    """``1 pair``, ``5 pairs``."""
-    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def column(document: Document, value: str, key: str) -> list[float | None]:

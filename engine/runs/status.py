@@ -175,6 +175,13 @@ class Status:
 _FIELDS = hints(Status)
 
 
+def accuracy_of(best: Evaluation | None) -> dict[str, Any]:
+    """What a status says of the best evaluation there is; None where there is none."""
+    if best is None:
+        return {"accuracy": None, "final": None, "measured_on": ""}
+    return {"accuracy": best.mean, "final": not best.live, "measured_on": best.measured_on}
+
+
 class StatusWriter:
     """Keeps the status file of the run this process works on.
 
@@ -225,10 +232,7 @@ class StatusWriter:
 
     def stand(self, best: Evaluation | None) -> None:
         """Takes over the best evaluation there is once the run has gone back; None where none is left."""
-        if best is None:
-            self.update(accuracy=None, final=None, measured_on="")
-        else:
-            self.update(accuracy=best.mean, final=not best.live, measured_on=best.measured_on)
+        self.update(**accuracy_of(best))
 
     def hear(self, event: Event) -> None:
         """Takes over what an event says; a new phase or state is written at once, all else as a beat."""
@@ -254,7 +258,7 @@ class StatusWriter:
         elif isinstance(event, Iteration):
             self.beat(iteration=event.iteration)
         elif isinstance(event, Evaluation) and (event.subject == "best" or event.best_so_far):
-            self.beat(accuracy=event.mean, final=not event.live, measured_on=event.measured_on)
+            self.beat(**accuracy_of(event))
         else:
             self.beat()
 

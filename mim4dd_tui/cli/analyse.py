@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import RunFailed
+from engine.wording import counted
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
 from mim4dd_tui.cli.options import (
@@ -24,7 +25,6 @@ from mim4dd_tui.cli.options import (
 )
 from mim4dd_tui.cli.output import blocks, say, say_in_words, write_json
 from mim4dd_tui.plain import tell
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.terminal import columns
 
 if TYPE_CHECKING:

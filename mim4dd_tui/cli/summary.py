@@ -8,11 +8,12 @@ from typing import Any
 from engine.evaluation.protocols import with_step_size, without_step_size
 from engine.runs.called import called
 from engine.runs.log import LABELLED, standing, told_changes, went_back
+from engine.wording import counted
 from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plain import score as accuracy_text
-from mim4dd_tui.quantities import counted, known_of, nats
+from mim4dd_tui.quantities import known_of, nats
 from mim4dd_tui.seeds import named
 
 CHOSEN = {

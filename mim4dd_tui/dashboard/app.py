@@ -13,6 +13,7 @@ from textual.widgets import Input
 
 from engine.errors import MimError, RunLocked
 from engine.runs.folder import RunFolder
+from engine.wording import counted
 from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.descriptors import Descriptors
@@ -42,7 +43,6 @@ from mim4dd_tui.dashboard.widgets.status import STATES
 from mim4dd_tui.graphics.choice import Graphics, here
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import score
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import briefly
 from mim4dd_tui.terminal import Abilities, Colours
 

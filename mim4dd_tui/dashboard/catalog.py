@@ -17,10 +17,10 @@ from engine.config.schema import CLASSES, Config
 from engine.runs.folder import RunFolder
 from engine.runs.reached import standing
 from engine.runs.status import host_name
+from engine.wording import counted
 from mim4dd_tui import spelling
 from mim4dd_tui.fitting import SHORTEST, shortened_apart
 from mim4dd_tui.plain import score
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import briefly
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}

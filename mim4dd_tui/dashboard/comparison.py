@@ -13,13 +13,14 @@ import numpy as np
 
 from engine.events import Evaluation
 from engine.runs.readings import Readings
+from engine.wording import counted
 from mim4dd_tui.dashboard import together
 from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.dashboard.curves import OFF, OVER, off, rate
 from mim4dd_tui.plain import duration, percent
 from mim4dd_tui.plain import score as told_score
 from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Series
-from mim4dd_tui.quantities import counted, nats, number
+from mim4dd_tui.quantities import nats, number
 from mim4dd_tui.spelling import every_setting, value_of, written
 
 METRICS: dict[str, tuple[str, str]] = {

@@ -12,11 +12,12 @@ from engine.config.schema import Config
 from engine.config.selection import selected_on
 from engine.events import Evaluation
 from engine.runs.history import RunHistory
+from engine.wording import counted
 from mim4dd_tui.dashboard.growing import Growing, grown
 from mim4dd_tui.dashboard.widgets.facts import Fact
 from mim4dd_tui.plain import percent, score
 from mim4dd_tui.plots.figure import DEVIATION, Band, Figure, Floats, Level, Moment, Series, Side
-from mim4dd_tui.quantities import bound_of, counted, nats, number
+from mim4dd_tui.quantities import bound_of, nats, number
 
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP, ASKED = 1, 2, 3, 5, 8, 4, 7, 6, 2
 """Inks: one meaning, one colour, on all curves and in all numbers; the accuracies asked for are on no plot with NCE."""

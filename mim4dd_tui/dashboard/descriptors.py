@@ -24,8 +24,8 @@ from functools import cache
 from pathlib import Path
 
 from engine.runs.status import host_name, process_identity
+from engine.wording import counted
 from mim4dd_tui.dashboard.unanswered import unanswered
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.signals import lead_nowhere
 
 TOLD = 20

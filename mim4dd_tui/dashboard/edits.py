@@ -7,8 +7,8 @@ from typing import Any
 from engine.config.load import changed
 from engine.config.schema import Config
 from engine.errors import MimError
+from engine.wording import counted
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import value_of
 
 
@@ -33,9 +33,7 @@ class Edits:
             coming: the run's settings.
             form: the form, where it shows that preset.
         """
-        if preset is None:
-            return {}
-        if form is not None and form.config == self._taken:
+        if preset is None or (form is not None and form.config == self._taken):
             return {}
         mine = self._kept.get(preset, {}) if form is None else form.changed()
         return {key: value for key, value in mine.items() if value_of(coming, key) != value}

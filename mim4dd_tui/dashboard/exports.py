@@ -20,12 +20,12 @@ from engine.files import explained, private_folder, write_bytes
 from engine.runs.history import RunHistory
 from engine.runs.naming import EXPORTS
 from engine.runs.readings import Readings
+from engine.wording import counted
 from mim4dd_tui.dashboard import together
 from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
 from mim4dd_tui.plots.paper import lay_out, noted, to_png, to_svg
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import every_setting, value_of, written
 
 COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in range(1, SERIES + 1)}

@@ -44,8 +44,9 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
             _give(app, run.folder, _number(text), then)
 
     def explain(_text: str) -> str:
-        waits = "it waits in the queue, as another run is going on here, and is no longer done until then"
-        follows = "it goes on at once" if _free(app) else waits if run.state == "done" else waits.partition(", and")[0]
+        follows = "it goes on at once" if _free(app) else "it waits in the queue, as another run is going on here"
+        if run.state == "done" and not _free(app):
+            follows += ", and is no longer done until then"
         return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration}; {follows}"
 
     title = f"Lengthen {run.name}"

@@ -18,10 +18,10 @@ from engine.config.load import (
 from engine.config.presets import builtin_dir, checked_name, is_file, names
 from engine.config.schema import Config
 from engine.errors import DataError, MimError
+from engine.wording import counted
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from mim4dd_tui.own import is_own, own_preset
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import differing
 
 if TYPE_CHECKING:

@@ -15,9 +15,9 @@ from typing import Literal
 from engine.analysis.estimates import Estimate, paired, spread
 from engine.analysis.tables import points
 from engine.events import Evaluation
+from engine.wording import counted
 from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.plain import percent
-from mim4dd_tui.quantities import counted
 
 Which = Literal["best", "last"]
 Way = tuple[str, str, str]

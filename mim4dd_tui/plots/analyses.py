@@ -14,10 +14,10 @@ from PIL import Image, ImageDraw, ImageFont
 from engine.analysis.estimates import Estimate, estimate
 from engine.analysis.tables import against, column, known, mean_apart, mean_matrix
 from engine.runs.log import told_changes
+from engine.wording import counted
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, stacked
 from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
-from mim4dd_tui.quantities import counted
 
 Document = Mapping[str, Any]
 

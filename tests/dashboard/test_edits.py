@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from textual.pilot import Pilot
+from textual.widgets import OptionList
 
 from engine.config.load import changed, resolve, save_user_preset
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
+from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.settings import SettingsForm
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, told, until
+from tests.dashboard.helpers import SIZES, listed, text, told, until, words
+from tests.dashboard.shelves import make_run
 
 ITERATIONS = ("e", "slash", *"objective.iterations", "enter", "enter", "ctrl+u")
 
@@ -70,3 +75,66 @@ async def test_what_fits_a_preset_no_more_is_dropped_with_a_word(make_app: MakeA
         await pilot.press("k")
         await until(pilot, lambda: "what was changed on digits-own does not fit it any more" in told(app))
         assert form_of(app).changed() == {}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_changes_to_a_preset_are_not_given_up_for_a_runs_without_a_question(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "lion", network__width=16)
+    make_run(tmp_path / "runs", "tapir", network__width=24)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        runs = app.screen.query_one("#runs", OptionList)
+        await until(pilot, lambda: listed(runs) == ["tapir", "lion"])
+        form = app.screen.query_one(SettingsForm)
+        mine = {"objective.student_steps": 7}
+        form.load(changed(form.config, mine), form.given, form.base)
+        await pilot.press("r", "g", "D")
+        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
+        assert "y Take the run's settings student_steps 7 as typed on the preset: gone" in words(app).replace("│ ", "")
+        await pilot.press("n", "b")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "tapir" in text(app))
+        await pilot.press("D")
+        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
+        await pilot.press("n")
+        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
+        assert form.changed() == mine
+        await pilot.press("escape", "r", "g", "D", "y")
+        await until(pilot, lambda: form.changed() == {"network.width": 24})
+        await pilot.press("r", "j", "D")  # what comes from a run is not what somebody typed
+        await until(pilot, lambda: form.changed() == {"network.width": 16})
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_changes_to_a_preset_that_was_left_are_not_given_up_either(
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+) -> None:
+    make_run(tmp_path / "runs", "lion", network__width=16)
+    app = make_app()
+    async with app.run_test(size=size) as pilot:
+        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["lion"])
+        form = app.screen.query_one(SettingsForm)
+        form.load(changed(form.config, {"objective.student_steps": 7}), form.given, form.base)
+        await pilot.press("p", "j")
+        await until(pilot, lambda: not form.changed())
+        await pilot.press("r", "D")
+        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
+        await pilot.press("y")
+        await until(pilot, lambda: form.changed() == {"network.width": 16})
+
+
+@pytest.mark.parametrize("left", [False, True])
+async def test_what_the_run_has_as_well_is_not_given_up(make_app: MakeApp, left: bool, tmp_path: Path) -> None:
+    """As of a run that was begun from the form a moment ago, with a seed of its own."""
+    make_run(tmp_path / "runs", "lion", network__width=16, seed=3)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["lion"])
+        form = app.screen.query_one(SettingsForm)
+        form.load(changed(form.config, {"network.width": 16}), form.given, form.base)
+        if left:
+            await pilot.press("p", "j")
+            await until(pilot, lambda: not form.changed())
+        await pilot.press("r", "D")
+        await until(pilot, lambda: form.changed() == {"network.width": 16, "seed": 3})

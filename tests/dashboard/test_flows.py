@@ -10,7 +10,6 @@ from textual.containers import VerticalScroll
 from textual.pilot import Pilot
 from textual.widgets import Input, OptionList, Static
 
-from engine.config.load import changed
 from engine.runs.finding import list_runs
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.keys import KEYS
@@ -33,7 +32,7 @@ from mim4dd_tui.spelling import value_of
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, listed, run_screen, text, told, until, within, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -373,69 +372,6 @@ async def test_duplicate_takes_over_a_runs_settings(make_app: MakeApp, size: tup
         await pilot.press("r", "D")
         await until(pilot, lambda: isinstance(app.focused, FieldList))
         assert app.screen.query_one(SettingsForm).changed() == {"network.width": 16}
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_changes_to_a_preset_are_not_given_up_for_a_runs_without_a_question(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
-) -> None:
-    make_run(tmp_path / "runs", "lion", network__width=16)
-    make_run(tmp_path / "runs", "tapir", network__width=24)
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        runs = app.screen.query_one("#runs", OptionList)
-        await until(pilot, lambda: listed(runs) == ["tapir", "lion"])
-        form = app.screen.query_one(SettingsForm)
-        mine = {"objective.student_steps": 7}
-        form.load(changed(form.config, mine), form.given, form.base)
-        await pilot.press("r", "g", "D")
-        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
-        assert "y Take the run's settings student_steps 7 as typed on the preset: gone" in words(app).replace("│ ", "")
-        await pilot.press("n", "b")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "tapir" in text(app))
-        await pilot.press("D")
-        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
-        await pilot.press("n")
-        await until(pilot, lambda: isinstance(app.screen, RunsScreen))
-        assert form.changed() == mine
-        await pilot.press("escape", "r", "g", "D", "y")
-        await until(pilot, lambda: form.changed() == {"network.width": 24})
-        await pilot.press("r", "j", "D")  # what comes from a run is not what somebody typed
-        await until(pilot, lambda: form.changed() == {"network.width": 16})
-
-
-@pytest.mark.parametrize("size", SIZES)
-async def test_changes_to_a_preset_that_was_left_are_not_given_up_either(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
-) -> None:
-    make_run(tmp_path / "runs", "lion", network__width=16)
-    app = make_app()
-    async with app.run_test(size=size) as pilot:
-        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["lion"])
-        form = app.screen.query_one(SettingsForm)
-        form.load(changed(form.config, {"objective.student_steps": 7}), form.given, form.base)
-        await pilot.press("p", "j")
-        await until(pilot, lambda: not form.changed())
-        await pilot.press("r", "D")
-        await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
-        await pilot.press("y")
-        await until(pilot, lambda: form.changed() == {"network.width": 16})
-
-
-@pytest.mark.parametrize("left", [False, True])
-async def test_what_the_run_has_as_well_is_not_given_up(make_app: MakeApp, left: bool, tmp_path: Path) -> None:
-    """As of a run that was begun from the form a moment ago, with a seed of its own."""
-    make_run(tmp_path / "runs", "lion", network__width=16, seed=3)
-    app = make_app()
-    async with app.run_test(size=(80, 24)) as pilot:
-        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["lion"])
-        form = app.screen.query_one(SettingsForm)
-        form.load(changed(form.config, {"network.width": 16}), form.given, form.base)
-        if left:
-            await pilot.press("p", "j")
-            await until(pilot, lambda: not form.changed())
-        await pilot.press("r", "D")
-        await until(pilot, lambda: form.changed() == {"network.width": 16, "seed": 3})
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -16,6 +16,7 @@ from engine.config.schema import Config
 from engine.errors import MimError
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, Record
+from engine.wording import counted
 from mim4dd_tui.dashboard.catalog import RunInfo, labels, read_run
 from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, figure, heading, legend, table
 from mim4dd_tui.dashboard.contenders import Contender, Line
@@ -30,7 +31,6 @@ from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, labels_of, move_al
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
 from mim4dd_tui.fitting import shortened_apart
 from mim4dd_tui.plots.figure import Figure
-from mim4dd_tui.quantities import counted
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp

@@ -15,6 +15,7 @@ from textual.widgets import Static
 
 from engine.events import Evaluation, Event, ExpertEpoch, Iteration, RunStarted, Snapshot
 from engine.runs.log import LogLine
+from engine.wording import counted
 from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.exports import Plot, export, of_run, tables_of
 from mim4dd_tui.dashboard.keys import KEYS, Scope, bindings
@@ -36,7 +37,6 @@ from mim4dd_tui.dashboard.widgets.plot import STEPS, Move, PlotPane, labels_of, 
 from mim4dd_tui.dashboard.widgets.problem import Problem, ways
 from mim4dd_tui.dashboard.widgets.status import Progress, RunHead
 from mim4dd_tui.pictures import Mode
-from mim4dd_tui.quantities import counted
 
 PAINT_SECONDS = {False: 0.4, True: 1.0}
 """Least time between two paintings of the curves; the longer one over SSH."""

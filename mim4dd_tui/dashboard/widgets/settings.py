@@ -19,12 +19,12 @@ from engine.config.fields import FieldInfo
 from engine.config.load import EDITED, change, changed
 from engine.config.schema import Config
 from engine.errors import ConfigError
+from engine.wording import counted
 from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.verdict import nothing, verdict
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import CalmList
-from mim4dd_tui.quantities import counted
 from mim4dd_tui.spelling import brief, differing, every_setting, reason, setting_row, value_of, written
 
 if TYPE_CHECKING:
