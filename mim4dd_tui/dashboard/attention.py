@@ -17,6 +17,17 @@ END = "\x1b\\"
 
 SWALLOWING = ("xterm", "tmux", "screen", "rxvt", "kitty", "alacritty", "foot", "wezterm", "contour", "ghostty")
 """Beginnings of the terminal types whose terminals parse operating-system commands, known ones or not."""
+ITERM, RXVT = 9, 777
+"""A desktop notification's two sequences, by their numbers: iTerm2's (ConEmu) and rxvt's (VTE, Konsole)."""
+ONE_OF_THEM = {
+    "foot": RXVT,
+    "wezterm": RXVT,
+    "ghostty": RXVT,
+    "xterm-ghostty": RXVT,
+    "kitty": ITERM,
+    "xterm-kitty": ITERM,
+}
+"""What is sent to terminals that understand both, and would show two; by the beginning of their type."""
 LONGEST = 200
 CLIPBOARD_BYTES = 70_000
 """What terminals take at most through OSC 52."""
@@ -36,6 +47,7 @@ class Voice:
     sequences: bool
     screen: bool  # GNU screen, which has a way of its own for titles
     tmux: bool
+    notices: tuple[int, ...] = (ITERM, RXVT)
 
     @staticmethod
     def of(environ: Mapping[str, str] | None = None) -> Voice:
@@ -44,14 +56,17 @@ class Voice:
         term = env.get("TERM", "")
         tmux = bool(env.get("TMUX")) or term.startswith("tmux")
         known = any(term.startswith(name) for name in SWALLOWING)
-        return Voice(known, term.startswith("screen") and not tmux, tmux)
+        one = next((number for name, number in ONE_OF_THEM.items() if term.startswith(name)), None)
+        notices = (ITERM, RXVT) if one is None else (one,)
+        return Voice(known, term.startswith("screen") and not tmux, tmux, notices)
 
     def notification(self, title: str, body: str) -> str:
-        """A desktop notification: OSC 9 (iTerm2, WezTerm, kitty, ConEmu) and OSC 777 (rxvt, VTE, foot)."""
+        """A desktop notification, OSC 9 and OSC 777: whichever the terminal understands, and one where it is both."""
         if not self.sequences or self.screen:
             return ""
         title, body = one_line(title).replace(";", ","), one_line(body).replace(";", ",")
-        return self._through(f"{ESC}]9;{title}: {body}{END}") + self._through(f"{ESC}]777;notify;{title};{body}{END}")
+        told = {ITERM: f"{title}: {body}", RXVT: f"notify;{title};{body}"}
+        return "".join(self._through(f"{ESC}]{number};{told[number]}{END}") for number in self.notices)
 
     def title(self, text: str) -> str:
         """The window's title."""

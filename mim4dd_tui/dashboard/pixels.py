@@ -51,13 +51,15 @@ class PixelsApp(TellingApp[Answer]):
     def action_next_graphics(self) -> None:
         """The next way of sending pictures that nothing speaks against here."""
         ways = list(Graphics)
+        elsewhere = Graphics.KITTY if self.voice.tmux else Graphics.KITTY_TMUX  # nobody looks for it here
         skipped = []
         for step in range(1, len(ways) + 1):
             wanted = ways[(ways.index(self.graphics) + step) % len(ways)]
             why = refusal(wanted, self.abilities, cell=self.cell)
             if not why:
                 break
-            skipped.append(f"passed over {NAMES[wanted]}: {why}")
+            if wanted is not elsewhere:
+                skipped.append(f"passed over {NAMES[wanted]}: {why}")
         self.graphics = wanted
         self.remember(graphics=wanted.value, graphics_here=here())
         told = f"pictures: {NAMES[wanted]}"

@@ -20,6 +20,8 @@ VARIABLE = "MIM4DD_GRAPHICS"
 """Environment variable that stands for the option where it is not given."""
 PIXELLESS = ("linux", "vt100", "vt102", "vt220", "ansi", "cons25", "dumb", "unknown", "eterm")
 """Beginnings of the types of terminals that show characters alone, and would print what they do not know."""
+WITHOUT_KITTY = ("foot", "alacritty", "rxvt")
+"""Beginnings of the types of terminals that have no kitty graphics, and print the characters it places them by."""
 
 Cell = tuple[int, int]
 """Width and height of a cell in pixels."""
@@ -74,6 +76,8 @@ def refusal(
 
 
 def _kitty_refusal(wanted: Graphics, able: Abilities, *, tmux: bool) -> str:
+    if able.term.startswith(WITHOUT_KITTY):
+        return f"{able.term} (TERM) has none"
     if not able.unicode:
         return "kitty graphics are placed by characters that this locale (LC_ALL, LANG) does not have"
     if able.no_color:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import re
 from pathlib import Path
 
 import pytest
@@ -64,6 +65,20 @@ def test_tmux_gets_notifications_in_its_envelope() -> None:
     sequence = Voice.of({"TERM": "screen-256color", "TMUX": "/tmp/x"}).notification("t", "b")
     assert sequence.startswith("\x1bPtmux;\x1b\x1b]9;t: b")
     assert Voice.of({"TERM": "screen-256color"}).notification("t", "b") == "", "screen would show it"
+
+
+@pytest.mark.parametrize(
+    ("term", "numbers"),
+    [
+        ("foot", ["777"]),
+        ("foot-extra", ["777"]),
+        ("xterm-kitty", ["9"]),
+        ("xterm-256color", ["9", "777"]),
+        ("tmux-256color", ["9", "777"]),
+    ],
+)
+def test_a_terminal_that_understands_both_sequences_shows_one_notification(term: str, numbers: list[str]) -> None:
+    assert re.findall(r"\](\d+);", Voice.of({"TERM": term}).notification("t", "b")) == numbers
 
 
 @pytest.mark.parametrize(("attention", "sequences", "bells"), [("all", True, 1), ("bell", False, 1), ("off", False, 0)])

@@ -21,7 +21,7 @@ from mim4dd_tui.graphics.sheet import paint
 from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.drawn import SIXEL, Kitty, Pixels, sixel
 from tests.dashboard.fake import FakeEngine, digits
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 
 
 class Wire:
@@ -335,13 +335,11 @@ async def test_the_key_goes_through_what_is_possible_and_remembers_it(
         for _ in range(4):
             await pilot.press("P")
             ways.append(app.graphics)
-            if app.graphics is Graphics.SIXEL:
-                await until(pilot, lambda: "passed over kitty graphics through tmux: this is not tmux" in words(app))
         assert ways == [Graphics.KITTY, Graphics.SIXEL, Graphics.OFF, Graphics.KITTY]
-        await until(pilot, lambda: "pictures: kitty" in words(app))
-        assert "this is not tmux" not in words(app), "what the presses before said is still there"
+        await until(pilot, lambda: "pictures: kitty" in told(app))
+        assert "sixel" not in told(app), "what the presses before said is still there"
         await pilot.press("a")
-        await until(pilot, lambda: "pictures are sent as pixels; as characters (P) they are ascii now" in words(app))
+        await until(pilot, lambda: "pictures are sent as pixels; as characters (P) they are ascii now" in told(app))
     assert Remembered.load().graphics == "kitty"
     again = make_app(FakeEngine(iterations=30))
     async with again.run_test(size=size):
@@ -350,3 +348,39 @@ async def test_the_key_goes_through_what_is_possible_and_remembers_it(
     elsewhere = make_app(FakeEngine(iterations=30))
     async with elsewhere.run_test(size=size):
         assert elsewhere.graphics is Graphics.OFF, "a choice for one terminal was taken for another"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize(("term", "passed"), [("foot", "kitty graphics: foot (TERM) has none"), ("xterm-256color", "")])
+async def test_the_picture_is_seen_beside_the_notice_that_tells_of_it(
+    make_app: MakeApp, size: tuple[int, int], monkeypatch: pytest.MonkeyPatch, term: str, passed: str
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    app = make_app(FakeEngine(iterations=30), abilities=replace(RICH, term=term))
+    app.cell = (9, 18)
+    wire = Wire(app, monkeypatch)
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await watching(app, pilot)
+        await pilot.press("o")
+        while app.graphics is not Graphics.SIXEL:
+            await pilot.press("P")
+        await until(pilot, lambda: "pictures: sixel; if nothing is seen" in told(app))
+        await until(pilot, lambda: bool(wire.sixels))
+        assert "pictures: sixel" in told(app), "it was painted after the notice had gone"
+        assert passed in told(app)
+        assert "tmux" not in told(app)
+
+
+async def test_inside_tmux_nobody_is_told_of_kitty_without_it(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TMUX", "/nowhere,1,0")
+    app = make_app(FakeEngine(iterations=30))
+    app.cell = (8, 16)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("P")
+        await until(pilot, lambda: "pictures: kitty graphics through tmux" in told(app))
+        assert app.graphics is Graphics.KITTY_TMUX
+        assert "passed over" not in told(app)
+        await pilot.press("P")
+        await until(pilot, lambda: "passed over sixel: inside tmux" in told(app))
