@@ -11,7 +11,6 @@ from typing import Any
 
 import torch
 
-from engine import sealed
 from engine.artifact import DistilledSet
 from engine.budget import live_every, live_share
 from engine.config.schema import Config
@@ -19,7 +18,7 @@ from engine.config.selection import measured_live, selected_on
 from engine.data.augment import Augment
 from engine.data.prepare import RealSet
 from engine.distill import Loop
-from engine.errors import DataError, RunDiverged, RunFailed
+from engine.errors import RunDiverged, RunFailed
 from engine.evaluation.evaluate import Score, evaluate_on
 from engine.events import Iteration, Notice, Progress, Recovered, Snapshot
 from engine.export import write_grid
@@ -34,15 +33,6 @@ from engine.state import Best, State
 
 def _nothing() -> None:
     return None
-
-
-def _iteration(path: Path) -> int | None:
-    """Which iterate a distilled set is; None where there is no whole one."""
-    try:
-        iteration = sealed.verify(path)["provenance"]["iteration"]
-    except (DataError, KeyError, TypeError):
-        return None
-    return iteration if isinstance(iteration, int) else None
 
 
 class Judge:
@@ -93,7 +83,7 @@ class Judge:
         if resumed is not None:
             if self.folder.snapshot_path(resumed).exists():
                 self._pictured = resumed
-            self._behind = _iteration(self.folder.distilled_path("last")) != resumed
+            self._behind = self.folder.held("last") != resumed
 
     def _rarer(self) -> str:
         """What is said where live evaluations are fewer than asked for."""

@@ -119,6 +119,11 @@ def save(
     return path
 
 
+def newest(folder: Path) -> int | None:
+    """Iterations of the newest checkpoint, by its name; None where there is none."""
+    return next((file.iteration for file in _files(folder)), None)
+
+
 def newest_due(folder: Path) -> int | None:
     """Iterations of the newest checkpoint that was due, by its name; None where there is none."""
     return next((file.iteration for file in _files(folder) if file.due), None)

@@ -14,6 +14,7 @@ from typing import Any
 import tomli
 import tomli_w
 
+from engine import sealed
 from engine.config.elsewhere import readable
 from engine.config.load import load_config
 from engine.config.presets import stem
@@ -26,6 +27,13 @@ from engine.runs.status import Status
 
 CONFIG = "config.toml"
 FORMAT = 1
+
+
+def iteration_of(header: Mapping[str, Any]) -> int | None:
+    """Of the iterate that a distilled set's file holds; None where its header does not say."""
+    provenance = header.get("provenance")
+    iteration = provenance.get("iteration") if isinstance(provenance, dict) else None
+    return iteration if isinstance(iteration, int) else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -131,6 +139,13 @@ class RunFolder:
     def distilled_path(self, which: str = "best") -> Path:
         """Path of the "best" or "last" distilled set, there or not."""
         return self.distilled / f"{which}.safetensors"
+
+    def held(self, which: str = "best") -> int | None:
+        """The iteration of the "best" or "last" distilled set; None where there is no whole one."""
+        try:
+            return iteration_of(sealed.verify(self.distilled_path(which)))
+        except DataError:
+            return None
 
     def snapshot_path(self, iteration: int) -> Path:
         """Path of the raw pixels (npy) of an iteration's picture."""

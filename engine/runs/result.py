@@ -20,7 +20,9 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
                             of ``before``, when it stood at ``iteration``; its final accuracy where it was done
     recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
                             ``failed`` and the run went back to ``iteration``, on with its rates times ``rates``
+    checkpoint              iteration of the newest checkpoint: where a run that was stopped or killed goes on
     artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
+    artifact_iteration      the iterate it holds: before the end the best one as of the last checkpoint
     traceback               path of that of an error nobody foresaw, which ended the run
 """
 
@@ -38,7 +40,8 @@ from engine.errors import DataError
 from engine.events import BASELINES, FINAL, Evaluation
 from engine.runs.called import called
 from engine.runs.changes import changes
-from engine.runs.folder import RunFolder
+from engine.runs.checkpoint import newest
+from engine.runs.folder import RunFolder, iteration_of
 from engine.runs.history import RunHistory
 from engine.runs.lock import holder
 from engine.runs.reached import reached
@@ -113,9 +116,10 @@ def build(run: RunFolder, history: RunHistory) -> Document:
         {"iteration": e.iteration, "before": e.before, "iterations": e.iterations, "accuracy": e.accuracy}
         for e in history.lengthened
     ]
-    artifact, fingerprint, reason = _artifact(run.distilled_path("best"), unfinished)
-    _put(values, "artifact", artifact, reason)
-    _put(values, "fingerprint", fingerprint, reason)
+    _put(values, "checkpoint", newest(run.path), "no checkpoint was written")
+    artifact, reason = _artifact(run.distilled_path("best"), unfinished)
+    for key, value in artifact.items():
+        _put(values, key, value, reason)
     report = traceback_of(run.path) if state == "failed" else None
     _put(values, "traceback", None if report is None else str(report), "no error that nobody foresaw has ended it")
     return values
@@ -196,13 +200,17 @@ def _information(history: RunHistory, config: Config) -> Document | None:
     }
 
 
-def _artifact(path: Path, unfinished: str) -> tuple[str | None, str | None, str]:
-    """Path and fingerprint of a distilled set whose every byte was checked, or why there is none."""
+def _artifact(path: Path, unfinished: str) -> tuple[Document, str]:
+    """What is told of a distilled set whose every byte was checked, and why something of it is not known."""
+    found: Document = dict.fromkeys(("artifact", "fingerprint", "artifact_iteration"))
     if not path.exists():
-        return None, None, f"no distilled set yet: {unfinished}"
+        return found, f"no distilled set yet: {unfinished}"
     try:
         header = sealed.verify(path)
     except DataError as error:
-        return None, None, str(error)
+        return found, str(error)
     fingerprint = header.get("fingerprint")
-    return str(path), fingerprint if isinstance(fingerprint, str) else None, "the file names no fingerprint"
+    found["artifact"] = str(path)
+    found["fingerprint"] = fingerprint if isinstance(fingerprint, str) else None
+    found["artifact_iteration"] = iteration_of(header)
+    return found, "the file does not name it"

@@ -28,7 +28,7 @@ from mim4dd_tui.cli.options import (
     runs_dir_of,
 )
 from mim4dd_tui.cli.output import pairs, reporting, say, write_json
-from mim4dd_tui.cli.summary import CHOSEN
+from mim4dd_tui.cli.summary import CHOSEN, STARTED_FROM
 from mim4dd_tui.cli.summary import score as score_text
 from mim4dd_tui.fitting import wrapped
 from mim4dd_tui.plain import tell
@@ -311,6 +311,10 @@ def _tell_of_failure(path: Path, item: DistilledSet) -> None:
 
 def _tell_of_start(path: Path, item: DistilledSet) -> None:
     """Where no later iterate was found better, or none was measured yet, the best is what distillation started from."""
+    from engine.runs.folder import RunFolder
+
     if item.provenance.get("iteration") == 0:
-        last = "; --which last takes the last iterate" if path.stem == "best" else ""
-        tell(f"this set is of iteration 0, what distillation started from{last}")
+        beside_it = path.parts[-2:] == ("distilled", "best.safetensors")
+        later = RunFolder(path.parent.parent).held("last") if beside_it else None
+        last = f"; last.safetensors beside it (--which last) is of iteration {later}" if later else ""
+        tell(f"this set is of iteration 0{STARTED_FROM}{last}")

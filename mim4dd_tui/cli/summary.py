@@ -23,6 +23,10 @@ CHOSEN = {
 }
 
 
+STARTED_FROM = ", what distillation started from"
+"""Of iteration 0."""
+
+
 def score(values: Any, reason: str = "", *, of_iterate: bool = False, real: bool = False) -> str:
     """``87.3 ± 0.4 % (mtt-1000, 5 networks, iteration 40)``, or why there is none.
 
@@ -86,6 +90,23 @@ def _standing(document: dict[str, Any]) -> str:
     return f"{text}; `mim4dd resume {called(Path(document['path']))}` continues it"
 
 
+def _iteration(document: dict[str, Any]) -> str:
+    """How far a run came, and where it goes on if that is not there."""
+    at, checkpoint = document.get("iteration"), document.get("checkpoint")
+    text = f"{at} of {document['iterations']}"
+    if document.get("state") not in ("stopped", "failed") or checkpoint in (None, at):
+        return text
+    return f"{text} (last checkpoint: {checkpoint})"
+
+
+def _held(document: dict[str, Any]) -> str:
+    """Of which iterate the distilled set is, where it is not the one whose accuracy is told."""
+    held, accuracy = document.get("artifact_iteration"), document.get("accuracy")
+    if held is None or (isinstance(accuracy, dict) and accuracy.get("iteration") == held):
+        return ""
+    return f"of iteration {held}{STARTED_FROM if held == 0 else ''}"
+
+
 def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, str]]:
     """Names and values of what a person wants to know of a run; ``doing`` is what it is at besides distillation, as
     :attr:`engine.runs.status.Status.doing` has it."""
@@ -113,7 +134,7 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     lines += [("random real images", of("random_selection")), ("full set", of("full_set"))]
     begun = document.get("iteration") or not doing
     if begun and document.get("state") != "done" and document.get("iterations"):
-        lines.insert(2, ("iteration", f"{document.get('iteration')} of {document['iterations']}"))
+        lines.insert(2, ("iteration", _iteration(document)))
     if doing:
         lines.insert(2, ("phase", doing))
     information = document.get("mutual_information")
@@ -129,6 +150,7 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
         lines.append(("traceback", str(document["traceback"])))
     if document.get("artifact"):
         lines.append(("distilled set", str(document["artifact"])))
+        lines += [("", of_iterate)] if (of_iterate := _held(document)) else []
     return lines
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
@@ -151,8 +150,6 @@ class DashboardApp(ThemedApp[Leave]):
         """Keys and mouse first come here."""
         if isinstance(event, InputEvent):
             self._collector.touched()
-            if isinstance(self.screen, RunScreen):
-                self.screen.used_at = time.monotonic()
         if isinstance(event, Key | MouseEvent | Paste) and not event.is_forwarded:
             await self._in_order.take(event)
         else:
@@ -266,11 +263,11 @@ class DashboardApp(ThemedApp[Leave]):
 
     def watches(self, session: EngineSession) -> bool:
         """Whether the screen shows this run to somebody who only looks on: whoever types there, or has just done
-        something, would do it to another run."""
+        something there or on the way there, would do it to another run."""
         screen = self.screen
         if not isinstance(screen, RunScreen) or screen.session is not session:
             return False
-        return not isinstance(self.focused, Input) and time.monotonic() - screen.used_at > HANDS_SECONDS
+        return not isinstance(self.focused, Input) and self.untouched > HANDS_SECONDS
 
     def resume_run(self, folder: RunFolder) -> None:
         """Continue a run from its last checkpoint, in this process."""

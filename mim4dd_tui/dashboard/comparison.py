@@ -151,7 +151,7 @@ def details(contenders: Sequence[Contender]) -> list[Line]:
     return [
         _result("iteration", [reached(one) for one in contenders]),
         _result("objective", [last(one, "objective") for one in contenders]),
-        _result("MI bound, last tenth", [_mean(one) for one in contenders]),
+        _result("MI bound, mean at end", [_mean(one) for one in contenders]),
         _result("MI bound, last reading", [last(one, "bound", nats) for one in contenders]),
         _result("step size", [last(one, "step_size") for one in contenders]),
         _result("random real images", [_score(one.history.random_selection) for one in contenders]),

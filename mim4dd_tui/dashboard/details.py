@@ -61,10 +61,10 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
     Args:
         room: columns and lines; where they do not hold it all, the message of its end is cut, and marked.
     """
-    mark = STATES.get(info.state, ("?", ""))[0] if unicode else "*"
+    mark = f"{STATES.get(info.state, ('?', ''))[0]} " if unicode else ""
     text = Text()
     text.append(info.name + "\n", style="bold")
-    text.append(f"{mark} {info.state}", style=f"bold {style}")
+    text.append(f"{mark}{info.state}", style=f"bold {style}")
     if info.alive and not info.here:
         text.append("  in another process", style="dim")
     text.append("\n")

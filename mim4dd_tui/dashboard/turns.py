@@ -191,7 +191,7 @@ class Turns:
         with self._lock:
             self.going, self._held = True, False
         self._tried.clear()
-        self.changes.afterwards(partial(self._begin, watch=True))
+        self.changes.afterwards(partial(self._begin, lambda: True))
 
     def hold(self) -> None:
         """Start nothing more by itself."""
@@ -220,7 +220,7 @@ class Turns:
         if isinstance(session.error, RunLocked) and session.path is not None:
             told = f"{session.path.name} is passed over: another process works on it"
             self._app.notify(told, severity="warning", about=[of_run(session.path.name)], lasting=True)
-        self._begin(watch=self._app.watches(session))
+        self._begin(partial(self._app.watches, session))
 
     def _say_held(self, waiting: int) -> None:
         if waiting and not self.going:
@@ -245,15 +245,16 @@ class Turns:
             self.launch.alone.set()
         return True
 
-    def _begin(self, *, watch: bool) -> None:
+    def _begin(self, watch: Callable[[], bool]) -> None:
+        """Start the next one; whether it is to be shown is asked then: until then somebody may press a key."""
         found: list[list[Waiting] | None] = []
 
         def read() -> None:
             found.append(self.queue.read() if self.queue.claim() else None)
 
-        self.changes.do(read, lambda: self._next(found[0], watch=watch) if found else self._rest())
+        self.changes.do(read, lambda: self._next(found[0], watch) if found else self._rest())
 
-    def _next(self, found: list[Waiting] | None, *, watch: bool) -> None:
+    def _next(self, found: list[Waiting] | None, watch: Callable[[], bool]) -> None:
         """Start the first of these; None where another process works on the queue."""
         session = self._app.session
         if session is not None and session.running:
@@ -274,7 +275,7 @@ class Turns:
         folder = waiting[0].folder
         self._tried.add(folder.name)
         order = Order(runs_dir=folder.path.parent, data_dir=self._app.data_dir, resume=folder.path)
-        self._app.start_run(order, watch=watch)
+        self._app.start_run(order, watch=watch())
 
     def _rest(self) -> None:
         """Nothing more is begun: the queue is anybody's."""

@@ -22,6 +22,7 @@ import torch
 from engine.config.schema import Config
 from engine.evaluation.protocols import PROTOCOLS
 from engine.files import read_json_object, write_json
+from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from mim4dd_tui.__main__ import main
 from mim4dd_tui.cli import results, running
@@ -170,18 +171,29 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
         assert "lies in no run's folder" in copied[f"{key}_reason"]
 
 
+START = "this set is of iteration 0, what distillation started from"
+
+
 @pytest.mark.parametrize(
-    ("name", "iteration", "said"),
+    ("name", "iteration", "last", "said"),
     [
-        ("best", 0, "this set is of iteration 0, what distillation started from; --which last takes the last iterate"),
-        ("last", 0, "this set is of iteration 0, what distillation started from"),
-        ("best", 3, ""),
+        ("best", 0, 7, f"{START}; last.safetensors beside it (--which last) is of iteration 7"),
+        ("best", 0, 0, START),
+        ("best", 0, None, START),
+        ("last", 0, 0, START),
+        ("best", 3, 7, ""),
     ],
 )
 def test_a_set_that_no_iteration_has_changed_is_said_to_be_so(
-    name: str, iteration: int, said: str, capsys: pytest.CaptureFixture[str]
+    name: str,
+    iteration: int,
+    last: int | None,
+    said: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """As of a run that was stopped before a later iterate was measured."""
+    """As of a run that was stopped before a later iterate was measured; or killed before a later one was written."""
+    monkeypatch.setattr(RunFolder, "held", lambda _folder, _which: last)
     item = mock.Mock(provenance={"iteration": iteration})
     results._tell_of_start(Path(f"runs/x/distilled/{name}.safetensors"), item)
     assert capsys.readouterr().err.strip() == said

@@ -28,6 +28,16 @@ def test_a_run_that_is_not_done_says_where_it_stands() -> None:
     assert "iteration" not in dict(result_lines(STOPPED | {"state": "done", "message": ""}))
 
 
+def test_where_a_run_goes_on_and_which_iterate_its_set_holds_are_said_where_they_are_not_what_stands_there() -> None:
+    at = {"artifact": "best.safetensors", "accuracy": {"mean": 0.8, "std": 0.1, "iteration": 200, "final": False}}
+    for checkpoint, told in ((278, "278 of 400"), (200, "278 of 400 (last checkpoint: 200)"), (None, "278 of 400")):
+        assert dict(result_lines(STOPPED | {"checkpoint": checkpoint}))["iteration"] == told
+    going_on = result_lines(STOPPED | {"checkpoint": 200, "state": "running"})
+    assert dict(going_on)["iteration"] == "278 of 400"
+    for held, last in ((200, "distilled set"), (100, ""), (None, "distilled set")):
+        assert result_lines(STOPPED | at | {"artifact_iteration": held})[-1][0] == last
+
+
 def test_the_folder_stands_in_the_column_of_the_other_values(capsys: pytest.CaptureFixture[str]) -> None:
     print_result(STOPPED, Path("there"))
     lines = capsys.readouterr().out.splitlines()

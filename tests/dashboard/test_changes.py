@@ -204,6 +204,19 @@ async def test_runs_of_an_analysis_are_told_apart_in_the_lists(
         assert text(app).count("weight 0.3") == 2
 
 
+async def test_room_that_shortened_names_leave_goes_to_what_was_changed(make_app: MakeApp, tmp_path: Path) -> None:
+    """A name loses its date as a whole, for want of a single column."""
+    for weight, seed, clock in ((0, 0, "115701"), (0, 1, "115708"), (0.1, 0, "115709"), (0.1, 1, "115710")):
+        changed = ["objective.iterations=150", f"information.weight={weight}"]
+        run = made(tmp_path / "runs", f"digits-ipc1-dream-s{seed}-20261128-{clock}", *changed)
+        stands(run, state="done", preset="digits-ipc1-dream", accuracy=0.8, iteration=150, iterations=150)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("150/150") == 4)
+        assert text(app).count("weight 0.0, iterations") == 2, text(app)
+
+
 async def test_what_was_changed_has_room_before_long_names(make_app: MakeApp, tmp_path: Path) -> None:
     for weight in ("0.3", "0"):
         changed = ["objective.iterations=60", f"information.weight={weight}"]

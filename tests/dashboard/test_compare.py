@@ -129,7 +129,7 @@ async def test_what_differs_is_seen_below_the_accuracies(
         accurate = ["run", "state", "best accuracy", "last accuracy", "A B, 2 seeds"]
         assert rows[:7] == [*accurate, "seed", "data.name"]
         assert rows[-8:] == [
-            "iteration", "objective", "MI bound, last tenth", "MI bound, last reading", "step size",
+            "iteration", "objective", "MI bound, mean at end", "MI bound, last reading", "step size",
             "random real images", "full set", "worked",
         ]  # fmt: skip
         shown = text(app).splitlines()[table.region.y + 1 : table.region.bottom]

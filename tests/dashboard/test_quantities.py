@@ -111,5 +111,5 @@ def test_facts_and_comparison_say_the_same_of_a_run() -> None:
     lines = {line.name: line.values[0] for line in table([Contender("A", "A", 1, "running", history, None)])}
     assert lines["best accuracy"] == "~88.9 ± 2.0 %"
     assert (lines["MI bound, last reading"], lines["objective"]) == ("2.00", "0.368")
-    assert lines["MI bound, last tenth"] == "2.00"
+    assert lines["MI bound, mean at end"] == "2.00"
     assert lines["step size"] == known["step size"] == "0.0402"

@@ -6,8 +6,10 @@ from __future__ import annotations
 import json
 import os
 import threading
+import time
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import pytest
 from filelock import FileLock
@@ -256,16 +258,10 @@ async def test_a_run_that_begins_by_itself_names_only_keys_that_the_screen_has(
         if key:
             await pilot.press(key)
             await until(pilot, lambda: not isinstance(app.screen, HomeScreen))
-        app.clear_notifications()
-        said: list[str] = []  # it is taken back when the run has ended, which is soon
-
-        def begun() -> bool:
-            messages = [" ".join(notice.message.split()) for notice in app._notifications]
-            said.extend(message for message in messages if f"{name} begins" in message and message not in said)
-            return bool(said)
-
-        engine.hold = False
-        await until(pilot, begun)
+        with mock.patch.object(app, "notify", wraps=app.notify) as notified:  # it is taken back soon, at the run's end
+            engine.hold = False
+            await until(pilot, lambda: any("begins" in call.args[0] for call in notified.call_args_list))
+        said = [call.args[0] for call in notified.call_args_list if "begins" in call.args[0]]
         assert said == [f"{name} {told}"]
 
 
@@ -329,7 +325,7 @@ async def test_runs_that_nobody_watched_hold_no_events_when_the_next_begins(make
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         app.turns.queue.add(CONFIG, [0, 1, 2])
         app.turns.going = True
-        app.turns._begin(watch=False)
+        app.turns._begin(lambda: False)
         await until(pilot, lambda: len(app.sessions) == 4 and not app.turns.going)
         *before, last = app.sessions
         assert [session.poll() for session in before] == [[], [], []]
@@ -338,13 +334,15 @@ async def test_runs_that_nobody_watched_hold_no_events_when_the_next_begins(make
         assert run_screen(app).session is last, "the last one is still there to be looked at, whole"
 
 
-@pytest.mark.parametrize("hands", ["off", "field", "key", "long ago"])
+@pytest.mark.parametrize("hands", ["off", "field", "key", "opened", "at the end"])
 async def test_the_screen_goes_on_to_the_next_run_only_where_somebody_looks_on(
-    make_app: MakeApp, hands: str, tmp_path: Path
+    make_app: MakeApp, hands: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """A letter that was typed into a field, or a key for one run, would be a command to another."""
     engine = FakeEngine(iterations=12, hold=True)
     app = make_app(engine)
+    since = 0.0
+    app._collector._clock = lambda: time.monotonic() + since
     async with app.run_test(size=(80, 24), notifications=True) as pilot:
         await pilot.press("s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
@@ -354,13 +352,20 @@ async def test_the_screen_goes_on_to_the_next_run_only_where_somebody_looks_on(
         if hands == "field":
             await pilot.press("4", "slash", *"acc")
             await until(pilot, lambda: isinstance(app.focused, Input))
-        elif hands != "off":
+        if hands != "opened":
+            since = HANDS_SECONDS + 1
+        if hands == "key":
             await pilot.press("4")
-        if hands in ("field", "long ago"):
-            first.used_at -= HANDS_SECONDS + 1
+        read = threading.Event()
+        if hands == "at the end":
+            monkeypatch.setattr(app.turns.queue, "claim", lambda: read.wait(60) and RunQueue.claim(app.turns.queue))
         engine.hold = False
+        if hands == "at the end":
+            await until(pilot, lambda: first.state == "done")
+            await pilot.press("h")
+            read.set()
         await until(pilot, lambda: len(app.sessions) == 2 and not app.turns.going)
-        if hands in ("off", "long ago"):
+        if hands == "off":
             await until(pilot, lambda: run_screen(app) is not first)
         else:
             assert app.screen is first

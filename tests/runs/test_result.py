@@ -19,15 +19,18 @@ from engine.config.load import changed
 from engine.config.schema import Config, Evaluation, Information
 from engine.errors import DataError
 from engine.events import Event, RunEnded, StateChanged
+from engine.runs import checkpoint
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
 from engine.runs.lock import RunLock
 from engine.runs.result import document
 from engine.runs.status import Status, StatusWriter, host_name
+from mim4dd_tui.cli.summary import result_lines
 from tests.runs.helpers import evaluation, iteration, make_folder, started
 
 NULLABLE = (
-    "accuracy", "last", "random_selection", "full_set", "mutual_information", "artifact", "fingerprint", "traceback",
+    "accuracy", "last", "random_selection", "full_set", "mutual_information", "checkpoint", "artifact", "fingerprint",
+    "artifact_iteration", "traceback",
 )  # fmt: skip
 
 
@@ -104,6 +107,7 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     assert values["mutual_information"] == bound
     assert values["artifact"] == str(run.distilled_path("best"))
     assert values["fingerprint"] == "ab" * 32
+    assert values["artifact_iteration"] is None, "this header names none"
 
 
 def test_a_score_says_at_which_step_size_or_by_whose_labels_where_it_is_so(tmp_path: Path) -> None:
@@ -146,6 +150,24 @@ def test_a_killed_run_has_failed_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert values["state"] == "failed"
     assert f"`mim4dd resume {run.path}`" in values["message"], "it is found so from every folder"
     assert values["iteration"] == 1
+
+
+def test_a_killed_run_says_from_where_it_goes_on_and_which_iterate_its_set_holds(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    crash(run)
+    say(run, started(), iteration(1), evaluation(50, mean=0.86), iteration(66))
+    values = check(document(run.path))
+    assert (values["checkpoint"], values["artifact_iteration"]) == (None, None)
+    for at in (0, 40):
+        checkpoint.save(run.path, at, {"x": torch.zeros(1)}, {}, due=True)
+        header = {"fingerprint": "ab" * 32, "provenance": {"iteration": at}}
+        sealed.write(run.distilled_path("best"), {"images": torch.zeros(1)}, header)
+        values = check(document(run.path))
+        assert (values["iteration"], values["checkpoint"], values["artifact_iteration"]) == (66, at, at)
+        lines = result_lines(values)
+        assert ("iteration", f"66 of {values['iterations']} (last checkpoint: {at})") in lines
+        held = lines[lines.index(("distilled set", values["artifact"])) + 1]
+        assert held == ("", "of iteration 0, what distillation started from" if at == 0 else "of iteration 40")
 
 
 @pytest.mark.parametrize("state", ["done", "stopped"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
@@ -75,7 +74,6 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._unread = not self.heard_once
         self._view = VIEWS[0]
         self._plots: tuple[PlotPane, ...] = ()  # kept: they are asked for five times a second
-        self.used_at = -math.inf  # when a key or the mouse last did something here
         self.add_class(f"-view-{self._view}")
 
     def compose(self) -> ComposeResult:

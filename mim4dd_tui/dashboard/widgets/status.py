@@ -24,7 +24,8 @@ STATES = {
     "queued": ("○", "secondary"),
     "starting": ("●", "secondary"),
 }
-"""Mark and theme colour of every state."""
+"""Mark and theme colour of every state. Without such characters lists have its first letter, and beside its word there
+is nothing: a star marks a run that is to be compared."""
 LEAST_BAR = 12
 """Columns that the bar of the progress keeps beside what is told of it."""
 
@@ -76,7 +77,7 @@ class RunHead(Inked):
         head = self.head
         mark, colour = STATES.get(head.state, ("●", "secondary"))
         unicode = getattr(self.app, "unicode", True)
-        right = [Segment(f"{mark if unicode else '*'} {head.state}", inks.colour(colour) + Style(bold=True))]
+        right = [Segment(f"{mark} {head.state}" if unicode else head.state, inks.colour(colour) + Style(bold=True))]
         if head.worked is not None:
             right += [Segment("  worked ", inks.muted), Segment(duration(head.worked), inks.base)]
         room = width - sum(s.cell_length for s in right) - 1

@@ -285,7 +285,23 @@ class Table(ScrollView, can_focus=True):
         flexible = [i for i in sorted(widths) if not self._columns[i].width]
         for number, i in enumerate(flexible):
             widths[i] = max(1, widths[i] + left // len(flexible) + (number < left % len(flexible)))
+        for i in flexible:
+            if self._columns[i].middle and widths[i] < self._widest[i]:
+                self._pass_on(widths, i)
         return dict(sorted(widths.items()))
+
+    def _pass_on(self, widths: dict[int, int], giving: int) -> None:
+        """What a column has over beside its texts, which are shortened by whole parts, goes to others that grow."""
+        title = self._columns[giving].title
+        texts = (title, *self._apart(giving, widths[giving]).values())
+        spare = max(0, widths[giving] - max(map(cell_len, texts)))
+        growing = sorted((wish for i in widths if i != giving for wish in self._wishes(i)), key=lambda wish: wish[0])
+        for _, i, more in growing:
+            column = self._columns[i]
+            given = max(0, min(spare, (column.width or column.least) + more - widths[i])) if more else 0
+            widths[i] += given
+            widths[giving] -= given
+            spare -= given
 
     def _wishes(self, place: int) -> Iterator[tuple[int, int, int]]:
         """Ranks at which a column is to have room, each with its place and by how much it grows then; 0: it begins."""
