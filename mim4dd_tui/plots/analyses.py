@@ -16,7 +16,7 @@ from engine.analysis.tables import against, column, known, mean_apart, mean_matr
 from engine.runs.log import told_changes
 from engine.wording import counted
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
-from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, stacked
+from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked
 from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
 
 Document = Mapping[str, Any]
@@ -168,7 +168,9 @@ def _banded(name: str, iterations: list[int], values: list[list[float]], ink: in
 
 def cka_page(document: dict[str, Any]) -> Page:
     """Unbiased CKA of the experts' layers (down) with those of networks trained on the distilled set (across)."""
-    page = Page(WIDTH, 376)
+    least = room(len(document["layers"]))
+    across, down = max(WIDTH / 3, least[0]), max(342, least[1])
+    page = Page(math.ceil(3 * across), math.ceil(34 + down))
     heading = f"{document['preset']}: linear CKA between networks, unbiased estimator, {_seeds(_counts(document))}"
     page.shapes.append(Words((8, 22), heading, size=15, bold=True))
     panels = [(f"CKA {row['value']}", mean_matrix(document, row["value"], "unbiased")) for row in document["rows"]]
@@ -176,7 +178,7 @@ def cka_page(document: dict[str, Any]) -> Page:
     most = max((abs(value) for row in apart for value in row), default=0.0)
     panels.append(("with minus without", apart))
     for place, (title, matrix) in enumerate(panels):
-        box, signed = Box(place * WIDTH / 3, 34, WIDTH / 3, page.height - 34), matrix is apart
+        box, signed = Box(place * across, 34, across, down), matrix is apart
         page.shapes.extend(
             heat_map(
                 box, matrix, document["layers"], title=title, down=REAL, across=DISTILLED,

@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -332,7 +333,15 @@ def test_cka_says_between_which_networks_and_on_which_images(documents: dict[str
     assert caption(of_one_seed(document)).startswith(f"means over 2 pairs of networks; on {images}; ")
 
 
-@pytest.mark.parametrize("depth", [1, 3, 5])
+def long(words: Words) -> float:
+    return float(ImageFont.load_default(words.size).getlength(words.text))
+
+
+def begin(words: Words) -> float:
+    return words.at[0] - long(words) * {"start": 0.0, "middle": 0.5, "end": 1.0}[words.anchor]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5, 6])
 def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[str, Document], depth: int) -> None:
     layers = [*(f"block {n + 1}" for n in range(depth)), "logits"]
     square = [[0.5] * len(layers)] * len(layers)
@@ -347,10 +356,12 @@ def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[s
     assert len(squares) == 3 * len(layers) ** 2
     assert max(x for shape in squares for x, _ in shape.points) <= page.width - 8, "a margin at the right too"
     for each in words:
-        width = ImageFont.load_default(each.size).getlength(each.text)
-        start = each.at[0] - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[each.anchor]
-        assert 0 <= start <= start + width <= page.width, each.text
+        assert 0 <= begin(each) <= begin(each) + long(each) <= page.width, each.text
         assert each.at[1] <= page.height
+    for each, other in combinations(words, 2):
+        (left, width), (start, _) = sorted((begin(word), long(word)) for word in (each, other))
+        apart = each.at[1] != other.at[1] or left + width + 3 <= start
+        assert apart, f"{each.text!r} touches {other.text!r}"
     below = max(y for shape in squares for _, y in shape.points)
     named = [each for each in words if each.text.startswith("across")]
     assert all(each.at[1] - each.size > below + 11 for each in named), "below the columns' names"
