@@ -16,7 +16,7 @@ from engine.analysis.tables import against, column, known, mean_apart, mean_matr
 from engine.runs.log import told_changes
 from engine.wording import counted
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
-from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked
+from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked, width_of
 from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
 
 Document = Mapping[str, Any]
@@ -80,8 +80,6 @@ SAID: dict[str, Callable[[Document], str]] = {"cka": _averaged, "grids": _chosen
 def sweep_page(document: dict[str, Any]) -> Page:
     """Accuracy at every value, and beside it the paired difference to the reference; bars are 95 % intervals."""
     values = [row["value"] for row in document["rows"]]
-    page = Page(WIDTH, HEIGHT)
-    half = WIDTH / 2
     accuracy = [
         _points(name, colour, [estimate(known(column(document, value, key))) for value in values])
         for key, name, colour in ACCURACIES
@@ -91,19 +89,12 @@ def sweep_page(document: dict[str, Any]) -> Page:
         _points(name, colour, [against(document, value, key) for value in others]) for key, name, colour in ACCURACIES
     ]
     under = document["setting"]
-    seeds = _seeds(_counts(document))
-    page.shapes.extend(
-        error_bars(
-            Box(0, 0, half, HEIGHT), values, accuracy, title=f"{document['preset']}: accuracy (%), {seeds}",
-            under=under,
-        )
-    )  # fmt: skip
-    page.shapes.extend(
-        error_bars(
-            Box(half, 0, half, HEIGHT), others, apart,
-            title=f"paired difference to {document['reference']} (points)", under=under, zero=True,
-        )
-    )  # fmt: skip
+    title = f"{document['preset']}: accuracy (%), {_seeds(_counts(document))}"
+    beside = f"paired difference to {document['reference']} (points)"
+    half = max(WIDTH / 2, width_of(values, title), width_of(others, beside))
+    page = Page(math.ceil(2 * half), HEIGHT)
+    page.shapes.extend(error_bars(Box(0, 0, half, HEIGHT), values, accuracy, title=title, under=under))
+    page.shapes.extend(error_bars(Box(half, 0, half, HEIGHT), others, apart, title=beside, under=under, zero=True))
     return page
 
 

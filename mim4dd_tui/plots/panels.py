@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import ImageFont
 
 from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
 from mim4dd_tui.plots.scale import Scale, spread
@@ -40,6 +41,13 @@ class Points:
     values: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
+
+
+def width_of(places: Sequence[str], title: str) -> float:
+    """Width that a box must have for error bars over ``places`` whose words lie apart."""
+    font, bold = ImageFont.load_default(11), ImageFont.load_default(13)
+    widest = max((font.getlength(name) for name in places), default=0.0)
+    return max(GUTTER + RIGHT + len(places) * (widest + 8), bold.getlength(title) + 24)
 
 
 def error_bars(

@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mim4dd_tui.plots.draw import DIM
-from mim4dd_tui.plots.figure import Figure, Floats, Side, Viewport
+from mim4dd_tui.plots.figure import Figure, Floats, Level, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
 from mim4dd_tui.plots.scale import Scale
 from mim4dd_tui.plots.viewing import nothing, window
@@ -31,6 +31,8 @@ QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
 LINE, BELOW = 18, 4
 """Pixels from one line of notes to the next, and from the lowest words of a page to its edge."""
+ABOVE = 16
+"""Pixels that a level and the name over it take."""
 WIDER = 1.15
 """How much wider than a PNG's the letters of an SVG may be: whoever shows it chooses the font."""
 BEHIND = 0.4
@@ -140,23 +142,29 @@ class _Plot:
     ) -> None:
         self.figure, self.view, self.colours, self.x = figure, view, colours, x
         self.curves = [InView.of(series, view, x) for series in figure.series]
-        self.y = {side: scale_of(figure, self.curves, view, side) for side in SIDES}
+        self.top, self.bottom = TOP, height - BOTTOM
+        self.y = {side: self._roomy(scale_of(figure, self.curves, view, side), side) for side in SIDES}
         self.left = MARGIN + GUTTER
         self.right = width - MARGIN - (GUTTER if self.y["right"] is not None else 0)
-        self.top, self.bottom = TOP, height - BOTTOM
+
+    def _roomy(self, scale: Scale | None, side: Side) -> Scale | None:
+        """The axis, as far up as the name over its highest level takes."""
+        values = [level.value for level in self.figure.levels if level.side == side and level.name]
+        if scale is None or not values:
+            return scale
+        most, room = float(scale.place(np.array([max(values)]))[0]), 1 - ABOVE / (self.bottom - self.top)
+        return replace(scale, high=scale.value(most / room)) if most > room else scale
 
     def shapes(self) -> Iterator[Shape]:
         """Axes, then levels, moments, bands, curves, then the legend, and below what the bands are."""
         yield from self._axes()
-        for level in self.figure.levels:
-            scale = self.y[level.side]
-            if scale is not None:
-                y = self._down(scale, np.array([level.value]))[0]
-                if np.isfinite(y):
-                    colour = self._colour(level.ink)
-                    yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
-                    yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
-        yield from self._moments()
+        heights = self._heights()
+        lines = [y for y, _ in heights]
+        names = list(self._level_names(heights))
+        for y, level in heights:
+            yield Stroke([(self.left, y), (self.right, y)], self._colour(level.ink), 1.2, dashed=True)
+        yield from names
+        yield from self._moments([*((y - 3, y + 3) for y in lines), *(_upright(name) for name in names)])
         shades = [list(self._shade(curve)) for curve in self.curves]
         yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
@@ -233,13 +241,34 @@ class _Plot:
             back = list(zip(x[good].tolist(), high[good].tolist(), strict=True))[::-1]
             yield Area([*there, *back], colour, 0.16)
 
-    def _moments(self) -> Iterator[Shape]:
+    def _heights(self) -> list[tuple[float, Level]]:
+        """The levels that have a place, and where their lines are."""
+        placed = [(scale, level) for level in self.figure.levels if (scale := self.y[level.side]) is not None]
+        found = [(float(self._down(scale, np.array([level.value]))[0]), level) for scale, level in placed]
+        return [(y, level) for y, level in found if np.isfinite(y)]
+
+    def _level_names(self, heights: Sequence[tuple[float, Level]]) -> Iterator[Words]:
+        """Each at the right end of its line: above it, or below it where another level is in the way; of several that
+        lie close together further left."""
+        taken: list[tuple[float, float, Words]] = []
+        for y, level in heights:
+            words = Words((self.right - 4, y - 4), level.name, self._colour(level.ink), "end", 11)
+            ways = [replace(words, at=(words.at[0], y + down)) for down in (-4, 12)]
+            inside = [way for way in ways if self.top + 1 < _upright(way)[0] and _upright(way)[1] < self.bottom] or ways
+            others = [(line - 1, line + 1) for line, other in heights if other is not level and abs(line - y) > 1]
+            clear = [way for way in inside if not any(_meet(_upright(way), other) for other in others)] or inside
+            beside = [[one for one in taken if _meet(_upright(way), one[:2])] for way in clear]
+            way, met = min(zip(clear, beside, strict=True), key=lambda pair: len(pair[1]))
+            end = min((one[2].at[0] - _long(one[2]) - 10 for one in met), default=way.at[0])
+            words = replace(way, at=(end, way.at[1]))
+            taken.append((*_upright(words), words))
+            yield words
+
+    def _moments(self, levels: Sequence[tuple[float, float]]) -> Iterator[Shape]:
         """Each with its name at its upper end, on the side where there is room; neighbours' names at three heights,
-        none of them on a level's line or its name, which is above that."""
-        levels = [(scale, level.value) for level in self.figure.levels if (scale := self.y[level.side]) is not None]
-        lines = [float(self._down(scale, np.array([value]))[0]) for scale, value in levels]
-        heights = [self.top + 13.0 * row for row in range(1, 4 + 3 * len(lines))]
-        free = [y for y in heights if not any(y - 13 < line < y + 17 for line in lines)]
+        none of them where lines and names of ``levels`` are, from their upper edge to their lower one."""
+        heights = [self.top + 13.0 * row for row in range(1, 4 + 3 * len(levels))]
+        free = [y for y in heights if not any(_meet((y - 11, y + 3), level) for level in levels)]
         for number, moment in enumerate(self.figure.moments):
             place = float(self.x.place(np.array([moment.x]))[0])
             if 0 <= place <= 1:
@@ -263,6 +292,20 @@ class _Plot:
         for name, colour in [*notes, *((mark, QUIET) for mark in marks)]:
             yield Words((x, 42), name, colour, size=12, bold=colour != QUIET)
             x += 7.4 * len(name) + 18
+
+
+def _upright(words: Words) -> tuple[float, float]:
+    """From which height to which a text reaches."""
+    return words.at[1] - 0.9 * words.size, words.at[1] + 0.25 * words.size
+
+
+def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _long(words: Words) -> float:
+    """The most pixels that a text takes."""
+    return WIDER * float(ImageFont.load_default(words.size).getlength(words.text))
 
 
 def _pieces(x: Floats, y: Floats) -> Iterator[list[Point]]:

@@ -27,7 +27,7 @@ from engine.analysis.tables import column, markdown, mean_apart, mean_matrix
 from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
-from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet
+from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet, sweep_page
 from mim4dd_tui.plots.paper import Area, Words
 from tests.distill.helpers import quickly, tiny
 
@@ -337,6 +337,13 @@ def long(words: Words) -> float:
     return float(ImageFont.load_default(words.size).getlength(words.text))
 
 
+def lie_apart(words: list[Words]) -> None:
+    for each, other in combinations(words, 2):
+        (left, width), (start, _) = sorted((begin(word), long(word)) for word in (each, other))
+        apart = each.at[1] != other.at[1] or left + width + 3 <= start
+        assert apart, f"{each.text!r} touches {other.text!r}"
+
+
 def begin(words: Words) -> float:
     return words.at[0] - long(words) * {"start": 0.0, "middle": 0.5, "end": 1.0}[words.anchor]
 
@@ -358,13 +365,22 @@ def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[s
     for each in words:
         assert 0 <= begin(each) <= begin(each) + long(each) <= page.width, each.text
         assert each.at[1] <= page.height
-    for each, other in combinations(words, 2):
-        (left, width), (start, _) = sorted((begin(word), long(word)) for word in (each, other))
-        apart = each.at[1] != other.at[1] or left + width + 3 <= start
-        assert apart, f"{each.text!r} touches {other.text!r}"
+    lie_apart(words)
     below = max(y for shape in squares for _, y in shape.points)
     named = [each for each in words if each.text.startswith("across")]
     assert all(each.at[1] - each.size > below + 11 for each in named), "below the columns' names"
+
+
+@pytest.mark.parametrize("values", [("0", "1"), tuple(f"0.{n:04}" for n in range(14)), ("a-long-value" * 3, "0")])
+def test_a_sweeps_values_and_headings_lie_apart(values: tuple[str, ...]) -> None:
+    rows = [{"value": value, "cells": [{"seed": 0, "best": 0.5, "last": 0.4}]} for value in values]
+    preset = "a-long-name-of-one's-own-that-says-what-is-in-it.toml on digits-ipc1"
+    document = {"analysis": "x", "setting": "x", "reference": values[1], "preset": preset, "rows": rows}
+    page = sweep_page(document)
+    words = [shape for shape in page.shapes if isinstance(shape, Words)]
+    assert {*values, f"{preset}: accuracy (%), 1 seed"} <= {each.text for each in words}
+    lie_apart(words)
+    assert all(0 <= begin(each) <= begin(each) + long(each) <= page.width for each in words)
 
 
 def test_the_difference_of_cka_is_drawn_of_the_pairs_alone(documents: dict[str, Document]) -> None:

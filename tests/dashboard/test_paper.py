@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from engine.config.load import changed, resolve
 from engine.events import Evaluation, Iteration
@@ -19,7 +19,7 @@ from mim4dd_tui.dashboard.comparison import NAMED, figure, legend, settings
 from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.exports import Plot, export
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
-from mim4dd_tui.plots.figure import DEVIATION
+from mim4dd_tui.plots.figure import DEVIATION, Moment
 from mim4dd_tui.plots.paper import Area, Page, Stroke, Words, lay_out, to_png, to_svg
 
 
@@ -207,3 +207,40 @@ def test_a_legend_says_how_many_settings_it_leaves_out() -> None:
     (_, note), _ = legend("objective", figure("objective", pair), pair)
     assert note.startswith("A  A: data.name digits, ")
     assert note.endswith(f", {count - NAMED} settings more")
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+@pytest.mark.parametrize("values", [(0.97,), (0.97, 0.5), (0.97, 0.965), (0.95, 0.97), (0.97, 0.97), (0.5, 0.5, 0.51)])
+def test_a_levels_name_stands_within_the_axes_by_its_line_and_on_nothing_else(
+    values: tuple[float, ...], log_y: bool
+) -> None:
+    x = np.arange(0.0, 60.0, 10.0)
+    levels = tuple(Level(f"level {place}", value, 2) for place, value in enumerate(values))
+    moments = tuple(Moment(f"moment {place}", 40.0 + place) for place in range(3))
+    shown = Figure((Series("live", x, 0.4 + 0.4 * x / 50, 1),), levels, moments, percent=True)
+    for height in (120, 300, 420):  # the least has no room for all of them
+        page = lay_out(shown, Viewport(log_y=log_y), {1: "#112233", 2: "#445566"}, "accuracy", height=height)
+        frame = next(s for s in page.shapes if isinstance(s, Stroke) and len(s.points) == 5)
+        top, bottom = (edge(y for _, y in frame.points) for edge in (min, max))
+        lines = [s.points[0][1] for s in page.shapes if isinstance(s, Stroke) and s.dashed]
+        names = [s for s in page.shapes if isinstance(s, Words) and s.text.split()[0] in ("level", "moment")]
+        assert len(lines) == len(values)
+        boxes = [boxed(name) for name in names]
+        for (left, above, right, below), name in zip(boxes, names, strict=True):
+            assert top <= above, f"{name.text} stands on the upper edge"
+            if name.text.startswith("level"):
+                line = lines[int(name.text.split()[1])]
+                assert abs(name.at[1] - line) < 13
+                assert below <= bottom
+                assert height == 120 or not any(above < other < below for other in lines), "struck through"
+            for other_left, other_above, other_right, other_below in boxes:
+                if (other_left, other_above) != (left, above):
+                    apart = right <= other_left or other_right <= left or below <= other_above or other_below <= above
+                    assert height == 120 or apart, name.text
+
+
+def boxed(words: Words) -> tuple[float, float, float, float]:
+    """Left, upper, right and lower edge of what a text's letters take."""
+    left, above, right, below = ImageFont.load_default(words.size).getbbox(words.text, anchor="ls")
+    x, y = words.at[0] - (right if words.anchor == "end" else 0), words.at[1]
+    return x + left, y + above, x + right, y + below
