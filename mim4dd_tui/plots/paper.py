@@ -29,8 +29,9 @@ INK = "#1a1d29"
 FAINT = "#c9ccd6"
 QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
-LINE, BELOW = 18, 4
-"""Pixels from one line of notes to the next, and from the lowest words of a page to its edge."""
+LINE, BELOW, LEGEND = 18, 4, 42
+"""Pixels from one line of notes to the next, from the lowest words of a page to its edge, and from the upper edge to
+the legend's first line."""
 ABOVE = 16
 """Pixels that a level and the name over it take."""
 WIDER = 1.15
@@ -102,10 +103,12 @@ def lay_out(
     """
     page = Page(width, height)
     unit = f" ({figure.y_name})" if figure.y_name else ""
-    page.shapes.append(Words((MARGIN, 22), title + unit, size=15, bold=True))
-    bounds = window(figure, view)
-    if bounds is None:
-        page.shapes.append(Words((width / 2, height / 2), nothing(figure), anchor="middle"))
+    heading = Words((MARGIN, 22), title + unit, size=15, bold=True)
+    fit = (width - 2 * MARGIN) / _long(heading)  # a run's name may be long
+    page.shapes.append(replace(heading, size=heading.size * min(1.0, fit)))
+    bounds, empty = window(figure, view), nothing(figure, view)
+    if bounds is None or empty:
+        page.shapes.append(Words((width / 2, height / 2), empty, anchor="middle"))
         return page
     plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
     page.shapes.extend(plot.shapes())
@@ -142,10 +145,14 @@ class _Plot:
     ) -> None:
         self.figure, self.view, self.colours, self.x = figure, view, colours, x
         self.curves = [InView.of(series, view, x) for series in figure.series]
-        self.top, self.bottom = TOP, height - BOTTOM
-        self.y = {side: self._roomy(scale_of(figure, self.curves, view, side), side) for side in SIDES}
+        self.bottom = height - BOTTOM
+        self.y = {side: scale_of(figure, self.curves, view, side) for side in SIDES}
         self.left = MARGIN + GUTTER
         self.right = width - MARGIN - (GUTTER if self.y["right"] is not None else 0)
+        self.names = list(self._legend(width - MARGIN))
+        further = max((name.at[1] for name in self.names), default=LEGEND) - LEGEND
+        self.top = min(TOP + further, self.bottom - 2 * ABOVE)
+        self.y = {side: self._roomy(scale, side) for side, scale in self.y.items()}
 
     def _roomy(self, scale: Scale | None, side: Side) -> Scale | None:
         """The axis, as far up as the name over its highest level takes."""
@@ -169,7 +176,7 @@ class _Plot:
         yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
             yield from self._curve(curve)
-        yield from self._legend()
+        yield from self.names
         bands = [curve.series.band for curve, shade in zip(self.curves, shades, strict=True) if shade]
         names = dict.fromkeys(band.name for band in bands if band is not None and band.name)
         if names:
@@ -280,8 +287,9 @@ class _Plot:
                 else:
                     yield Words((x + 4, y), moment.name, QUIET, size=11)
 
-    def _legend(self) -> Iterator[Shape]:
-        x = float(MARGIN)
+    def _legend(self, end: float) -> Iterator[Words]:
+        """The curves' names and how they are looked at, in as many lines as it takes up to ``end``."""
+        x, y = float(MARGIN), float(LEGEND)
         both = all(scale is not None for scale in self.y.values())
         sides = {"left": "", "right": " (right axis)" if both else ""}
         named = sorted((s for s in self.figure.series if s.name), key=lambda s: (s.side == "right", s.ink >= DIM))
@@ -290,8 +298,11 @@ class _Plot:
         if self.view.smoothing and self.figure.smooths:
             marks.append(f"smooth {self.view.smoothing:g}")
         for name, colour in [*notes, *((mark, QUIET) for mark in marks)]:
-            yield Words((x, 42), name, colour, size=12, bold=colour != QUIET)
-            x += 7.4 * len(name) + 18
+            words = Words((x, y), name, colour, size=12, bold=colour != QUIET)
+            if x > MARGIN and x + _long(words) > end:
+                x, y = float(MARGIN), y + LINE
+            yield replace(words, at=(x, y))
+            x += max(7.4 * len(name), _long(words)) + 18
 
 
 def _upright(words: Words) -> tuple[float, float]:

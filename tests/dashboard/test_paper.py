@@ -244,3 +244,43 @@ def boxed(words: Words) -> tuple[float, float, float, float]:
     left, above, right, below = ImageFont.load_default(words.size).getbbox(words.text, anchor="ls")
     x, y = words.at[0] - (right if words.anchor == "end" else 0), words.at[1]
     return x + left, y + above, x + right, y + below
+
+
+def test_every_layer_of_the_deepest_network_is_drawn_and_named_on_the_page() -> None:
+    history = RunHistory()
+    for i in range(1, 9):
+        bounds = [0.1 * (i + place) % 0.9 for place in range(7)]
+        history.apply(Iteration(i, 2.0, 4.0, max(bounds), 2.3, bounds, 0.1, 0.8, 0.05, 0.1), time=float(i))
+    shown = curves.information(history)
+    names = [series.name for series in shown.series if series.name.startswith("layer")]
+    assert [name.partition(" (")[0] for name in names] == [f"layer {place}" for place in range(7)]
+    assert len({series.ink for series in shown.series}) == 8
+    title = f"{'W' * 90}: information"
+    page = lay_out(shown, Viewport(), {}, title)
+    words = [shape for shape in page.shapes if isinstance(shape, Words)]
+    frame = next(s for s in page.shapes if isinstance(s, Stroke) and len(s.points) == 5)
+    told = [next(each for each in words if each.text.startswith(name)) for name in [title, "MI bound", *names]]
+    boxes = [boxed(each) for each in told]
+    for (left, above, right, below), each in zip(boxes, told, strict=True):
+        assert right <= page.width, f"{each.text} is cut off"
+        assert below <= min(y for _, y in frame.points), each.text
+        for other_left, other_above, *_ in boxes:
+            assert other_above != above or other_left <= left or right <= other_left
+
+
+@pytest.mark.parametrize(
+    ("values", "view", "said"),
+    [
+        ([-1.0, 0.0, -2.0], Viewport(log_y=True), "nothing above 0"),
+        ([-1.0, 0.0, -2.0], Viewport(), ""),
+        ([-1.0, 1.0, -2.0], Viewport(log_y=True), ""),
+        ([math.nan] * 3, Viewport(), "no value is a number"),
+        ([math.inf] * 3, Viewport(log_y=True), "no value is a number"),
+    ],
+)
+def test_a_plot_without_a_point_says_why(values: list[float], view: Viewport, said: str) -> None:
+    y = np.array(values)
+    shown = Figure((Series("MI bound", np.arange(1.0, 4.0), y, 3),), (Level("log C", 2.3, 8),))
+    words = [shape.text for shape in lay_out(shown, view, {}, "t").shapes if isinstance(shape, Words)]
+    drawn = draw(shown, view, 60, 10).text()
+    assert (said in words and said in drawn) if said else ("log C" in words and "above 0" not in drawn)
