@@ -167,11 +167,11 @@ class _Plot:
         yield from self._axes()
         heights = self._heights()
         lines = [y for y, _ in heights]
-        names = list(self._level_names(heights))
+        over = list(self._level_names(heights))
         for y, level in heights:
             yield Stroke([(self.left, y), (self.right, y)], self._colour(level.ink), 1.2, dashed=True)
-        yield from names
-        yield from self._moments([*((y - 3, y + 3) for y in lines), *(_upright(name) for name in names)])
+        yield from over
+        yield from self._moments([*((y - 3, y + 3) for y in lines), *(_upright(name) for name in over)])
         shades = [list(self._shade(curve)) for curve in self.curves]
         yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
