@@ -183,7 +183,9 @@ def sheet(document: Document, folder: Path) -> bytes:
     """All pictures of a document of grids: a row of pictures with the term, one without, a column a seed."""
     shown = [[_pictured(row["value"], cell, folder) for cell in row["cells"]] for row in document["rows"]]
     pictures = [picture for line in shown for _, picture in line if picture is not None]
-    width = max((picture.width for picture in pictures), default=200) + 12
+    font = ImageFont.load_default(12)
+    texts = [font.getlength(text) for line in shown for text, _ in line]
+    width = max([*(picture.width for picture in pictures), *map(math.ceil, texts)], default=200) + 12
     height = max((picture.height for picture in pictures), default=20) + CAPTION + 8
     whole = width * max((len(line) for line in shown), default=1)
     heading = f"{document['preset']}: distilled images with the term and without"
@@ -191,7 +193,7 @@ def sheet(document: Document, folder: Path) -> bytes:
     top = CAPTION * len(above)
     below = top + height * max(len(shown), 1)
     canvas = Image.new("RGB", (whole, below + CAPTION * len(notes)), "#ffffff")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
+    pen = ImageDraw.Draw(canvas)
     for start, lines in ((5, above), (below, notes)):
         for place, text in enumerate(lines):
             pen.text((6, start + CAPTION * place), text, fill=INK, font=font)

@@ -7,7 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -408,3 +408,20 @@ def test_a_sheet_of_pictures_names_its_preset_above(bench: Bench, documents: dic
     with mock.patch.object(ImageDraw.ImageDraw, "text", text):
         sheet(documents["grids"], bench.places.cells)
     assert " ".join(words.strip() for _, words in sorted(written)).startswith("mine: distilled images with the term")
+
+
+def test_what_stands_over_small_pictures_lies_apart(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 8)).save(tmp_path / "p.png")
+    cells = [{"seed": 10 + place, "best": 0.9, "picture": "p.png"} for place in range(3)]
+    rows = [{"value": "without", "cells": cells}, {"value": "with", "cells": [*cells[:2], None]}]
+    document: Document = {"analysis": "grids", "preset": "mine", "rows": rows, "set": [], "protocol": "quick-100"}
+    written: list[tuple[float, float, float]] = []
+
+    def text(_: Any, at: tuple[float, float], words: str, **named: Any) -> None:
+        written.append((at[1], at[0], at[0] + named["font"].getlength(words)))
+
+    with mock.patch.object(ImageDraw.ImageDraw, "text", text):
+        whole = Image.open(io.BytesIO(sheet(document, tmp_path))).width
+    for (line, _, end), (following, start, _) in pairwise(sorted(written)):
+        assert line != following or end + 3 <= start
+    assert max(end for _, _, end in written) <= whole
