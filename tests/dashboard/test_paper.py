@@ -284,3 +284,13 @@ def test_a_plot_without_a_point_says_why(values: list[float], view: Viewport, sa
     words = [shape.text for shape in lay_out(shown, view, {}, "t").shapes if isinstance(shape, Words)]
     drawn = draw(shown, view, 60, 10).text()
     assert (said in words and said in drawn) if said else ("log C" in words and "above 0" not in drawn)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("log_y", [False, True])
+def test_a_value_that_is_infinite_beyond_an_edge_is_a_gap(log_y: bool) -> None:
+    y = np.array([math.inf, 1.0, 2.0, -math.inf])
+    shown = Figure((Series("a", np.arange(4.0), y, 1),))
+    page = lay_out(shown, Viewport(x=(0.5, 2.5), log_y=log_y), {1: "#112233"}, "t")
+    (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#112233")
+    assert len(curve.points) == 2
