@@ -72,9 +72,14 @@ class DistilledSet:
         return len(self.pixels)
 
     @property
+    def soft(self) -> bool:
+        """Whether its labels are targets of every class."""
+        return self.labels.ndim == 2
+
+    @property
     def hard_labels(self) -> Tensor:
         """Labels int64 [n]; of soft ones, the most likely class."""
-        return self.labels if self.labels.ndim == 1 else self.labels.argmax(1)
+        return self.labels.argmax(1) if self.soft else self.labels
 
     def decoded(self) -> tuple[Tensor, Tensor]:
         """What networks are trained on: images [n * formation^2, c, h, w] in network space, and their labels."""
@@ -122,9 +127,8 @@ class DistilledSet:
         Over the pixels as stored (float32, little-endian, C order), then the labels (int64, or float32 of
         soft ones), then the step size (float64) where there is one, then the formation (int64) where it is above 1.
         """
-        soft = self.labels.ndim == 2
         digest = hashlib.sha256(self.pixels.contiguous().numpy().astype("<f4").tobytes())
-        digest.update(self.labels.contiguous().numpy().astype("<f4" if soft else "<i8").tobytes())
+        digest.update(self.labels.contiguous().numpy().astype("<f4" if self.soft else "<i8").tobytes())
         if self.step_size is not None:
             digest.update(np.array(self.step_size, dtype="<f8").tobytes())
         if self.formation > 1:

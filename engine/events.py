@@ -144,7 +144,8 @@ class Snapshot(Event):
     """The synthetic set as pictures: a PNG grid and the raw uint8 pixels (npy) for previews.
 
     ``pixels`` names a ``.npy`` file of uint8 [images, height, width, channels], un-whitened and
-    de-normalised, ordered by class; ``classes`` and ``images_per_class`` shape the grid.
+    de-normalised, ordered by class; ``classes`` and ``images_per_class`` shape the grid. ``labels`` names one of
+    float32 [images, classes], the targets of soft labels at that iteration; empty of hard ones, and in older journals.
     """
 
     kind: ClassVar[str] = "snapshot"
@@ -153,6 +154,7 @@ class Snapshot(Event):
     classes: int
     images_per_class: int
     contrast: str  # how values outside 0..1 were shown, e.g. "clipped"
+    labels: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -220,11 +220,13 @@ class Judge:
     # -- pictures and checkpoints -----------------------------------------------------------------
 
     def _picture(self, state: State) -> None:
-        pixels = self._set(state).preview()
-        path = self.folder.snapshot_path(state.iteration)
+        made = self._set(state)
+        path, labels = self.folder.snapshot_path(state.iteration), self.folder.labels_path(state.iteration)
         self._pictured = state.iteration
         try:
-            write_npy(path, pixels, durable=False)
+            if made.soft:
+                write_npy(labels, made.labels.numpy(), durable=False)
+            write_npy(path, made.preview(), durable=False)
         except RunFailed as error:
             self.record.warn(f"no picture of iteration {state.iteration} was written: {error}; the run goes on")
             return
@@ -235,6 +237,7 @@ class Judge:
                 classes=self.real.classes,
                 images_per_class=self.config.synthetic.images_per_class,
                 contrast="clipped to 0..1",
+                labels=self.folder.relative(labels) if made.soft else "",
             )
         )
 

@@ -17,6 +17,7 @@ from engine.errors import DataError
 from engine.files import replacing
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
     from torch import Tensor
 
 KEY = "mim4dd"
@@ -157,3 +158,19 @@ def read(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         return load(path.read_bytes()), document
     except (SafetensorError, OSError, ValueError) as error:
         raise DataError(f"{path}: cannot be read: {error}") from error
+
+
+def array(path: Path, name: str) -> NDArray[Any]:
+    """One tensor of a file that :func:`verify` found whole, without torch.
+
+    Raises:
+        DataError: the file cannot be read, or holds no tensor of that name.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(path, framework="numpy") as file:
+            found: NDArray[Any] = file.get_tensor(name)
+    except (SafetensorError, OSError, ValueError) as error:
+        raise DataError(f"{path}: cannot be read: {error}") from error
+    return found

@@ -40,6 +40,20 @@ def nats(value: float, _spread: float = math.nan) -> str:
     return f"{value:.2f}" if math.isfinite(value) else "-"
 
 
+def share(value: float) -> str:
+    """A part of a label in percent: ``62 %``, near either end ``99.6 %``; a whole one alone is ``100 %``."""
+    if 0.01 <= value <= 0.99 or value in (0.0, 1.0):
+        return f"{value * 100:.0f} %"
+    if value >= 1:  # to rounding
+        return "100 %"
+    return "<0.1 %" if value < 0.0005 else ">99.9 %" if value >= 0.9995 else f"{value * 100:.1f} %"
+
+
+def target(value: float) -> str:
+    """A label's number that is no share: ``0.93``, or below zero ``-0.05``."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def known_of(value: float, ceiling: float | None) -> str:
     """A bound in words: ``at least 2.00 of at most 2.30 nats``; one below 0 says nothing."""
     most = f"at most {nats(ceiling)} nats" if ceiling is not None else ""

@@ -151,6 +151,10 @@ class RunFolder:
         """Path of the raw pixels (npy) of an iteration's picture."""
         return self.snapshots / f"{iteration:08d}.npy"
 
+    def labels_path(self, iteration: int) -> Path:
+        """Path of the soft labels (npy) of an iteration's picture."""
+        return self.snapshots / f"{iteration:08d}.labels.npy"
+
     @staticmethod
     def create(
         runs_dir: Path,

@@ -21,6 +21,9 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
                             ``failed`` and the run went back to ``iteration``, on with its rates times ``rates``
     checkpoint              iteration of the newest checkpoint: where a run that was stopped or killed goes on
+    labels                  {kind}: ``hard``, ``free`` or ``softmax``; of soft ones {kind, own, total, bits}, means over
+                            that set's images: the part of the image's own class, all parts together (1 of ``softmax``),
+                            and the entropy in bits, null of ``free``
     artifact, fingerprint   absolute path of the best distilled set, and the digest of its content
     artifact_iteration      the iterate it holds: before the end the best one as of the last checkpoint
     traceback               path of that of an error nobody foresaw, which ended the run
@@ -30,6 +33,7 @@ from __future__ import annotations
 
 import math
 from contextlib import suppress
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +124,7 @@ def build(run: RunFolder, history: RunHistory) -> Document:
     artifact, reason = _artifact(run.distilled_path("best"), unfinished)
     for key, value in artifact.items():
         _put(values, key, value, reason)
+    _put(values, "labels", *_labels(config, artifact["artifact"], reason))
     report = traceback_of(run.path) if state == "failed" else None
     _put(values, "traceback", None if report is None else str(report), "no error that nobody foresaw has ended it")
     return values
@@ -214,3 +219,18 @@ def _artifact(path: Path, unfinished: str) -> tuple[Document, str]:
     found["fingerprint"] = fingerprint if isinstance(fingerprint, str) else None
     found["artifact_iteration"] = iteration_of(header)
     return found, "the file does not name it"
+
+
+def _labels(config: Config, artifact: str | None, reason: str) -> tuple[Document | None, str]:
+    """What the labels of a distilled set are, or why nothing is known of soft ones."""
+    kind = config.synthetic.labels
+    if kind == "hard":
+        return {"kind": kind}, ""
+    if artifact is None:
+        return None, reason
+    from engine.runs.softness import softness  # needs numpy, which most answers do without
+
+    try:
+        return asdict(softness(sealed.array(Path(artifact), "labels"), kind)), ""
+    except DataError as error:
+        return None, str(error)

@@ -13,7 +13,7 @@ from mim4dd_tui.cli.output import pairs
 from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.plain import percent
 from mim4dd_tui.plain import score as accuracy_text
-from mim4dd_tui.quantities import known_of, nats
+from mim4dd_tui.quantities import known_of, nats, target
 from mim4dd_tui.seeds import named
 
 CHOSEN = {
@@ -72,6 +72,21 @@ def _information(values: dict[str, Any]) -> str:
     if count != 1 or values.get("iteration") != until:
         told.append(f"last reading {nats(last)}")
     return f"{known_of(mean, values.get('ceiling'))} ({'; '.join(told)})"
+
+
+def _labels(document: dict[str, Any]) -> list[tuple[str, str]]:
+    """What soft labels of the distilled set are; nothing of hard ones."""
+    values = document.get("labels")
+    if not isinstance(values, dict):  # an older document has none
+        reason = document.get("labels_reason")
+        return [("its labels", f"- ({reason})")] if reason else []
+    if values["kind"] == "hard":
+        return []
+    if values["bits"] is None:
+        means = f"{target(values['own'])} on the own class, {target(values['total'])} in all"
+    else:
+        means = f"{percent(values['own'])} on the own class, {values['bits']:.2f} bits of entropy"
+    return [("its labels", f"soft ({values['kind']}): {means} (means over images)")]
 
 
 def _longer(values: dict[str, Any]) -> str:
@@ -151,6 +166,7 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     if document.get("artifact"):
         lines.append(("distilled set", str(document["artifact"])))
         lines += [("", of_iterate)] if (of_iterate := _held(document)) else []
+        lines += _labels(document)
     return lines
 
 

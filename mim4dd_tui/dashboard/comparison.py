@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
+from engine.config.schema import Config
 from engine.events import Evaluation
 from engine.runs.readings import Readings
 from engine.wording import counted
@@ -63,7 +64,8 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
         series.append(Series(one.mark, x, y, one.ink, band=_band(one, x, y, metric), markers=metric == "accuracy"))
     if metric == "bound" and series:
         ceilings = [one.history.series["ceiling"].last for one in contenders if "ceiling" in one.history.series]
-        levels = [Level("log C", value, 0) for value in sorted({c for c in ceilings if c is not None})]
+        known = sorted({c for c in ceilings if c is not None})
+        levels = [Level("log C" if len(known) == 1 else f"log {math.exp(c):.0f}", c, 0) for c in known]
     floor = 0.0 if metric == "bound" else None
     told, empty = TOLD.get(metric), _nothing(metric, contenders)
     return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
@@ -93,14 +95,39 @@ def _live(one: Contender) -> Evaluation | None:
     return next((each for each in reversed(one.history.evaluations) if each.subject == "live"), None)
 
 
-def _way(one: Contender) -> str:
-    """``validation, quick-100``: the images and the protocol of a run's curve of accuracies; empty without one."""
-    event = _live(one)
-    return "" if event is None else f"{event.measured_on}, {event.protocol}"
-
-
 def _measured(contenders: Sequence[Contender]) -> list[str]:
-    return [_way(one) for one in contenders]
+    """``validation, quick-100``: the images and the protocol of every run's curve of accuracies; empty without one."""
+    ways = []
+    for one, images in zip(contenders, _images(contenders), strict=True):
+        event = _live(one)
+        ways.append("" if event is None else f"{images}, {event.protocol}")
+    return ways
+
+
+def _images(contenders: Sequence[Contender]) -> list[str]:
+    """On which images every run's curve of accuracies was measured, in as many words as tell them apart: ``test``,
+    ``mnist test``, ``test of 100``; "-" without a curve."""
+    events = [_live(one) for one in contenders]
+    configs = [None if event is None else one.config for one, event in zip(contenders, events, strict=True)]
+    sets = {config.data.name for config in configs if config is not None}
+    parts = [_part(config, event) for config, event in zip(configs, events, strict=True)]
+    told = []
+    for config, event, part in zip(configs, events, parts, strict=True):
+        words = [] if event is None else [event.measured_on]
+        if config is not None and len(sets) > 1:
+            words.insert(0, config.data.name)
+        if event is not None and len({one for one in parts if one[:1] == (event.measured_on,)}) > 1 and part[1]:
+            words.append(f"of {part[1]}")
+        told.append(" ".join(words) or "-")
+    return told
+
+
+def _part(config: Config | None, event: Evaluation | None) -> tuple[str, str]:
+    """The images of a curve, and how many of them where it is not all."""
+    if config is None or event is None:
+        return "", ""
+    on, data = event.measured_on, config.data
+    return (on, f"{100 * data.validation:g} %") if on == "validation" else (on, str(data.test_limit or ""))
 
 
 def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:
@@ -123,7 +150,7 @@ def outcome(contenders: Sequence[Contender]) -> list[Line]:
     measured, whichever of these is not the same for all."""
     events = [_live(one) for one in contenders]
     protocols = ["-" if event is None else event.protocol for event in events]
-    images = ["-" if event is None else event.measured_on for event in events]
+    images = _images(contenders)
     told = (("live accuracy by", protocols), ("live accuracy on", images))
     differing = [_result(name, values) for name, values in told if len({*values} - {"-"}) > 1]
     return [
@@ -200,13 +227,12 @@ def legend(metric: str, shown: Figure, contenders: Sequence[Contender]) -> list[
     lines = settings(there)
     ends = Counter(line.name.rpartition(".")[2] for line in lines)
     more = [f"{counted(len(lines) - NAMED, 'setting')} more"] if len(lines) > NAMED else []
-    notes = []
+    notes, ways = [], _measured(there) if metric == "accuracy" else [""] * len(there)
     for place, one in enumerate(there):
         told = []
         for line in lines[:NAMED]:
             name = line.name.rpartition(".")[2]
             told.append(f"{line.name if ends[name] > 1 else name} {line.values[place]}")
-        way = _way(one) if metric == "accuracy" else ""
-        name = f"{one.label} ({way})" if way else one.label
+        name = f"{one.label} ({ways[place]})" if ways[place] else one.label
         notes.append((one.ink, f"{one.mark}  {name}{': ' if told else ''}{', '.join([*told, *more])}"))
     return notes

@@ -20,6 +20,11 @@ class Contender:
     config: Config | None
     preset: str = ""
 
+    @property
+    def images(self) -> tuple[str, int]:
+        """Which test images measure it: the data set, and how many of it (0: all); of no known settings none."""
+        return ("", 0) if self.config is None else (self.config.data.name, self.config.data.test_limit)
+
 
 @dataclass(frozen=True)
 class Line:

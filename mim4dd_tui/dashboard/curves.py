@@ -22,8 +22,8 @@ from mim4dd_tui.quantities import bound_of, nats, number
 OBJECTIVE, NCE, BOUND, ACCURACY, RANDOM, FULL, RATIO, STEP, ASKED = 1, 2, 3, 5, 8, 4, 7, 6, 2
 """Inks: one meaning, one colour, on all curves and in all numbers; the accuracies asked for are on no plot with NCE."""
 
-LAYERS = (5, 6, 7, 8)
-"""Inks of the single layers' bounds."""
+LAYERS = (5, 6, 7, 8, 1, 2, 4)
+"""Inks of the single layers' bounds: as many as the deepest network has, its logits included."""
 
 
 def _curve(history: RunHistory, name: str, label: str, ink: int, *, side: Side = "left") -> list[Series]:

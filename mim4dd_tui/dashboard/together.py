@@ -108,8 +108,8 @@ def means(group: Group) -> list[Together]:
 
 
 def differences(group: Group, other: Group) -> list[Together]:
-    """``group`` minus ``other`` over the seeds that both have, where all were measured in one way."""
-    if group.twice is not None or other.twice is not None:
+    """``group`` minus ``other`` over the seeds of both, where all were measured in one way on the same images."""
+    if group.twice is not None or other.twice is not None or group.members[0].images != other.members[0].images:
         return []
     told = []
     for which in WHICH if group.chosen and other.chosen else WHICH[1:]:

@@ -94,5 +94,6 @@ def folder(config: Config, seconds: float | None = None) -> int:
     labels = FLOAT * _soft(config) or 8 * _stored(config)
     png = pixels(config) * (PNG_FACTOR if _stored(config) <= ENLARGED else 1)
     distilled = 2 * (FLOAT * pixels(config) + labels + SET_BYTES + png)
-    pictures = snapshots * (pixels(config) + NPY_BYTES)
+    soft = FLOAT * _soft(config) + NPY_BYTES if _soft(config) else 0
+    pictures = snapshots * (pixels(config) + NPY_BYTES + soft)
     return kept(config, seconds) * checkpoint(config) + journal + distilled + pictures + DOCUMENTS_BYTES

@@ -16,7 +16,7 @@ from engine.analysis.tables import against, column, known, mean_apart, mean_matr
 from engine.runs.log import told_changes
 from engine.wording import counted
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
-from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, stacked
+from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked, width_of
 from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
 
 Document = Mapping[str, Any]
@@ -80,8 +80,6 @@ SAID: dict[str, Callable[[Document], str]] = {"cka": _averaged, "grids": _chosen
 def sweep_page(document: dict[str, Any]) -> Page:
     """Accuracy at every value, and beside it the paired difference to the reference; bars are 95 % intervals."""
     values = [row["value"] for row in document["rows"]]
-    page = Page(WIDTH, HEIGHT)
-    half = WIDTH / 2
     accuracy = [
         _points(name, colour, [estimate(known(column(document, value, key))) for value in values])
         for key, name, colour in ACCURACIES
@@ -91,19 +89,12 @@ def sweep_page(document: dict[str, Any]) -> Page:
         _points(name, colour, [against(document, value, key) for value in others]) for key, name, colour in ACCURACIES
     ]
     under = document["setting"]
-    seeds = _seeds(_counts(document))
-    page.shapes.extend(
-        error_bars(
-            Box(0, 0, half, HEIGHT), values, accuracy, title=f"{document['preset']}: accuracy (%), {seeds}",
-            under=under,
-        )
-    )  # fmt: skip
-    page.shapes.extend(
-        error_bars(
-            Box(half, 0, half, HEIGHT), others, apart,
-            title=f"paired difference to {document['reference']} (points)", under=under, zero=True,
-        )
-    )  # fmt: skip
+    title = f"{document['preset']}: accuracy (%), {_seeds(_counts(document))}"
+    beside = f"paired difference to {document['reference']} (points)"
+    half = max(WIDTH / 2, width_of(values, title), width_of(others, beside))
+    page = Page(math.ceil(2 * half), HEIGHT)
+    page.shapes.extend(error_bars(Box(0, 0, half, HEIGHT), values, accuracy, title=title, under=under))
+    page.shapes.extend(error_bars(Box(half, 0, half, HEIGHT), others, apart, title=beside, under=under, zero=True))
     return page
 
 
@@ -168,7 +159,9 @@ def _banded(name: str, iterations: list[int], values: list[list[float]], ink: in
 
 def cka_page(document: dict[str, Any]) -> Page:
     """Unbiased CKA of the experts' layers (down) with those of networks trained on the distilled set (across)."""
-    page = Page(WIDTH, 376)
+    least = room(len(document["layers"]))
+    across, down = max(WIDTH / 3, least[0]), max(342, least[1])
+    page = Page(math.ceil(3 * across), math.ceil(34 + down))
     heading = f"{document['preset']}: linear CKA between networks, unbiased estimator, {_seeds(_counts(document))}"
     page.shapes.append(Words((8, 22), heading, size=15, bold=True))
     panels = [(f"CKA {row['value']}", mean_matrix(document, row["value"], "unbiased")) for row in document["rows"]]
@@ -176,7 +169,7 @@ def cka_page(document: dict[str, Any]) -> Page:
     most = max((abs(value) for row in apart for value in row), default=0.0)
     panels.append(("with minus without", apart))
     for place, (title, matrix) in enumerate(panels):
-        box, signed = Box(place * WIDTH / 3, 34, WIDTH / 3, page.height - 34), matrix is apart
+        box, signed = Box(place * across, 34, across, down), matrix is apart
         page.shapes.extend(
             heat_map(
                 box, matrix, document["layers"], title=title, down=REAL, across=DISTILLED,
@@ -190,7 +183,9 @@ def sheet(document: Document, folder: Path) -> bytes:
     """All pictures of a document of grids: a row of pictures with the term, one without, a column a seed."""
     shown = [[_pictured(row["value"], cell, folder) for cell in row["cells"]] for row in document["rows"]]
     pictures = [picture for line in shown for _, picture in line if picture is not None]
-    width = max((picture.width for picture in pictures), default=200) + 12
+    font = ImageFont.load_default(12)
+    texts = [font.getlength(text) for line in shown for text, _ in line]
+    width = max([*(picture.width for picture in pictures), *map(math.ceil, texts)], default=200) + 12
     height = max((picture.height for picture in pictures), default=20) + CAPTION + 8
     whole = width * max((len(line) for line in shown), default=1)
     heading = f"{document['preset']}: distilled images with the term and without"
@@ -198,7 +193,7 @@ def sheet(document: Document, folder: Path) -> bytes:
     top = CAPTION * len(above)
     below = top + height * max(len(shown), 1)
     canvas = Image.new("RGB", (whole, below + CAPTION * len(notes)), "#ffffff")
-    pen, font = ImageDraw.Draw(canvas), ImageFont.load_default(12)
+    pen = ImageDraw.Draw(canvas)
     for start, lines in ((5, above), (below, notes)):
         for place, text in enumerate(lines):
             pen.text((6, start + CAPTION * place), text, fill=INK, font=font)

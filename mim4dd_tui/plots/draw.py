@@ -148,8 +148,9 @@ def draw(
     chars = np.full((max(height, 0), max(width, 0)), " ", dtype="<U1")
     page = _Page(chars, np.zeros(chars.shape, dtype=np.int16))
     x_scale = _x_scale(figure, view)
-    if x_scale is None or width < 12 or height < 3:
-        page.centre(nothing(figure) if x_scale is None else "too small")
+    empty = nothing(figure, view)
+    if x_scale is None or empty or width < 12 or height < 3:
+        page.centre(empty or "too small")
         return Drawing(page.chars, page.inks, 0, width, None)
     drawn = [InView.of(series, view, x_scale) for series in figure.series]
     scales = {side: scale_of(figure, drawn, view, side) for side in SIDES}

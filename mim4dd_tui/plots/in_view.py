@@ -68,8 +68,9 @@ def _crossing(x: Floats, values: Floats, *, log: bool) -> Floats:
         ends = values[[outer, inner]]
         if log:
             ends = np.log(np.where(ends > 0, ends, np.nan))
-        value = ends[0] + (edge - x[outer]) / (x[inner] - x[outer]) * (ends[1] - ends[0])
-        out[outer] = np.exp(value) if log else value
+        with np.errstate(invalid="ignore", over="ignore"):  # an end may be infinite
+            value = ends[0] + (edge - x[outer]) / (x[inner] - x[outer]) * (ends[1] - ends[0])
+            out[outer] = np.exp(value) if log else value
     return out
 
 

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+from PIL import ImageFont
 
 from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
 from mim4dd_tui.plots.scale import Scale, spread
@@ -15,6 +16,8 @@ from mim4dd_tui.quantities import short
 GUTTER, HEAD, FOOT, RIGHT = 52, 46, 40, 10
 CAP = 4.0
 """Half the width of an error bar's ends, in pixels."""
+SQUARE = 42.0
+"""Least side of a heat map's squares, in pixels: numbers with three decimals and layers' names lie apart in it."""
 DARK = 0.6
 """Opacity from which numbers on a heat map are white."""
 
@@ -38,6 +41,13 @@ class Points:
     values: Sequence[float]
     low: Sequence[float]
     high: Sequence[float]
+
+
+def width_of(places: Sequence[str], title: str) -> float:
+    """Width that a box must have for error bars over ``places`` whose words lie apart."""
+    font, bold = ImageFont.load_default(11), ImageFont.load_default(13)
+    widest = max((font.getlength(name) for name in places), default=0.0)
+    return max(GUTTER + RIGHT + len(places) * (widest + 8), bold.getlength(title) + 24)
 
 
 def error_bars(
@@ -101,6 +111,11 @@ def _bars(points: Points, across: Sequence[float], scale: Scale, top: float, bot
                 yield Stroke([(x - CAP, end), (x + CAP, end)], points.colour, 1.4)
 
 
+def room(count: int) -> tuple[float, float]:
+    """Width and height that a box must have for a heat map of ``count`` rows and columns whose words lie apart."""
+    return GUTTER + 14 + count * SQUARE + RIGHT, HEAD + count * SQUARE + FOOT
+
+
 def heat_map(
     box: Box,
     matrix: Sequence[Sequence[float]],
@@ -140,7 +155,7 @@ def heat_map(
             opacity = min(1.0, abs(value) / full) if full > 0 and math.isfinite(value) else 0.0
             corners = [(x, y), (x + side, y), (x + side, y + side), (x, y + side)]
             yield Area(corners, colours[value < 0], opacity)
-            text = f"{round(value, 3) + 0.0:+.3f}" if signed else f"{value:.2f}"
+            text = f"{round(value, 3) + 0.0:+.3f}" if signed else f"{round(value, 2) + 0.0:.2f}"
             ink = "#ffffff" if opacity > DARK else INK
             yield Words((x + side / 2, y + side / 2 + 4), text, ink, "middle", 11)
 

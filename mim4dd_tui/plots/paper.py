@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 from xml.sax.saxutils import escape
 
@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from mim4dd_tui.plots.draw import DIM
-from mim4dd_tui.plots.figure import Figure, Floats, Side, Viewport
+from mim4dd_tui.plots.figure import Figure, Floats, Level, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
 from mim4dd_tui.plots.scale import Scale
 from mim4dd_tui.plots.viewing import nothing, window
@@ -29,8 +29,11 @@ INK = "#1a1d29"
 FAINT = "#c9ccd6"
 QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
-LINE, BELOW = 18, 4
-"""Pixels from one line of notes to the next, and from the lowest words of a page to its edge."""
+LINE, BELOW, LEGEND = 18, 4, 42
+"""Pixels from one line of notes to the next, from the lowest words of a page to its edge, and from the upper edge to
+the legend's first line."""
+ABOVE = 16
+"""Pixels that a level and the name over it take."""
 WIDER = 1.15
 """How much wider than a PNG's the letters of an SVG may be: whoever shows it chooses the font."""
 BEHIND = 0.4
@@ -100,10 +103,12 @@ def lay_out(
     """
     page = Page(width, height)
     unit = f" ({figure.y_name})" if figure.y_name else ""
-    page.shapes.append(Words((MARGIN, 22), title + unit, size=15, bold=True))
-    bounds = window(figure, view)
-    if bounds is None:
-        page.shapes.append(Words((width / 2, height / 2), nothing(figure), anchor="middle"))
+    heading = Words((MARGIN, 22), title + unit, size=15, bold=True)
+    fit = (width - 2 * MARGIN) / _long(heading)  # a run's name may be long
+    page.shapes.append(replace(heading, size=heading.size * min(1.0, fit)))
+    bounds, empty = window(figure, view), nothing(figure, view)
+    if bounds is None or empty:
+        page.shapes.append(Words((width / 2, height / 2), empty, anchor="middle"))
         return page
     plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
     page.shapes.extend(plot.shapes())
@@ -140,28 +145,38 @@ class _Plot:
     ) -> None:
         self.figure, self.view, self.colours, self.x = figure, view, colours, x
         self.curves = [InView.of(series, view, x) for series in figure.series]
+        self.bottom = height - BOTTOM
         self.y = {side: scale_of(figure, self.curves, view, side) for side in SIDES}
         self.left = MARGIN + GUTTER
         self.right = width - MARGIN - (GUTTER if self.y["right"] is not None else 0)
-        self.top, self.bottom = TOP, height - BOTTOM
+        self.names = list(self._legend(width - MARGIN))
+        further = max((name.at[1] for name in self.names), default=LEGEND) - LEGEND
+        self.top = min(TOP + further, self.bottom - 2 * ABOVE)
+        self.y = {side: self._roomy(scale, side) for side, scale in self.y.items()}
+
+    def _roomy(self, scale: Scale | None, side: Side) -> Scale | None:
+        """The axis, as far up as the name over its highest level takes."""
+        values = [level.value for level in self.figure.levels if level.side == side and level.name]
+        if scale is None or not values:
+            return scale
+        most, room = float(scale.place(np.array([max(values)]))[0]), 1 - ABOVE / (self.bottom - self.top)
+        return replace(scale, high=scale.value(most / room)) if most > room else scale
 
     def shapes(self) -> Iterator[Shape]:
         """Axes, then levels, moments, bands, curves, then the legend, and below what the bands are."""
         yield from self._axes()
-        for level in self.figure.levels:
-            scale = self.y[level.side]
-            if scale is not None:
-                y = self._down(scale, np.array([level.value]))[0]
-                if np.isfinite(y):
-                    colour = self._colour(level.ink)
-                    yield Stroke([(self.left, y), (self.right, y)], colour, 1.2, dashed=True)
-                    yield Words((self.right - 4, y - 4), level.name, colour, "end", 11)
-        yield from self._moments()
+        heights = self._heights()
+        lines = [y for y, _ in heights]
+        over = list(self._level_names(heights))
+        for y, level in heights:
+            yield Stroke([(self.left, y), (self.right, y)], self._colour(level.ink), 1.2, dashed=True)
+        yield from over
+        yield from self._moments([*((y - 3, y + 3) for y in lines), *(_upright(name) for name in over)])
         shades = [list(self._shade(curve)) for curve in self.curves]
         yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
             yield from self._curve(curve)
-        yield from self._legend()
+        yield from self.names
         bands = [curve.series.band for curve, shade in zip(self.curves, shades, strict=True) if shade]
         names = dict.fromkeys(band.name for band in bands if band is not None and band.name)
         if names:
@@ -233,13 +248,34 @@ class _Plot:
             back = list(zip(x[good].tolist(), high[good].tolist(), strict=True))[::-1]
             yield Area([*there, *back], colour, 0.16)
 
-    def _moments(self) -> Iterator[Shape]:
+    def _heights(self) -> list[tuple[float, Level]]:
+        """The levels that have a place, and where their lines are."""
+        placed = [(scale, level) for level in self.figure.levels if (scale := self.y[level.side]) is not None]
+        found = [(float(self._down(scale, np.array([level.value]))[0]), level) for scale, level in placed]
+        return [(y, level) for y, level in found if np.isfinite(y)]
+
+    def _level_names(self, heights: Sequence[tuple[float, Level]]) -> Iterator[Words]:
+        """Each at the right end of its line: above it, or below it where another level is in the way; of several that
+        lie close together further left."""
+        taken: list[tuple[float, float, Words]] = []
+        for y, level in heights:
+            words = Words((self.right - 4, y - 4), level.name, self._colour(level.ink), "end", 11)
+            ways = [replace(words, at=(words.at[0], y + down)) for down in (-4, 12)]
+            inside = [way for way in ways if self.top + 1 < _upright(way)[0] and _upright(way)[1] < self.bottom] or ways
+            others = [(line - 1, line + 1) for line, other in heights if other is not level and abs(line - y) > 1]
+            clear = [way for way in inside if not any(_meet(_upright(way), other) for other in others)] or inside
+            beside = [[one for one in taken if _meet(_upright(way), one[:2])] for way in clear]
+            way, met = min(zip(clear, beside, strict=True), key=lambda pair: len(pair[1]))
+            end = min((one[2].at[0] - _long(one[2]) - 10 for one in met), default=way.at[0])
+            words = replace(way, at=(end, way.at[1]))
+            taken.append((*_upright(words), words))
+            yield words
+
+    def _moments(self, levels: Sequence[tuple[float, float]]) -> Iterator[Shape]:
         """Each with its name at its upper end, on the side where there is room; neighbours' names at three heights,
-        none of them on a level's line or its name, which is above that."""
-        levels = [(scale, level.value) for level in self.figure.levels if (scale := self.y[level.side]) is not None]
-        lines = [float(self._down(scale, np.array([value]))[0]) for scale, value in levels]
-        heights = [self.top + 13.0 * row for row in range(1, 4 + 3 * len(lines))]
-        free = [y for y in heights if not any(y - 13 < line < y + 17 for line in lines)]
+        none of them where lines and names of ``levels`` are, from their upper edge to their lower one."""
+        heights = [self.top + 13.0 * row for row in range(1, 4 + 3 * len(levels))]
+        free = [y for y in heights if not any(_meet((y - 11, y + 3), level) for level in levels)]
         for number, moment in enumerate(self.figure.moments):
             place = float(self.x.place(np.array([moment.x]))[0])
             if 0 <= place <= 1:
@@ -251,8 +287,9 @@ class _Plot:
                 else:
                     yield Words((x + 4, y), moment.name, QUIET, size=11)
 
-    def _legend(self) -> Iterator[Shape]:
-        x = float(MARGIN)
+    def _legend(self, end: float) -> Iterator[Words]:
+        """The curves' names and how they are looked at, in as many lines as it takes up to ``end``."""
+        x, y = float(MARGIN), float(LEGEND)
         both = all(scale is not None for scale in self.y.values())
         sides = {"left": "", "right": " (right axis)" if both else ""}
         named = sorted((s for s in self.figure.series if s.name), key=lambda s: (s.side == "right", s.ink >= DIM))
@@ -261,8 +298,25 @@ class _Plot:
         if self.view.smoothing and self.figure.smooths:
             marks.append(f"smooth {self.view.smoothing:g}")
         for name, colour in [*notes, *((mark, QUIET) for mark in marks)]:
-            yield Words((x, 42), name, colour, size=12, bold=colour != QUIET)
-            x += 7.4 * len(name) + 18
+            words = Words((x, y), name, colour, size=12, bold=colour != QUIET)
+            if x > MARGIN and x + _long(words) > end:
+                x, y = float(MARGIN), y + LINE
+            yield replace(words, at=(x, y))
+            x += max(7.4 * len(name), _long(words)) + 18
+
+
+def _upright(words: Words) -> tuple[float, float]:
+    """From which height to which a text reaches."""
+    return words.at[1] - 0.9 * words.size, words.at[1] + 0.25 * words.size
+
+
+def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
+    return one[0] < other[1] and other[0] < one[1]
+
+
+def _long(words: Words) -> float:
+    """The most pixels that a text takes."""
+    return WIDER * float(ImageFont.load_default(words.size).getlength(words.text))
 
 
 def _pieces(x: Floats, y: Floats) -> Iterator[list[Point]]:

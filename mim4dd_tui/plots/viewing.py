@@ -28,10 +28,17 @@ def whole(figure: Figure, view: Viewport) -> Window | None:
     return (low, high) if high > low else (low, low + 1.0)
 
 
-def nothing(figure: Figure) -> str:
-    """What is said where there is nothing to draw: that there is nothing yet, or that a logarithmic axis has no place
-    for it."""
-    return figure.empty if figure.bounds_x() is None else "nothing right of 0 yet"
+def nothing(figure: Figure, view: Viewport) -> str:
+    """What is said where there is nothing to draw: that there is nothing yet, that no value is a number, or that a
+    logarithmic axis has no place for any. Empty where there is something."""
+    if figure.bounds_x() is None:
+        return figure.empty
+    if whole(figure, view) is None:
+        return "nothing right of 0 yet"
+    if not any(np.isfinite(series.y).any() for series in figure.series):
+        return "no value is a number"
+    above = not view.log_y or any((np.isfinite(series.y) & (series.y > 0)).any() for series in figure.series)
+    return "" if above else "nothing above 0"
 
 
 def window(figure: Figure, view: Viewport) -> Window | None:

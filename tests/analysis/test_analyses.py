@@ -7,6 +7,7 @@ import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import combinations, pairwise
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,7 +27,7 @@ from engine.analysis.tables import column, markdown, mean_apart, mean_matrix
 from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
-from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet
+from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet, sweep_page
 from mim4dd_tui.plots.paper import Area, Words
 from tests.distill.helpers import quickly, tiny
 
@@ -332,7 +333,22 @@ def test_cka_says_between_which_networks_and_on_which_images(documents: dict[str
     assert caption(of_one_seed(document)).startswith(f"means over 2 pairs of networks; on {images}; ")
 
 
-@pytest.mark.parametrize("depth", [1, 3, 5])
+def long(words: Words) -> float:
+    return float(ImageFont.load_default(words.size).getlength(words.text))
+
+
+def lie_apart(words: list[Words]) -> None:
+    for each, other in combinations(words, 2):
+        (left, width), (start, _) = sorted((begin(word), long(word)) for word in (each, other))
+        apart = each.at[1] != other.at[1] or left + width + 3 <= start
+        assert apart, f"{each.text!r} touches {other.text!r}"
+
+
+def begin(words: Words) -> float:
+    return words.at[0] - long(words) * {"start": 0.0, "middle": 0.5, "end": 1.0}[words.anchor]
+
+
+@pytest.mark.parametrize("depth", [1, 3, 5, 6])
 def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[str, Document], depth: int) -> None:
     layers = [*(f"block {n + 1}" for n in range(depth)), "logits"]
     square = [[0.5] * len(layers)] * len(layers)
@@ -347,13 +363,24 @@ def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[s
     assert len(squares) == 3 * len(layers) ** 2
     assert max(x for shape in squares for x, _ in shape.points) <= page.width - 8, "a margin at the right too"
     for each in words:
-        width = ImageFont.load_default(each.size).getlength(each.text)
-        start = each.at[0] - width * {"start": 0.0, "middle": 0.5, "end": 1.0}[each.anchor]
-        assert 0 <= start <= start + width <= page.width, each.text
+        assert 0 <= begin(each) <= begin(each) + long(each) <= page.width, each.text
         assert each.at[1] <= page.height
+    lie_apart(words)
     below = max(y for shape in squares for _, y in shape.points)
     named = [each for each in words if each.text.startswith("across")]
     assert all(each.at[1] - each.size > below + 11 for each in named), "below the columns' names"
+
+
+@pytest.mark.parametrize("values", [("0", "1"), tuple(f"0.{n:04}" for n in range(14)), ("a-long-value" * 3, "0")])
+def test_a_sweeps_values_and_headings_lie_apart(values: tuple[str, ...]) -> None:
+    rows = [{"value": value, "cells": [{"seed": 0, "best": 0.5, "last": 0.4}]} for value in values]
+    preset = "a-long-name-of-one's-own-that-says-what-is-in-it.toml on digits-ipc1"
+    document = {"analysis": "x", "setting": "x", "reference": values[1], "preset": preset, "rows": rows}
+    page = sweep_page(document)
+    words = [shape for shape in page.shapes if isinstance(shape, Words)]
+    assert {*values, f"{preset}: accuracy (%), 1 seed"} <= {each.text for each in words}
+    lie_apart(words)
+    assert all(0 <= begin(each) <= begin(each) + long(each) <= page.width for each in words)
 
 
 def test_the_difference_of_cka_is_drawn_of_the_pairs_alone(documents: dict[str, Document]) -> None:
@@ -381,3 +408,20 @@ def test_a_sheet_of_pictures_names_its_preset_above(bench: Bench, documents: dic
     with mock.patch.object(ImageDraw.ImageDraw, "text", text):
         sheet(documents["grids"], bench.places.cells)
     assert " ".join(words.strip() for _, words in sorted(written)).startswith("mine: distilled images with the term")
+
+
+def test_what_stands_over_small_pictures_lies_apart(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 8)).save(tmp_path / "p.png")
+    cells = [{"seed": 10 + place, "best": 0.9, "picture": "p.png"} for place in range(3)]
+    rows = [{"value": "without", "cells": cells}, {"value": "with", "cells": [*cells[:2], None]}]
+    document: Document = {"analysis": "grids", "preset": "mine", "rows": rows, "set": [], "protocol": "quick-100"}
+    written: list[tuple[float, float, float]] = []
+
+    def text(_: Any, at: tuple[float, float], words: str, **named: Any) -> None:
+        written.append((at[1], at[0], at[0] + named["font"].getlength(words)))
+
+    with mock.patch.object(ImageDraw.ImageDraw, "text", text):
+        whole = Image.open(io.BytesIO(sheet(document, tmp_path))).width
+    for (line, _, end), (following, start, _) in pairwise(sorted(written)):
+        assert line != following or end + 3 <= start
+    assert max(end for _, _, end in written) <= whole

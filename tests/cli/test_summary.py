@@ -185,3 +185,19 @@ def test_a_stopped_run_says_what_continues_it_once(tmp_path: Path) -> None:
     assert dict(result_lines(STOPPED | {"path": path}))["state"] == state
     older = "stopped on request; `mim4dd resume` continues it"  # as it stood in journals
     assert dict(result_lines(STOPPED | {"path": path, "message": older}))["state"] == older
+
+
+def test_soft_labels_are_told_in_a_line_after_their_set_and_hard_ones_not() -> None:
+    def told(**values: Any) -> list[tuple[str, str]]:
+        lines = result_lines({"state": "done", "artifact": "there.safetensors", **values})
+        return lines[[name for name, _ in lines].index("distilled set") + 1 :]
+
+    softmax = {"kind": "softmax", "own": 0.9523, "total": 1.0, "bits": 0.3149}
+    assert told(labels=softmax) == [
+        ("its labels", "soft (softmax): 95.2 % on the own class, 0.31 bits of entropy (means over images)")
+    ]
+    free = {"kind": "free", "own": 0.931, "total": 1.02, "bits": None}
+    assert told(labels=free) == [("its labels", "soft (free): 0.93 on the own class, 1.02 in all (means over images)")]
+    assert told(labels={"kind": "hard"}) == told() == [], "an older document says nothing of them"
+    assert told(labels=None, labels_reason="cannot be read") == [("its labels", "- (cannot be read)")]
+    assert "its labels" not in dict(result_lines({"state": "stopped", "labels": None, "labels_reason": "none yet"}))

@@ -126,8 +126,8 @@ async def test_what_differs_is_seen_below_the_accuracies(
         await pilot.press("c")
         await until(pilot, lambda: bool(copied))
         rows = [line.split("\t")[0] for line in copied[0].splitlines()]
-        accurate = ["run", "state", "best accuracy", "last accuracy", "A B, 2 seeds"]
-        assert rows[:7] == [*accurate, "seed", "data.name"]
+        accurate = ["run", "state", "best accuracy", "last accuracy", "live accuracy on", "A B, 2 seeds"]
+        assert rows[:8] == [*accurate, "seed", "data.name"]
         assert rows[-8:] == [
             "iteration", "objective", "MI bound, mean at end", "MI bound, last reading", "step size",
             "random real images", "full set", "worked",
@@ -137,8 +137,8 @@ async def test_what_differs_is_seen_below_the_accuracies(
         await pilot.press("d", "c")  # of all settings as well
         await until(pilot, lambda: len(copied) == 2)
         every = [line.split("\t")[0] for line in copied[1].splitlines()]
-        assert (every[:6], every[-8:]) == (rows[:6], rows[-8:])
-        assert len(every) == 13 + len(every_setting())
+        assert (every[:7], every[-8:]) == (rows[:7], rows[-8:])
+        assert len(every) == 14 + len(every_setting())
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -9,7 +9,7 @@ from xml.etree import ElementTree
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFont
 
 from engine.config.load import changed, resolve
 from engine.events import Evaluation, Iteration
@@ -19,7 +19,7 @@ from mim4dd_tui.dashboard.comparison import NAMED, figure, legend, settings
 from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.exports import Plot, export
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
-from mim4dd_tui.plots.figure import DEVIATION
+from mim4dd_tui.plots.figure import DEVIATION, Moment
 from mim4dd_tui.plots.paper import Area, Page, Stroke, Words, lay_out, to_png, to_svg
 
 
@@ -207,3 +207,90 @@ def test_a_legend_says_how_many_settings_it_leaves_out() -> None:
     (_, note), _ = legend("objective", figure("objective", pair), pair)
     assert note.startswith("A  A: data.name digits, ")
     assert note.endswith(f", {count - NAMED} settings more")
+
+
+@pytest.mark.parametrize("log_y", [False, True])
+@pytest.mark.parametrize("values", [(0.97,), (0.97, 0.5), (0.97, 0.965), (0.95, 0.97), (0.97, 0.97), (0.5, 0.5, 0.51)])
+def test_a_levels_name_stands_within_the_axes_by_its_line_and_on_nothing_else(
+    values: tuple[float, ...], log_y: bool
+) -> None:
+    x = np.arange(0.0, 60.0, 10.0)
+    levels = tuple(Level(f"level {place}", value, 2) for place, value in enumerate(values))
+    moments = tuple(Moment(f"moment {place}", 40.0 + place) for place in range(3))
+    shown = Figure((Series("live", x, 0.4 + 0.4 * x / 50, 1),), levels, moments, percent=True)
+    for height in (120, 300, 420):  # the least has no room for all of them
+        page = lay_out(shown, Viewport(log_y=log_y), {1: "#112233", 2: "#445566"}, "accuracy", height=height)
+        frame = next(s for s in page.shapes if isinstance(s, Stroke) and len(s.points) == 5)
+        top, bottom = (edge(y for _, y in frame.points) for edge in (min, max))
+        lines = [s.points[0][1] for s in page.shapes if isinstance(s, Stroke) and s.dashed]
+        names = [s for s in page.shapes if isinstance(s, Words) and s.text.split()[0] in ("level", "moment")]
+        assert len(lines) == len(values)
+        boxes = [boxed(name) for name in names]
+        for (left, above, right, below), name in zip(boxes, names, strict=True):
+            assert top <= above, f"{name.text} stands on the upper edge"
+            if name.text.startswith("level"):
+                line = lines[int(name.text.split()[1])]
+                assert abs(name.at[1] - line) < 13
+                assert below <= bottom
+                assert height == 120 or not any(above < other < below for other in lines), "struck through"
+            for other_left, other_above, other_right, other_below in boxes:
+                if (other_left, other_above) != (left, above):
+                    apart = right <= other_left or other_right <= left or below <= other_above or other_below <= above
+                    assert height == 120 or apart, name.text
+
+
+def boxed(words: Words) -> tuple[float, float, float, float]:
+    """Left, upper, right and lower edge of what a text's letters take."""
+    left, above, right, below = ImageFont.load_default(words.size).getbbox(words.text, anchor="ls")
+    x, y = words.at[0] - (right if words.anchor == "end" else 0), words.at[1]
+    return x + left, y + above, x + right, y + below
+
+
+def test_every_layer_of_the_deepest_network_is_drawn_and_named_on_the_page() -> None:
+    history = RunHistory()
+    for i in range(1, 9):
+        bounds = [0.1 * (i + place) % 0.9 for place in range(7)]
+        history.apply(Iteration(i, 2.0, 4.0, max(bounds), 2.3, bounds, 0.1, 0.8, 0.05, 0.1), time=float(i))
+    shown = curves.information(history)
+    names = [series.name for series in shown.series if series.name.startswith("layer")]
+    assert [name.partition(" (")[0] for name in names] == [f"layer {place}" for place in range(7)]
+    assert len({series.ink for series in shown.series}) == 8
+    title = f"{'W' * 90}: information"
+    page = lay_out(shown, Viewport(), {}, title)
+    words = [shape for shape in page.shapes if isinstance(shape, Words)]
+    frame = next(s for s in page.shapes if isinstance(s, Stroke) and len(s.points) == 5)
+    told = [next(each for each in words if each.text.startswith(name)) for name in [title, "MI bound", *names]]
+    boxes = [boxed(each) for each in told]
+    for (left, above, right, below), each in zip(boxes, told, strict=True):
+        assert right <= page.width, f"{each.text} is cut off"
+        assert below <= min(y for _, y in frame.points), each.text
+        for other_left, other_above, *_ in boxes:
+            assert other_above != above or other_left <= left or right <= other_left
+
+
+@pytest.mark.parametrize(
+    ("values", "view", "said"),
+    [
+        ([-1.0, 0.0, -2.0], Viewport(log_y=True), "nothing above 0"),
+        ([-1.0, 0.0, -2.0], Viewport(), ""),
+        ([-1.0, 1.0, -2.0], Viewport(log_y=True), ""),
+        ([math.nan] * 3, Viewport(), "no value is a number"),
+        ([math.inf] * 3, Viewport(log_y=True), "no value is a number"),
+    ],
+)
+def test_a_plot_without_a_point_says_why(values: list[float], view: Viewport, said: str) -> None:
+    y = np.array(values)
+    shown = Figure((Series("MI bound", np.arange(1.0, 4.0), y, 3),), (Level("log C", 2.3, 8),))
+    words = [shape.text for shape in lay_out(shown, view, {}, "t").shapes if isinstance(shape, Words)]
+    drawn = draw(shown, view, 60, 10).text()
+    assert (said in words and said in drawn) if said else ("log C" in words and "above 0" not in drawn)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("log_y", [False, True])
+def test_a_value_that_is_infinite_beyond_an_edge_is_a_gap(log_y: bool) -> None:
+    y = np.array([math.inf, 1.0, 2.0, -math.inf])
+    shown = Figure((Series("a", np.arange(4.0), y, 1),))
+    page = lay_out(shown, Viewport(x=(0.5, 2.5), log_y=log_y), {1: "#112233"}, "t")
+    (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#112233")
+    assert len(curve.points) == 2

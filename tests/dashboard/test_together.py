@@ -12,12 +12,12 @@ import pytest
 
 from engine.analysis.estimates import paired
 from engine.config.load import changed, resolve
-from engine.events import Evaluation
+from engine.events import Evaluation, Iteration
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalWriter
 from mim4dd_tui.characters import plain
-from mim4dd_tui.dashboard.comparison import table
+from mim4dd_tui.dashboard.comparison import figure, heading, legend, table
 from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.dashboard.exports import tables_of_compared
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
@@ -189,3 +189,47 @@ async def test_they_are_whole_on_every_size(make_app: MakeApp, size: tuple[int, 
         (line,) = [each for each in text(app).splitlines() if "3 pairs" in each]
         assert "best -2.0 ± 2.5, last -2.0 ± 2.5" in line
         assert "…" not in line
+
+
+@pytest.mark.parametrize(
+    ("settings", "images"),
+    [({"data.name": "mnist"}, ("digits test", "mnist test")), ({"data.test_limit": 100}, ("test", "test of 100"))],
+)
+def test_what_other_images_measured_is_not_subtracted_and_is_said(
+    settings: dict[str, Any], images: tuple[str, str]
+) -> None:
+    contenders = six(**settings)
+    found = told(list(lines(contenders)))
+    assert "A C E, 3 seeds" in found
+    assert found["B D F − A C E"] == "not measured alike: protocol or images differ"
+    assert not [row for row in rows(contenders) if row["minus"]]
+    assert heading("accuracy", contenders) == ("live accuracy, measured differently", "live acc. (mixed)")
+    (line,) = (line for line in table(contenders) if line.name == "live accuracy on")
+    assert line.values == images * 3
+    notes = [note for _, note in legend("accuracy", figure("accuracy", contenders), contenders)]
+    assert notes[0].startswith(f"A  A ({images[0]}, quick-100): ")
+    assert heading("accuracy", six()) == ("live accuracy", "live acc.")
+    assert not [line for line in table(six()) if line.name == "live accuracy on"]
+
+
+def test_validation_images_of_another_share_are_others() -> None:
+    def held_out(mark: str, share: float) -> Contender:
+        history = RunHistory()
+        event = Evaluation(10, "live", "quick-100", 0.3, 0.01, [0.3], "validation", "validation", 1.0, True)
+        history.apply(event)
+        config = changed(resolve("digits-ipc1").config, {"data.validation": share})
+        return Contender(mark, mark, 1, "running", history, config)
+
+    assert heading("accuracy", [held_out("A", 0.1), held_out("B", 0.2)])[0] == "live accuracy, measured differently"
+    assert heading("accuracy", [held_out("A", 0.1), held_out("B", 0.1)])[0] == "live accuracy on validation images"
+
+
+def test_ceilings_of_several_class_counts_are_told_apart() -> None:
+    def bounded(mark: str, classes: int) -> Contender:
+        history = RunHistory()
+        history.apply(Iteration(1, 1.0, 3.0, 1.0, math.log(classes), [1.0], 0.1, 0.8, 0.05, 0.1))
+        return Contender(mark, mark, 1, "running", history, None)
+
+    assert [level.name for level in figure("bound", [bounded("A", 10), bounded("B", 10)]).levels] == ["log C"]
+    both = [bounded("A", 100), bounded("B", 10)]
+    assert [level.name for level in figure("bound", both).levels] == ["log 10", "log 100"]

@@ -15,11 +15,14 @@ from engine.artifact import DistilledSet, load_artifact
 from engine.config.schema import Config
 from engine.errors import DataError, RunFailed
 from engine.evaluation.evaluate import Score
-from engine.events import Recovered
+from engine.events import Recovered, Snapshot
 from engine.export import export
 from engine.reuse import judge
 from engine.runs import checkpoint
 from engine.runs.checkpoint import latest
+from engine.runs.folder import RunFolder
+from engine.runs.journal import read_all
+from engine.runs.result import document
 from tests.distill.helpers import Place, Watch, quickly, tiny
 
 BASES: dict[str, dict[str, Any]] = {
@@ -170,3 +173,41 @@ def test_a_checkpoint_of_hard_labels_is_refused(tmp_path: Path) -> None:
 def test_the_memory_estimate_counts_them() -> None:
     hard, learned = (memory.estimate(tiny(synthetic__labels=kind)) for kind in ("hard", "free"))
     assert learned.data - hard.data == 6 * 100 * 4, "six arrays of ten labels of ten classes"
+
+
+def snapshots(place: Place) -> list[Snapshot]:
+    records = read_all(RunFolder(place.folder).journal_path)
+    return [record.event for record in records if isinstance(record.event, Snapshot)]
+
+
+@pytest.mark.parametrize("formation", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_snapshot_keeps_the_labels_of_its_iteration(tmp_path: Path, kind: str, formation: int) -> None:
+    place, item = made(tmp_path, config(kind=kind, synthetic__formation=formation))
+    kept = [np.load(place.folder / event.labels) for event in snapshots(place)]
+    assert len(kept) > 1
+    assert {(labels.dtype, labels.shape) for labels in kept} == {(np.dtype(np.float32), (10, 10))}
+    assert np.array_equal(kept[-1], item.labels.numpy()), "the set's own, of the last iteration"
+    assert not np.array_equal(kept[0], kept[-1])
+    if kind == "free":
+        assert np.array_equal(kept[0], np.eye(10))
+
+
+def test_hard_labels_are_kept_in_no_snapshot(tmp_path: Path) -> None:
+    place, _ = made(tmp_path, tiny())
+    assert {event.labels for event in snapshots(place)} == {""}
+    assert not list((place.folder / "snapshots").glob("*labels*"))
+
+
+@pytest.mark.parametrize("formation", [1, 2])
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_result_says_what_the_sets_labels_are(tmp_path: Path, kind: str, formation: int) -> None:
+    place, _ = made(tmp_path, config(kind=kind, synthetic__images_per_class=2, synthetic__formation=formation))
+    item = load_artifact(place.folder / "distilled" / "best.safetensors")
+    told = document(place.folder)["labels"]
+    targets = item.labels.double()
+    assert told["kind"] == kind
+    assert told["own"] == pytest.approx(float(targets[torch.arange(20), torch.arange(20) // 2].mean()))
+    assert told["total"] == pytest.approx(float(targets.sum(1).mean()))
+    bits = float(-(targets * targets.log2()).sum(1).mean()) if kind == "softmax" else None
+    assert told["bits"] == (bits if bits is None else pytest.approx(bits))

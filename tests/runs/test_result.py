@@ -30,7 +30,7 @@ from tests.runs.helpers import evaluation, iteration, make_folder, started
 
 NULLABLE = (
     "accuracy", "last", "random_selection", "full_set", "mutual_information", "checkpoint", "artifact", "fingerprint",
-    "artifact_iteration", "traceback",
+    "artifact_iteration", "labels", "traceback",
 )  # fmt: skip
 
 
@@ -131,6 +131,32 @@ def test_a_damaged_artifact_is_not_offered(tmp_path: Path) -> None:
     values = check(document(run.path))
     assert values["artifact"] is None
     assert "checksum" in values["artifact_reason"]
+
+
+def test_soft_labels_that_cannot_be_read_have_a_reason_and_hard_ones_are_called_so(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    assert check(document(run.path))["labels"] == {"kind": "hard"}
+    run.write_config(changed(run.config(), {"synthetic.labels": "softmax"}))
+    assert "labels" in check(document(run.path))["labels_reason"], "the file holds none"
+    path = run.distilled_path("best")
+    sealed.write(path, {"labels": torch.tensor([[0.5, 0.5], [0.0, 1.0]])}, {"fingerprint": "ab" * 32})
+    assert check(document(run.path))["labels"] == {"kind": "softmax", "own": 0.75, "total": 1.0, "bits": 0.5}
+    sealed.write(path, {"labels": torch.tensor([0, 1])}, {"fingerprint": "ab" * 32})
+    assert "no soft labels" in check(document(run.path))["labels_reason"]
+    path.unlink()
+    assert "no distilled set" in check(document(run.path))["labels_reason"]
+
+
+def test_no_torch_is_needed_to_say_what_soft_labels_are(tmp_path: Path) -> None:
+    run = finished(tmp_path)
+    run.write_config(changed(run.config(), {"synthetic.labels": "softmax"}))
+    sealed.write(run.distilled_path("best"), {"labels": torch.eye(10)}, {"fingerprint": "ab" * 32})
+    program = (
+        "import sys; from pathlib import Path; from engine.runs.result import document\n"
+        f"assert document(Path({str(run.path)!r}))['labels']['own'] == 1.0\n"
+        "assert 'torch' not in sys.modules"
+    )
+    subprocess.run([sys.executable, "-c", program], check=True)
 
 
 def test_a_run_that_goes_on_shows_its_live_numbers_as_such(tmp_path: Path) -> None:

@@ -219,7 +219,8 @@ class GraphicsPane(PicturesPane):
         """One line: for kitty the picture's cells, for sixel blank ones."""
         self._draw()
         made = self._made
-        if y == 0 or not self._drew_pixels or made is None or not made.entry or not self._fits(made):
+        beside = y == 0 or y >= self.content_size.height - len(self._foot)
+        if beside or not self._drew_pixels or made is None or not made.entry or not self._fits(made):
             return super().render_line(y)
         inks, layout = Inks(self), made.plan.layout
         width = self.content_size.width

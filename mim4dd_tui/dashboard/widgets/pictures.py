@@ -26,6 +26,8 @@ from mim4dd_tui.pictures import RGB, Cell, Grid, Mode, Row, bracketed, compose, 
 
 ALL = frozenset(key.action for key in KEYS if key.scope == "gallery")
 """What can be done with pictures in focus."""
+LEAST_ROWS = 4
+"""Lines that pictures keep where something is said below them."""
 
 
 class PicturesPane(Inked, can_focus=True):
@@ -64,6 +66,7 @@ class PicturesPane(Inked, can_focus=True):
         self._heads: dict[int, str] = {}  # the classes that begin in a line, left of the images
         self._lead = 0  # cells of the margin that are the rows' own
         self._left = 0
+        self._foot: list[str] = []  # what soft labels are, in the last lines
         self._lost = False  # the page with the image that stays in sight is yet to be found
         self._stays = 0
         self.playing = False  # snapshots go by on their own
@@ -71,7 +74,7 @@ class PicturesPane(Inked, can_focus=True):
     def show(self, sheet: Sheet | None) -> None:
         """Show another snapshot, or nothing."""
         before, idle = self._rows, self.idle_actions
-        margin = (self._left, self._heads)
+        margin = (self._left, self._heads, len(self._foot))
         self._sheet = sheet
         if idle != self.idle_actions:
             self.screen.refresh_bindings()
@@ -81,11 +84,12 @@ class PicturesPane(Inked, can_focus=True):
         if before is None or not self.display or len(before) != len(rows := self._draw()):
             self.refresh()
             return
-        if margin != (self._left, self._heads):
+        if margin != (self._left, self._heads, len(self._foot)):
             self.refresh()
             return
         # half-blocks in colours are the dearest thing on the wire: rows that stayed are not sent again
         changed = [0, *(y for y, (a, b) in enumerate(zip(before, rows, strict=True), 1) if a != b)]
+        changed += range(self.content_size.height - len(self._foot), self.content_size.height)
         top, width = self.gutter.top, self.outer_size.width
         self.refresh(*(Region(0, top + y, width, 1) for y in changed))
 
@@ -267,10 +271,12 @@ class PicturesPane(Inked, can_focus=True):
 
     def _draw(self) -> list[Row]:
         if self._rows is None:
-            self._rows = []
-            size = self.content_size
-            if self._sheet is not None and size.width > 0 and size.height > 1:
-                self._rows = self._lay(self._sheet, size.width, size.height - 1)
+            self._rows, self._foot = [], []
+            size, sheet = self.content_size, self._sheet
+            if sheet is not None and size.width > 0 and size.height > 1:
+                below = sheet.below(self.extent, self.selected, size.width, beside=self.beside)
+                self._foot = below[: max(0, size.height - 1 - LEAST_ROWS)]
+                self._rows = self._lay(sheet, size.width, size.height - 1 - len(self._foot))
         return self._rows
 
     def _lay(self, sheet: Sheet, width: int, height: int) -> list[Row]:
@@ -362,6 +368,8 @@ class PicturesPane(Inked, can_focus=True):
             return Strip(self._caption(inks)).adjust_cell_length(width, inks.base)
         if self._sheet is None:
             return self._placeholder(y, width, inks)
+        if (line := y - self.content_size.height + len(self._foot)) >= 0:
+            return Strip([Segment(self._foot[line], inks.base)]).adjust_cell_length(width, inks.base)
         if y - 1 >= len(rows):
             return Strip.blank(width, inks.base)
         segments = [self._head(y - 1, inks)]

@@ -8,6 +8,8 @@ from typing import Literal
 import numpy as np
 
 from mim4dd_tui.by_class import Placed, at_a_glance, by_class, in_order
+from mim4dd_tui.dashboard.widgets.label_lines import Labels
+from mim4dd_tui.fitting import shortened
 from mim4dd_tui.pictures import RGB, Pixels
 
 Extent = Literal["all", "class", "one"]
@@ -18,7 +20,8 @@ EXTENTS: tuple[Extent, ...] = ("all", "class", "one")
 class Sheet:
     """One snapshot: uint8 [images, h, w, c], ordered by class; how it is called, and how contrast was treated.
 
-    ``start`` is the set before the first iteration, in the same order and shape, and ``origin`` what that was.
+    ``start`` is the set before the first iteration, in the same order and shape, and ``origin`` what that was;
+    ``labels`` are there where they are soft.
     """
 
     images: Pixels
@@ -29,6 +32,8 @@ class Sheet:
     names: tuple[str, ...] = ()
     start: Pixels | None = None
     origin: str = ""
+    labels: Labels | None = None
+    unread: str = ""  # why soft labels that it has are not there
 
     @property
     def ordered(self) -> bool:
@@ -47,6 +52,18 @@ class Sheet:
         label, number = divmod(index, self.images_per_class)
         name = f"class {self.names[label]}" if label < len(self.names) else f"class {label}"
         return f"{name}, {number + 1} of {self.images_per_class}" if self.images_per_class > 1 else name
+
+    def below(self, extent: Extent, index: int, width: int, *, beside: bool) -> list[str]:
+        """What soft labels of the images seen are, in lines of ``width`` cells: of an image's class, or of itself."""
+        if extent == "all":
+            return []
+        if self.labels is None:
+            return [shortened(f"label: {self.unread}", width, middle=False)] if self.unread else []
+        if extent == "class":
+            each = self.images_per_class
+            return self.labels.of_class(index // each, each, width) if self.has_classes else []
+        names = self.names if len(self.names) == self.classes else [str(label) for label in range(self.classes)]
+        return self.labels.of_image(index, names, width, beside=beside)
 
 
 def arranged(
