@@ -80,7 +80,7 @@ async def test_a_notice_of_the_queue_is_gone_where_the_queue_is_seen(make_app: M
     app = make_app()
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         app.turns.going = True
-        app.turns._next([], watch=False)
+        app.turns._next([], lambda: False)
         await until(pilot, lambda: "the queue is done" in told(app))
         await pilot.press("b")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen))
