@@ -334,7 +334,7 @@ class RunHistory:
     def _iterated(self, event: Iteration, moment: float) -> None:
         if event.iteration <= self.iteration:
             self._rewind(event.iteration - 1, None)
-        self.iteration = event.iteration
+        self.iteration, self.detail = event.iteration, ""  # what was done instead of iterations is over
         for name in METRICS:
             self._point(name, event.iteration, getattr(event, name))
         for layer, bound in enumerate(event.bounds or ()):

@@ -44,9 +44,10 @@ class Question:
         name = session.path.name if session is not None and session.path is not None else ""
         over = (session is None or not session.running) and not app.turns.going
         stopping = session is not None and session.stopping and not app.turns.going
+        paused = session is not None and session.running and session.pausing
 
         def count(waiting: int) -> None:
-            asked.ask(name, waiting, going=app.turns.going, over=over, stopping=stopping)
+            asked.ask(name, waiting, going=app.turns.going, over=over, stopping=stopping, paused=paused)
 
         count(0)
         app.turns.count(count)
@@ -72,6 +73,8 @@ class Question:
             app.leaving = None  # also where its end was waited for
             app.take_back(CLOSING)
         elif answer == "detach":
+            if session.pausing:  # nobody is there to end it
+                session.request("resume")
             app.leave(Leave.DETACH)
         elif answer == "stop":
             session.request("stop")

@@ -177,7 +177,7 @@ async def test_the_overview_says_how_many_of_all_images_it_shows(make_app: MakeA
         (60, "", ["iteration 50", "1-10 of 100", "left: noise it started from"]),
         (44, "", ["iteration 50", "1-10 of 100", "left: noise"]),
         (30, "", ["iteration 50", "1-10 of 100"]),
-        (25, "", ["iteration 50", "10 of 100"]),
+        (25, "", ["at 50", "1-10 of 100"]),
         (21, "", ["at 50", "1-10 of 100"]),
         (17, "", ["iteration 50"]),
         (50, "class 2", ["class 2 chosen", "at 50", "1-10 of 100", "left: noise"]),

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -97,6 +98,45 @@ async def test_a_run_that_ends_while_it_is_read_has_not_failed(
         await until(pilot, lambda: run_screen(app).state == "done" and not run_screen(app).alive)
         assert told == []
         assert not app.screen.has_class("-failed")
+
+
+async def test_a_run_that_is_taken_up_while_it_is_read_has_not_failed(
+    make_app: MakeApp, other: Other, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other.say(StateChanged("stopped"), RunEnded("stopped", "", {}))
+    app, poll, states = make_app(), FolderSession.poll, []
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).state == "stopped")
+        screen, waiting = run_screen(app), [other.begin]
+
+        def between_the_two(session: FolderSession) -> object:
+            if waiting:
+                waiting.pop()()
+            return poll(session)
+
+        take = screen._take
+
+        def taken(*arguments: Any) -> None:
+            take(*arguments)
+            states.append(screen.state)
+
+        monkeypatch.setattr(screen, "_take", taken)
+        monkeypatch.setattr(FolderSession, "poll", between_the_two)
+        await until(pilot, lambda: states[-1:] == ["running"])
+        assert {*states} <= {"stopped", "running"}, "never failed"
+
+
+async def test_an_evaluation_in_another_process_is_told_while_it_lasts(make_app: MakeApp, other: Other) -> None:
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.open_run(other.folder)
+        await until(pilot, lambda: run_screen(app).history.iteration == 9)
+        other.say(Phase("distill", total=50))
+        other.status.update(done=9, detail="evaluating")
+        await until(pilot, lambda: "evaluating" in text(app))
+        other.go(10, 10)  # of which its status may know later
+        await until(pilot, lambda: run_screen(app).history.iteration == 10 and "evaluating" not in text(app))
 
 
 async def test_what_follows_the_first_word_of_a_failure_corrects_it(

@@ -222,6 +222,24 @@ async def test_quitting_during_a_run_asks(make_app: MakeApp, size: tuple[int, in
     assert app.session.result["state"] == "stopped"
 
 
+async def test_a_paused_run_is_said_to_be_so_and_goes_on_when_it_is_let_run_on(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press("space")
+        await until(pilot, lambda: run_screen(app).state == "paused")
+        await pilot.press("q")
+        await until(pilot, lambda: "is paused" in text(app) and "Let it go on from its pause" in text(app))
+        assert "still going" not in text(app)
+        await pilot.press("r")
+        await until(pilot, lambda: app.return_value is not None)
+    assert app.return_value is Leave.DETACH
+    assert app.session is not None
+    assert app.session.running
+    assert not app.session.control.paused, "nobody is there to end it"
+
+
 @pytest.mark.parametrize("size", SIZES)
 @pytest.mark.long
 async def test_letting_it_run_on_leaves_the_engine_at_work(make_app: MakeApp, size: tuple[int, int]) -> None:

@@ -51,7 +51,14 @@ class QuitScreen(ModalScreen[Answer]):
             yield self._answers
 
     def ask(
-        self, run: str, waiting: int = 0, *, going: bool = False, over: bool = False, stopping: bool = False
+        self,
+        run: str,
+        waiting: int = 0,
+        *,
+        going: bool = False,
+        over: bool = False,
+        stopping: bool = False,
+        paused: bool = False,
     ) -> None:
         """What is asked from now on: the question may stand while one run ends and the next begins.
 
@@ -61,6 +68,7 @@ class QuitScreen(ModalScreen[Answer]):
             going: they follow by themselves if nobody stops.
             over: it has ended, and leaving is all that is left to do.
             stopping: it was asked to stop already.
+            paused: it was asked to pause, and letting it run on ends that.
         """
         stop, detach = "resume it later where it was", "plain progress lines here"
         if waiting:
@@ -69,9 +77,9 @@ class QuitScreen(ModalScreen[Answer]):
             detach += f"; then {number}" if going else f"; {number} will wait"
         answers: list[tuple[str, Answer, str, str]] = [
             ("s", "stop", "Stop it at the next step", stop),
-            ("r", "detach", "Let it run on", detach),
+            ("r", "detach", "Let it go on from its pause" if paused else "Let it run on", detach),
         ]
-        state = "is still going"
+        state = "is paused" if paused else "is still going"
         if over:
             state, answers = "has ended", [("s", "stop", "Leave", "nothing goes on here")]
         elif stopping:

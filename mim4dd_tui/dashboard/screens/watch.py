@@ -105,7 +105,9 @@ class WatchScreen(PaintedScreen[None]):
     def _read_folder(self) -> None:
         try:
             running = self.session.running  # before the journal: what ends in between has its last words in it
-            self.post_message(self.Arrived(self.session.poll(), running, self.there, not running and self._in_queue()))
+            items = self.session.poll()
+            running = running or self.session.running  # or its first ones, of a run that begins in between
+            self.post_message(self.Arrived(items, running, self.there, not running and self._in_queue()))
         finally:
             self._reading = False
 
@@ -203,7 +205,9 @@ class WatchScreen(PaintedScreen[None]):
 
     def _behind(self, told: Progress) -> bool:
         """Whether a status says less than the journal, which may have been written later."""
-        return told.phase != self.history.phase or told.done <= self.history.done
+        history = self.history
+        nothing_new = told.done == history.done and told.detail == history.detail
+        return told.phase != history.phase or told.done < history.done or nothing_new
 
     def _offer(self) -> None:
         """Write the line of keys anew, where what it offers is another thing now."""

@@ -31,8 +31,7 @@ def caption(
         wanted.append((f"{name} chosen", name) if chosen else (name,))
     wanted.append((sheet.caption, sheet.caption.replace("iteration ", "at ")))
     if last - before < count:
-        page = f"{before + 1}-{last} of {count}"
-        wanted.append((page, page.removeprefix("1-")))
+        wanted.append((f"{before + 1}-{last} of {count}",))
     if beside and sheet.start is not None:
         wanted.append((f"left: {sheet.origin} it started from", f"left: {sheet.origin}"))
     told = _shortened(wanted, room)
