@@ -10,9 +10,9 @@ from typing import TYPE_CHECKING
 from engine.errors import MimError, RunLocked
 from mim4dd_tui.dashboard.details import wrong_seeds
 from mim4dd_tui.dashboard.one_by_one import OneByOne
-from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting
+from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting, ordered
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
-from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
+from mim4dd_tui.dashboard.session import EngineSession, Launch
 from mim4dd_tui.dashboard.telling import QUEUE, of_run
 from mim4dd_tui.seeds import seeds_of
 
@@ -151,20 +151,27 @@ class Turns:
 
         self._put(put, then)
 
-    def add_again(self, run: RunInfo, then: Callable[[], None]) -> None:
-        """Put a run that ended early at the end, to go on from where it stands; or say why it cannot."""
+    def add_again(self, run: RunInfo, then: Callable[[], None], iterations: int | None = None) -> None:
+        """Put a run that is over at the end, to go on from where it stands; or say why it cannot.
+
+        Args:
+            run: one that ended early, or that is to be given more iterations.
+            then: done when it waits, or cannot.
+            iterations: how many it is to have.
+        """
         begun = run.name == self.begun  # of which its status may not know yet
-        if begun or not run.resumable:
-            told = f"{run.name} is going on" if begun else run.refusal
+        if begun or not (run.resumable if iterations is None else run.lengthenable):
+            told = f"{run.name} is going on" if begun else run.refusal if iterations is None else run.too_long
             self._app.notify(told, severity="warning", about=[of_run(run.name)])
             return
 
         def put() -> list[str]:
-            self.queue.add_again(run.folder)
+            self.queue.add_again(run.folder, iterations)
             self._tried.discard(run.name)  # it failed in this queue, and is meant to be tried again
             return [run.name]
 
-        self._put(put, then, "from where it stands")
+        more = f", lengthened to {iterations:,} iterations" if iterations is not None else ""
+        self._put(put, then, f"from where it stands{more}")
 
     def _put(self, put: Callable[[], list[str]], then: Callable[[], None], how: str = "") -> None:
         """Put runs at the end. They follow a run that goes on, unless the queue is held by hand; it is told which."""
@@ -271,10 +278,8 @@ class Turns:
             self._app.notify("the queue is done", about=[QUEUE], lasting=True)
             self._rest()
             return
-        folder = waiting[0].folder
-        self._tried.add(folder.name)
-        order = Order(runs_dir=folder.path.parent, data_dir=self._app.data_dir, resume=folder.path)
-        self._app.start_run(order, watch=watch)
+        self._tried.add(waiting[0].name)
+        self._app.start_run(ordered(waiting[0], self._app.data_dir), watch=watch)
 
     def _rest(self) -> None:
         """Nothing more is begun: the queue is anybody's."""

@@ -267,11 +267,12 @@ def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
     status = standing(one.folder)
     state = "paused" if one.state == "running" and status is not None and status.state == "paused" else one.state
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
+    longer = f" to {one.iterations}" if one.iterations is not None else ""
     return (
         Cell(str(place), MUTED),
         Cell(one.name, bold=one.state == "running"),
-        Cell(state, COLOURS[state]),
-        Cell((status.doing if status is not None else "") or iterations, MUTED),
+        Cell("to lengthen" if state == "to resume" and one.iterations is not None else state, COLOURS[state]),
+        Cell(((status.doing if status is not None else "") or iterations) + longer, MUTED),
         Cell(changed, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),
         Cell(str(status.seed) if status is not None and status.seed is not None else "", MUTED),

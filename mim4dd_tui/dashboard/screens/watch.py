@@ -18,6 +18,7 @@ from engine.runs.journal import Record
 from mim4dd_tui.dashboard import longer
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.painted import PaintedScreen
+from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.answers import BETWEEN, INSTEAD, PACE, STANDING, Answers
 from mim4dd_tui.dashboard.session import Heard, Request, Session, there
 from mim4dd_tui.dashboard.whole import whole
@@ -41,7 +42,7 @@ class WatchScreen(PaintedScreen[None]):
     class Arrived(Message):
         """Records of another process's journal."""
 
-        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool, waits: bool) -> None:
+        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool, waits: Waiting | None) -> None:
             super().__init__()
             self.items = items
             self.alive = alive
@@ -55,7 +56,7 @@ class WatchScreen(PaintedScreen[None]):
         self.alive = session.owned
         self.heard_once = session.known  # what it said before was read
         self._begun = False
-        self._waits = False  # in the queue, as its folder was read last
+        self._waits: Waiting | None = None  # in the queue, as its folder was read last
         self._reading = False
         self._asked_to_stop = False
         self._asked_to_pause: bool | None = None  # or to go on (False); None where that was answered
@@ -105,7 +106,8 @@ class WatchScreen(PaintedScreen[None]):
     def _read_folder(self) -> None:
         try:
             running = self.session.running  # before the journal: what ends in between has its last words in it
-            self.post_message(self.Arrived(self.session.poll(), running, self.there, not running and self._in_queue()))
+            items, waits = self.session.poll(), None if running else self._in_queue()
+            self.post_message(self.Arrived(items, running, self.there, waits))
         finally:
             self._reading = False
 
@@ -113,8 +115,9 @@ class WatchScreen(PaintedScreen[None]):
         """It was put into the queue, or taken out."""
         raise NotImplementedError
 
-    def _in_queue(self) -> bool:
-        return self.path is not None and bool(self.dashboard.turns.queue.waiting(self.path.name))
+    def _in_queue(self) -> Waiting | None:
+        path = self.path
+        return None if path is None else self.dashboard.turns.queue.waiting(path.name).get(path.name)
 
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
@@ -328,7 +331,8 @@ class WatchScreen(PaintedScreen[None]):
         about = what if what in BETWEEN else PACE
         self._answers.take_back(STANDING, about)
         if not self.alive:
-            on = "; R resumes it" if self.resumable else "; it waits in the queue (Q)" if self._waits else ""
+            waits = f"; it waits in the queue (Q){self._waits.to_be}" if self._waits else ""
+            on = "; R resumes it" if self.resumable else waits
             stands = "has failed" if self.state == "failed" else f"is {self.state}"
             self._answers.refuse(f"the run {stands}{on}")
             return False
@@ -401,10 +405,10 @@ class WatchScreen(PaintedScreen[None]):
             self._answers.refuse("the run is stopping: R resumes it once it has stopped")
         elif self.alive or path is None:
             self._answers.refuse("the run is going on")
+        elif self._waits:
+            self._answers.refuse(f"{path.name} waits in the queue{self._waits.to_be}; Q shows it")
         elif self.state == "done":
             self._answers.refuse("the run is done; I lengthens it")
-        elif self._waits:
-            self._answers.refuse(f"{path.name} waits in the queue; Q shows it")
         elif self.history.diverged:
             self._answers.refuse("it would fail again as it is: D takes its settings into a new run")
         else:
