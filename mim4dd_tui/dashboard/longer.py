@@ -43,9 +43,8 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
             _give(app, run.folder, _number(text), then)
 
     def explain(_text: str) -> str:
-        follows = "it goes on at once" if _free(app) else "it waits in the queue, as another run is going on here"
-        if not _free(app):
-            follows += ", and is what it is until its turn comes"
+        waits = "it waits in the queue, as another run is going on here, and stays as it is until its turn comes"
+        follows = "it goes on at once" if _free(app) else waits
         return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration}; {follows}"
 
     title = f"Lengthen {run.name}"
@@ -87,8 +86,6 @@ def _give(app: DashboardApp, folder: RunFolder, iterations: int, then: Callable[
         elif _free(app):
             app.resume_run(folder, iterations)
         else:
-            if getattr(app.screen, "path", None) == folder.path:  # read from its folder: that it waits is seen there
-                app.open_run(folder)
             app.turns.add_again(found[0], then, iterations)
 
     app.turns.changes.do(look, go_on)

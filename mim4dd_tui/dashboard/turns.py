@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from engine.errors import MimError, RunLocked
 from mim4dd_tui.dashboard.details import wrong_seeds
 from mim4dd_tui.dashboard.one_by_one import OneByOne
-from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting, ordered
+from mim4dd_tui.dashboard.onward import Onward, ordered
+from mim4dd_tui.dashboard.run_queue import RunQueue, Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
 from mim4dd_tui.dashboard.session import EngineSession, Launch
 from mim4dd_tui.dashboard.telling import QUEUE, of_run

@@ -21,7 +21,8 @@ from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue
+from mim4dd_tui.dashboard.onward import Onward
+from mim4dd_tui.dashboard.run_queue import FILE, RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -418,11 +419,17 @@ class WatchScreen(PaintedScreen[None]):
         """More iterations for a run that is over."""
         path = self.session.path
         if path is not None and self.over:
-            longer.ask(self.dashboard, replace(read_run(RunFolder(path)), waits=self._waits))
+            folder = RunFolder(path)
+            longer.ask(self.dashboard, replace(read_run(folder), waits=self._waits), partial(self._from_folder, folder))
         elif not self.alive:
             self._answers.refuse("it has not begun: its settings are where it was started (esc)")
         else:
             self._answers.refuse("the run is going on: it can be lengthened once it is over")
+
+    def _from_folder(self, folder: RunFolder) -> None:
+        """Read a run that is over from its folder, as long as it is looked at: there it is seen that it waits."""
+        if self.is_active and self.over:
+            self.dashboard.open_run(folder)
 
     def action_duplicate(self) -> None:
         """Its settings into a new run."""
