@@ -31,7 +31,7 @@ class Onward:
         self._queue = queue
 
     def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
-        """Run the order, then whatever waits; the result is the last run's.
+        """Run the order, then whatever waits, unless another process works the queue off; the result is the last run's.
 
         Raises:
             MimError: the first run that failed is one that followed, or it failed for a known reason.
@@ -54,7 +54,11 @@ class Onward:
                 result = {"state": "failed"}
             following = None
             if self.alone.is_set() and result.get("state") != "stopped" and not control.stopping:
-                following = self._order(order, tried)
+                try:
+                    following = self._order(order, tried) if self._queue.claim() else None
+                except MimError as error:  # the disk refuses
+                    failure = failure or error
+                control.forget()
         if failure is not None:
             raise failure
         return result

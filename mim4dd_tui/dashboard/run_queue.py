@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import math
 import os
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ from filelock import FileLock, Timeout
 
 from engine.config.load import changed
 from engine.config.schema import Config
-from engine.errors import ConfigError, RunLocked
+from engine.errors import ConfigError, MimError, RunLocked
 from engine.files import explained, private_folder, read_json_object, write_json
 from engine.runs.folder import RunFolder
 from engine.runs.lengthening import require, require_checkpoint
@@ -113,6 +114,11 @@ class RunQueue:
             self._worker = lock
         return True
 
+    @property
+    def claimed(self) -> bool:
+        """Whether it is this process that works the queue off."""
+        return self._worker is not None
+
     def elsewhere(self) -> bool:
         """Whether another process works the queue off; False where the disk does not say."""
         if self._worker is not None or not (self.runs_dir / WORKER).exists():
@@ -162,19 +168,24 @@ class RunQueue:
         preset: str | None = None,
         origins: Mapping[str, str] | None = None,
     ) -> list[RunFolder]:
-        """Put a run for every seed at the end; each gets its folder now.
+        """Put a run for every seed at the end; each gets its folder now. All are put there, or none is made.
 
         Raises:
             ConfigError, RunFailed: as making a run folder does.
             RunLocked: another process keeps the queue's file for long.
         """
-        made = []
-        for seed in seeds:
-            own = changed(config, {"seed": seed})
-            given = {**(origins or {}), "seed": "queue"} if len(seeds) > 1 else origins
-            made.append(RunFolder.create(self.runs_dir, None, own, preset=preset, origins=given))
-        with self._changing() as kept:
-            kept.names.extend(folder.name for folder in made)
+        made: list[RunFolder] = []
+        try:
+            with self._changing() as kept:
+                for seed in seeds:
+                    own = changed(config, {"seed": seed})
+                    given = {**(origins or {}), "seed": "queue"} if len(seeds) > 1 else origins
+                    made.append(RunFolder.create(self.runs_dir, None, own, preset=preset, origins=given))
+                kept.names.extend(folder.name for folder in made)
+        except MimError:
+            for folder in made:
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return made
 
     def add_again(self, folder: RunFolder, iterations: int | None = None) -> None:

@@ -8,6 +8,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import MimError, RunLocked
+from engine.runs.status import host_name
 from mim4dd_tui.dashboard.details import wrong_seeds
 from mim4dd_tui.dashboard.one_by_one import OneByOne
 from mim4dd_tui.dashboard.onward import Onward, ordered
@@ -61,6 +62,8 @@ class Turns:
     def left(self) -> int:
         """How many will wait when this process ends: none where another one works on the queue."""
         self.changes.finish()
+        if self.queue.elsewhere():
+            return 0
         try:
             found = self.queue.read()
         except MimError:
@@ -183,7 +186,11 @@ class Turns:
             names = put()
             what = names[0] if len(names) == 1 else f"{len(names)} runs"
             put_there = f"{what} put into the queue{f', to go on {how}' if how else ''}"
-            if during and self._follow(session) and self.queue.claim():
+            before = self.queue.claimed
+            follows = during and self.queue.claim() and self._follow(session)
+            if not (follows or before):
+                self.queue.give_back()
+            if follows:
                 told = f"{what} will follow{f' {how}' if how else ''}; Q shows the queue"
             elif self.queue.elsewhere():
                 told = f"{put_there}; another process works it off"
@@ -257,7 +264,8 @@ class Turns:
         found: list[list[Waiting] | None] = []
 
         def read() -> None:
-            found.append(self.queue.read() if self.queue.claim() else None)
+            kept = self.queue.read() if self.queue.claim() else None
+            found.append(None if kept is not None and _far(kept) else kept)
 
         self.changes.do(read, lambda: self._next(found[0], watch=watch) if found else self._rest())
 
@@ -269,14 +277,17 @@ class Turns:
         if not self.going or self._app.closing:
             self._rest()
             return
-        waiting = [one for one in found or () if one.name not in self._tried]
-        if found is None or any(one.state == "running" for one in waiting):
+        if found is None:
             told = "another process works on this queue"
             self._app.notify(told, severity="warning", about=[QUEUE], lasting=True)
             self._rest()
             return
+        left = [one for one in found if one.state != "running"]  # one of these was taken up by itself
+        waiting = [one for one in left if one.name not in self._tried]
         if not waiting:
-            self._app.notify("the queue is done", about=[QUEUE], lasting=True)
+            stay = ", ".join(one.name for one in left)
+            told = f"the queue is done but for what could not go on: {stay}" if stay else "the queue is done"
+            self._app.notify(told, about=[QUEUE, *(of_run(one.name) for one in left)], lasting=True)
             self._rest()
             return
         self._tried.add(waiting[0].name)
@@ -287,3 +298,9 @@ class Turns:
         self.going = False
         self.queue.give_back()
         self._app.renew_question()
+
+
+def _far(found: Sequence[Waiting]) -> bool:
+    """Whether another machine, where a claim may not reach, works on one of these."""
+    status = [one.folder.status() for one in found if one.state == "running"]
+    return any(one is not None and one.host != host_name() for one in status)
