@@ -171,7 +171,7 @@ def request(
 
 def lift_pause(folder: RunFolder, as_json: bool) -> int:
     """Let a paused run of another process go on, and wait until it does."""
-    return _have(folder, "resume", lambda: _state(folder) not in (None, "paused"), True, None, as_json)
+    return _have(folder, "resume", lambda: _state(folder) == "running", True, None, as_json)
 
 
 def _going_on(runs_dir: Path) -> tuple[RunFolder, str] | None:

@@ -391,6 +391,25 @@ async def test_what_the_key_means_is_what_the_notice_says_of_it(make_app: MakeAp
         await until(pilot, lambda: isinstance(app.screen, NameScreen))
 
 
+async def test_the_screen_of_a_run_that_ended_here_knows_that_it_waits(make_app: MakeApp, tmp_path: Path) -> None:
+    app = unasked(make_app(FakeEngine(iterations=24, fail_at=22)))
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        await until(pilot, lambda: "R resume" in keys(app) and "I lengthen" in keys(app))
+        path = run_screen(app).path
+        assert path is not None
+        RunQueue(tmp_path / "runs").add_again(RunFolder(path))
+        await until(pilot, lambda: "it goes on when its turn in the queue comes (Q)" in text(app))
+        await until(pilot, lambda: "R resume" not in keys(app) and "I lengthen" not in keys(app))
+        for key in "RI":
+            app.clear_notifications()
+            await pilot.press(key)
+            await until(pilot, lambda: told(app) == f"{path.name} waits in the queue; Q shows it")
+        RunQueue(tmp_path / "runs").drop(path.name)
+        await until(pilot, lambda: "R resume" in keys(app))
+
+
 def test_a_known_failure_of_one_that_goes_on_is_told(tmp_path: Path) -> None:
     """It fails where it stands in the queue: it has left it, as any other."""
     queue, early = RunQueue(tmp_path), make_run(tmp_path, "early", state="stopped")

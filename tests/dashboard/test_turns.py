@@ -264,7 +264,7 @@ async def test_a_run_that_begins_by_itself_names_only_keys_that_the_screen_has(
             said.extend(message for message in messages if f"{name} begins" in message and message not in said)
             return bool(said)
 
-        engine.hold = False
+        engine.hold, engine.delay = False, 0.05
         await until(pilot, begun)
         assert said == [f"{name} {told}"]
 

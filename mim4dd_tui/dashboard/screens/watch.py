@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from functools import partial
@@ -59,6 +61,7 @@ class WatchScreen(PaintedScreen[None]):
         self._begun = False
         self._waits: Waiting | None = None  # in the queue, as its folder was read last
         self._reading = False
+        self._looked = -math.inf  # when the queue was read last for a run of this process
         self._asked_to_stop = False
         self._asked_to_pause: bool | None = None  # or to go on (False); None where that was answered
         self._end_told: tuple[str, bool] | None = None  # why it failed, and whether that is for good
@@ -99,6 +102,9 @@ class WatchScreen(PaintedScreen[None]):
                 held = self.session.error  # in its own words: who holds it, and what to do
                 told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
                 self.dashboard.notify(told, severity="warning", timeout=8, lasting=True)
+            elif not self._reading and time.monotonic() - self._looked > FOLDER_SECONDS:
+                self._reading, self._looked = True, time.monotonic()
+                self._read_queue()
         elif not self._reading:
             self._reading = True
             self._read_folder()
@@ -109,6 +115,14 @@ class WatchScreen(PaintedScreen[None]):
             running = self.session.running  # before the journal: what ends in between has its last words in it
             items, waits = self.session.poll(), None if running else self._in_queue()
             self.post_message(self.Arrived(items, running, self.there, waits))
+        finally:
+            self._reading = False
+
+    @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
+    def _read_queue(self) -> None:
+        """Whether a run of this process, which is over, is to go on in its turn."""
+        try:
+            self.post_message(self.Arrived((), False, True, self._in_queue()))
         finally:
             self._reading = False
 
