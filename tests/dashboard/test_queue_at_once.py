@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -18,16 +19,17 @@ from engine.runs.control import Control
 from engine.runs.finding import list_runs
 from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
+from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.onward import Onward
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
-from mim4dd_tui.dashboard.session import Order
+from mim4dd_tui.dashboard.session import Launch, Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import text, told, until
+from tests.dashboard.helpers import run_screen, text, told, until
 from tests.dashboard.shelves import make_run, stands, states
 from tests.dashboard.test_queue_again import going, state_of, unasked
 
@@ -168,6 +170,41 @@ async def test_a_run_that_is_being_begun_is_not_deleted(make_app: MakeApp, tmp_p
         await until(pilot, lambda: told(app) == "early is going on: stop it first")
         launch.loaded.set()
         await until(pilot, lambda: state_of(folder) == "done")
+
+
+async def test_a_run_that_goes_on_here_in_its_turn_is_no_other_processs(make_app: MakeApp, tmp_path: Path) -> None:
+    """Its screen, of when it failed, is still looked at."""
+    first, second = Loading(FakeEngine(iterations=24, fail_at=22)), FakeEngine(iterations=12, hold=True)
+    engines: Iterator[Launch] = iter([first, second, FakeEngine(iterations=24)])
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        return next(engines)(order, observer, control)
+
+    app = unasked(make_app(launch))
+    async with app.run_test(size=(100, 30), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen))
+        await pilot.press("escape", "w", "enter")
+        await until(pilot, lambda: "will follow" in told(app))
+        await pilot.press("l")
+        first.loaded.set()
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        failed = run_screen(app).path
+        assert failed is not None
+        await until(pilot, lambda: app.turns.begun not in ("", failed.name))
+        assert run_screen(app).path == failed
+        app.turns.add_again(read_run(RunFolder(failed)), lambda: None)
+        await until(pilot, lambda: f"{failed.name} will follow" in told(app))
+        seen: list[str] = []
+
+        def gone_on() -> bool:
+            seen.append(told(app))
+            return isinstance(app.screen, RunScreen) and run_screen(app).state == "done"
+
+        second.hold = False
+        await until(pilot, gone_on)
+        assert run_screen(app).path == failed
+        assert not any("another process" in each for each in seen)
 
 
 # ---- a request that comes as a run ends

@@ -6,7 +6,6 @@ import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
@@ -98,16 +97,25 @@ class WatchScreen(PaintedScreen[None]):
             if not self.there:
                 self._leave_deleted()
             elif self.session.taken_up:
-                self.dashboard.open_run(RunFolder(path))
-                held = self.session.error  # in its own words: who holds it, and what to do
-                told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
-                self.dashboard.notify(told, severity="warning", timeout=8, lasting=True)
+                self._taken_up(path)
             elif not self._reading and time.monotonic() - self._looked > FOLDER_SECONDS:
                 self._reading, self._looked = True, time.monotonic()
                 self._read_queue()
         elif not self._reading:
             self._reading = True
             self._read_folder()
+
+    def _taken_up(self, path: Path) -> None:
+        """To the run as it goes on, or has since: by which process, where that is another one."""
+        here = [
+            one for one in self.dashboard.sessions if one.path is not None and one.path.absolute() == path.absolute()
+        ]
+        self.dashboard.open_run(RunFolder(path))
+        if here and here[-1] is not self.session:  # in its turn
+            return
+        held = self.session.error  # in its own words: who holds it, and what to do
+        told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
+        self.dashboard.notify(told, severity="warning", timeout=8, lasting=True)
 
     @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
     def _read_folder(self) -> None:
@@ -433,17 +441,11 @@ class WatchScreen(PaintedScreen[None]):
         """More iterations for a run that is over."""
         path = self.session.path
         if path is not None and self.over:
-            folder = RunFolder(path)
-            longer.ask(self.dashboard, replace(read_run(folder), waits=self._waits), partial(self._from_folder, folder))
+            longer.ask(self.dashboard, replace(read_run(RunFolder(path)), waits=self._waits))
         elif not self.alive:
             self._answers.refuse("it has not begun: its settings are where it was started (esc)")
         else:
             self._answers.refuse("the run is going on: it can be lengthened once it is over")
-
-    def _from_folder(self, folder: RunFolder) -> None:
-        """Read a run that is over from its folder, as long as it is looked at: there it is seen that it waits."""
-        if self.is_active and self.over:
-            self.dashboard.open_run(folder)
 
     def action_duplicate(self) -> None:
         """Its settings into a new run."""
