@@ -144,6 +144,13 @@ class Control:
             self._apply(name)
             self._changed.notify_all()
 
+    def forget(self) -> None:
+        """Another run follows in this process: what the one before was asked for, and has not done, is none of its
+        business. A stop holds."""
+        with self._changed:
+            self._pause = False
+            self._once.clear()
+
     def abandon(self, message: str) -> None:
         """The process ends now, whatever the run is at: has ``message`` written down as its last word, by a thread of
         its own, since the engine's may be at work for long, and waits no longer than a disk usually takes.

@@ -29,6 +29,7 @@ from engine.runs.history import RunHistory
 from engine.runs.journal import JournalWriter
 from engine.runs.lock import RunLock
 from engine.runs.log import told_length
+from engine.runs.status import accuracy_of
 from engine.worth import not_worth_compiling
 
 if TYPE_CHECKING:
@@ -41,8 +42,11 @@ if TYPE_CHECKING:
 KEY = "objective.iterations"
 
 
-def lengthen(folder: RunFolder, iterations: int) -> None:
+def lengthen(folder: RunFolder, iterations: int) -> Lengthened | None:
     """Give a run more iterations; resuming it goes on to them. Loads no torch.
+
+    Returns:
+        What was said of it in the journal; None where the run never began.
 
     Raises:
         ConfigError: it has as many already, diverged, or is an analysis's.
@@ -56,10 +60,8 @@ def lengthen(folder: RunFolder, iterations: int) -> None:
         longer = changed(config, {KEY: iterations})
         status = folder.status()
         done = (status.state if status is not None else history.state) == "done"
-        if done and not whole(folder.path):
-            raise DataError(
-                f"{folder.name} is done and has no whole checkpoint to go on from; {_anew(folder, iterations)}"
-            )
+        if done:
+            require_checkpoint(folder, iterations)
         result = folder.result() if done else None
         try:
             if done:
@@ -70,7 +72,17 @@ def lengthen(folder: RunFolder, iterations: int) -> None:
                 if done and folder.config() == config:  # the disk may have taken it, and failed after that
                     _close_again(folder, status, result)
             raise
-        _tell(folder, longer, history)
+        return _tell(folder, longer, history)
+
+
+def require_checkpoint(folder: RunFolder, iterations: int) -> None:
+    """Refuses a run that is done and has nothing to go on from. Reads a checkpoint through.
+
+    Raises:
+        DataError: it has no whole checkpoint.
+    """
+    if not whole(folder.path):
+        raise DataError(f"{folder.name} is done and has no whole checkpoint to go on from; {_anew(folder, iterations)}")
 
 
 def require(folder: RunFolder, config: Config, iterations: int) -> None:
@@ -136,7 +148,7 @@ def _close_again(folder: RunFolder, status: Status | None, result: Mapping[str, 
         folder.write_result(result)
 
 
-def _tell(folder: RunFolder, config: Config, history: RunHistory) -> None:
+def _tell(folder: RunFolder, config: Config, history: RunHistory) -> Lengthened | None:
     mark(folder)
     said = untold(folder, config, history)
     if said is not None:
@@ -146,20 +158,13 @@ def _tell(folder: RunFolder, config: Config, history: RunHistory) -> None:
         history.apply(said)
     status = folder.status()
     if status is None:
-        return
+        return said
     status = replace(status, iterations=config.objective.iterations)
     if said is not None and history.message == told_length(said):  # it was done
-        best = history.best
-        status = replace(
-            status,
-            state=history.state,
-            message=history.message,
-            heartbeat=time.time(),
-            accuracy=None if best is None else best.mean,
-            final=False,
-            measured_on="" if best is None else best.measured_on,
-        )
+        accuracy = accuracy_of(history.best)
+        status = replace(status, state=history.state, message=history.message, heartbeat=time.time(), **accuracy)
     write_json(folder.status_path, asdict(status))
+    return said
 
 
 def _note(folder: RunFolder, before: Config, longer: Config) -> str:

@@ -16,6 +16,7 @@ from mim4dd_tui.cli.options import Json, Latest, RunName, RunsDir, chosen_run, c
 from mim4dd_tui.cli.output import GAP, needed, say, table, write_json
 from mim4dd_tui.cli.sequence import Later
 from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.cli.waiting import in_queue
 from mim4dd_tui.fitting import shortened
 from mim4dd_tui.plain import age, ago, score, tell
 from mim4dd_tui.spelling import briefly, telling_first
@@ -174,7 +175,8 @@ def show(
     if status is None:
         print_result(result, folder.path)
     else:
-        print_result(result, folder.path, doing=status.doing, after=Later.read(folder.path, status))
+        after = Later.read(folder.path, status)
+        print_result(result, folder.path, doing=status.doing, queued=in_queue(folder), after=after)
 
 
 def _show_config(folder: RunFolder, as_json: bool) -> None:

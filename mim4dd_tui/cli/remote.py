@@ -26,6 +26,7 @@ from mim4dd_tui.cli.options import (
 )
 from mim4dd_tui.cli.output import reporting, say_in_words, write_json
 from mim4dd_tui.cli.sequence import Later
+from mim4dd_tui.cli.waiting import in_queue
 from mim4dd_tui.plain import ago, percent, tell
 from mim4dd_tui.seeds import named
 
@@ -170,7 +171,7 @@ def request(
 
 def lift_pause(folder: RunFolder, as_json: bool) -> int:
     """Let a paused run of another process go on, and wait until it does."""
-    return _have(folder, "resume", lambda: _state(folder) not in (None, "paused"), True, None, as_json)
+    return _have(folder, "resume", lambda: _state(folder) == "running", True, None, as_json)
 
 
 def _going_on(runs_dir: Path) -> tuple[RunFolder, str] | None:
@@ -225,7 +226,7 @@ def _follow(folder: RunFolder, as_json: bool) -> int:
     if as_json:
         write_json(result)
     else:
-        print_result(result)
+        print_result(result, queued=in_queue(folder))
     return 1 if state == "failed" else 0
 
 
@@ -307,7 +308,8 @@ def _ask(folder: RunFolder, what: str) -> Status:
 
 def _over(folder: RunFolder, status: Status, what: str) -> str:
     run = called(folder.path)
-    ways = [] if status.state == "done" else [f"`mim4dd resume {run}` continues it"]
+    queued = in_queue(folder)
+    ways = [f"it {queued}"] if queued else [] if status.state == "done" else [f"`mim4dd resume {run}` continues it"]
     if what == "evaluate" and folder.distilled_path("best").is_file():
         ways.append(f"`mim4dd evaluate {run}` measures its distilled set")
     nothing = "" if what == "evaluate" else f", so there is nothing to {what}"
@@ -315,13 +317,8 @@ def _over(folder: RunFolder, status: Status, what: str) -> str:
 
 
 def _never_begun(folder: RunFolder) -> str:
-    from mim4dd_tui.dashboard.run_queue import RunQueue
-
-    if folder.name in RunQueue(folder.path.parent).waiting(folder.name):
-        return (
-            f"run {folder.name} waits in the dashboard's queue, which begins it in its turn; "
-            f"`mim4dd resume {called(folder.path)}` begins it at once"
-        )
+    if queued := in_queue(folder):
+        return f"run {folder.name} {queued}"
     return f"run {folder.name} was never begun: `mim4dd resume {called(folder.path)}` begins it"
 
 
@@ -330,10 +327,9 @@ def _gone(folder: RunFolder) -> str:
     if status is None:
         return f"the status file of run {folder.name} is missing or damaged; `mim4dd resume {run}` repairs it"
     where = f"process {status.pid} on {status.host}"
-    return (
-        f"no process works on run {folder.name} any more ({where} is gone): "
-        f"`mim4dd resume {run}` continues it from its last checkpoint"
-    )
+    queued = in_queue(folder)
+    way = f"it {queued}" if queued else f"`mim4dd resume {run}` continues it from its last checkpoint"
+    return f"no process works on run {folder.name} any more ({where} is gone): {way}"
 
 
 def _awaited(folder: RunFolder, what: str, answered: Callable[[], bool], timeout: float | None) -> Status:

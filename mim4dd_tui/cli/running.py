@@ -38,6 +38,7 @@ from mim4dd_tui.cli.output import reporting, write_json
 from mim4dd_tui.cli.over_seeds import over_seeds, print_seeds
 from mim4dd_tui.cli.sequence import Later, later
 from mim4dd_tui.cli.summary import print_result
+from mim4dd_tui.cli.waiting import in_queue
 from mim4dd_tui.plain import tell
 from mim4dd_tui.signals import AbandonedError
 
@@ -202,7 +203,7 @@ def resume(
             data_dir=data,
             attach=path,
             autostart=not (done or diverged),
-            notice=f"{folder.name} is done: {NOTHING} (I lengthens it)" if done else NOT_RESUMED if diverged else "",
+            notice=_over(folder, "I lengthens it") if done else NOT_RESUMED if diverged else "",
             graphics=pixels,
         )
 
@@ -213,12 +214,19 @@ def resume(
         return resume_run(path, data_dir=data, observer=observer, control=control)
 
     if done:
-        tell(f"{folder.name} is done: {NOTHING} (a larger --iterations lengthens it)")
+        tell(_over(folder, "a larger --iterations lengthens it"))
     elif diverged:
         tell(f"{folder.name} diverged: as it is, it would fail again, unless the code of its objective was mended")
     document, code, _ = _headless(work, path.parent, folder.config())
     _report(document, as_json)
     return code
+
+
+def _over(folder: RunFolder, way: str) -> str:
+    """That a run is done, and how it goes on: by itself where it waits to be lengthened."""
+    if queued := in_queue(folder):
+        return f"{folder.name} is done: it {queued}"
+    return f"{folder.name} is done: {NOTHING} ({way})"
 
 
 def _lengthen(folder: RunFolder, iterations: int) -> None:

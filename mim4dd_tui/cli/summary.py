@@ -96,10 +96,12 @@ def _longer(values: dict[str, Any]) -> str:
     return f"from {values['before']:,} iterations ({stood}) to {values['iterations']:,}"
 
 
-def _standing(document: dict[str, Any]) -> str:
-    """The state, and of a run that was stopped what continues it."""
+def _standing(document: dict[str, Any], queued: str) -> str:
+    """The state, and of a run that waits or was stopped what continues it."""
     state, message = str(document.get("state")), str(document.get("message") or "")
     text = standing(state, message)
+    if queued:
+        return f"{text}; it {queued}"
     if state != "stopped" or "`mim4dd resume" in message or not document.get("path"):
         return text
     return f"{text}; `mim4dd resume {called(Path(document['path']))}` continues it"
@@ -122,9 +124,14 @@ def _held(document: dict[str, Any]) -> str:
     return f"of iteration {held}{STARTED_FROM if held == 0 else ''}"
 
 
-def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, str]]:
-    """Names and values of what a person wants to know of a run; ``doing`` is what it is at besides distillation, as
-    :attr:`engine.runs.status.Status.doing` has it."""
+def result_lines(document: dict[str, Any], doing: str = "", queued: str = "") -> list[tuple[str, str]]:
+    """Names and values of what a person wants to know of a run.
+
+    Args:
+        document: its result document.
+        doing: what it is at besides distillation, as :attr:`engine.runs.status.Status.doing` has it.
+        queued: what the dashboard's queue does with it, as :func:`mim4dd_tui.cli.waiting.in_queue` has it.
+    """
     accuracy = document.get("accuracy")
 
     def of(key: str, *, of_iterate: bool = False) -> str:
@@ -134,7 +141,7 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
     own = f" with {told_changes(document['changes'])}" if document.get("changes") else ""
     lines = [
         ("run", str(document.get("run"))),
-        ("state", _standing(document)),
+        ("state", _standing(document, queued)),
         ("preset", f"{document.get('preset') or '-'}{own}, seed {document.get('seed')}"),
         ("accuracy", of("accuracy", of_iterate=True)),
     ]
@@ -171,15 +178,20 @@ def result_lines(document: dict[str, Any], doing: str = "") -> list[tuple[str, s
 
 
 def print_result(
-    document: dict[str, Any], folder: Path | None = None, *, doing: str = "", after: Later | None = None
+    document: dict[str, Any],
+    folder: Path | None = None,
+    *,
+    doing: str = "",
+    queued: str = "",
+    after: Later | None = None,
 ) -> None:
     """The result of a run, and where its folder is to be named too that, on standard output.
 
     Args:
-        doing: as in :func:`result_lines`.
+        doing: as in :func:`result_lines`, and ``queued`` too.
         after: what is to follow the run in its process.
     """
-    lines = result_lines(document, doing)
+    lines = result_lines(document, doing, queued)
     if after is not None and document.get("state") != "done":
         ended = document.get("state") in ("stopped", "failed")
         lines.append(("after it", after.left if ended else f"{named(after.seeds)} to follow"))

@@ -269,9 +269,10 @@ class DashboardApp(ThemedApp[Leave]):
             return False
         return not isinstance(self.focused, Input) and self.untouched > HANDS_SECONDS
 
-    def resume_run(self, folder: RunFolder) -> None:
-        """Continue a run from its last checkpoint, in this process."""
-        self.start_run(Order(runs_dir=folder.path.parent, data_dir=self.data_dir, resume=folder.path))
+    def resume_run(self, folder: RunFolder, iterations: int | None = None) -> None:
+        """Continue a run from its last checkpoint, in this process; with more ``iterations``, where these are given."""
+        path = folder.path
+        self.start_run(Order(runs_dir=path.parent, data_dir=self.data_dir, resume=path, iterations=iterations))
 
     def open_run(self, folder: RunFolder) -> None:
         """Show any run: the one of this process live, every other from its folder."""

@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich.cells import cell_len
 
@@ -22,6 +22,9 @@ from mim4dd_tui import spelling
 from mim4dd_tui.fitting import SHORTEST, shortened_apart
 from mim4dd_tui.plain import score
 from mim4dd_tui.spelling import briefly
+
+if TYPE_CHECKING:
+    from mim4dd_tui.dashboard.run_queue import Waiting
 
 OBJECTIVES = {"trajectory": "trajectory matching", "bptt": "BPTT", "tesla": "TESLA", "dream": "gradient matching"}
 """Base objectives as people call them."""
@@ -58,7 +61,7 @@ class RunInfo:
     live: bool = False
     measured_on: str = ""  # empty where an older version wrote the status
     changes: Mapping[str, Any] = field(default_factory=dict)  # settings changed for it alone, where they are known
-    waits: bool = False  # in the queue, as the shelf finds it
+    waits: Waiting | None = None  # in the queue, as the shelf finds it
 
     @property
     def name(self) -> str:
@@ -102,7 +105,7 @@ class RunInfo:
     def refusal(self) -> str:
         """Why it is not resumed, where it is not ``resumable``, and what helps."""
         if self.waits:
-            return f"{self.name} waits in the queue; Q shows it"
+            return f"{self.name} waits in the queue{self.waits.to_be}; Q shows it"
         if self.diverged:
             return f"{self.name} would fail again as it is: D takes its settings into a new run"
         if self.state == "done":

@@ -88,12 +88,12 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
         text.append(f"{label:<12}", style="dim")
         text.append(value + "\n")
     hints = ["enter opens it"]
-    if info.resumable:
+    if info.waits:
+        hints.append(f"it waits in the queue (Q){info.waits.to_be}")
+    elif info.resumable:
         hints.append("R resumes it, w queues it" + (", I lengthens it" if info.lengthenable else ""))
     elif info.lengthenable:
         hints.append("I lengthens it")
-    elif info.waits:
-        hints.append("it waits in the queue (Q)")
     hints.append("D takes its settings into a new run")
     after = Text("\n" + " · ".join(hints), style="dim")
     if info.message:

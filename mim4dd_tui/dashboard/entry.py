@@ -147,11 +147,17 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
         stopped_by=stopped_by,
         received=app.signalled.received,
     )
-    return _to_its_end(session, attendant)
+    return _to_its_end(session, attendant, app.turns.launch.followed)
 
 
-def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
-    """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0."""
+def _to_its_end(session: EngineSession, attendant: Attendant, followed: Sequence[Path]) -> int:
+    """Wait for the engine's thread; the exit code of the signal that stopped the run, or 0.
+
+    Args:
+        session: the run that went on when the dashboard closed.
+        attendant: answers signals meanwhile.
+        followed: runs that have begun in its thread since.
+    """
     try:
         with attendant.listening():  # before what Ctrl-C does is told
             if attendant.stopped_by is not None:
@@ -162,7 +168,7 @@ def _to_its_end(session: EngineSession, attendant: Attendant) -> int:
             attendant.wait(session.join)
     except AbandonedError as error:
         session.control.abandon(f"{error} (Ctrl-C)")
-        path = session.path
+        path = followed[-1] if followed else session.path
         again = f"; `mim4dd resume {called(path)}` goes on from the last one" if path is not None else ""
         tell(f"{error}{again}")
         os._exit(error.exit_code)

@@ -1,13 +1,12 @@
-"""More iterations for a run that is over: asked for, given beside the interface, and gone on to."""
+"""More iterations for a run that is over: asked for, and gone on to at once or when its turn in the queue comes."""
 
 from __future__ import annotations
 
 import re
-from contextlib import ExitStack
 from typing import TYPE_CHECKING
 
 from engine.errors import MimError
-from engine.runs.lengthening import lengthen, require, too_few
+from engine.runs.lengthening import require, require_checkpoint, too_few
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run
 from mim4dd_tui.dashboard.one_by_one import nothing
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
@@ -26,7 +25,7 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
     """Ask how many iterations a run is to have, and go on with it to as many; or say why it cannot.
 
     Args:
-        then: done when it has as many, or could not be given them.
+        then: done when it waits in the queue for them, or cannot be given them.
     """
     if not run.lengthenable:
         app.notify(run.too_long, severity="warning")
@@ -44,9 +43,8 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
             _give(app, run.folder, _number(text), then)
 
     def explain(_text: str) -> str:
-        follows = "it goes on at once" if _free(app) else "it waits in the queue, as another run is going on here"
-        if run.state == "done" and not _free(app):
-            follows += ", and is no longer done until then"
+        waits = "it waits in the queue, as another run is going on here, and stays as it is until its turn comes"
+        follows = "it goes on at once" if _free(app) else waits
         return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration}; {follows}"
 
     title = f"Lengthen {run.name}"
@@ -73,25 +71,21 @@ def _free(app: DashboardApp) -> bool:
 
 
 def _give(app: DashboardApp, folder: RunFolder, iterations: int, then: Callable[[], None]) -> None:
-    given: list[RunInfo] = []
-    here = [one for one in app.sessions if one.path is not None and one.path.absolute() == folder.path.absolute()]
+    found: list[RunInfo] = []
 
-    def do() -> None:
-        with ExitStack() as stack:
-            for session in here:
-                stack.enter_context(session.writing())
-            lengthen(folder, iterations)
-        given.append(read_run(folder))
+    def look() -> None:
+        require(folder, folder.config(), iterations)
+        run = read_run(folder)
+        if run.state == "done":
+            require_checkpoint(folder, iterations)
+        found.append(run)
 
     def go_on() -> None:
-        then()
-        if not given or app.closing:
-            return
-        if _free(app):
-            app.resume_run(folder)
-            return
-        if getattr(app.screen, "path", None) == folder.path:  # else it would show the end that is put off
-            app.open_run(folder)
-        app.turns.add_again(given[0], then)
+        if not found or app.closing:
+            then()
+        elif _free(app):
+            app.resume_run(folder, iterations)
+        else:
+            app.turns.add_again(found[0], then, iterations)
 
-    app.turns.changes.do(do, go_on)
+    app.turns.changes.do(look, go_on)

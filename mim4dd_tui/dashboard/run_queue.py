@@ -5,34 +5,33 @@ The file (``.queue.json`` in the runs folder) holds names and, of the runs that 
 that has ended. Whether a run still waits is read from its own status, so that nothing has to be put right after a
 hang-up or a kill: a run that was begun and whose process is gone stands first and is continued from its checkpoint; one
 that ended in the queue, or was deleted, is no longer in it.
+
+A run that is to be lengthened, done or not, is so only when its turn comes: until then the file alone knows how many
+iterations it is to have, and a run that is taken out is what it was.
 """
 
 from __future__ import annotations
 
 import math
 import os
-import threading
+import shutil
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from types import MappingProxyType
 from typing import Any
 
 from filelock import FileLock, Timeout
 
 from engine.config.load import changed
 from engine.config.schema import Config
-from engine.errors import ConfigError, MimError, RunFailed, RunLocked
-from engine.events import Observer
+from engine.errors import ConfigError, MimError, RunLocked
 from engine.files import explained, private_folder, read_json_object, write_json
-from engine.runs.control import Control
 from engine.runs.folder import RunFolder
+from engine.runs.lengthening import require, require_checkpoint
 from engine.runs.lock import LOOK_SECONDS
-from engine.runs.unforeseen import keep_traceback
 from mim4dd_tui.dashboard.catalog import read_run
-from mim4dd_tui.dashboard.session import Launch, Order
 
 FILE = ".queue.json"
 LOCK = ".queue.lock"
@@ -48,16 +47,44 @@ STATES = {"queued": "queued", "crashed": "interrupted", "alive": "running"}
 
 @dataclass(frozen=True)
 class Waiting:
-    """A run in the queue. ``state`` is "queued", "to resume" (it stopped or failed before it was put here),
-    "interrupted" (begun, its process gone) or "running"."""
+    """A run in the queue. ``state`` is "queued", "to resume" (it was over before it was put here), "interrupted"
+    (begun, its process gone) or "running". ``iterations``: how many it is given when its turn comes; None where it
+    keeps those that it has."""
 
     folder: RunFolder
     state: str
+    iterations: int | None = None
 
     @property
     def name(self) -> str:
         """The run's name."""
         return self.folder.name
+
+    @property
+    def to_be(self) -> str:
+        """``, to be lengthened to 2,000 iterations``, or nothing."""
+        return "" if self.iterations is None else f", to be lengthened to {self.iterations:,} iterations"
+
+
+@dataclass
+class _Kept:
+    """What the file says: names in their order; of runs that are to go on, when the sitting began that has ended; and
+    how many iterations runs are to be given."""
+
+    names: list[str]
+    ended: dict[str, float]
+    longer: dict[str, int]
+
+    def only(self, names: Sequence[str]) -> None:
+        """Forget all other runs."""
+        self.names = list(names)
+        self.ended = {name: began for name, began in self.ended.items() if name in names}
+        self.longer = {name: number for name, number in self.longer.items() if name in names}
+
+    def document(self) -> dict[str, Any]:
+        """As it is written."""
+        told = {"ended": self.ended, "longer": self.longer}
+        return {"runs": self.names} | {key: values for key, values in told.items() if values}
 
 
 class RunQueue:
@@ -87,6 +114,11 @@ class RunQueue:
             self._worker = lock
         return True
 
+    @property
+    def claimed(self) -> bool:
+        """Whether it is this process that works the queue off."""
+        return self._worker is not None
+
     def elsewhere(self) -> bool:
         """Whether another process works the queue off; False where the disk does not say."""
         if self._worker is not None or not (self.runs_dir / WORKER).exists():
@@ -112,13 +144,14 @@ class RunQueue:
 
     def read(self) -> list[Waiting]:
         """The runs that wait or go on, in their order."""
-        return list(self._standing(*self._kept()))
+        return list(self._standing(self._kept()))
 
-    def waiting(self, *only: str) -> frozenset[str]:
-        """Names of the runs that wait, or of those among ``only`` some."""
-        names, ended = self._kept()
-        asked = [name for name in names if name in only] if only else names
-        return frozenset(one.name for one in self._standing(asked, ended) if one.state != "running")
+    def waiting(self, *only: str) -> dict[str, Waiting]:
+        """The runs that wait by their names, or those among ``only`` some."""
+        kept = self._kept()
+        if only:
+            kept.only([name for name in kept.names if name in only])
+        return {one.name: one for one in self._standing(kept) if one.state != "running"}
 
     def next(self) -> RunFolder | None:
         """The first run that nobody works on; None where there is none, or where another process works on one."""
@@ -135,46 +168,61 @@ class RunQueue:
         preset: str | None = None,
         origins: Mapping[str, str] | None = None,
     ) -> list[RunFolder]:
-        """Put a run for every seed at the end; each gets its folder now.
+        """Put a run for every seed at the end; each gets its folder now. All are put there, or none is made.
 
         Raises:
             ConfigError, RunFailed: as making a run folder does.
             RunLocked: another process keeps the queue's file for long.
         """
-        made = []
-        for seed in seeds:
-            own = changed(config, {"seed": seed})
-            given = {**(origins or {}), "seed": "queue"} if len(seeds) > 1 else origins
-            made.append(RunFolder.create(self.runs_dir, None, own, preset=preset, origins=given))
-        with self._changing() as names:
-            names.extend(folder.name for folder in made)
+        made: list[RunFolder] = []
+        try:
+            with self._changing() as kept:
+                for seed in seeds:
+                    own = changed(config, {"seed": seed})
+                    given = {**(origins or {}), "seed": "queue"} if len(seeds) > 1 else origins
+                    made.append(RunFolder.create(self.runs_dir, None, own, preset=preset, origins=given))
+                kept.names.extend(folder.name for folder in made)
+        except MimError:
+            for folder in made:
+                shutil.rmtree(folder.path, ignore_errors=True)
+            raise
         return made
 
-    def add_again(self, folder: RunFolder) -> None:
+    def add_again(self, folder: RunFolder, iterations: int | None = None) -> None:
         """Put a run that is there at the end; it goes on from its last checkpoint.
 
+        Args:
+            iterations: how many it is given when its turn comes, also where it is done; None for as many as it has.
+
         Raises:
-            ConfigError: it cannot go on, or waits already.
+            ConfigError: it cannot go on or be given so many, or waits already.
+            DataError: it is done and has no whole checkpoint, or cannot be read.
             RunLocked: as :meth:`add`.
             RunFailed: the disk refuses.
         """
-        ended: dict[str, float] = {}
-        with self._changing(ended) as names:
+        if iterations is not None:
+            require(folder, folder.config(), iterations)
+            if read_run(folder).state == "done":
+                require_checkpoint(folder, iterations)
+        with self._changing() as kept:
             info, status = read_run(folder), folder.status()
-            if folder.name in names and not info.alive:
+            if folder.name in kept.names and not info.alive:
                 raise ConfigError(f"{folder.name} waits in the queue already; Q shows it")
-            if not info.resumable:
-                raise ConfigError(info.refusal)
+            if not (info.resumable if iterations is None else info.lengthenable):
+                raise ConfigError(info.refusal if iterations is None else info.too_long)
             if status is None:
                 raise ConfigError(f"{folder.name} cannot wait in the queue: {info.message}")
             if status.liveness() == "ended":
-                ended[folder.name] = status.started
-            names.append(folder.name)
+                kept.ended[folder.name] = status.started
+            if iterations is not None:
+                kept.longer[folder.name] = iterations
+            kept.names.append(folder.name)
 
     def move(self, name: str, step: int) -> None:
         """Move a run that waits towards the front (negative) or the end of those that wait. Raises as :meth:`add`."""
-        with self._changing() as names:
-            waiting = [one.name for one in self._standing(*self._kept()) if one.state != "running"]
+        with self._changing() as kept:
+            names = kept.names
+            waiting = [one.name for one in self._standing(kept) if one.state != "running"]
             if name in waiting:
                 there = waiting.index(name)
                 before = names.index(waiting[max(0, min(there + step, len(waiting) - 1))])
@@ -182,24 +230,21 @@ class RunQueue:
                 names.insert(before, name)
 
     def drop(self, name: str) -> None:
-        """Take a run out; its folder stays. Raises as :meth:`add`."""
-        with self._changing() as names:
-            if name in names:
-                names.remove(name)
+        """Take a run out; its folder stays as it is. Raises as :meth:`add`."""
+        with self._changing() as kept:
+            kept.only([each for each in kept.names if each != name])
 
     def tidy(self) -> None:
         """Forget runs that had their turn: one that goes on later, by itself, is none of the queue's. Raises as
         :meth:`add`."""
-        names, ended = self._kept()
-        standing = {one.name for one in self._standing(names, ended)}
-        if any(name not in standing and not self._unknown(name) for name in names):
+        kept = self._kept()
+        if len(self._there(kept)) < len(kept.names):
             with self._changing():
                 pass
 
     # ---- the file
 
-    def _kept(self) -> tuple[list[str], dict[str, float]]:
-        """Names in their order, and of runs that are to go on when the sitting began that has ended."""
+    def _kept(self) -> _Kept:
         values = read_json_object(self.runs_dir / FILE) or {}
         names = values.get("runs")
         known: dict[str, None] = {}
@@ -207,19 +252,33 @@ class RunQueue:
             # a name could lead out of the folder only if somebody else wrote it
             if isinstance(name, str) and name and Path(name).name == name and not name.startswith("."):
                 known[name] = None
-        ended = values.get("ended")
+        ended, longer = values.get("ended"), values.get("longer")
         began = ended if isinstance(ended, dict) else {}
-        return list(known), {name: began[name] for name in known if isinstance(began.get(name), int | float)}
+        more = longer if isinstance(longer, dict) else {}
+        return _Kept(
+            list(known),
+            {name: began[name] for name in known if isinstance(began.get(name), int | float)},
+            {name: more[name] for name in known if type(more.get(name)) is int},  # a bool is one too
+        )
 
-    def _standing(self, names: Sequence[str], ended: Mapping[str, float]) -> Iterator[Waiting]:
-        for name in names:
+    def _standing(self, kept: _Kept) -> Iterator[Waiting]:
+        for name in kept.names:
             folder = RunFolder((self.runs_dir / name).absolute())
             status = folder.status() if folder.exists else None
-            state = STATES.get(status.liveness(), "") if status is not None else ""
-            if status is not None and status.liveness() == "ended" and ended.get(name) == status.started:
-                state = "to resume"
+            if status is None:
+                continue
+            liveness, number = status.liveness(), kept.longer.get(name, 0)
+            iterations = number if number > status.iterations and liveness in ("ended", "crashed") else None
+            state = STATES.get(liveness, "")
+            if liveness == "ended" and kept.ended.get(name) == status.started:
+                state = "to resume" if status.state != "done" or iterations is not None else ""
             if state:
-                yield Waiting(folder, state)
+                yield Waiting(folder, state, iterations)
+
+    def _there(self, kept: _Kept) -> list[str]:
+        """Names of the runs that are in the queue still."""
+        standing = {one.name for one in self._standing(kept)}
+        return [name for name in kept.names if name in standing or self._unknown(name)]
 
     def _unknown(self, name: str) -> bool:
         """Whether a run is there whose status cannot be read just now: it keeps its place."""
@@ -227,8 +286,8 @@ class RunQueue:
         return os.path.lexists(folder.path) and folder.status() is None
 
     @contextmanager
-    def _changing(self, now_ended: Mapping[str, float] = MappingProxyType({})) -> Iterator[list[str]]:
-        """The names, to be changed; ``now_ended`` says of new ones what the file keeps of runs that are to go on."""
+    def _changing(self) -> Iterator[_Kept]:
+        """What the file says, to be changed."""
         private_folder(self.runs_dir)
         with explained(self.runs_dir / LOCK):
             waited = time.monotonic() - self._refused < SHARED_SECONDS
@@ -239,69 +298,9 @@ class RunQueue:
                 self._refused = time.monotonic()
                 raise RunLocked(f"another process keeps {self.runs_dir / LOCK}: try again") from None
         try:
-            names, ended = self._kept()
-            standing = {one.name for one in self._standing(names, ended)}
-            names = [name for name in names if name in standing or self._unknown(name)]
-            yield names
-            kept = {name: began for name, began in {**ended, **now_ended}.items() if name in names}
-            write_json(self.runs_dir / FILE, {"runs": names, **({"ended": kept} if kept else {})}, durable=True)
+            kept = self._kept()
+            kept.only(self._there(kept))
+            yield kept
+            write_json(self.runs_dir / FILE, kept.document(), durable=True)
         finally:
             lock.release()
-
-
-class Onward:
-    """A launch that goes on with the queue when a run has ended and the interface is not there to do it.
-
-    While the dashboard is open it starts each run itself, on a thread of its own. When it closes although the
-    queue is to go on (a hang-up, or "let it run on"), ``alone`` is set, and the thread of the run that was going
-    takes the next one, and the next, until none waits or one was asked to stop.
-    """
-
-    def __init__(self, launch: Launch, queue: RunQueue) -> None:
-        self.alone = threading.Event()
-        self.followed: list[Path] = []  # folders of the runs it began then
-        self._launch = launch
-        self._queue = queue
-
-    def __call__(self, order: Order, observer: Observer, control: Control) -> dict[str, Any]:
-        """Run the order, then whatever waits; the result is the last run's.
-
-        Raises:
-            MimError: the first run that failed is one that followed, or it failed for a known reason.
-            Exception: whatever else the order itself failed with.
-        """
-        tried: set[str] = set()
-        failure: Exception | None = None
-        result: dict[str, Any] = {}
-        following: Order | None = order
-        while following is not None:
-            if following.resume is not None:
-                tried.add(following.resume.name)
-            try:
-                result = self._launch(following, observer, control)
-            except Exception as error:
-                foreseen = following is order or isinstance(error, MimError)
-                told = error if foreseen else _unforeseen(self.followed[-1], error)
-                failure = told if failure is None or isinstance(failure, RunLocked) else failure
-                result = {"state": "failed"}
-            following = None
-            if self.alone.is_set() and result.get("state") != "stopped" and not control.stopping:
-                following = self._order(order, tried)
-        if failure is not None:
-            raise failure
-        return result
-
-    def _order(self, first: Order, tried: set[str]) -> Order | None:
-        """The next run that was not tried yet: one that fails before it begins stays in the queue."""
-        waiting = [one for one in self._queue.read() if one.state != "running" and one.name not in tried]
-        if not waiting:
-            return None
-        self.followed.append(waiting[0].folder.path)
-        return Order(runs_dir=first.runs_dir, data_dir=first.data_dir, resume=waiting[0].folder.path)
-
-
-def _unforeseen(folder: Path, error: Exception) -> RunFailed:
-    """An error nobody foresaw, of a run that followed another one: its traceback goes into its own folder, and words
-    alone to the session, which would put it into the first run's."""
-    keep_traceback(folder, error)
-    return RunFailed(f"{folder.name} failed: {type(error).__name__}: {error}")

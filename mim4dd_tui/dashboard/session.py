@@ -8,8 +8,8 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
@@ -18,7 +18,7 @@ import psutil
 
 from engine.config.schema import Config
 from engine.errors import MimError, RunLocked
-from engine.events import Event, Observer, Progress, RunEnded, RunStarted, StateChanged
+from engine.events import Event, Lengthened, Observer, Progress, RunEnded, RunStarted, StateChanged
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
@@ -40,7 +40,8 @@ class Heard:
 
 @dataclass(frozen=True)
 class Order:
-    """What to run: a configuration in a new folder, or (``resume``) a folder to be continued."""
+    """What to run: a configuration in a new folder, or (``resume``) a folder to be continued, first lengthened where it
+    is to have more ``iterations`` than it has."""
 
     runs_dir: Path
     config: Config | None = None
@@ -49,6 +50,7 @@ class Order:
     origins: Mapping[str, str] = field(default_factory=dict)
     data_dir: Path | None = None
     resume: Path | None = None
+    iterations: int | None = None
 
 
 class Launch(Protocol):
@@ -178,8 +180,7 @@ class EngineSession:
     def _work(self) -> None:
         try:
             if self.order.resume is not None:
-                with suppress(MimError):  # the engine says what is wrong with them
-                    self.config = RunFolder(self.order.resume).config()
+                self._read_settings()
                 # what the run was before: the first event of its continuation takes back what it supersedes
                 self._queue.extend(JournalReader(RunFolder(self.order.resume).journal_path).poll())
                 self._known = True
@@ -192,6 +193,11 @@ class EngineSession:
             self._known = True
             self._printed.close()
             self._left_at = self._journal_bytes()
+
+    def _read_settings(self) -> None:
+        if self.order.resume is not None:
+            with suppress(MimError):  # the engine says what is wrong with them
+                self.config = RunFolder(self.order.resume).config()
 
     @property
     def speaks(self) -> bool:
@@ -212,19 +218,12 @@ class EngineSession:
         except OSError:
             return None
 
-    @contextmanager
-    def writing(self) -> Iterator[None]:
-        """While this process itself writes to the journal of the run, which is over: nobody has taken it up."""
-        self._left_at = None
-        try:
-            yield
-        finally:
-            self._left_at = self._journal_bytes()
-
     def _observe(self, event: Event) -> None:
         self.over = isinstance(event, RunEnded)
         if isinstance(event, StateChanged):
             self.paused = event.state == "paused"
+        if isinstance(event, Lengthened):
+            self._read_settings()
         if isinstance(event, RunStarted):
             self._iterations = event.iterations
             self._path = self._path or self.order.runs_dir / event.run

@@ -18,7 +18,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.lock import RunLock
 from engine.runs.log import told_changes
 from mim4dd_tui.dashboard.catalog import RunInfo, read_run, telling_first
-from mim4dd_tui.dashboard.run_queue import RunQueue
+from mim4dd_tui.dashboard.run_queue import RunQueue, Waiting
 
 Sort = Literal["newest", "name", "state", "progress", "accuracy", "preset"]
 SORTS: tuple[Sort, ...] = ("newest", "accuracy", "name", "preset", "state", "progress")
@@ -55,14 +55,14 @@ class Shelf:
     def __init__(self, runs_dir: Path) -> None:
         self.runs_dir = runs_dir
         self._kept: dict[str, _Kept] = {}
-        self._queue, self._waiting = RunQueue(runs_dir), frozenset[str]()
+        self._queue, self._waiting = RunQueue(runs_dir), dict[str, Waiting]()
         self._lock = threading.Lock()
 
     @property
     def known(self) -> list[RunInfo]:
         """All runs as they were read last, newest first; looks at no disk."""
         newest = sorted(self._kept.values(), key=lambda one: (-one.created, one.info.name))
-        return telling_first([replace(one.info, waits=one.info.name in self._waiting) for one in newest])
+        return telling_first([replace(one.info, waits=self._waiting.get(one.info.name)) for one in newest])
 
     def read(self) -> list[RunInfo]:
         """All runs, newest first. An entry that cannot be looked into is passed over.

@@ -8,11 +8,13 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from engine.errors import MimError, RunLocked
+from engine.runs.status import host_name
 from mim4dd_tui.dashboard.details import wrong_seeds
 from mim4dd_tui.dashboard.one_by_one import OneByOne
-from mim4dd_tui.dashboard.run_queue import Onward, RunQueue, Waiting
+from mim4dd_tui.dashboard.onward import Onward, ordered
+from mim4dd_tui.dashboard.run_queue import RunQueue, Waiting
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen
-from mim4dd_tui.dashboard.session import EngineSession, Launch, Order
+from mim4dd_tui.dashboard.session import EngineSession, Launch
 from mim4dd_tui.dashboard.telling import QUEUE, of_run
 from mim4dd_tui.seeds import seeds_of
 
@@ -60,6 +62,8 @@ class Turns:
     def left(self) -> int:
         """How many will wait when this process ends: none where another one works on the queue."""
         self.changes.finish()
+        if self.queue.elsewhere():
+            return 0
         try:
             found = self.queue.read()
         except MimError:
@@ -151,20 +155,27 @@ class Turns:
 
         self._put(put, then)
 
-    def add_again(self, run: RunInfo, then: Callable[[], None]) -> None:
-        """Put a run that ended early at the end, to go on from where it stands; or say why it cannot."""
+    def add_again(self, run: RunInfo, then: Callable[[], None], iterations: int | None = None) -> None:
+        """Put a run that is over at the end, to go on from where it stands; or say why it cannot.
+
+        Args:
+            run: one that ended early, or that is to be given more iterations.
+            then: done when it waits, or cannot.
+            iterations: how many it is to have.
+        """
         begun = run.name == self.begun  # of which its status may not know yet
-        if begun or not run.resumable:
-            told = f"{run.name} is going on" if begun else run.refusal
+        if begun or not (run.resumable if iterations is None else run.lengthenable):
+            told = f"{run.name} is going on" if begun else run.refusal if iterations is None else run.too_long
             self._app.notify(told, severity="warning", about=[of_run(run.name)])
             return
 
         def put() -> list[str]:
-            self.queue.add_again(run.folder)
+            self.queue.add_again(run.folder, iterations)
             self._tried.discard(run.name)  # it failed in this queue, and is meant to be tried again
             return [run.name]
 
-        self._put(put, then, "from where it stands")
+        more = f", lengthened to {iterations:,} iterations" if iterations is not None else ""
+        self._put(put, then, f"from where it stands{more}")
 
     def _put(self, put: Callable[[], list[str]], then: Callable[[], None], how: str = "") -> None:
         """Put runs at the end. They follow a run that goes on, unless the queue is held by hand; it is told which."""
@@ -175,7 +186,11 @@ class Turns:
             names = put()
             what = names[0] if len(names) == 1 else f"{len(names)} runs"
             put_there = f"{what} put into the queue{f', to go on {how}' if how else ''}"
-            if during and self._follow(session) and self.queue.claim():
+            before = self.queue.claimed
+            follows = during and self.queue.claim() and self._follow(session)
+            if not (follows or before):
+                self.queue.give_back()
+            if follows:
                 told = f"{what} will follow{f' {how}' if how else ''}; Q shows the queue"
             elif self.queue.elsewhere():
                 told = f"{put_there}; another process works it off"
@@ -250,7 +265,8 @@ class Turns:
         found: list[list[Waiting] | None] = []
 
         def read() -> None:
-            found.append(self.queue.read() if self.queue.claim() else None)
+            kept = self.queue.read() if self.queue.claim() else None
+            found.append(None if kept is not None and _far(kept) else kept)
 
         self.changes.do(read, lambda: self._next(found[0], watch) if found else self._rest())
 
@@ -262,23 +278,30 @@ class Turns:
         if not self.going or self._app.closing:
             self._rest()
             return
-        waiting = [one for one in found or () if one.name not in self._tried]
-        if found is None or any(one.state == "running" for one in waiting):
+        if found is None:
             told = "another process works on this queue"
             self._app.notify(told, severity="warning", about=[QUEUE], lasting=True)
             self._rest()
             return
+        left = [one for one in found if one.state != "running"]  # one of these was taken up by itself
+        waiting = [one for one in left if one.name not in self._tried]
         if not waiting:
-            self._app.notify("the queue is done", about=[QUEUE], lasting=True)
+            stay = ", ".join(one.name for one in left)
+            told = f"the queue is done but for what could not go on: {stay}" if stay else "the queue is done"
+            self._app.notify(told, about=[QUEUE, *(of_run(one.name) for one in left)], lasting=True)
             self._rest()
             return
-        folder = waiting[0].folder
-        self._tried.add(folder.name)
-        order = Order(runs_dir=folder.path.parent, data_dir=self._app.data_dir, resume=folder.path)
-        self._app.start_run(order, watch=watch())
+        self._tried.add(waiting[0].name)
+        self._app.start_run(ordered(waiting[0], self._app.data_dir), watch=watch())
 
     def _rest(self) -> None:
         """Nothing more is begun: the queue is anybody's."""
         self.going = False
         self.queue.give_back()
         self._app.renew_question()
+
+
+def _far(found: Sequence[Waiting]) -> bool:
+    """Whether another machine, where a claim may not reach, works on one of these."""
+    status = [one.folder.status() for one in found if one.state == "running"]
+    return any(one is not None and one.host != host_name() for one in status)

@@ -318,6 +318,19 @@ def test_a_run_that_waits_in_the_queue_of_a_dashboard_is_said_to_wait(
     assert "never begun" not in told
 
 
+def test_a_paused_run_that_is_stopped_meanwhile_is_not_said_to_go_on(
+    runs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with going_on(runs):
+        assert main(["pause", "alpha", "--wait"]) == 0
+        capsys.readouterr()
+        monkeypatch.setattr("engine.runs.control.post", lambda directory, _what: post(directory, "stop"))
+        assert main(["resume", "alpha"]) == 1
+    captured = capsys.readouterr()
+    assert "goes on in process" not in captured.out
+    assert "run alpha ended before it could resume; `mim4dd show alpha`" in " ".join(captured.err.split())
+
+
 def test_ctrl_c_leaves_an_attached_run_alone(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with going_on(runs) as thread:
         threading.Timer(0.7, lambda: os.kill(os.getpid(), signal.SIGINT)).start()

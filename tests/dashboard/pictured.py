@@ -159,8 +159,8 @@ async def _captured(scene: Scene, size: tuple[int, int], runs: Path) -> str:
     if scene.name in QUEUED:
         for name in ("first", "second"):
             folder = make_run(runs, name, state="queued")
-            with app.turns.queue._changing() as names:
-                names.append(folder.name)
+            with app.turns.queue._changing() as kept:
+                kept.names.append(folder.name)
         if scene.keys:
             app.turns.offer = lambda: None  # type: ignore[method-assign]
     async with app.run_test(size=size) as pilot:

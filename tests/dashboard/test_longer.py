@@ -22,7 +22,6 @@ from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
-from mim4dd_tui.dashboard.session import EngineSession, Order
 from mim4dd_tui.dashboard.shelf import Shelf
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -114,13 +113,15 @@ async def test_while_another_run_goes_on_it_waits_in_the_queue(make_app: MakeApp
         await until(
             pilot,
             lambda: (
-                "it waits in the queue, as another run is going on here, and is no longer done until then" in asked(app)
+                "it waits in the queue, as another run is going on here, and stays as it is until its turn"
+                in asked(app)
             ),
         )
         await give(app, pilot, 60)
-        await until(pilot, lambda: "over will follow from where it stands" in told(app))
-        assert state_of(folder) == ("stopped", 60)
-        assert RunQueue(tmp_path / "runs").waiting() == {"over"}
+        will_follow = "over will follow from where it stands, lengthened to 60 iterations; Q shows the queue"
+        await until(pilot, lambda: will_follow in told(app))
+        assert state_of(folder) == ("done", 50)
+        assert [*RunQueue(tmp_path / "runs").waiting()] == ["over"]
         engine.hold, engine.iterations = False, 60
         await until(pilot, lambda: state_of(folder) == ("done", 60))
 
@@ -184,22 +185,3 @@ def test_lists_learn_of_the_new_number(tmp_path: Path) -> None:
     lengthen(folder, 60)
     assert [(run.progress, dict(run.changes)) for run in shelf.read()] == [("50/60", {"objective.iterations": 60})]
     assert changes(folder) == {"objective.iterations": 60}
-
-
-def test_what_this_process_writes_of_a_run_that_is_over_is_nobody_elses_work(tmp_path: Path) -> None:
-    session = EngineSession(Order(tmp_path, resume=over(tmp_path).path), FakeEngine(iterations=24))
-    session.start()
-    assert session.join(30)
-    assert session.path is not None
-    journal = RunFolder(session.path).journal_path
-
-    def write() -> None:
-        with journal.open("ab") as file:
-            file.write(b"\n")
-
-    with session.writing():
-        write()
-        assert not session.taken_up
-    assert not session.taken_up
-    write()
-    assert session.taken_up

@@ -96,8 +96,8 @@ async def test_a_run_taken_out_is_no_longer_told_of(make_app: MakeApp, tmp_path:
     app.turns.queue.add_again(run) if state == "stopped" else None
     async with app.run_test(size=SIZE, notifications=True) as pilot:
         if state == "queued":
-            with app.turns.queue._changing() as names:
-                names.append("lion")
+            with app.turns.queue._changing() as kept:
+                kept.names.append("lion")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen | ConfirmScreen))
         app.action_show_queue()
         await until(pilot, lambda: isinstance(app.screen, QueueScreen) and "lion" in text(app))

@@ -238,9 +238,12 @@ async def test_of_a_run_that_has_ended_nothing_is_asked_while_its_thread_puts_th
     assert app.return_value is Leave.DONE
 
 
+@pytest.mark.parametrize(("followed", "at_work"), [([], "first"), (["second", "third"], "third")])
 def test_a_run_that_is_ended_at_once_after_the_dashboard_leaves_its_word(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    followed: list[str], at_work: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    """And the terminal is told which run goes on: it may have followed the one that went on then."""
+
     class Impatient(Attendant):
         def wait(self, _ended: object) -> None:
             raise AbandonedError("ended at once")
@@ -249,9 +252,13 @@ def test_a_run_that_is_ended_at_once_after_the_dashboard_leaves_its_word(
         raise SystemExit(code)
 
     said = list[str]()
-    session = EngineSession(Order(runs_dir=tmp_path), lambda *_: {})
+    told_there = list[str]()
+    session = EngineSession(Order(runs_dir=tmp_path, resume=tmp_path / "first"), lambda *_: {})
     session.control.watch(tmp_path / "control", on_abandon=said.append)
     monkeypatch.setattr("os._exit", leave)
+    monkeypatch.setenv("MIM4DD_RUNS_DIR", str(tmp_path))
+    monkeypatch.setattr(entry, "tell", told_there.append)
     with pytest.raises(SystemExit, match="130"):
-        entry._to_its_end(session, Impatient(session.control.request, print))
+        entry._to_its_end(session, Impatient(session.control.request, print), [tmp_path / name for name in followed])
     assert said == ["ended at once (Ctrl-C)"]
+    assert told_there[-1] == f"ended at once; `mim4dd resume {at_work}` goes on from the last one"

@@ -17,7 +17,8 @@ from engine.runs.folder import RunFolder
 from engine.runs.status import host_name, process_identity
 from engine.runs.unforeseen import TRACEBACK
 from mim4dd_tui.dashboard.entry import exit_code
-from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue
+from mim4dd_tui.dashboard.onward import Onward
+from mim4dd_tui.dashboard.run_queue import FILE, RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen

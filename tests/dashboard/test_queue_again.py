@@ -21,7 +21,8 @@ from engine.runs.status import host_name, process_identity
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.run_queue import FILE, Onward, RunQueue
+from mim4dd_tui.dashboard.onward import Onward
+from mim4dd_tui.dashboard.run_queue import FILE, RunQueue
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.queue import QueueScreen
@@ -388,6 +389,25 @@ async def test_what_the_key_means_is_what_the_notice_says_of_it(make_app: MakeAp
         await until(pilot, lambda: "w puts this one into the queue" in told(app))
         await pilot.press("w")
         await until(pilot, lambda: isinstance(app.screen, NameScreen))
+
+
+async def test_the_screen_of_a_run_that_ended_here_knows_that_it_waits(make_app: MakeApp, tmp_path: Path) -> None:
+    app = unasked(make_app(FakeEngine(iterations=24, fail_at=22)))
+    async with app.run_test(size=(120, 30), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "failed")
+        await until(pilot, lambda: "R resume" in keys(app) and "I lengthen" in keys(app))
+        path = run_screen(app).path
+        assert path is not None
+        RunQueue(tmp_path / "runs").add_again(RunFolder(path))
+        await until(pilot, lambda: "it goes on when its turn in the queue comes (Q)" in text(app))
+        await until(pilot, lambda: "R resume" not in keys(app) and "I lengthen" not in keys(app))
+        for key in "RI":
+            app.clear_notifications()
+            await pilot.press(key)
+            await until(pilot, lambda: told(app) == f"{path.name} waits in the queue; Q shows it")
+        RunQueue(tmp_path / "runs").drop(path.name)
+        await until(pilot, lambda: "R resume" in keys(app))
 
 
 def test_a_known_failure_of_one_that_goes_on_is_told(tmp_path: Path) -> None:

@@ -144,7 +144,9 @@ async def test_however_long_a_reason_is_it_is_said_what_helps_and_where_the_log_
         last = [line for line in text(app).splitlines() if "reason" in line and line.startswith("▌")][-1]
         assert last.endswith("…"), "cut without a mark"
         await pilot.resize_terminal(100, 30)
-        await until(pilot, lambda: next(row for row in text(app).splitlines() if "reason" in row).count("reason") > 10)
+        await until(
+            pilot, lambda: next((row for row in text(app).splitlines() if "reason" in row), "").count("reason") > 10
+        )
 
 
 @pytest.mark.parametrize("size", SIZES)

@@ -221,8 +221,7 @@ class QueueScreen(Screen[None]):
             self.notify(f"{one.name} is going on: stop it on its own screen", severity="warning")
             return
         if one.state in ("interrupted", "to resume"):
-            self.dashboard.take_back(of_run(one.name))
-            self._change(partial(self.dashboard.turns.queue.drop, one.name))
+            self._change(partial(_drop, one, self.dashboard))
             return
 
         def answered(yes: bool | None) -> None:
@@ -250,12 +249,21 @@ class QueueScreen(Screen[None]):
         self.dismiss()
 
 
+def _drop(one: Waiting, app: DashboardApp) -> None:
+    """A run that is over, or whose process is gone: out of the queue."""
+    if one.name == app.turns.begun:  # its turn has just come
+        app.notify(f"{one.name} is going on: stop it on its own screen", severity="warning", about=[of_run(one.name)])
+        return
+    app.call_later(app.take_back, of_run(one.name))
+    app.turns.queue.drop(one.name)
+
+
 def _take_out(one: Waiting, app: DashboardApp) -> None:
     """A run that never began: out of the queue, and away."""
     status = one.folder.status()
     if status is None:  # taken out already
         return
-    if status.liveness() != "queued":  # its turn came while the question stood
+    if status.liveness() != "queued" or one.name == app.turns.begun:  # its turn came while the question stood
         app.notify(f"{one.name} has begun meanwhile", severity="warning", about=[of_run(one.name)])
         return
     app.turns.queue.drop(one.name)
@@ -267,11 +275,12 @@ def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
     status = standing(one.folder)
     state = "paused" if one.state == "running" and status is not None and status.state == "paused" else one.state
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
+    longer = f" to {one.iterations}" if one.iterations is not None else ""
     return (
         Cell(str(place), MUTED),
         Cell(one.name, bold=one.state == "running"),
-        Cell(state, COLOURS[state]),
-        Cell((status.doing if status is not None else "") or iterations, MUTED),
+        Cell("to lengthen" if state == "to resume" and one.iterations is not None else state, COLOURS[state]),
+        Cell(((status.doing if status is not None else "") or iterations) + longer, MUTED),
         Cell(changed, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),
         Cell(str(status.seed) if status is not None and status.seed is not None else "", MUTED),

@@ -206,7 +206,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         told = ways(
             self.session.path,
             diverged=self.history.diverged,
-            waits=self._waits,
+            waits=self._waits is not None,
             log_seen=self.has_class("-view-log"),
         )
         self.query_one("#problem-ways", Static).update(Text(told, style="dim"))

@@ -314,7 +314,7 @@ class RunsScreen(Screen[None]):
         """Ask, then delete."""
         runs = self._doomed
         for run in runs:
-            if run.alive:
+            if run.alive or run.name == self.dashboard.turns.begun:  # of which its status may not know yet
                 self.notify(f"{run.name} is going on: stop it first", severity="warning")
                 return
         if not runs:
@@ -339,6 +339,10 @@ class RunsScreen(Screen[None]):
     def _delete(self, runs: Sequence[RunInfo]) -> None:
         gone: list[str] = []
         for run in runs:
+            if run.name == self.dashboard.turns.begun:  # since it was asked about
+                told = f"{run.name} is going on: stop it first"
+                self.app.call_from_thread(self.notify, told, severity="warning")
+                continue
             try:
                 remove(self.dashboard.runs_dir, run.folder)
             except MimError as error:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +20,7 @@ from engine.runs.journal import Record
 from mim4dd_tui.dashboard import longer
 from mim4dd_tui.dashboard.catalog import read_run
 from mim4dd_tui.dashboard.painted import PaintedScreen
+from mim4dd_tui.dashboard.run_queue import Waiting
 from mim4dd_tui.dashboard.screens.answers import BETWEEN, INSTEAD, PACE, STANDING, Answers
 from mim4dd_tui.dashboard.session import Heard, Request, Session, there
 from mim4dd_tui.dashboard.whole import whole
@@ -41,7 +44,7 @@ class WatchScreen(PaintedScreen[None]):
     class Arrived(Message):
         """Records of another process's journal."""
 
-        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool, waits: bool) -> None:
+        def __init__(self, items: Sequence[Heard | Record], alive: bool, there: bool, waits: Waiting | None) -> None:
             super().__init__()
             self.items = items
             self.alive = alive
@@ -55,8 +58,9 @@ class WatchScreen(PaintedScreen[None]):
         self.alive = session.owned
         self.heard_once = session.known  # what it said before was read
         self._begun = False
-        self._waits = False  # in the queue, as its folder was read last
+        self._waits: Waiting | None = None  # in the queue, as its folder was read last
         self._reading = False
+        self._looked = -math.inf  # when the queue was read last for a run of this process
         self._asked_to_stop = False
         self._asked_to_pause: bool | None = None  # or to go on (False); None where that was answered
         self._end_told: tuple[str, bool] | None = None  # why it failed, and whether that is for good
@@ -93,13 +97,25 @@ class WatchScreen(PaintedScreen[None]):
             if not self.there:
                 self._leave_deleted()
             elif self.session.taken_up:
-                self.dashboard.open_run(RunFolder(path))
-                held = self.session.error  # in its own words: who holds it, and what to do
-                told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
-                self.dashboard.notify(told, severity="warning", timeout=8, lasting=True)
+                self._taken_up(path)
+            elif not self._reading and time.monotonic() - self._looked > FOLDER_SECONDS:
+                self._reading, self._looked = True, time.monotonic()
+                self._read_queue()
         elif not self._reading:
             self._reading = True
             self._read_folder()
+
+    def _taken_up(self, path: Path) -> None:
+        """To the run as it goes on, or has since: by which process, where that is another one."""
+        here = [
+            one for one in self.dashboard.sessions if one.path is not None and one.path.absolute() == path.absolute()
+        ]
+        self.dashboard.open_run(RunFolder(path))
+        if here and here[-1] is not self.session:  # in its turn
+            return
+        held = self.session.error  # in its own words: who holds it, and what to do
+        told = str(held) if isinstance(held, RunLocked) else f"another process has been at work on {path.name}"
+        self.dashboard.notify(told, severity="warning", timeout=8, lasting=True)
 
     @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
     def _read_folder(self) -> None:
@@ -107,7 +123,15 @@ class WatchScreen(PaintedScreen[None]):
             running = self.session.running  # before the journal: what ends in between has its last words in it
             items = self.session.poll()
             running = running or self.session.running  # or its first ones, of a run that begins in between
-            self.post_message(self.Arrived(items, running, self.there, not running and self._in_queue()))
+            self.post_message(self.Arrived(items, running, self.there, None if running else self._in_queue()))
+        finally:
+            self._reading = False
+
+    @work(thread=True, exclusive=False, group="folder", exit_on_error=False)
+    def _read_queue(self) -> None:
+        """Whether a run of this process, which is over, is to go on in its turn."""
+        try:
+            self.post_message(self.Arrived((), False, True, self._in_queue()))
         finally:
             self._reading = False
 
@@ -115,8 +139,9 @@ class WatchScreen(PaintedScreen[None]):
         """It was put into the queue, or taken out."""
         raise NotImplementedError
 
-    def _in_queue(self) -> bool:
-        return self.path is not None and bool(self.dashboard.turns.queue.waiting(self.path.name))
+    def _in_queue(self) -> Waiting | None:
+        path = self.path
+        return None if path is None else self.dashboard.turns.queue.waiting(path.name).get(path.name)
 
     @on(Arrived)
     def _arrived(self, message: Arrived) -> None:
@@ -332,7 +357,8 @@ class WatchScreen(PaintedScreen[None]):
         about = what if what in BETWEEN else PACE
         self._answers.take_back(STANDING, about)
         if not self.alive:
-            on = "; R resumes it" if self.resumable else "; it waits in the queue (Q)" if self._waits else ""
+            waits = f"; it waits in the queue (Q){self._waits.to_be}" if self._waits else ""
+            on = "; R resumes it" if self.resumable else waits
             stands = "has failed" if self.state == "failed" else f"is {self.state}"
             self._answers.refuse(f"the run {stands}{on}")
             return False
@@ -405,10 +431,10 @@ class WatchScreen(PaintedScreen[None]):
             self._answers.refuse("the run is stopping: R resumes it once it has stopped")
         elif self.alive or path is None:
             self._answers.refuse("the run is going on")
+        elif self._waits:
+            self._answers.refuse(f"{path.name} waits in the queue{self._waits.to_be}; Q shows it")
         elif self.state == "done":
             self._answers.refuse("the run is done; I lengthens it")
-        elif self._waits:
-            self._answers.refuse(f"{path.name} waits in the queue; Q shows it")
         elif self.history.diverged:
             self._answers.refuse("it would fail again as it is: D takes its settings into a new run")
         else:
