@@ -125,10 +125,14 @@ def evaluate(
 def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """An accuracy, on which images its iterate was chosen, and what it is to be read beside."""
 
-    def known(key: str) -> str:
-        return score_text(document[key], str(document.get(f"{key}_reason", "")), real=key == "random_selection")
+    on, said = document["selected_on"], {document.get("selected_on_reason")}
 
-    on = document["selected_on"]
+    def known(key: str) -> str:
+        reason = str(document.get(f"{key}_reason", ""))
+        once = "" if reason in said else reason
+        said.add(reason)
+        return score_text(document[key], once, real=key == "random_selection")
+
     chosen = ("chosen", document["selected_on_reason"]) if on is None else ("", CHOSEN[on])
     if on == "none":  # of a run that can go on: it may not be the last
         chosen = ("chosen", "by no images: the last iterate written")
