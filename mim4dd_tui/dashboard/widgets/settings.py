@@ -40,6 +40,11 @@ class FieldList(CalmList):
 
     idle: frozenset[str] = frozenset()
 
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody works on the line under the cursor: also while its value is typed below."""
+        return isinstance(self.parent, SettingsForm) and self.parent.has_focus_within
+
 
 class SettingsForm(Vertical):
     """Holds a base configuration and the one being made from it; the latter is valid at all times."""
