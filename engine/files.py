@@ -113,6 +113,12 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(6)}{ASIDE}")
 
 
+def no_file(path: Path) -> str:
+    """``PATH is a device or a pipe, and no file``; empty where a file or a folder is there, or nothing."""
+    special = path.exists() and not (path.is_file() or path.is_dir())
+    return f"{path} is a device or a pipe, and no file" if special else ""
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields a path beside ``path`` to write to; on success it takes the place of ``path`` at once.
@@ -126,8 +132,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     aside = _aside(path)
     try:
         with explained(path):
-            if path.exists() and not (path.is_file() or path.is_dir()):
-                raise RunFailed(f"{path} is a device or a pipe, and no file: nothing was written there")
+            if special := no_file(path):
+                raise RunFailed(f"{special}: nothing was written there")
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             yield aside
             aside.chmod(0o600)  # a library may have put a new file in its place

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import DataError
+from engine.files import no_file
 from engine.runs.called import called
 from mim4dd_tui.cli.beside import beside
 from mim4dd_tui.cli.failures import UsageError, require_torch
@@ -235,8 +236,8 @@ def _require_replaceable(place: Path, chosen: Format, *, force: bool, asked: boo
     there, other = f"{place} exists already", "choose another --output"
     if place.is_dir():
         raise UsageError(f"{there}, and is a folder: {other}")
-    if place.exists() and not place.is_file():
-        raise UsageError(f"{place} is a device or a pipe, and no file: {other}")
+    if special := no_file(place):
+        raise UsageError(f"{special}: {other}")
     if chosen == "folder":
         ending = "" if asked else f"; without an ending {place} is to be a folder of pictures (see --format)"
         raise UsageError(f"{there}: {other}{ending}")
