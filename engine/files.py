@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import RunFailed
+from engine.errors import ConfigError, RunFailed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +41,24 @@ ADVICE = {
 }
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with the home folder that ``~`` or ``~name`` at its beginning stands for.
+
+    Raises:
+        ConfigError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{path}: {Path(path).parts[0]} is no home folder here: write out the path") from None
+
+
 def default_cache_dir() -> Path:
     """What runs share (experts, baselines, whitening): MIM4DD_CACHE_DIR, else the user's cache folder."""
     from platformdirs import user_cache_path
 
     chosen = os.environ.get("MIM4DD_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("mim4dd", appauthor=False)
+    return expanded(chosen) if chosen else user_cache_path("mim4dd", appauthor=False)
 
 
 def disk_error(error: OSError, path: Path) -> RunFailed:

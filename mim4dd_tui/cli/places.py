@@ -17,8 +17,8 @@ def paths(runs_dir: RunsDir = None, data_dir: DataDir = None, as_json: Json = Fa
         "runs": runs_dir_of(runs_dir).absolute(),
         "data": data_dir_of(data_dir, looks=True).absolute(),
         "cache": default_cache_dir().absolute(),
-        "presets": user_dir(),
-        "themes": user_dir().parent / "themes",
+        "presets": user_dir().absolute(),
+        "themes": user_dir().absolute().parent / "themes",
         "state": user_state_path("mim4dd", appauthor=False),
     }
     if as_json:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import DataError
-from engine.files import no_file
+from engine.files import expanded, no_file
 from engine.runs.called import called
 from mim4dd_tui.cli.beside import beside
 from mim4dd_tui.cli.failures import UsageError, require_torch
@@ -254,7 +254,7 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
         DataError: there is no such run or file, or the run has no distilled set yet, or the file is none.
     """
     if target.endswith(".safetensors"):
-        path = Path(target).expanduser()
+        path = expanded(target)
         if not path.is_file():
             from engine.config.fields import nearest
 

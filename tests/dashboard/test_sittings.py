@@ -54,7 +54,7 @@ def test_the_time_between_two_sittings_is_not_counted(tmp_path: Path) -> None:
 def test_a_line_of_the_log_has_the_same_second_live_as_read_back(tmp_path: Path) -> None:
     """However long it takes until the interface hears of it: of the first event longest, as more is done for it."""
 
-    def launch(_order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
         for moment, event in ((1000.0, START), (1005.0, ENDED)):
             control.told_at = moment
             observer(event)
