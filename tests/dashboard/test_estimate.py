@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine import memory
+from engine.budget import live_evaluations, live_every
 from engine.config.load import changed, resolve
 from engine.config.schema import Config
 from engine.events import Evaluation, ExpertEpoch, Iteration, RunStarted
@@ -50,7 +51,7 @@ def test_counts_are_multiplied_by_measured_seconds() -> None:
     steps = 30 / BASE.objective.student_steps
     assert found.parts["iterations"] == pytest.approx(100 * 0.5 * steps)
     assert found.parts["experts"] == pytest.approx(2 * config.experts.epochs * 2.0), "eight experts are there already"
-    live = 100 // config.evaluation.every * config.evaluation.live_networks if config.evaluation.every else 0
+    live = live_evaluations(config) * config.evaluation.live_networks
     final = 2 * config.evaluation.networks + config.evaluation.random_draws * config.evaluation.random_networks
     seconds = measured().networks
     wanted = live * seconds[config.evaluation.live_protocol] + final * seconds[config.evaluation.protocol]
@@ -58,6 +59,37 @@ def test_counts_are_multiplied_by_measured_seconds() -> None:
     assert found.unknown == ()
     assert found.memory == 700.0
     assert found.memory_measured
+
+
+def test_live_evaluations_are_counted_as_they_will_be_made() -> None:
+    """The first and the last iterate's too, and no more often than the share of a run allows."""
+    seldom = changed(BASE, {"evaluation.every": 1, "evaluation.share": 0.1, "evaluation.networks": 1})
+    assert live_every(seldom) > 1
+    evaluation = seldom.evaluation
+    seconds = measured().networks
+    final = 2 + evaluation.random_draws * evaluation.random_networks
+    wanted = live_evaluations(seldom) * evaluation.live_networks * seconds[evaluation.live_protocol]
+    parts = estimate.estimate(seldom, [measured()]).parts
+    assert parts["evaluations"] == pytest.approx(wanted + final * seconds[evaluation.protocol])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sets"),
+    [({"evaluation.every": 0}, 1), ({}, 2), ({"data.validation": 0.1}, 3)],
+    ids=["none are chosen", "test images choose", "validation images choose"],
+)
+def test_as_many_sets_are_measured_at_the_end_as_are_told_apart(changes: dict[str, object], sets: int) -> None:
+    one, two = (changed(BASE, {**changes, "evaluation.networks": count}) for count in (1, 2))
+    each = measured().networks[BASE.evaluation.protocol]
+    less, more = (estimate.estimate(config, [measured(config)]).parts["evaluations"] for config in (one, two))
+    assert more - less == pytest.approx(sets * each)
+
+
+def test_where_no_student_is_trained_its_steps_take_no_time() -> None:
+    config = resolve("digits-ipc1-distribution").config
+    more = changed(config, {"objective.student_steps": 2 * config.objective.student_steps})
+    times = [estimate.estimate(each, [measured(config)]).parts["iterations"] for each in (config, more)]
+    assert times[0] == times[1] == config.objective.iterations * 0.5
 
 
 @pytest.mark.parametrize(
