@@ -70,7 +70,8 @@ def same_iteration(a: Config, b: Config) -> bool:
     """Whether an iteration costs the same, but for the number of student steps."""
     left, right = ({part: getattr(x, part).model_dump(exclude=free) for part, free in FREE.items()} for x in (a, b))
     both_or_neither = (a.information.weight > 0) == (b.information.weight > 0)
-    return a.data.name == b.data.name and both_or_neither and left == right and _same_machine(a, b)
+    kept = a.execution.keep_activations == b.execution.keep_activations
+    return a.data.name == b.data.name and both_or_neither and left == right and kept and _same_machine(a, b)
 
 
 def same_experts(a: Config, b: Config) -> bool:
@@ -109,7 +110,8 @@ def same_evaluation(a: Config, b: Config) -> bool:
 
 
 def _same_machine(a: Config, b: Config) -> bool:
-    return all(getattr(a.execution, name) == getattr(b.execution, name) for name in ("device", "precision", "threads"))
+    decisive = ("device", "precision", "compile", "threads")
+    return all(getattr(a.execution, name) == getattr(b.execution, name) for name in decisive)
 
 
 # ---- estimating

@@ -104,11 +104,15 @@ class HomeScreen(KeepingUpScreen):
             self._describe()
 
     def _as_last_time(self, changes: Mapping[str, Any]) -> None:
-        """The changes the last run was started with; ones that no longer fit are left out together."""
+        """The changes the last run was started with; ones that no longer fit are left out together, with a word."""
         form = self.query_one(SettingsForm)
-        with suppress(MimError):
+        try:
             form.load(changed(form.config, changes), form.given, form.base)
-            self._describe()
+        except MimError as error:
+            told = f"what was changed on {self._preset} the last time does not fit it any more: {error}"
+            self.notify(told, severity="warning", timeout=10)
+            return
+        self._describe()
 
     # ---- runs
 
