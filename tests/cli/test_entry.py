@@ -357,3 +357,24 @@ def test_every_place_is_a_whole_path(
     places = json.loads(capsys.readouterr().out)
     assert places["presets"] == str(tmp_path / "mine" / "presets")
     assert all(Path(place).is_absolute() for place in places.values())
+
+
+def test_a_place_that_is_closed_is_no_bug(
+    failing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    failing(PermissionError(13, "Permission denied", "/closed/x"))
+    assert main(["runs"]) == 3
+    assert capsys.readouterr().err == "mim4dd: cannot look at /closed/x: Permission denied\n"
+    assert not list(tmp_path.iterdir()), "a report of a crash that was none"
+
+
+def test_of_a_place_that_is_closed_it_is_not_said_that_nothing_is_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exists(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", exists)
+    assert main(["paths"]) == 0
+    assert all(line.endswith("  (Permission denied)") for line in capsys.readouterr().out.splitlines())
