@@ -216,8 +216,8 @@ class Room(TypedDict):
 
 def room(runs_dir: Path) -> Room:
     """What a run in this process could have, and the disk under the runs folder."""
-    place = next(each for each in (runs_dir.absolute(), *runs_dir.absolute().parents) if each.exists())
     try:
+        place = next(each for each in (runs_dir.absolute(), *runs_dir.absolute().parents) if each.exists())
         disk: int | None = shutil.disk_usage(place).free
     except OSError:
         disk = None

@@ -23,8 +23,9 @@ from mim4dd_tui.dashboard.details import preset_line
 from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters
 from mim4dd_tui.dashboard.measured import Measured, Measurements
 from mim4dd_tui.dashboard.written import pixels
+from mim4dd_tui.own import own_preset
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, until
+from tests.dashboard.helpers import SIZES, text, until, words
 
 BASE = resolve("digits-ipc1").config
 
@@ -291,3 +292,25 @@ def test_a_run_that_is_not_over_may_need_more_later() -> None:
     shared = measured(peak=900.0, shared=True)
     assert estimate.estimate(BASE, [young, shared]).memory == 900.0, "that of a whole run, though it is a bound"
     assert estimate.estimate(BASE, [young]).memory == 500.0, "better than none"
+
+
+async def test_places_that_are_closed_are_told_of(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/closed/MNIST")
+
+    app = make_app()
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "not known until" in text(app))
+        monkeypatch.setattr("mim4dd_tui.dashboard.widgets.summary.find", closed)
+        await pilot.press("slash", *"mnist-ipc1", "enter")
+        await until(pilot, lambda: "! mnist cannot be looked for: Permission denied: /closed/MNIST" in words(app))
+    monkeypatch.setattr(Path, "exists", closed)
+    assert estimate.room(Path("runs"))["disk_free"] is None
+
+
+def test_a_preset_that_goes_while_it_is_read_is_none_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = iter([{"mine": tmp_path / "mine.toml"}])
+    monkeypatch.setattr("mim4dd_tui.own.names", lambda: next(there, {}))
+    assert own_preset("mine") is None
