@@ -21,6 +21,7 @@ from typing import Any, Literal
 from engine.config.schema import CLASSES
 from engine.data.sources import UNOFFICIAL, accepted, fault, find
 from engine.processor import cores
+from engine.wording import counted
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow", "safetensors", "pydantic", "tomli",
@@ -136,16 +137,11 @@ def _mismatch(error: str, build: str, again: str) -> Check:
     return Check("torch", "torchvision", "problem", error, advice)
 
 
-def _counted(number: int | None, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
 def _devices(found: dict[str, Any]) -> list[Check]:
     number = cores()
     small = ", 1 for small networks" if number > 1 else ""
-    threads = (
-        f"a run takes {_counted(number, 'thread')} of {_counted(os.cpu_count(), 'core')}{small}; {found.get('cpu')}"
-    )
+    there = counted(os.cpu_count() or number, "core")
+    threads = f"a run takes {counted(number, 'thread')} of {there}{small}; {found.get('cpu')}"
     mixed = "mixed precision pays (AMX bfloat16)" if found.get("amx") else "use float32 (no AMX bfloat16)"
     checks = [Check("device", "cpu", "ok", f"{threads}; {mixed}")]
     for index, gpu in enumerate(found.get("cuda", [])):

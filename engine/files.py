@@ -17,7 +17,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from engine.errors import RunFailed
+from engine.errors import ConfigError, RunFailed
 
 if TYPE_CHECKING:
     import numpy as np
@@ -41,12 +41,24 @@ ADVICE = {
 }
 
 
+def expanded(path: str | Path) -> Path:
+    """The path with the home folder that ``~`` or ``~name`` at its beginning stands for.
+
+    Raises:
+        ConfigError: there is no such user.
+    """
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:
+        raise ConfigError(f"{path}: {Path(path).parts[0]} is no home folder here: write out the path") from None
+
+
 def default_cache_dir() -> Path:
     """What runs share (experts, baselines, whitening): MIM4DD_CACHE_DIR, else the user's cache folder."""
     from platformdirs import user_cache_path
 
     chosen = os.environ.get("MIM4DD_CACHE_DIR")
-    return Path(chosen).expanduser() if chosen else user_cache_path("mim4dd", appauthor=False)
+    return expanded(chosen) if chosen else user_cache_path("mim4dd", appauthor=False)
 
 
 def disk_error(error: OSError, path: Path) -> RunFailed:
@@ -113,6 +125,12 @@ def _aside(path: Path) -> Path:
     return path.with_name(f".{path.name}.{os.getpid()}-{secrets.token_hex(6)}{ASIDE}")
 
 
+def no_file(path: Path) -> str:
+    """``PATH is a device or a pipe, and no file``; empty where a file or a folder is there, or nothing."""
+    special = path.exists() and not (path.is_file() or path.is_dir())
+    return f"{path} is a device or a pipe, and no file" if special else ""
+
+
 @contextmanager
 def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     """Yields a path beside ``path`` to write to; on success it takes the place of ``path`` at once.
@@ -126,8 +144,8 @@ def replacing(path: Path, *, durable: bool = True) -> Iterator[Path]:
     aside = _aside(path)
     try:
         with explained(path):
-            if path.exists() and not (path.is_file() or path.is_dir()):
-                raise RunFailed(f"{path} is a device or a pipe, and no file: nothing was written there")
+            if special := no_file(path):
+                raise RunFailed(f"{special}: nothing was written there")
             os.close(os.open(aside, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
             yield aside
             aside.chmod(0o600)  # a library may have put a new file in its place

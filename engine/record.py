@@ -107,7 +107,11 @@ class Recorder:
         if isinstance(event, Recovered) or (isinstance(event, RunStarted) and event.again):
             self.status.stand(RunHistory.load(self.folder.journal_path).best)
         if self.observer is not None:
-            self.observer(event)
+            self.control.told_at = self.journal.moment
+            try:
+                self.observer(event)
+            finally:
+                self.control.told_at = None
 
     def progress(self, event: Progress) -> None:
         """Tell of progress at most ten times a second, always of the end of a phase and of other work. Not journaled.

@@ -39,10 +39,11 @@ def is_own(name: str) -> bool:
 
 def own_preset(name: str) -> Own | None:
     """What a preset of a person's own is made of; None for another, or one that cannot be read."""
-    if not is_own(name):
+    path = names().get(name)
+    if path is None or is_builtin(path):
         return None
     try:
-        (bases, keys), config = content(names()[name]), resolve(name).config
+        (bases, keys), config = content(path), resolve(name).config
     except MimError:
         return None
     values = tuple(f"{key} {written(value_of(config, key))}" for key in keys if key != "summary")

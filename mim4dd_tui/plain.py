@@ -11,7 +11,7 @@ from contextlib import suppress
 from typing import TextIO
 
 from engine import events
-from engine.runs.log import BEGUN_AGAIN, evaluated, log_line, standing, told_changes, went_back
+from engine.runs.log import BEGUN_AGAIN, evaluated, from_cache, log_line, standing, told_changes, went_back
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
@@ -89,7 +89,8 @@ UNITS = {"baselines": "networks", "evaluate": "networks"}
 
 
 class PlainObserver:
-    """Writes events as lines. Progress at most once every ``interval`` seconds, everything else as it comes.
+    """Writes events as lines. Progress at most once every ``interval`` seconds, everything else as it comes, but for
+    experts that come from the cache one after another: they have one line, or one for each ``interval``.
 
     ``iterations`` is the run's number of them, for an observer that did not hear it start. Without ``reasons`` it does
     not say why a run failed: whoever started it is told by the error.
@@ -116,13 +117,32 @@ class PlainObserver:
         self._step: float | None = None  # of the iteration before
         self._silent = False
         self._found = False  # the last expert heard of, in the cache: no progress, which its own line says
+        self._untold: tuple[int, events.ExpertEpoch, float] | None = None  # those found: first, last, and since when
 
     def __call__(self, event: events.Event) -> None:
         """Hear one event, on any thread."""
         with self._lock:
-            text = self._line(event)
-            if text:
-                self._write(text)
+            for text in (self._of_cache(event), self._line(event)):
+                if text:
+                    self._write(text)
+
+    def _of_cache(self, event: events.Event) -> str:
+        """The experts that came from the cache, once that is over or has lasted for the interval."""
+        before, line = self._untold, ""
+        if isinstance(event, events.ExpertEpoch) and event.reused:
+            if before is not None and event.expert == before[1].expert + 1:
+                self._untold = before[0], event, before[2]
+                return ""
+            self._untold = event.expert, event, self._clock()
+        elif isinstance(event, events.Progress) and before is not None:
+            if self._clock() - before[2] < self._interval:
+                return ""
+            self._untold = None
+        else:
+            self._untold = None
+        if before is not None:
+            line = f"  {from_cache(before[0], before[1])}"
+        return line
 
     def _write(self, text: str) -> None:
         if self._silent:
@@ -181,12 +201,13 @@ class PlainObserver:
     def _expert(self, event: events.ExpertEpoch) -> str:
         self._found = event.reused
         name = f"  expert {event.expert + 1}/{event.experts}"
+        if event.reused:
+            return ""
         if event.epoch != event.epochs:
             epoch = f"{name} epoch {event.epoch}/{event.epochs}  loss {event.loss:.4g}"
             return epoch if self._due() else ""
         accuracy = f"  test {percent(event.test_accuracy)}" if event.test_accuracy is not None else ""
-        found = "  (from the cache)" if event.reused else ""
-        return f"{name} trained{accuracy}{found}"
+        return f"{name} trained{accuracy}"
 
     def _other(self, event: events.Event) -> str:
         if isinstance(event, events.RunStarted):

@@ -162,12 +162,10 @@ def save_user_preset(name: str, config: Config, base: str | None = None) -> Path
         base: a preset that it extends (see :func:`beneath`): then only what differs is written.
 
     Raises:
-        ConfigError: a name is no good, or the name belongs to a preset that comes with the program.
+        ConfigError: a name is no good, see :func:`engine.config.presets.own_name`.
         RunFailed: the folder cannot be written.
     """
-    presets.checked_name(name, "preset")
-    if (presets.builtin_dir() / f"{name}.toml").exists():
-        raise ConfigError(f"{name} is a preset that comes with the program; choose another name")
+    presets.own_name(name)
     path = presets.user_dir() / f"{name}.toml"
     extends, below = beneath(name, base)
     text = dump(config)

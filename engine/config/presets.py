@@ -16,10 +16,12 @@ from platformdirs import user_config_path
 from engine.config.fields import nearest
 from engine.config.validate import printable
 from engine.errors import ConfigError
+from engine.files import expanded
 
 if TYPE_CHECKING:
     from engine.config.schema import Config
 
+TOML = ".toml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 """A preset's or run's name: no separators, no leading dot or dash."""
 
@@ -46,7 +48,7 @@ def builtin_dir() -> Path:
 def user_dir() -> Path:
     """The user's presets: ``presets`` in MIM4DD_CONFIG_DIR or the user's configuration folder."""
     given = os.environ.get("MIM4DD_CONFIG_DIR")
-    return (Path(given).expanduser() if given else user_config_path("mim4dd")) / "presets"
+    return (expanded(given) if given else user_config_path("mim4dd")) / "presets"
 
 
 def names(*, hidden: bool = False) -> dict[str, Path]:
@@ -67,7 +69,7 @@ def find(name: str) -> Path:
     """
     known = names(hidden=True)
     if name not in known:
-        raise _missing(name)
+        raise _unusable(name) or _missing(name)
     return known[name]
 
 
@@ -89,7 +91,7 @@ def parent(path: Path, name: str) -> Path:
         others = [candidate for candidate in existing if candidate.resolve() != at]
         if existing:
             return (others or existing)[0]
-    raise _missing(name)
+    raise _unusable(name) or _missing(name)
 
 
 SOME = 12
@@ -163,7 +165,29 @@ def checked_name(name: str, what: str) -> str:
 
 
 def _is_name(name: str) -> bool:
-    return bool(NAME.match(name.removeprefix("_")))
+    return bool(NAME.match(name.removeprefix("_"))) and not name.endswith(TOML)
+
+
+def own_name(name: str) -> str:
+    """The name, if a preset of the user's own can have it. Raises ConfigError, as :func:`checked_name`."""
+    checked_name(name, "preset")
+    if name.endswith(TOML):
+        raise ConfigError(f"{name} would be read as a file: leave out the {TOML}")
+    if (builtin_dir() / f"{name}{TOML}").exists():
+        raise ConfigError(f"{name} is a preset that comes with the program; choose another name")
+    return name
+
+
+def _unusable(name: str) -> ConfigError | None:
+    """The error of a file that lies where presets do, and has a name that none can have."""
+    path = user_dir() / f"{name}{TOML}"
+    if _is_name(name) or not os.path.isfile(path):  # noqa: PTH113 - False, and no error, for a name no file can have
+        return None
+    try:
+        own_name(name)
+    except ConfigError as error:
+        return ConfigError(f"{printable(str(path), 1000)} is no preset under this name: {error}")
+    return None
 
 
 def _missing(name: str) -> ConfigError:

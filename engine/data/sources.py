@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 from engine.data.class_names import CLASS_NAMES
 from engine.data.layout import LAYOUTS, Layout, places
 from engine.errors import DataError
+from engine.files import expanded
 
 if TYPE_CHECKING:
     from engine.data.files import Tick
@@ -31,7 +32,7 @@ checked, their checksums are not, and the set says that it is not the official o
 def default_data_dir() -> Path:
     """``MIM4DD_DATA_DIR`` where it is set, else ``data`` in the user's cache directory."""
     if chosen := os.environ.get(DATA_DIR):
-        return Path(chosen).expanduser()
+        return expanded(chosen)
     from platformdirs import user_cache_dir
 
     return Path(user_cache_dir("mim4dd", appauthor=False)) / "data"

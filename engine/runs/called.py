@@ -6,13 +6,15 @@ import os
 import shlex
 from pathlib import Path
 
+from engine.files import expanded
+
 RUNS_DIR = "MIM4DD_RUNS_DIR"
 
 
 def usual_runs_dir() -> Path:
     """Where a command looks for runs by itself: ``MIM4DD_RUNS_DIR``, else ``./runs``."""
     chosen = os.environ.get(RUNS_DIR)
-    return Path(chosen).expanduser() if chosen else Path("runs")
+    return expanded(chosen) if chosen else Path("runs")
 
 
 def called(folder: Path, usual: Path | None = None) -> str:

@@ -83,6 +83,10 @@ class Control:
 
     Make one before the run starts, keep it in the interface, and hand it to the engine, which lets it
     watch the run folder's ``control/`` and calls :meth:`tick` between two steps of work.
+
+    Attributes:
+        told_at: while an observer hears an event, when the journal says that it was told (seconds since the epoch);
+            None of one that is not journaled.
     """
 
     def __init__(self, *, ticker: Callable[[], float] = time.monotonic) -> None:
@@ -90,6 +94,7 @@ class Control:
         self.on_resume: Callable[[], None] = _nothing
         self.on_idle: Callable[[], None] = _nothing
         self.on_abandon: Callable[[str], None] = _ignored
+        self.told_at: float | None = None
         self._waited = 0.0
         self._ticker = ticker
         self._changed = threading.Condition()

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time as clock
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -34,7 +34,7 @@ from engine.events import (
 from engine.runs.epochs import Epochs
 from engine.runs.eta import SLOW_FIRST, Estimate
 from engine.runs.journal import Record, read_all
-from engine.runs.log import LogLine, log_line, told_length
+from engine.runs.log import LogLine, from_cache, log_line, told_length
 from engine.runs.series import Series
 
 _S = TypeVar("_S", Snapshot, CheckpointWritten)
@@ -104,7 +104,7 @@ class RunHistory:
         series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations that were due, and
             "accuracy_asked" and "accuracy_asked_std" of those that were asked for, which never choose the best.
         experts: expert number -> ExpertProgress.
-        log: lines for people, the newest LOG_LINES.
+        log: lines for people, the newest LOG_LINES; experts that come from the cache one after another have one.
         result: the result document of RunEnded; None while the run goes on.
         sequence: of the last record applied.
         worked: seconds the run was at work up to its last event: its sittings added up, each to where it says that it
@@ -117,6 +117,7 @@ class RunHistory:
         self.rewinds = 0
         self.worked = 0.0
         self.log: deque[LogLine] = deque(maxlen=LOG_LINES)
+        self._found: tuple[int, int] | None = None  # the experts from the cache that its newest line tells of
         self._estimate = Estimate()
         self._epochs = Epochs()
         self.started: RunStarted | None = None
@@ -269,7 +270,18 @@ class RunHistory:
         self.updated_at = moment
         line = log_line(event)
         if line is not None:
-            self.log.append(LogLine(moment, *line, sequence, self.worked, _stands_at(event)))
+            self._say(event, LogLine(moment, *line, sequence, self.worked, _stands_at(event)))
+
+    def _say(self, event: Event, line: LogLine) -> None:
+        if not (isinstance(event, ExpertEpoch) and event.reused):
+            self._found = None
+        elif self._found is not None and event.expert == self._found[1] + 1:
+            self._found = self._found[0], event.expert
+            line = replace(line, text=from_cache(self._found[0], event))
+            self.log.pop()
+        else:
+            self._found = event.expert, event.expert
+        self.log.append(line)
 
     def _run_started(self, event: RunStarted, moment: float) -> None:
         if event.resumed_from is not None:

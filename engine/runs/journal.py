@@ -94,6 +94,9 @@ class JournalWriter:
     Raises:
         RunFailed: the disk is full, read-only or failing. The journal is left with whole lines only.
         DataError: the journal was written by a newer version.
+
+    Attributes:
+        moment: the time of the last event that was appended here; None before the first.
     """
 
     def __init__(self, path: Path, *, clock: Callable[[], float] = time.time) -> None:
@@ -107,6 +110,7 @@ class JournalWriter:
             except BaseException:
                 os.close(self._file)
                 raise
+        self.moment: float | None = None
         self._first = True
         self._closed = False
 
@@ -128,12 +132,13 @@ class JournalWriter:
             if self._closed:
                 raise ValueError("the journal is closed")
             sequence = self._sequence + 1
-            head: dict[str, Any] = {"sequence": sequence, "time": round(self._clock(), 6)}
+            moment = round(self._clock(), 6)
+            head: dict[str, Any] = {"sequence": sequence, "time": moment}
             if self._first:
                 head["vocabulary"] = VERSION
             line = json.dumps({**head, **to_dict(event)}, separators=(",", ":"), allow_nan=False)
             self._write(line.encode() + b"\n")
-            self._sequence = sequence
+            self._sequence, self.moment = sequence, moment
             self._first = False
             return sequence
 

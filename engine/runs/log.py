@@ -117,6 +117,12 @@ def _trained(event: Evaluation) -> str:
     return with_step_size(event.protocol, event.step_size) if event.subject in FINAL else event.protocol
 
 
+def from_cache(first: int, last: ExpertEpoch) -> str:
+    """``experts 1 to 10 of 10: from the cache``; ``first`` is numbered as in the event, from 0."""
+    found = f"expert {first + 1}" if first == last.expert else f"experts {first + 1} to {last.expert + 1}"
+    return f"{found} of {last.experts}: from the cache"
+
+
 def log_line(event: Event) -> tuple[str, str] | None:
     """Level and text of an event for the log; None for one that belongs to curves and bars."""
     text = _text(event)
@@ -152,8 +158,9 @@ def _text(event: Event) -> str:
         return f"checkpoint at iteration {event.iteration}"
     if isinstance(event, Evaluation):
         return evaluated(event)
+    if isinstance(event, ExpertEpoch) and event.reused:
+        return from_cache(event.expert, event)
     if isinstance(event, ExpertEpoch) and event.epoch >= event.epochs:
         accuracy = "" if event.test_accuracy is None else f", test {event.test_accuracy * 100:.1f} %"
-        found = ", from the cache" if event.reused else ""
-        return f"expert {event.expert + 1} of {event.experts} trained{accuracy}{found}"
+        return f"expert {event.expert + 1} of {event.experts} trained{accuracy}"
     return ""

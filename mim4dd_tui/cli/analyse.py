@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from engine.errors import RunFailed
+from engine.files import expanded
 from engine.wording import counted
 from mim4dd_tui.cli.failures import PartlyFailedError, UsageError, require_torch
 from mim4dd_tui.cli.headless import Supervisor
@@ -91,7 +92,7 @@ def analyse(
     from engine.runs.control import Control, StopRequested
     from mim4dd_tui.plain import PlainObserver
 
-    folder = (output or Path(OUTPUT) / label(target)).expanduser()
+    folder = expanded(output or Path(OUTPUT) / label(target))
     control = Control()
     plan = Plan(
         target=target,

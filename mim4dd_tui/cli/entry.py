@@ -9,7 +9,7 @@ from contextlib import nullcontext, suppress
 
 import typer
 
-from engine.errors import MimError
+from engine.errors import DataError, MimError
 from mim4dd_tui.characters import write_plain
 from mim4dd_tui.cli import output
 from mim4dd_tui.cli.app import app
@@ -59,10 +59,10 @@ def _run(arguments: list[str], as_json: bool) -> int:
             tell(f"mim4dd: {error}")
         return error.exit_code
     except MimError as error:
-        tell(f"mim4dd: {error}")
-        abandoned = isinstance(error, AbandonedError)
-        return _fail(error_document(error), as_json, -error.exit_code if abandoned else error.exit_code)
+        return _told(error, as_json)
     except Exception as error:
+        if isinstance(error, PermissionError) and error.filename:  # whichever place was asked first
+            return _told(DataError(f"cannot look at {error.filename}: {error.strerror}"), as_json)
         sentence = crash_sentence(error)
         tell(sentence)
         return _fail({"error": sentence, "kind": type(error).__name__, "exit_code": 1}, as_json, 1)
@@ -91,6 +91,12 @@ def _show_usage(error: typer.TyperException) -> None:
     if context is not None:
         tell(f"{context.get_usage()}\nTry '{context.command_path} {context.help_option_names[0]}' for help.\n")
     tell(f"Error: {error.format_message()}")
+
+
+def _told(error: MimError, as_json: bool) -> int:
+    tell(f"mim4dd: {error}")
+    abandoned = isinstance(error, AbandonedError)
+    return _fail(error_document(error), as_json, -error.exit_code if abandoned else error.exit_code)
 
 
 def _fail(document: dict[str, object], as_json: bool, code: int) -> int:

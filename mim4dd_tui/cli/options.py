@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from engine.files import expanded
 from engine.runs.called import option, usual_runs_dir
 from mim4dd_tui.cli.failures import UsageError
 from mim4dd_tui.graphics.choice import VARIABLE, Graphics, named
@@ -91,7 +92,7 @@ RunName = Annotated[
 
 def runs_dir_of(given: Path | None) -> Path:
     """The folder of all runs: the option, else ``MIM4DD_RUNS_DIR``, else ``./runs``."""
-    return given.expanduser() if given is not None else usual_runs_dir()
+    return expanded(given) if given is not None else usual_runs_dir()
 
 
 def data_dir_of(given: Path | None, *, looks: bool = False) -> Path:
@@ -107,7 +108,7 @@ def data_dir_of(given: Path | None, *, looks: bool = False) -> Path:
 
     if given is None:
         return default_data_dir()
-    chosen = given.expanduser()
+    chosen = expanded(given)
     if looks or chosen.is_dir() or chosen.absolute() == default_data_dir().absolute():
         return chosen
     if chosen.exists():
@@ -181,5 +182,5 @@ def locate(runs_dir: Path, name: str, *, states: Collection[str] | None = None) 
 
     separators = [mark for mark in (os.sep, os.altsep) if mark]
     if name in (".", "..") or any(mark in name for mark in separators):
-        return RunFolder.open(Path(name).expanduser())
+        return RunFolder.open(expanded(name))
     return find(runs_dir, name, states=states)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from mim4dd_tui.cli.options import DataDir, Json, RunsDir, data_dir_of, runs_dir_of
 from mim4dd_tui.cli.output import pairs, write_json
 
@@ -17,12 +19,19 @@ def paths(runs_dir: RunsDir = None, data_dir: DataDir = None, as_json: Json = Fa
         "runs": runs_dir_of(runs_dir).absolute(),
         "data": data_dir_of(data_dir, looks=True).absolute(),
         "cache": default_cache_dir().absolute(),
-        "presets": user_dir(),
-        "themes": user_dir().parent / "themes",
+        "presets": user_dir().absolute(),
+        "themes": user_dir().absolute().parent / "themes",
         "state": user_state_path("mim4dd", appauthor=False),
     }
     if as_json:
         write_json(places)
         return
-    missing = "  (not there yet)"
-    pairs([(name, str(path) + ("" if path.exists() else missing)) for name, path in places.items()])
+    pairs([(name, str(path) + _missing(path)) for name, path in places.items()])
+
+
+def _missing(path: Path) -> str:
+    """What is to be known of a place beside where it is."""
+    try:
+        return "" if path.exists() else "  (not there yet)"
+    except OSError as error:
+        return f"  ({error.strerror})"

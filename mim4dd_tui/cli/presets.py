@@ -55,7 +55,7 @@ def presets(
         return
     table(
         ("preset", "data", "IPC", "objective", "summary"),
-        [(i.name, i.dataset, str(i.images_per_class), i.objective, brief(i)) for i in found],
+        [(i.name, i.dataset, str(i.images_per_class or ""), i.objective, brief(i)) for i in found],
         right=(2,),
         cut=True,
     )

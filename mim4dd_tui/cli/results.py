@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from engine.errors import DataError
+from engine.files import expanded, no_file
 from engine.runs.called import called
 from mim4dd_tui.cli.beside import beside
 from mim4dd_tui.cli.failures import UsageError, require_torch
@@ -125,10 +126,14 @@ def evaluate(
 def _lines(document: dict[str, Any]) -> list[tuple[str, str]]:
     """An accuracy, on which images its iterate was chosen, and what it is to be read beside."""
 
-    def known(key: str) -> str:
-        return score_text(document[key], str(document.get(f"{key}_reason", "")), real=key == "random_selection")
+    on, said = document["selected_on"], {document.get("selected_on_reason")}
 
-    on = document["selected_on"]
+    def known(key: str) -> str:
+        reason = str(document.get(f"{key}_reason", ""))
+        once = "" if reason in said else reason
+        said.add(reason)
+        return score_text(document[key], once, real=key == "random_selection")
+
     chosen = ("chosen", document["selected_on_reason"]) if on is None else ("", CHOSEN[on])
     if on == "none":  # of a run that can go on: it may not be the last
         chosen = ("chosen", "by no images: the last iterate written")
@@ -231,8 +236,8 @@ def _require_replaceable(place: Path, chosen: Format, *, force: bool, asked: boo
     there, other = f"{place} exists already", "choose another --output"
     if place.is_dir():
         raise UsageError(f"{there}, and is a folder: {other}")
-    if place.exists() and not place.is_file():
-        raise UsageError(f"{place} is a device or a pipe, and no file: {other}")
+    if special := no_file(place):
+        raise UsageError(f"{special}: {other}")
     if chosen == "folder":
         ending = "" if asked else f"; without an ending {place} is to be a folder of pictures (see --format)"
         raise UsageError(f"{there}: {other}{ending}")
@@ -249,7 +254,7 @@ def artifact_path(runs_dir: Path, target: str, which: Which | None) -> Path:
         DataError: there is no such run or file, or the run has no distilled set yet, or the file is none.
     """
     if target.endswith(".safetensors"):
-        path = Path(target).expanduser()
+        path = expanded(target)
         if not path.is_file():
             from engine.config.fields import nearest
 

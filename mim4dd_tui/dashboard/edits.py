@@ -1,4 +1,7 @@
-"""Changes to presets that were left for another one: they are there again where that preset is chosen again."""
+"""Changes to presets that were left for another one: they are there again where that preset is chosen again.
+
+So are those to the settings of a run that was made of no preset, where they are taken again.
+"""
 
 from __future__ import annotations
 
@@ -38,21 +41,28 @@ class Edits:
         mine = self._kept.get(preset, {}) if form is None else form.changed()
         return {key: value for key, value in mine.items() if value_of(coming, key) != value}
 
+    def keep(self, preset: str | None, form: SettingsForm) -> int:
+        """Keep what the form changes on a preset, and how many settings that is."""
+        if preset is None:
+            return 0
+        changes = form.changed()
+        if changes:
+            self._kept[preset] = changes
+        else:
+            self._kept.pop(preset, None)
+        return len(changes)
+
     def leave(self, preset: str | None, form: SettingsForm) -> str:
-        """Keep what the form changes on a preset.
+        """Keep it as another one comes.
 
         Returns:
             What is to be said of it, the first time; else nothing.
         """
-        if preset is None:
+        count = self.keep(preset, form)
+        if not count or self._told:
             return ""
-        changes = form.changed()
-        if not changes:
-            self._kept.pop(preset, None)
-            return ""
-        self._kept[preset] = changes
-        first, self._told = not self._told, True
-        return f"{counted(len(changes), 'change')} to {preset}: there again when it is chosen again" if first else ""
+        self._told = True
+        return f"{counted(count, 'change')} to {preset}: there again when you come back to it"
 
     def come_back(self, preset: str, form: SettingsForm) -> str:
         """Have the form, which shows the preset, change again what was changed when it was left.

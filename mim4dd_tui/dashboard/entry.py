@@ -11,6 +11,8 @@ from pathlib import Path
 
 from platformdirs import user_state_path
 
+from engine.config.presets import user_dir
+from engine.files import default_cache_dir
 from engine.runs.called import called, option, usual_runs_dir
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.descriptors import Descriptors, told_of
@@ -62,6 +64,7 @@ def run_dashboard(
     if not able.dashboard:
         tell(f"no dashboard here: {able.refusal}; use `mim4dd run PRESET --headless`")
         return USAGE
+    user_dir(), default_cache_dir()  # what is wrong with them is told before the screen is taken
     descriptors = Descriptors(user_state_path("mim4dd", appauthor=False) / "crashes")
     app = DashboardApp(
         runs_dir=Path(runs_dir),

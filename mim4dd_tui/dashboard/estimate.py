@@ -15,8 +15,11 @@ from pathlib import Path
 from typing import TypedDict
 
 from engine import memory, resident
+from engine.budget import live_evaluations
+from engine.config.consistency import TRAIN_STUDENTS
 from engine.config.datasets import CLASSES, image_side
 from engine.config.schema import Config
+from engine.config.selection import selected_on
 from mim4dd_tui.dashboard import written
 from mim4dd_tui.dashboard.measured import ENOUGH, Measured
 from mim4dd_tui.dashboard.written import CHANNELS
@@ -67,7 +70,8 @@ def same_iteration(a: Config, b: Config) -> bool:
     """Whether an iteration costs the same, but for the number of student steps."""
     left, right = ({part: getattr(x, part).model_dump(exclude=free) for part, free in FREE.items()} for x in (a, b))
     both_or_neither = (a.information.weight > 0) == (b.information.weight > 0)
-    return a.data.name == b.data.name and both_or_neither and left == right and _same_machine(a, b)
+    kept = a.execution.keep_activations == b.execution.keep_activations
+    return a.data.name == b.data.name and both_or_neither and left == right and kept and _same_machine(a, b)
 
 
 def same_experts(a: Config, b: Config) -> bool:
@@ -106,7 +110,8 @@ def same_evaluation(a: Config, b: Config) -> bool:
 
 
 def _same_machine(a: Config, b: Config) -> bool:
-    return all(getattr(a.execution, name) == getattr(b.execution, name) for name in ("device", "precision", "threads"))
+    decisive = ("device", "precision", "compile", "threads")
+    return all(getattr(a.execution, name) == getattr(b.execution, name) for name in decisive)
 
 
 # ---- estimating
@@ -134,7 +139,8 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
-        each = like.iteration * config.objective.student_steps / like.config.objective.student_steps
+        steps = config.objective.student_steps / like.config.objective.student_steps
+        each = like.iteration * (steps if config.objective.name in TRAIN_STUDENTS else 1.0)
         parts["iterations"] = config.objective.iterations * each
     evaluations = _evaluations(config, runs)
     if evaluations is None:
@@ -165,9 +171,9 @@ def _there(config: Config, runs: Sequence[Measured]) -> int:
 
 def _evaluations(config: Config, runs: Sequence[Measured]) -> float | None:
     settings = config.evaluation
-    live = config.objective.iterations // settings.every * settings.live_networks if settings.every else 0
-    wanted = {settings.live_protocol: live}
-    wanted[settings.protocol] = wanted.get(settings.protocol, 0) + 2 * settings.networks  # best and last
+    sets = {"none": 1, "test": 2, "validation": 3}[selected_on(config)]  # the last, the best, the best on test images
+    wanted = {settings.live_protocol: live_evaluations(config) * settings.live_networks}
+    wanted[settings.protocol] = wanted.get(settings.protocol, 0) + sets * settings.networks
     wanted[settings.protocol] += settings.random_draws * settings.random_networks
     total = 0.0
     for protocol, networks in wanted.items():
@@ -210,8 +216,8 @@ class Room(TypedDict):
 
 def room(runs_dir: Path) -> Room:
     """What a run in this process could have, and the disk under the runs folder."""
-    place = next(each for each in (runs_dir.absolute(), *runs_dir.absolute().parents) if each.exists())
     try:
+        place = next(each for each in (runs_dir.absolute(), *runs_dir.absolute().parents) if each.exists())
         disk: int | None = shutil.disk_usage(place).free
     except OSError:
         disk = None

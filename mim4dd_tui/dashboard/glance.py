@@ -10,6 +10,7 @@ from pathlib import Path
 from engine.errors import DataError
 from engine.events import Iteration
 from engine.runs.journal import MalformedLineError, parse_line
+from mim4dd_tui.dashboard.sittings import Back
 
 PLACES = 16
 """Places of a journal that are looked at."""
@@ -19,10 +20,11 @@ LEVELS = "▁▂▃▄▅▆▇█", "_.:-=+*#"
 """Characters of a small curve by height, and in ASCII."""
 
 
-def losses(path: Path, places: int = PLACES) -> tuple[float, ...]:
+def losses(path: Path, backs: Sequence[Back] = (), places: int = PLACES) -> tuple[float, ...]:
     """The objective at up to ``places`` moments spread over the journal, oldest first; empty where there is none.
 
-    After a resume the journal also holds what was superseded: this is a glance, not a measurement.
+    Iterations that the run went back behind do not count: ``backs`` says which, as
+    :attr:`mim4dd_tui.dashboard.sittings.Sittings.backs` has it.
     """
     try:
         with path.open("rb") as file:
@@ -30,7 +32,7 @@ def losses(path: Path, places: int = PLACES) -> tuple[float, ...]:
             found = []
             for start in _starts(size, places):
                 file.seek(start)
-                found.append(_at(file.read(WINDOW), start))
+                found.append(_at(file.read(WINDOW), start, backs))
     except OSError:
         return ()
     return tuple(value for value in found if value is not None)
@@ -42,17 +44,21 @@ def _starts(size: int, places: int) -> list[int]:
     return sorted({last * index // max(1, places - 1) for index in range(places)})
 
 
-def _at(data: bytes, start: int) -> float | None:
-    """The first objective in a window; the window begins inside a line, unless it is the file's beginning."""
-    lines = data.split(b"\n")
-    for line in lines[1 if start else 0 : -1]:
-        if b'"iteration"' not in line:
+def _at(data: bytes, start: int, backs: Sequence[Back]) -> float | None:
+    """The first objective in a window that counts; the window begins inside a line, unless it is the file's
+    beginning."""
+    place = start
+    for number, line in enumerate(data.split(b"\n")[:-1]):
+        here, place = place, place + len(line) + 1
+        if (start and not number) or b'"iteration"' not in line:
             continue
         try:
             event = parse_line(line).event
         except (MalformedLineError, DataError):
             continue
-        if isinstance(event, Iteration) and math.isfinite(event.objective):
+        if not isinstance(event, Iteration) or not math.isfinite(event.objective):
+            continue
+        if all(back < here or event.iteration <= iteration for back, iteration in backs):
             return event.objective
     return None
 

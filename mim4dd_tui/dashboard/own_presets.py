@@ -15,7 +15,7 @@ from engine.config.load import (
     require_deletable,
     save_user_preset,
 )
-from engine.config.presets import builtin_dir, checked_name, is_file, names
+from engine.config.presets import is_file, names, own_name
 from engine.config.schema import Config
 from engine.errors import DataError, MimError
 from engine.wording import counted
@@ -150,8 +150,7 @@ def wrong_name(name: str) -> str:
     if not name:
         return ""
     try:
-        checked_name(name, "preset")
+        own_name(name)
     except MimError as error:
         return str(error)
-    taken = (builtin_dir() / f"{name}.toml").exists()
-    return f"{name} is a preset that comes with the program" if taken else ""
+    return ""

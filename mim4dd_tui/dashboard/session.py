@@ -231,7 +231,8 @@ class EngineSession:
         self._printed.look()
         listener = self._listener
         if listener is None:
-            self._queue.append(Heard(event, time.time()))
+            told_at = self.control.told_at
+            self._queue.append(Heard(event, time.time() if told_at is None else told_at))
         else:
             listener(event)
 

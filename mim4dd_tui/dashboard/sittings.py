@@ -1,4 +1,4 @@
-"""How long a run was at work, from its journal, without parsing all of it.
+"""How long a run was at work and where it went back, from its journal, without parsing all of it.
 
 A run that was stopped and resumed has several sittings. Each begins with the journal's line of the run's start and
 ends with the line before the next one; pauses within it are left out. The same sum as
@@ -14,14 +14,17 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from engine.errors import DataError
-from engine.events import StateChanged
+from engine.events import Recovered, RunStarted, StateChanged
 from engine.runs.history import WORKING
 from engine.runs.journal import MalformedLineError, parse_line
 
 START = b'"kind":"run_started"'
 """Nowhere else in a journal: within a text its quotation marks would be escaped."""
 STATE = b'"kind":"state"'
+BACK = b'"kind":"recovered"'
 """Likewise."""
+Back = tuple[int, int]
+"""Where in a journal a run went back, in bytes, and behind which iteration what stands before is superseded."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,7 @@ class Sittings:
         last: when the newest last said something.
         paused: seconds of the newest one's pauses that are over.
         pausing: since when it is paused, or has ended; None where it is at work.
+        backs: every time it went back, to a checkpoint or its beginning, oldest first.
     """
 
     size: int = 0
@@ -42,6 +46,7 @@ class Sittings:
     last: float | None = None
     paused: float = 0.0
     pausing: float | None = None
+    backs: tuple[Back, ...] = ()
 
     def worked(self, heartbeat: float | None = None) -> float | None:
         """Seconds at work, up to the last sign of life of a run that is going on; None where it never began."""
@@ -52,7 +57,7 @@ class Sittings:
     def after_start(self, ended: float | None, begun: float | None) -> Sittings:
         """A sitting begins; the one before ended, if there was one."""
         before = 0.0 if ended is None else self._newest(ended)
-        return Sittings(past=self.past + before, begun=begun)
+        return Sittings(past=self.past + before, begun=begun, backs=self.backs)
 
     def after_state(self, state: str, moment: float) -> Sittings:
         """The run is paused, goes on, or has ended: what it puts away afterwards is no work of it."""
@@ -61,6 +66,10 @@ class Sittings:
         if self.pausing is None:
             return self
         return replace(self, paused=self.paused + max(0.0, moment - self.pausing), pausing=None)
+
+    def after_back(self, place: int, iteration: int) -> Sittings:
+        """What stands before ``place`` no longer holds beyond this iteration."""
+        return replace(self, backs=(*self.backs, (place, iteration)))
 
     def _newest(self, end: float) -> float:
         """Seconds of the newest sitting, up to its pause or its end."""
@@ -90,17 +99,20 @@ def _searched(data: bytes, known: Sittings) -> Sittings:
         place = data.find(b"\n", found) + 1
         if data.find(START, first, place) >= 0:
             known = known.after_start(_moment(data, first, earlier), _moment(data, place, earlier))
-            continue
         with suppress(MalformedLineError, DataError):
             record = parse_line(data[first : place - 1])
             if isinstance(record.event, StateChanged):
                 known = known.after_state(record.event.state, record.time)
+            elif isinstance(record.event, RunStarted):
+                known = known.after_back(size + first, record.event.resumed_from or 0)
+            elif isinstance(record.event, Recovered):
+                known = known.after_back(size + first, record.event.iteration)
     return replace(known, size=size + whole, last=_moment(data, whole, earlier))
 
 
 def _next(data: bytes, place: int, end: int) -> int:
-    """Where the next line of a start or a state is; -1 where there is none."""
-    places = [data.find(mark, place, end) for mark in (START, STATE)]
+    """Where the next line of a start, a state or a way back is; -1 where there is none."""
+    places = [data.find(mark, place, end) for mark in (START, STATE, BACK)]
     return min((found for found in places if found >= 0), default=-1)
 
 

@@ -58,9 +58,11 @@ def test_the_threads_are_those_that_a_run_takes(
     monkeypatch.setattr(doctor, "probe", lambda: HEALTHY)
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     monkeypatch.setattr(doctor, "cores", lambda: 2)
-    monkeypatch.setattr("os.cpu_count", lambda: 4)
-    assert main(["doctor"]) == 0
-    assert "a run takes 2 threads of 4 cores, 1 for small networks; AVX512" in " ".join(capsys.readouterr().out.split())
+    for known, told in ((4, "4 cores"), (None, "2 cores")):
+        monkeypatch.setattr("os.cpu_count", lambda known=known: known)
+        assert main(["doctor"]) == 0
+        said = " ".join(capsys.readouterr().out.split())
+        assert f"a run takes 2 threads of {told}, 1 for small networks; AVX512" in said
 
 
 def test_what_there_is_one_of_is_written_as_one(

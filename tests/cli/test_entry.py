@@ -323,3 +323,58 @@ def test_a_deviation_in_plain_characters_is_as_wide(tmp_path: Path) -> None:
         write_plain(stream)
         stream.write("± 87.3 ± 0.4 % … ─┐ é ж\n")
     assert (tmp_path / "told").read_text(encoding="utf-8") == "~ 87.3 +-0.4 % ~ -+ é ж\n"
+
+
+@pytest.mark.parametrize(
+    ("variables", "arguments"),
+    [
+        ({"MIM4DD_CONFIG_DIR": "~nobody-here/x"}, ["presets"]),
+        ({"MIM4DD_CACHE_DIR": "~nobody-here/x"}, ["paths"]),
+        ({"MIM4DD_RUNS_DIR": "~nobody-here/x"}, ["runs"]),
+        ({"MIM4DD_DATA_DIR": "~nobody-here/x"}, ["paths"]),
+        ({}, ["runs", "--runs-dir", "~nobody-here/x"]),
+        ({}, ["doctor", "--data-dir", "~nobody-here/x"]),
+        ({}, ["export", "~nobody-here/x.safetensors"]),
+    ],
+)
+def test_a_home_folder_of_nobody_is_a_slip_of_the_keys(
+    variables: dict[str, str], arguments: list[str], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    assert main(arguments) == 2
+    said = " ".join(capsys.readouterr().err.split())
+    assert "/x" in said
+    assert said.endswith("~nobody-here is no home folder here: write out the path")
+
+
+def test_every_place_is_a_whole_path(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("MIM4DD_CONFIG_DIR", "mine")
+    assert main(["paths", "--json"]) == 0
+    places = json.loads(capsys.readouterr().out)
+    assert places["presets"] == str(tmp_path / "mine" / "presets")
+    assert all(Path(place).is_absolute() for place in places.values())
+
+
+def test_a_place_that_is_closed_is_no_bug(
+    failing: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    failing(PermissionError(13, "Permission denied", "/closed/x"))
+    assert main(["runs"]) == 3
+    assert capsys.readouterr().err == "mim4dd: cannot look at /closed/x: Permission denied\n"
+    assert not list(tmp_path.iterdir()), "a report of a crash that was none"
+
+
+def test_of_a_place_that_is_closed_it_is_not_said_that_nothing_is_there(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def exists(path: Path) -> bool:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", exists)
+    assert main(["paths"]) == 0
+    assert all(line.endswith("  (Permission denied)") for line in capsys.readouterr().out.splitlines())

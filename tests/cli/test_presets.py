@@ -30,6 +30,17 @@ def test_a_preset_of_ones_own_is_told_by_what_it_is_made_of(
     assert summaries["told"] == "For the night. Long."
 
 
+def test_one_that_cannot_be_used_has_no_number_of_images(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIM4DD_CONFIG_DIR", str(tmp_path))
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "bad.toml").write_text("seed = 'x'\n")
+    assert main(["presets"]) == 0
+    line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("bad"))
+    assert line.removeprefix("bad").lstrip().startswith("cannot be used: ")
+
+
 def test_one_of_ones_own_is_shown_as_what_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -169,6 +169,9 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
     for key in ("selected_on", "random_selection", "full_set"):
         assert copied[key] is None
         assert "lies in no run's folder" in copied[f"{key}_reason"]
+    said = place.command("evaluate", str(alone), "--networks", "1").out
+    assert said.count("lies in no run's folder") == 1, "the same reason is said once"
+    assert "full set            -\n" in said
 
 
 START = "this set is of iteration 0, what distillation started from"

@@ -186,6 +186,23 @@ def test_a_preset_cannot_be_saved_outside_its_folder(mine: Path, name: str) -> N
     assert not mine.exists()
 
 
+def test_a_name_that_would_be_read_as_a_file_is_none_for_a_preset(mine: Path) -> None:
+    said = message(lambda: save_user_preset("mine.toml", resolve("digits-ipc1").config))
+    assert said == "mine.toml would be read as a file: leave out the .toml"
+    assert not mine.exists()
+    written(mine, "extends = 'digits-ipc1'", "mine.toml.toml")
+    assert "mine.toml" not in {info.name for info in list_presets()}, "nothing could be done with it"
+
+
+def test_a_file_whose_name_no_preset_can_have_is_not_said_to_be_missing(mine: Path) -> None:
+    written(mine, "extends = 'digits-ipc1'", "größe.toml")
+    said = message(lambda: resolve("größe"))
+    assert "größe.toml is no preset under this name: größe is no name for a preset: use letters A to Z" in said
+    written(mine, "extends = 'größe'", "other.toml")
+    assert "is no preset under this name" in message(lambda: resolve("other"))
+    assert "no preset is named" in message(lambda: resolve("grösse"))
+
+
 def test_a_builtin_preset_is_not_replaced(mine: Path) -> None:
     assert "comes with the program" in message(lambda: save_user_preset("digits-ipc1", resolve("digits-ipc1").config))
     assert "no preset" in message(lambda: save_user_preset("mine", resolve("digits-ipc1").config, "nothing"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -9,6 +10,7 @@ from textual.pilot import Pilot
 from textual.widgets import OptionList
 
 from engine.config.load import changed, resolve, save_user_preset
+from engine.files import write_json
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
@@ -42,7 +44,7 @@ async def test_they_are_there_again_when_the_preset_is_chosen_again(make_app: Ma
         await pilot.press("j")
         await until(pilot, lambda: form_of(app).base != base)
         assert form_of(app).changed() == {}, "they are of the other preset alone"
-        assert "1 change to digits-ipc1: there again when it is chosen again" in told(app)
+        assert "1 change to digits-ipc1: there again when you come back to it" in told(app)
         await pilot.press("k")
         await until(pilot, lambda: form_of(app).base == base)
         assert form_of(app).changed() == {"objective.iterations": 7}
@@ -122,6 +124,31 @@ async def test_changes_to_a_preset_that_was_left_are_not_given_up_either(
         await until(pilot, lambda: "Give up 1 change to digits-ipc1?" in words(app))
         await pilot.press("y")
         await until(pilot, lambda: form.changed() == {"network.width": 16})
+
+
+async def test_a_run_of_a_file_is_no_preset_of_its_name_and_keeps_what_is_changed_on_it(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path / "runs", "digits-ipc1", network__width=16)
+    for path in (folder.about_path, folder.status_path):
+        write_json(path, json.loads(path.read_text()) | {"preset": "mine.toml on digits-ipc1"})
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: listed(app.screen.query_one("#runs", OptionList)) == ["digits-ipc1"])
+        form, presets = form_of(app), app.screen.query_one(PresetList)
+        await pilot.press("r", "D")
+        await until(pilot, lambda: form.config.network.width == 16 and "run digits-ipc1" in text(app))
+        assert presets.chosen is None, "the settings shown are not that preset's"
+        mine = {"objective.student_steps": 7}
+        form.load(changed(form.config, mine), form.given, form.base)
+        await pilot.press("r", "D")
+        assert form.changed() == mine
+        await pilot.press("p", "g", "j")
+        await until(pilot, lambda: presets.chosen is not None and not form.changed())
+        assert "1 change to run digits-ipc1: there again when you come back to it" in told(app)
+        await pilot.press("r", "D")
+        await until(pilot, lambda: form.changed() == mine)
+        assert form.config.network.width == 16
 
 
 @pytest.mark.parametrize("left", [False, True])

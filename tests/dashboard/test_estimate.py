@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from engine import memory
+from engine.budget import live_evaluations, live_every
 from engine.config.load import changed, resolve
 from engine.config.schema import Config
 from engine.events import Evaluation, ExpertEpoch, Iteration, RunStarted
@@ -22,8 +23,9 @@ from mim4dd_tui.dashboard.details import preset_line
 from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters
 from mim4dd_tui.dashboard.measured import Measured, Measurements
 from mim4dd_tui.dashboard.written import pixels
+from mim4dd_tui.own import own_preset
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, until
+from tests.dashboard.helpers import SIZES, text, until, words
 
 BASE = resolve("digits-ipc1").config
 
@@ -50,7 +52,7 @@ def test_counts_are_multiplied_by_measured_seconds() -> None:
     steps = 30 / BASE.objective.student_steps
     assert found.parts["iterations"] == pytest.approx(100 * 0.5 * steps)
     assert found.parts["experts"] == pytest.approx(2 * config.experts.epochs * 2.0), "eight experts are there already"
-    live = 100 // config.evaluation.every * config.evaluation.live_networks if config.evaluation.every else 0
+    live = live_evaluations(config) * config.evaluation.live_networks
     final = 2 * config.evaluation.networks + config.evaluation.random_draws * config.evaluation.random_networks
     seconds = measured().networks
     wanted = live * seconds[config.evaluation.live_protocol] + final * seconds[config.evaluation.protocol]
@@ -58,6 +60,37 @@ def test_counts_are_multiplied_by_measured_seconds() -> None:
     assert found.unknown == ()
     assert found.memory == 700.0
     assert found.memory_measured
+
+
+def test_live_evaluations_are_counted_as_they_will_be_made() -> None:
+    """The first and the last iterate's too, and no more often than the share of a run allows."""
+    seldom = changed(BASE, {"evaluation.every": 1, "evaluation.share": 0.1, "evaluation.networks": 1})
+    assert live_every(seldom) > 1
+    evaluation = seldom.evaluation
+    seconds = measured().networks
+    final = 2 + evaluation.random_draws * evaluation.random_networks
+    wanted = live_evaluations(seldom) * evaluation.live_networks * seconds[evaluation.live_protocol]
+    parts = estimate.estimate(seldom, [measured()]).parts
+    assert parts["evaluations"] == pytest.approx(wanted + final * seconds[evaluation.protocol])
+
+
+@pytest.mark.parametrize(
+    ("changes", "sets"),
+    [({"evaluation.every": 0}, 1), ({}, 2), ({"data.validation": 0.1}, 3)],
+    ids=["none are chosen", "test images choose", "validation images choose"],
+)
+def test_as_many_sets_are_measured_at_the_end_as_are_told_apart(changes: dict[str, object], sets: int) -> None:
+    one, two = (changed(BASE, {**changes, "evaluation.networks": count}) for count in (1, 2))
+    each = measured().networks[BASE.evaluation.protocol]
+    less, more = (estimate.estimate(config, [measured(config)]).parts["evaluations"] for config in (one, two))
+    assert more - less == pytest.approx(sets * each)
+
+
+def test_where_no_student_is_trained_its_steps_take_no_time() -> None:
+    config = resolve("digits-ipc1-distribution").config
+    more = changed(config, {"objective.student_steps": 2 * config.objective.student_steps})
+    times = [estimate.estimate(each, [measured(config)]).parts["iterations"] for each in (config, more)]
+    assert times[0] == times[1] == config.objective.iterations * 0.5
 
 
 @pytest.mark.parametrize(
@@ -68,12 +101,16 @@ def test_counts_are_multiplied_by_measured_seconds() -> None:
         ("information.real_batch", 64, "iterations"),
         ("information.weight", 0, "iterations"),
         ("execution.threads", 1, "iterations"),
+        ("execution.compile", "off", "iterations"),
+        ("execution.compile", "off", "experts"),
+        ("execution.keep_activations", 0, "iterations"),
         ("experts.batch_size", 17, "experts"),
         ("data.test_limit", 100, "evaluations"),
     ],
 )
-def test_what_changes_the_cost_makes_it_unknown_again(key: str, value: int, part: str) -> None:
-    assert part in estimate.estimate(changed(BASE, {key: value}), [measured()]).unknown
+def test_what_changes_the_cost_makes_it_unknown_again(key: str, value: int | str, part: str) -> None:
+    config = changed(BASE, {key: value, "experts.count": 9})  # one more than there are
+    assert part in estimate.estimate(config, [measured()]).unknown
 
 
 @pytest.mark.parametrize(
@@ -255,3 +292,25 @@ def test_a_run_that_is_not_over_may_need_more_later() -> None:
     shared = measured(peak=900.0, shared=True)
     assert estimate.estimate(BASE, [young, shared]).memory == 900.0, "that of a whole run, though it is a bound"
     assert estimate.estimate(BASE, [young]).memory == 500.0, "better than none"
+
+
+async def test_places_that_are_closed_are_told_of(make_app: MakeApp, monkeypatch: pytest.MonkeyPatch) -> None:
+    def closed(*_: object) -> None:
+        raise PermissionError(13, "Permission denied", "/closed/MNIST")
+
+    app = make_app()
+    async with app.run_test(size=(100, 40)) as pilot:
+        await until(pilot, lambda: "not known until" in text(app))
+        monkeypatch.setattr("mim4dd_tui.dashboard.widgets.summary.find", closed)
+        await pilot.press("slash", *"mnist-ipc1", "enter")
+        await until(pilot, lambda: "! mnist cannot be looked for: Permission denied: /closed/MNIST" in words(app))
+    monkeypatch.setattr(Path, "exists", closed)
+    assert estimate.room(Path("runs"))["disk_free"] is None
+
+
+def test_a_preset_that_goes_while_it_is_read_is_none_of_ones_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    there = iter([{"mine": tmp_path / "mine.toml"}])
+    monkeypatch.setattr("mim4dd_tui.own.names", lambda: next(there, {}))
+    assert own_preset("mine") is None

@@ -21,7 +21,7 @@ from mim4dd_tui.plots import Viewport
 from mim4dd_tui.terminal import Abilities, Colours
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import make_run
 
 
@@ -90,12 +90,13 @@ async def test_layout_and_last_settings_are_there_the_next_time(make_app: MakeAp
         assert again.screen.query_one("#ratio", PlotPane).viewport.log_y
 
 
-async def test_settings_that_no_longer_exist_are_not_taken_over(make_app: MakeApp) -> None:
+async def test_settings_that_no_longer_exist_are_not_taken_over_and_this_is_said(make_app: MakeApp) -> None:
     Remembered(preset="digits-ipc1", changes={"network.gone": 3}).save()
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         await until(pilot, lambda: "digits-ipc1" in text(app))
         assert app.screen.query_one(SettingsForm).changed() == {}
+        await until(pilot, lambda: "the last time does not fit it any more: settings: network.gone" in told(app), 10)
 
 
 @pytest.mark.parametrize("size", SIZES)

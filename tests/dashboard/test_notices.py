@@ -99,6 +99,20 @@ async def test_no_notice_lies_over_the_setting_that_is_typed(make_app: MakeApp, 
             assert toast.bottom < size[1], "the footer stays"
 
 
+@pytest.mark.parametrize("size", [(100, 30), (60, 20)])
+async def test_nor_over_its_line_in_the_list(make_app: MakeApp, size: tuple[int, int]) -> None:
+    app = make_app()
+    async with app.run_test(size=size, notifications=True) as pilot:
+        await pilot.press("e", *(["down"] * 16), "enter")
+        await until(pilot, lambda: isinstance(app.focused, Input))
+        fields = app.screen.query_one(FieldList)
+        app.notify("a notice that takes three whole lines, " * 4, timeout=60)
+        await until(pilot, lambda: bool(toasts(app)))
+        assert toasts(app)[0].height == 3
+        assert fields.kept_free.area
+        await until(pilot, lambda: not any(toast.overlaps(fields.kept_free) for toast in toasts(app)), 10)
+
+
 async def test_a_notice_gives_way_to_the_line_under_the_cursor(make_app: MakeApp) -> None:
     app = make_app()
     async with app.run_test(size=(80, 24), notifications=True) as pilot:

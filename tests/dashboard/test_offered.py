@@ -42,6 +42,28 @@ async def test_the_footer_of_a_run_offers_what_works_as_it_stands(make_app: Make
         await until(pilot, lambda: "resume" in offered(app) and not {"pause", "stop", "evaluate"} & offered(app))
 
 
+@pytest.mark.parametrize("size", SIZES)
+async def test_a_run_that_goes_on_offers_a_new_one_of_its_settings(make_app: MakeApp, size: tuple[int, int]) -> None:
+    """From when it has a folder, as the key works, and beside what steers it and leads back."""
+    begin = threading.Event()
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        assert begin.wait(60)
+        return FakeEngine(iterations=50, hold=True)(order, observer, control)
+
+    app = make_app(launch)
+    async with app.run_test(size=size) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "pause" in offered(app))
+        assert "new run" not in offered(app), "there is nothing to take them from"
+        begin.set()
+        steering = {"pause", "stop", "evaluate", "new run", "back", "help"}
+        await until(pilot, lambda: run_screen(app).history.iteration == 50 and steering <= offered(app))
+        assert whole(app)
+        await pilot.press("D")
+        await until(pilot, lambda: "start" in offered(app))
+
+
 async def test_a_run_that_is_done_offers_neither_to_stop_nor_to_resume(tmp_path: Path, make_app: MakeApp) -> None:
     app = make_app(attach=make_run(tmp_path, "old").path)
     async with app.run_test(size=(120, 40)) as pilot:

@@ -77,10 +77,7 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
         (StateChanged("paused", "paused on request"), "paused on request"),
         (RunEnded("stopped", "stopped on request"), "run stopped on request"),
         (RunEnded("failed", "not a number"), "run failed: not a number"),
-        (
-            ExpertEpoch(1, 4, 3, 3, 0.2, 0.9, 0.95, 1.0, reused=True),
-            "expert 2/4 trained  test 95.0 %  (from the cache)",
-        ),
+        (ExpertEpoch(1, 4, 3, 3, 0.2, 0.9, 0.95, 1.0), "expert 2/4 trained  test 95.0 %"),
         (Progress("data", 3, 10, "mnist"), "data: 3 of 10 mnist"),
         (Progress("baselines", 3, 10), "baselines: 3 of 10 networks"),
         (Progress("experts", 4, 8), "experts: 4 of 8 epochs, all experts together"),
@@ -95,16 +92,41 @@ def test_every_event_has_its_words(event: object, words: str) -> None:
     assert out.getvalue().count("\n") == 1
 
 
-def test_experts_from_the_cache_have_their_lines_and_no_progress() -> None:
-    out = io.StringIO()
-    observer = PlainObserver(out, interval=0.0)
+def test_experts_from_the_cache_have_one_line_and_no_progress() -> None:
+    out, now = io.StringIO(), [0.0]
+    observer = PlainObserver(out, interval=5.0, clock=lambda: now[0])
     for expert in range(2):
-        observer(ExpertEpoch(expert, 3, 4, 4, 0.2, 0.9, 0.95, 1.0, reused=True))
-        observer(Progress("experts", 4 * (expert + 1), 12, "found in the cache"))
-    assert "epochs" not in out.getvalue()
+        observer(ExpertEpoch(expert, 4, 4, 4, 0.2, 0.9, 0.95, 1.0, reused=True))
+        observer(Progress("experts", 4 * (expert + 1), 16, "found in the cache"))
+    assert not out.getvalue()
+    observer(Notice("warning", "expert 3 is trained again: it is damaged"))
+    observer(ExpertEpoch(3, 4, 4, 4, 0.2, 0.9, 0.95, 1.0, reused=True))
+    observer(Phase("distill"))
+    assert out.getvalue().splitlines() == [
+        "  experts 1 to 2 of 4: from the cache",
+        "  warning: expert 3 is trained again: it is damaged",
+        "  expert 4 of 4: from the cache",
+        "distill",
+    ]
     observer(ExpertEpoch(2, 3, 1, 4, 0.2, 0.9, None, 1.0))
+    now[0] += 6.0
     observer(Progress("experts", 9, 12, "8 of them found in the cache"))
     assert "experts: 9 of 12 epochs, 8 of them found in the cache" in out.getvalue()
+
+
+def test_a_cache_that_takes_long_to_read_is_told_of_meanwhile() -> None:
+    out, now = io.StringIO(), [0.0]
+    observer = PlainObserver(out, interval=5.0, clock=lambda: now[0])
+    for expert in range(8):
+        now[0] += 2.0
+        observer(ExpertEpoch(expert, 8, 4, 4, 0.2, 0.9, 0.95, 1.0, reused=True))
+        observer(Progress("experts", 4 * (expert + 1), 32, "found in the cache"))
+    observer(RunEnded("stopped", "stopped on request"))
+    assert out.getvalue().splitlines() == [
+        "  experts 1 to 4 of 8: from the cache",
+        "  experts 5 to 8 of 8: from the cache",
+        "run stopped on request",
+    ]
 
 
 def test_a_stream_that_is_gone_silences_but_never_raises() -> None:

@@ -8,12 +8,15 @@ import pytest
 from textual.widgets import Input, OptionList, Static
 
 from engine.config.load import resolve
+from engine.runs.finding import list_runs
 from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
+from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.spelling import NAME, every_setting, setting_row, value_of
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, told, until, within, words
+from tests.dashboard.fake import FakeEngine
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 
 pytestmark = pytest.mark.usefixtures("_own_config")
@@ -286,6 +289,28 @@ async def test_a_value_is_taken_where_the_mouse_or_tab_leaves_it(make_app: MakeA
         await leave("none")
         await until(pilot, lambda: f"{key} stays 123: " in told(app))
         assert form.changed() == {key: 123}
+
+
+@pytest.mark.parametrize("size", SIZES)
+async def test_commands_take_what_is_being_typed_or_say_why_not(make_app: MakeApp, size: tuple[int, int]) -> None:
+    """The palette opens over the field: what is read there is what a run is made of."""
+    app = make_app(FakeEngine(iterations=12))
+    async with app.run_test(size=size) as pilot:
+        home = app.screen
+        assert isinstance(home, HomeScreen)
+        await pilot.press("e", "slash", *"seed", "enter", "enter", "ctrl+u", *"12x")
+        await until(pilot, lambda: "must be an integer" in words(app))
+        for act in (home.action_start, home.action_enqueue, home.query_one(SettingsForm).action_save):
+            app.clear_notifications()
+            act()
+            await until(pilot, lambda: "seed: '12x' is not allowed" in told(app))
+            assert app.screen is home
+        await pilot.press("backspace")
+        await pilot.press("ctrl+p", *"start", "enter")
+        await until(pilot, lambda: "start (s)" in text(app) or isinstance(app.screen, RunScreen))
+        await pilot.press("enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    assert list_runs(app.runs_dir)[0].config().seed == 12
 
 
 def test_every_setting_has_room_for_its_name_in_the_narrowest_form() -> None:

@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from engine.events import CheckpointWritten, Event, RunEnded, RunStarted, StateChanged
+from engine.events import CheckpointWritten, Event, Observer, Progress, RunEnded, RunStarted, StateChanged
 from engine.files import write_json
+from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import JournalReader, JournalWriter
 from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.session import EngineSession, Heard, Order
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.sittings import Sittings, read_sittings
 from mim4dd_tui.dashboard.widgets.table import Table
@@ -45,6 +49,26 @@ def test_the_time_between_two_sittings_is_not_counted(tmp_path: Path) -> None:
     assert both.worked() == 42.0
     assert read_sittings(path, first) == both, "what is added alone says the same"
     assert RunHistory.of(JournalReader(path).poll()).worked == 42.0
+
+
+def test_a_line_of_the_log_has_the_same_second_live_as_read_back(tmp_path: Path) -> None:
+    """However long it takes until the interface hears of it: of the first event longest, as more is done for it."""
+
+    def launch(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        for moment, event in ((1000.0, START), (1005.0, ENDED)):
+            control.told_at = moment
+            observer(event)
+        control.told_at = None
+        observer(Progress("distill", 1, 300))
+        return {}
+
+    session = EngineSession(Order(runs_dir=tmp_path), launch)
+    before = time.time()
+    session.start()
+    session.join()
+    heard = [each for each in session.poll() if isinstance(each, Heard)]
+    assert [each.time for each in heard[:2]] == [1000.0, 1005.0]
+    assert heard[2].time >= before, "what is not journaled"
 
 
 def test_a_run_that_starts_afresh_keeps_the_time_it_worked_before(tmp_path: Path) -> None:

@@ -90,6 +90,24 @@ def test_a_whole_run() -> None:
     assert any("expert 1 of 3 trained, test 90.0 %" in line.text for line in history.log)
 
 
+def test_experts_from_the_cache_have_one_line_and_those_trained_one_each() -> None:
+    found, trained = [expert(n, 5, reused=True) for n in (0, 1)], expert(2, 5)
+    again = [expert(n, 5, reused=True) for n in range(3)]
+    history = live([started(), Phase("experts", 15), *found, trained, started(resumed_from=0), *again])
+    lines = [line for line in history.log if line.text.startswith("expert")][1:]
+    assert [(line.text, line.worked) for line in lines] == [
+        ("experts 1 to 2 of 3: from the cache", 3.0),
+        ("expert 3 of 3 trained, test 90.0 %", 4.0),
+        ("experts 1 to 3 of 3: from the cache", 7.0),
+    ]
+    apart = live([started(), expert(0, 5, reused=True), Notice("warning", "damaged"), expert(2, 5, reused=True)])
+    assert [line.text for line in apart.log][-3:] == [
+        "expert 1 of 3: from the cache",
+        "damaged",
+        "expert 3 of 3: from the cache",
+    ]
+
+
 def test_a_reading_that_was_asked_for_is_the_newest_live_one_and_no_point_of_the_curve() -> None:
     history = live([started(), *(iteration(n) for n in range(1, 13)), evaluation(10, mean=0.6, best_so_far=True)])
     history.apply(evaluation(12, "request", 0.9), time=50.0)

@@ -6,11 +6,12 @@ from pathlib import Path
 
 import pytest
 
-from engine.events import Evaluation, Event, Iteration, Recovered, RunStarted
+from engine.events import Evaluation, Event, Iteration, Progress, Recovered, RunStarted
 from engine.record import Recorder
 from engine.runs.control import Control
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
+from engine.runs.journal import JournalReader
 from tests.runs.helpers import make_folder
 
 
@@ -59,6 +60,22 @@ def test_a_run_taken_up_is_not_listed_with_an_accuracy_that_it_went_back_behind(
     with Recorder(killed, None, Control(), resuming=True) as record:
         record.started(began(resumed_from, again=True))
         assert accuracy(killed) == best
+
+
+def test_an_event_is_heard_as_told_when_the_journal_says(tmp_path: Path) -> None:
+    """So that a run's log has the same seconds live as read back, however long a status takes to be written."""
+    folder, control = make_folder(tmp_path), Control()
+    heard: list[tuple[str, float | None]] = []
+    observer = lambda event: heard.append((event.kind, control.told_at))  # noqa: E731
+    with Recorder(folder, observer, control, resuming=False) as record:
+        for event in FIRST:
+            record(event)
+        record(Progress("distill", 1, 300, "an evaluation"))
+        record(Recovered(0, 51, 1, 3, 0.5))
+        assert control.told_at is None
+    told = [(each.event.kind, each.time) for each in JournalReader(folder.journal_path).poll()]
+    assert [each for each in heard if each[0] != "progress"] == told
+    assert ("progress", None) in heard
 
 
 def test_nor_is_one_that_went_back_by_itself(killed: RunFolder) -> None:

@@ -51,7 +51,7 @@ class HomeScreen(KeepingUpScreen):
         self._wanted = preset
         self._overrides = overrides
         self._start = start
-        self._preset: str | None = None  # what is chosen: a preset's name, or a file's path
+        self._preset: str | None = None  # what is chosen: a preset's name, a file's path, or "run" and a run's name
         self._problem = ""  # why what is highlighted could not be chosen
         self._unusable = ""  # the preset of the list that it is
         self._source: str | None = None  # preset or file that it, or the run whose settings they are, comes from
@@ -104,11 +104,15 @@ class HomeScreen(KeepingUpScreen):
             self._describe()
 
     def _as_last_time(self, changes: Mapping[str, Any]) -> None:
-        """The changes the last run was started with; ones that no longer fit are left out together."""
+        """The changes the last run was started with; ones that no longer fit are left out together, with a word."""
         form = self.query_one(SettingsForm)
-        with suppress(MimError):
+        try:
             form.load(changed(form.config, changes), form.given, form.base)
-            self._describe()
+        except MimError as error:
+            told = f"what was changed on {self._preset} the last time does not fit it any more: {error}"
+            self.notify(told, severity="warning", timeout=10)
+            return
+        self._describe()
 
     # ---- runs
 
@@ -322,13 +326,19 @@ class HomeScreen(KeepingUpScreen):
         if self.query_one(SettingsForm).display:
             self.query_one(FieldList).focus()
 
+    def _unfit(self, form: SettingsForm) -> str:
+        """Why no run can be made of the form; what is typed there is taken first."""
+        if self._preset is None or not form.display:
+            return self._problem or "choose a preset first (p)"
+        return form.take_typed()
+
     def action_start(self) -> None:
         """Start the chosen preset with the settings shown."""
         if self.dashboard.closing:
             return
         form = self.query_one(SettingsForm)
-        if self._preset is None or not form.display:
-            self.notify(self._problem or "choose a preset first (p)", severity="warning")
+        if problem := self._unfit(form):
+            self.notify(problem, severity="warning")
             return
         self.dashboard.remember(preset=self._preset, changes=form.changed())
         self.dashboard.start_run(
@@ -348,8 +358,8 @@ class HomeScreen(KeepingUpScreen):
             self.dashboard.turns.add_again(self._pointed, self.refresh_runs)
             return
         form = self.query_one(SettingsForm)
-        if self._preset is None or not form.display:
-            self.notify(self._problem or "choose a preset first (p)", severity="warning")
+        if problem := self._unfit(form):
+            self.notify(problem, severity="warning")
             return
         remember = partial(self.dashboard.remember, preset=self._preset, changes=form.changed())
         self.dashboard.turns.ask(form.config, recorded(self._source), form.origins(), remember, self.refresh_runs)
@@ -401,15 +411,21 @@ class HomeScreen(KeepingUpScreen):
                 self.notify(f"its preset {run.preset} cannot be used any more: all settings as they were")
         self._in_view = None
         self._follow(run.preset if known is not None or file else None)
-        before, self._preset = self._preset, run.preset if known is not None else run.name
-        if before != self._preset:
-            self._say(self._edits.leave(before, self.query_one(SettingsForm)))
-        self.query_one(PresetList).point(self._preset)
+        # a run may be called as a preset is
+        before, self._preset = self._preset, run.preset if known is not None else f"run {run.name}"
         form = self.query_one(SettingsForm)
+        if before != self._preset:
+            self._say(self._edits.leave(before, form))
+        elif known is None:
+            self._edits.keep(before, form)
+        self.query_one(PresetList).point(self._preset)
         # with no preset to compare with, what was edited then comes from the run
         own = {key: f"run {run.name}" if origin == EDITED else origin for key, origin in origins.items()}
         form.load(config, known.origins if known else own, known.config if known else config)
-        self._edits.taken(self._preset, config)
+        if known is None:
+            self._say(self._edits.come_back(self._preset, form))
+        else:
+            self._edits.taken(self._preset, config)
         form.display = True
         self.query_one(FieldList).focus()
         self._describe()

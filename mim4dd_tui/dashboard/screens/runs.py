@@ -118,7 +118,10 @@ class RunsScreen(Screen[None]):
         except OSError:
             return NOTHING
         known = self._glances.get(run.name, NOTHING)
-        return known if known[0] == size else (size, losses(path), read_sittings(path, known[2]))
+        if known[0] == size:
+            return known
+        sittings = read_sittings(path, known[2])
+        return size, losses(path, sittings.backs), sittings
 
     @on(Read)
     def _read(self, message: Read) -> None:

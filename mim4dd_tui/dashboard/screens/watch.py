@@ -322,7 +322,7 @@ class WatchScreen(PaintedScreen[None]):
             actions.append("resume")
         if not self.over or self.history.diverged or self._waits:
             actions.append("lengthen")
-        if not self.over:
+        if self.path is None:
             actions.append("duplicate")
         return frozenset(actions)
 

@@ -45,9 +45,14 @@ class CalmList(SeenList):
     _begun = False  # the first click of a double one was here, not on what was here before
 
     @property
+    def in_use(self) -> bool:
+        """Whether somebody works on the line under the cursor."""
+        return self.has_focus
+
+    @property
     def kept_free(self) -> Region:
-        """The line under the cursor, while the list has the keys."""
-        line = self._index_to_line.get(self.highlighted) if self.has_focus and self.highlighted is not None else None
+        """The line under the cursor, while it is in use."""
+        line = self._index_to_line.get(self.highlighted) if self.in_use and self.highlighted is not None else None
         if line is None:
             return Region()
         top = self.content_region.y + line - round(self.scroll_offset.y)

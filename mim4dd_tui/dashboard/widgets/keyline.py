@@ -15,8 +15,8 @@ from mim4dd_tui.dashboard.keys import first_of, without_arrows
 
 Own = tuple[tuple[str, str, str], ...]
 """Keys as :data:`mim4dd_tui.dashboard.keys.TYPING` has them."""
-LOOKS = ("plot(", "zoom_pane", "scrub(", "replay", "enlarge(")
-"""Actions that are left out first where there is no room for all."""
+SPARE = (("plot(", "zoom_pane", "scrub(", "replay", "enlarge("), ("next_view",))
+"""Actions that are left out first where there is no room for all, those of the first group before the others."""
 
 
 class KeyLine(Footer):
@@ -68,8 +68,8 @@ class KeyLine(Footer):
             others = [key for key in shown if key.action != "help"]
             if not others:
                 break
-            looks = [key for key in others if key.action.startswith(LOOKS)]  # nothing depends on them
-            shown.remove((looks or others)[-1])
+            spare = ([key for key in others if key.action.startswith(group)] for group in SPARE)
+            shown.remove(next(filter(None, spare), others)[-1])  # nothing depends on what is spare
         for key in keys:
             key.display = key in shown
 

@@ -40,6 +40,11 @@ class FieldList(CalmList):
 
     idle: frozenset[str] = frozenset()
 
+    @property
+    def in_use(self) -> bool:
+        """Whether somebody works on the line under the cursor: also while its value is typed below."""
+        return isinstance(self.parent, SettingsForm) and self.parent.has_focus_within
+
 
 class SettingsForm(Vertical):
     """Holds a base configuration and the one being made from it; the latter is valid at all times."""
@@ -299,6 +304,20 @@ class SettingsForm(Vertical):
             self._accept(config)
             self.screen.set_focus(self.query_one(FieldList))
 
+    def take_typed(self) -> str:
+        """Take what is being typed as enter does, and why that cannot be done; empty where it can, or nothing is.
+
+        Commands reach the form while its field has the keys.
+        """
+        key, typed = self._opened, self.query_one("#settings-value", Input).value
+        if key is None or typed == written(value_of(self.config, key)):
+            return ""
+        try:
+            self._accept(change(self.config, key, typed))
+        except ConfigError as error:
+            return f"{key}: {reason(str(error), key)}"
+        return ""
+
     def on_descendant_focus(self, event: DescendantFocus) -> None:
         """What is typed is of the setting chosen now."""
         if event.widget.id == "settings-value":
@@ -342,6 +361,9 @@ class SettingsForm(Vertical):
 
     def action_save(self) -> None:
         """Keep the settings as a preset of one's own."""
+        if problem := self.take_typed():
+            self.app.notify(problem, severity="warning")
+            return
         self.post_message(self.SaveAsked(self))
 
     def action_search(self) -> None:

@@ -53,12 +53,18 @@ class Summary(Static):
         else:
             found, room = estimate.estimate(config, self.measured), estimate.room(self.dashboard.runs_dir)
             cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, width=width, **room)
-            if not brief and find(config.data.name, self.dashboard.data_dir) is None:
-                cost.append(f"! {config.data.name} has to be downloaded")
+            cost += [] if brief else self._data(config.data.name)
         if brief:
             self.update(preset_line(name, cost[0], warning, width))
         else:
             self.update(preset_text(name, config, cost, warning, own_preset(name)))
+
+    def _data(self, name: str) -> list[str]:
+        """What is to be known of a data set's files; nothing where they are there."""
+        try:
+            return [] if find(name, self.dashboard.data_dir) else [f"! {name} has to be downloaded"]
+        except OSError as error:
+            return [f"! {name} cannot be looked for: {error.strerror}: {error.filename}"]
 
     def tell_problem(self, problem: str) -> None:
         """Why nothing can be chosen."""
