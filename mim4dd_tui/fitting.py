@@ -6,6 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from os.path import commonprefix
 from pathlib import Path
 from typing import TextIO
 
@@ -62,6 +63,17 @@ def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list
     if len(set(brief.values())) < len(every):
         brief = _told_apart(every, width, mark)
     return [brief[text] for text in texts]
+
+
+def cut_apart(texts: Sequence[str], width: int, mark: str = "…") -> list[str]:
+    """Texts cut at their ends; where different ones become the same, without the beginning that those cut have in
+    common."""
+    brief = [shortened(text, width, mark, middle=False) for text in texts]
+    cut = {text for text in texts if cell_len(text) > width}
+    if len(set(brief)) == len(set(texts)):
+        return brief
+    common = len(commonprefix(sorted(cut)))
+    return [shortened(f"{mark}{text[common:]}" if text in cut else text, width, mark, middle=False) for text in texts]
 
 
 def _without_dates(names: Sequence[re.Match[str]], width: int, mark: str) -> dict[str, str]:

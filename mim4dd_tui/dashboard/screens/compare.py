@@ -29,7 +29,7 @@ from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
-from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.fitting import cut_apart, shortened_apart
 from mim4dd_tui.plots.figure import Figure
 
 if TYPE_CHECKING:
@@ -178,6 +178,8 @@ class CompareScreen(DividedScreen):
         name, values = line.name, line.values
         if name == "run":
             values = tuple(shortened_apart(values, width))
+        elif not line.result:
+            values = tuple(cut_apart(values, width))
         brief = name if len(name) <= room else "…" + name[1 - room :]
         cells = [Cell(brief, "" if line.result else MUTED)]
         if line.words:
