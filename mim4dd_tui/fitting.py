@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from os.path import commonprefix
 from pathlib import Path
 from typing import TextIO
 
@@ -72,7 +71,7 @@ def cut_apart(texts: Sequence[str], width: int, mark: str = "…") -> list[str]:
     cut = {text for text in texts if cell_len(text) > width}
     if len(set(brief)) == len(set(texts)):
         return brief
-    common = len(commonprefix(sorted(cut)))
+    common = _shared(sorted(cut))
     return [shortened(f"{mark}{text[common:]}" if text in cut else text, width, mark, middle=False) for text in texts]
 
 
