@@ -198,12 +198,11 @@ def _tell_anew(
     every: Sequence[Mapping[str, Any]],
     room: int,
 ) -> None:
-    """Put beside some runs what tells these apart; where another run has that alone, the rest of theirs, or its mark."""
+    """Put beside some runs what tells these apart; where that is all of another run's, also the rest, or its mark."""
     for place, text, changes in zip(places, _beside([plain[i] for i in places], own, room), own, strict=True):
         others = {beside[i] for i, name in enumerate(plain) if name == plain[place] and i not in places}
-        if text in others:
-            (text,) = _beside([plain[place]], [{**changes, **every[place]}], room)
-        beside[place] = text or beside[place]
+        told = _beside([plain[place]], [{**changes, **every[place]}], room)[0] if text in others else text
+        beside[place] = told or beside[place]
 
 
 def _beside(names: Sequence[str], changes: Sequence[Mapping[str, Any]], room: int) -> list[str]:
