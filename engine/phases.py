@@ -206,7 +206,9 @@ class Session:
         """Those that the run's journal has not said: of a run that is taken up they stand in it once."""
         settings = self.config.evaluation
         if said.full_set is None:
-            self.record(full_set(trajectories).event("full_set", 0, "none"))
+            whole = full_set(trajectories).event("full_set", 0, "none")
+            used = len(real.train_images) if self.config.data.train_limit else None
+            self.record(replace(whole, train_images=used))
         if settings.random_draws == 0 or said.random_selection is not None:
             return
         total = settings.random_draws * settings.random_networks

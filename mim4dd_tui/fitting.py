@@ -64,6 +64,17 @@ def shortened_apart(texts: Sequence[str], width: int, mark: str = "…") -> list
     return [brief[text] for text in texts]
 
 
+def cut_apart(texts: Sequence[str], width: int, mark: str = "…") -> list[str]:
+    """Texts cut at their ends; where different ones become the same, without the beginning that those cut have in
+    common."""
+    brief = [shortened(text, width, mark, middle=False) for text in texts]
+    cut = {text for text in texts if cell_len(text) > width}
+    if len(set(brief)) == len(set(texts)):
+        return brief
+    common = _shared(sorted(cut))
+    return [shortened(f"{mark}{text[common:]}" if text in cut else text, width, mark, middle=False) for text in texts]
+
+
 def _without_dates(names: Sequence[re.Match[str]], width: int, mark: str) -> dict[str, str]:
     """Names of runs with preset and seed, and the time where it has room or tells runs of one preset and seed apart.
 

@@ -24,6 +24,7 @@ from engine.events import (
     RunStarted,
     StateChanged,
 )
+from engine.wording import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,9 +112,12 @@ def evaluated(event: Evaluation) -> str:
 
 
 def _trained(event: Evaluation) -> str:
-    """By which protocol and, of numbers that are compared with each other, at which rate."""
+    """By which protocol and, of numbers that are compared with each other, at which rate; of how many images, where
+    the full set is not whole."""
     if event.subject == "random_selection":
         return f"{LABELLED if event.labelled else ''}{without_step_size(event.protocol)}"
+    if event.train_images is not None:
+        return f"{event.protocol}, {counted(event.train_images, 'training image')}"
     return with_step_size(event.protocol, event.step_size) if event.subject in FINAL else event.protocol
 
 

@@ -45,7 +45,7 @@ class Readings:
         every = config.information.readout_every if config is not None else 1
         in_turn = [point for point in finite if (point[0] - 1) % every == 0] or finite
         end, life = in_turn[-1][0], life_of(config)
-        over = min(end, math.ceil(end / 10 / life) * life)
+        over = max(1, min(end, math.ceil(end / 10 / life) * life))  # a journal of other hands may begin at 0
         counted = [value for at, value in in_turn if at > end - over]
         ceiling = ceilings.last if ceilings else None
         known = ceiling if ceiling is None or math.isfinite(ceiling) else None

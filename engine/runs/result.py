@@ -8,7 +8,8 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
     accuracy                {mean, std, accuracies, networks, protocol, selected_on, measured_on, iteration,
                             final}: the best iterate's; ``final`` is false for a live evaluation of a run
                             that has not come to its end. ``step_size``, the set's own, where the protocol trains at it;
-                            ``labelled``, true, where an expert labelled random real images
+                            ``labelled``, true, where an expert labelled random real images; ``train_images`` of the
+                            full set, where ``data.train_limit`` leaves images out
     accuracy_by_test        the same for the iterate that the test images would have chosen, where validation images
                             chose: what most published numbers are
     last                    the same for the last iterate; before the end for the newest live evaluation
@@ -187,6 +188,8 @@ def _score(evaluation: Evaluation | None) -> Document | None:
         values["step_size"] = evaluation.step_size
     if evaluation.labelled:
         values["labelled"] = True
+    if evaluation.train_images is not None:
+        values["train_images"] = evaluation.train_images
     return values
 
 

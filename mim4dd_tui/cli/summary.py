@@ -31,7 +31,8 @@ def score(values: Any, reason: str = "", *, of_iterate: bool = False, real: bool
     """``87.3 ± 0.4 % (mtt-1000, 5 networks, iteration 40)``, or why there is none.
 
     A live one begins with ``~`` and says ``live``; one on validation images begins with ``v`` and says that too; one
-    of ``real`` images, which have no step size of their own, says at which rate, and whether an expert labelled them.
+    of ``real`` images, which have no step size of their own, says at which rate, and whether an expert labelled them;
+    that of the full set of how many images, where it is not whole.
     """
     if not isinstance(values, dict) or values.get("mean") is None:
         return f"- ({reason})" if reason else "-"
@@ -44,6 +45,8 @@ def score(values: Any, reason: str = "", *, of_iterate: bool = False, real: bool
         own = values.get("step_size")
         trained = without_step_size(str(protocol)) if real else with_step_size(str(protocol), own)
         details.append(f"{LABELLED if values.get('labelled') else ''}{trained}")
+    if values.get("train_images"):
+        details.append(counted(values["train_images"], "training image"))
     if values.get("networks"):
         count = values["networks"]
         details.append(counted(count, "network"))

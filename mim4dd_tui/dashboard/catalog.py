@@ -173,22 +173,36 @@ def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     def short(width: int) -> list[str]:
         return shortened_apart(plain, max(1, width))
 
-    beside = _beside(plain, apart(telling_first(runs)), room)
+    every = apart(telling_first(runs))
+    beside = _beside(plain, every, room)
     alike: dict[tuple[str, str], list[int]] = {}
     for place, text in enumerate(beside):
         alike.setdefault((plain[place], text.removesuffix(", …")), []).append(place)
     for places in alike.values():
         these = [runs[place] for place in places]
         if any(run.changes != these[0].changes for run in these):  # what tells most runs apart does not tell these
-            again = _beside([plain[place] for place in places], apart(telling_first(these)), room)
-            for place, text in zip(places, again, strict=True):
-                beside[place] = text or beside[place]
+            _tell_anew(beside, places, apart(telling_first(these)), plain, every, room)
     equal = len(set(zip(plain, beside, strict=True))) < len(runs)
     kept = AGE if equal and room - AGE >= SHORTEST else 0
     return [
         f"{short(room - cell_len(text) - 1)[place]} {text}" if text else short(room - kept)[place]
         for place, text in enumerate(beside)
     ]
+
+
+def _tell_anew(
+    beside: list[str],
+    places: Sequence[int],
+    own: Sequence[Mapping[str, Any]],
+    plain: Sequence[str],
+    every: Sequence[Mapping[str, Any]],
+    room: int,
+) -> None:
+    """Put beside some runs what tells these apart; where that is all of another run's, also the rest, or its mark."""
+    for place, text, changes in zip(places, _beside([plain[i] for i in places], own, room), own, strict=True):
+        others = {beside[i] for i, name in enumerate(plain) if name == plain[place] and i not in places}
+        told = _beside([plain[place]], [{**changes, **every[place]}], room)[0] if text in others else text
+        beside[place] = told or beside[place]
 
 
 def _beside(names: Sequence[str], changes: Sequence[Mapping[str, Any]], room: int) -> list[str]:

@@ -157,15 +157,17 @@ def _live_name(event: Evaluation | None) -> str:
 
 
 def _apart(baseline: Evaluation, live: Evaluation | None) -> str:
-    """In what a baseline differs from the curve it stands beside: `` (test, paper-300)``.
+    """In what a baseline differs from the curve it stands beside: `` (test, paper-300)``; and of how many images the
+    full set is, where it is not whole.
 
     The full set is measured by the experts, whose training no protocol of a run is.
     """
-    if live is None:
-        return ""
-    differing = [baseline.measured_on] if baseline.measured_on != live.measured_on else []
-    by_protocol = baseline.subject != "full_set"
-    differing += [baseline.protocol] if by_protocol and baseline.protocol != live.protocol else []
+    used = baseline.train_images
+    differing = [] if used is None else [counted(used, "image")]
+    if live is not None:
+        differing += [baseline.measured_on] if baseline.measured_on != live.measured_on else []
+        by_protocol = baseline.subject != "full_set"
+        differing += [baseline.protocol] if by_protocol and baseline.protocol != live.protocol else []
     return f" ({', '.join(differing)})" if differing else ""
 
 

@@ -125,7 +125,7 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
         series = history.series.get(metric)
         row[metric] = _number(None if series is None else series.last)
     readings = Readings.of(history, one.config)
-    row["bound_mean_of_last_tenth"] = _number(None if readings is None else readings.mean)
+    row["bound_mean_at_end"] = _number(None if readings is None else readings.mean)
     row |= _score("random_selection", history.random_selection) | _score("full_set", history.full_set)
     row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     return row

@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -325,6 +325,11 @@ class EngineSession:
         return not self._thread.is_alive()
 
 
+def lengthened(records: Iterable[Heard | Record]) -> bool:
+    """Whether a run was given more iterations: its settings are others then."""
+    return any(isinstance(record.event, Lengthened) for record in records)
+
+
 class FolderSession:
     """A run read from its folder: one that is over, or one that another process is working on."""
 
@@ -385,7 +390,7 @@ class FolderSession:
             return []
         if self._error is not None and isinstance(self._error.__cause__, OSError):  # the disk failed for a moment
             self._error = None
-        if self.config is None:
+        if self.config is None or lengthened(records):
             with suppress(MimError):  # the numbers then lack what only the settings tell
                 self.config = self.folder.config()
         status = self.folder.status()

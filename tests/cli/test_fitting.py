@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from rich.cells import cell_len
 
 from mim4dd_tui.__main__ import main
-from mim4dd_tui.fitting import SHORTEST, fitted, homely, shortened, shortened_apart, wrapped
+from mim4dd_tui.fitting import SHORTEST, cut_apart, fitted, homely, shortened, shortened_apart, wrapped
 
 
 @given(st.text(alphabet=string.ascii_lowercase + "é数…-", max_size=30), st.integers(1, 30), st.booleans())
@@ -223,3 +223,16 @@ def test_names_of_an_analysis_stay_apart_among_others(width: int) -> None:
     brief = shortened_apart([*others, *cells], width)
     assert len(set(brief)) == len(brief), brief
     assert all(len(text) <= width for text in brief)
+
+
+@pytest.mark.parametrize(
+    ("texts", "short"),
+    [
+        (["color_crop_scale", "color_crop_cutout_scale", "none"], ["…scale", "…cutout…", "none"]),
+        (["color_crop_scale", "color_crop_scale"], ["color_c…", "color_c…"]),
+        (["representative", "random"], ["represe…", "random"]),
+        (["0.1", "0.30000000000004"], ["0.1", "0.30000…"]),
+    ],
+)
+def test_values_that_differ_are_cut_so_that_they_still_do(texts: list[str], short: list[str]) -> None:
+    assert cut_apart(texts, 8) == short

@@ -147,6 +147,7 @@ def test_evaluate_prints_what_its_number_is_to_be_read_beside(place: Place) -> N
     run = json.loads(place.ended.out)
     same = json.loads(place.command("evaluate", "first", "--networks", "1", "--json").out)
     assert same["selected_on"] == "test"
+    assert run["full_set"]["train_images"] == TINY["data.train_limit"], "which is not the whole set"
     assert (same["random_selection"], same["full_set"]) == (run["random_selection"], run["full_set"])
     last = json.loads(place.command("evaluate", "first", "--which", "last", "--networks", "1", "--json").out)
     assert last["selected_on"] == "none"

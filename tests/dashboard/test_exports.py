@@ -86,7 +86,7 @@ async def test_a_comparison_is_exported_and_copied(
         rows = list(csv.DictReader(io.StringIO((folder / "runs.csv").read_text())))
         columns = [
             "run", "preset", "state", "best_mean", "best_iteration", "best_selected_on", "last_mean", "seed",
-            "iteration", "objective", "bound", "step_size", "bound_mean_of_last_tenth", "full_set_mean",
+            "iteration", "objective", "bound", "step_size", "bound_mean_at_end", "full_set_mean",
             "seconds_worked",
         ]  # fmt: skip
         assert [name for name in rows[0] if name in columns] == columns

@@ -22,6 +22,7 @@ from mim4dd_tui.dashboard.screens.dialogs import NameScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
+from mim4dd_tui.dashboard.session import FolderSession
 from mim4dd_tui.dashboard.shelf import Shelf
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
@@ -51,6 +52,24 @@ async def give(app: DashboardApp, pilot: Pilot[Leave], number: int) -> None:
     await until(pilot, lambda: isinstance(app.screen, NameScreen))
     app.screen.query_one(Input).value = str(number)
     await pilot.press("enter")
+
+
+async def test_what_is_open_follows_the_settings_of_a_run_that_is_lengthened_meanwhile(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    """Else runs that differ in more than their seed pass for several seeds of one."""
+    first, second = (over(tmp_path / "runs", f"run{seed}", seed=seed) for seed in (0, 1))
+    session = FolderSession(first)
+    session.poll()
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.compare([read_run(first), read_run(second)], {"run0": 1, "run1": 2})
+        await until(pilot, lambda: "2 seeds" in text(app))
+        lengthen(first, 90)
+        await until(pilot, lambda: "objective.iterations" in text(app) and "2 seeds" not in text(app))
+    session.poll()
+    assert session.config is not None
+    assert session.config.objective.iterations == 90
 
 
 async def test_the_browser_lengthens_the_run_under_the_cursor(make_app: MakeApp, tmp_path: Path) -> None:

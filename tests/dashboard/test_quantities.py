@@ -11,9 +11,10 @@ from engine.config.load import changed
 from engine.config.schema import Config
 from engine.events import Evaluation, Event, Iteration, RunStarted
 from engine.runs.history import RunHistory
+from engine.runs.log import evaluated
 from mim4dd_tui.dashboard.comparison import table
 from mim4dd_tui.dashboard.contenders import Contender
-from mim4dd_tui.dashboard.curves import facts, information
+from mim4dd_tui.dashboard.curves import accuracy, facts, information
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.facts import FactsPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
@@ -86,6 +87,18 @@ def test_what_chooses_the_best_is_told_by_the_settings_until_one_is_measured(
     history.apply(Evaluation(1, "live", "paper-300", 0.8, 0.02, [0.8], "test", "test", 1.0, True))
     told = {name: value for name, value, _ in facts(history, None, config)}
     assert (told["protocol"], told["chosen on"]) == ("paper-300", "test")
+
+
+def test_a_full_set_that_is_not_whole_says_of_how_many_images_it_is() -> None:
+    history = RunHistory()
+    whole = Evaluation(0, "full_set", "experts-last-epoch", 0.9, 0.01, [0.9], "none", "test", 1.0)
+    history.apply(whole)
+    assert [level.name for level in accuracy(history).levels] == ["full"]
+    part = replace(whole, train_images=5000)
+    history.apply(part)
+    assert [level.name for level in accuracy(history).levels] == ["full (5,000 images)"]
+    assert {name: value for name, value, _ in facts(history)}["full set"] == "90.0 ± 1.0 %*"
+    assert evaluated(part) == "full set 90.0 ± 1.0 % (experts-last-epoch, 5,000 training images)"
 
 
 def test_a_layer_that_lies_under_the_bound_says_so() -> None:

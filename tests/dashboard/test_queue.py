@@ -182,8 +182,9 @@ def test_a_failing_run_does_not_keep_the_others_from_their_turn(tmp_path: Path) 
 
 @pytest.mark.parametrize("size", SIZES)
 async def test_seeds_are_queued_reordered_and_run_one_after_another(
-    make_app: MakeApp, size: tuple[int, int], tmp_path: Path
+    make_app: MakeApp, size: tuple[int, int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("mim4dd_tui.dashboard.app.HANDS_SECONDS", 0.0)  # these runs take less
     app = make_app(FakeEngine(iterations=12))
     async with app.run_test(size=size) as pilot:
         await pilot.press("w")

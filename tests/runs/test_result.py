@@ -116,12 +116,16 @@ def test_a_score_says_at_which_step_size_or_by_whose_labels_where_it_is_so(tmp_p
         run,
         started(),
         evaluation(0, "random_selection", 0.3, labelled=True),
+        evaluation(0, "full_set", 0.9, train_images=5000),
         evaluation(1, "best", 0.7, step_size=0.02),
     )
     values = check(document(run.path))
     assert values["accuracy"]["step_size"] == 0.02
     assert values["random_selection"]["labelled"] is True
     assert not {"step_size", "labelled"} & {*values["random_selection"]} - {"labelled"}
+    assert values["full_set"]["train_images"] == 5000
+    assert "train_images" not in values["random_selection"]
+    assert ("full set", "90.0 ± 1.0 % (quick-100, 5,000 training images, 2 networks)") in result_lines(values)
 
 
 def test_a_damaged_artifact_is_not_offered(tmp_path: Path) -> None:
@@ -176,6 +180,13 @@ def test_a_killed_run_has_failed_and_says_how_to_go_on(tmp_path: Path) -> None:
     assert values["state"] == "failed"
     assert f"`mim4dd resume {run.path}`" in values["message"], "it is found so from every folder"
     assert values["iteration"] == 1
+
+
+def test_readings_of_a_journal_that_begins_at_iteration_0(tmp_path: Path) -> None:
+    run = make_folder(tmp_path)
+    say(run, started(), replace(iteration(1), iteration=0))
+    bound = check(document(run.path))["mutual_information"]
+    assert (bound["over"], bound["until"], bound["readings"]) == (1, 0, 1)
 
 
 def test_a_killed_run_says_from_where_it_goes_on_and_which_iterate_its_set_holds(tmp_path: Path) -> None:

@@ -23,13 +23,13 @@ from mim4dd_tui.dashboard.contenders import Contender, Line
 from mim4dd_tui.dashboard.exports import Plot, export, of_comparison, tables_of_compared
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.screens.divided import DividedScreen
-from mim4dd_tui.dashboard.session import there
+from mim4dd_tui.dashboard.session import lengthened, there
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.keyline import KeyLine
 from mim4dd_tui.dashboard.widgets.panes import Panes
 from mim4dd_tui.dashboard.widgets.plot import Move, PlotPane, labels_of, move_all, place_all
 from mim4dd_tui.dashboard.widgets.table import MUTED, Cell, Column, Table, TableRow
-from mim4dd_tui.fitting import shortened_apart
+from mim4dd_tui.fitting import cut_apart, shortened_apart
 from mim4dd_tui.plots.figure import Figure
 
 if TYPE_CHECKING:
@@ -111,12 +111,12 @@ class CompareScreen(DividedScreen):
 
     @work(thread=True, exclusive=False, group="compare", exit_on_error=False)
     def read_runs(self) -> None:
-        """What is new in the journals, and the settings once."""
+        """What is new in the journals, and the settings once, and again where a run was lengthened."""
         try:
             records = [_poll(reader) for reader in self._readers]
             infos = [_now(info) for info in self._infos]
-            known = zip(self._configs, infos, strict=True)
-            configs = [config if config is not None else _config(info) for config, info in known]
+            known = [None if lengthened(new) else config for config, new in zip(self._configs, records, strict=True)]
+            configs = [_config(info) if one is None else one for one, info in zip(known, infos, strict=True)]
             estimate([0.0, 1.0])  # loads what reckons intervals, for which the screen had to wait else
             self.post_message(self.Read(records, infos, configs))
         finally:
@@ -178,6 +178,8 @@ class CompareScreen(DividedScreen):
         name, values = line.name, line.values
         if name == "run":
             values = tuple(shortened_apart(values, width))
+        elif not line.result:
+            values = tuple(cut_apart(values, width))
         brief = name if len(name) <= room else "…" + name[1 - room :]
         cells = [Cell(brief, "" if line.result else MUTED)]
         if line.words:

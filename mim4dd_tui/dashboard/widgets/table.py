@@ -121,6 +121,7 @@ class Table(ScrollView, can_focus=True):
         self._left_out: set[int] = set()
         self._offered = False  # whether the keys that move columns do something
         self._brief: dict[tuple[int, int], dict[str, str]] = {}
+        self._brief_widest: dict[tuple[int, int], int] = {}
         self.nothing = ""
 
     # ---- what is shown
@@ -140,6 +141,7 @@ class Table(ScrollView, can_focus=True):
             if column.optional and not any(row.cells[number].text for row in rows if not row.words)
         }
         self._brief.clear()
+        self._brief_widest.clear()
         self.virtual_size = Size(0, len(rows) + 1)
         place = next((i for i, row in enumerate(rows) if row.id == chosen), min(self.cursor, max(0, len(rows) - 1)))
         if place != self.cursor:
@@ -265,12 +267,28 @@ class Table(ScrollView, can_focus=True):
 
     def _widths(self, first: int | None = None) -> dict[int, int]:
         """Width of every column that has room, by its number; after the fixed column those from ``first`` on."""
+        widths = self._spread(first, self._widest)
+        cut = [i for i, width in widths.items() if self._columns[i].middle and width < self._widest[i]]
+        brief = {i: self._needed(i, widths[i]) for i in cut}  # whole parts are left out: others may use the room
+        if all(brief[i] >= widths[i] for i in cut):
+            return widths
+        return self._spread(first, [brief.get(i, widest) for i, widest in enumerate(self._widest)])
+
+    def _needed(self, index: int, width: int) -> int:
+        """How wide the widest text of a column is when they are shortened to a width."""
+        if (index, width) not in self._brief_widest:
+            texts = (self._columns[index].title, *self._apart(index, width).values())
+            self._brief_widest[index, width] = max(map(cell_len, texts))
+        return self._brief_widest[index, width]
+
+    def _spread(self, first: int | None, widest: Sequence[int]) -> dict[int, int]:
+        """The same, where a column's widest text is as wide as that."""
         room = self.scrollable_content_region.width  # without the scroll bar
         after = range(first or self._first, len(self._columns))
         places = [0, *(i for i in after if i not in self._left_out)] if self._columns else []
         widths: dict[int, int] = {}
         left = room + 1
-        for _, i, more in sorted(wish for place in places for wish in self._wishes(place)):
+        for _, i, more in sorted(wish for place in places for wish in self._wishes(place, widest[place])):
             column = self._columns[i]
             width = column.width or column.least
             if more:
@@ -285,27 +303,11 @@ class Table(ScrollView, can_focus=True):
         flexible = [i for i in sorted(widths) if not self._columns[i].width]
         for number, i in enumerate(flexible):
             widths[i] = max(1, widths[i] + left // len(flexible) + (number < left % len(flexible)))
-        for i in flexible:
-            if self._columns[i].middle and widths[i] < self._widest[i]:
-                self._pass_on(widths, i)
         return dict(sorted(widths.items()))
 
-    def _pass_on(self, widths: dict[int, int], giving: int) -> None:
-        """What a column has over beside its texts, which are shortened by whole parts, goes to others that grow."""
-        title = self._columns[giving].title
-        texts = (title, *self._apart(giving, widths[giving]).values())
-        spare = max(0, widths[giving] - max(map(cell_len, texts)))
-        growing = sorted((wish for i in widths if i != giving for wish in self._wishes(i)), key=lambda wish: wish[0])
-        for _, i, more in growing:
-            column = self._columns[i]
-            given = max(0, min(spare, (column.width or column.least) + more - widths[i])) if more else 0
-            widths[i] += given
-            widths[giving] -= given
-            spare -= given
-
-    def _wishes(self, place: int) -> Iterator[tuple[int, int, int]]:
+    def _wishes(self, place: int, widest: int) -> Iterator[tuple[int, int, int]]:
         """Ranks at which a column is to have room, each with its place and by how much it grows then; 0: it begins."""
-        column, widest = self._columns[place], self._widest[place]
+        column = self._columns[place]
         yield column.rank, place, 0
         more = min(widest, column.most or widest) - (column.width or column.least)
         if column.grows and more > 0:
