@@ -25,6 +25,8 @@ _WORDS = re.compile(r"[^- ]*[- ]|[^- ]+$")
 """Of a name, each with the sign that follows it."""
 _DATED = re.compile(r"(?P<preset>.+)-(?P<seed>s\d+)-(?P<when>\d{8}-(?P<time>\d{6}(-\d+)?))")
 """The name that a run is given where nobody names it."""
+_SEED = re.compile(r" s\d+$")
+"""What a short name ends with where it tells a seed."""
 _STEPS = re.compile(r"[^/]*/+|[^/]+")
 """A path's folders, each with its slash, and its end."""
 
@@ -202,12 +204,13 @@ def _with_difference(texts: list[str], width: int, mark: str) -> list[str]:
     for text in texts:
         own = text[begin : len(text) - same]
         room = max(0, width - cell_len(own))
-        most = room // 2 if same else room
-        head = shortened(text[:begin], most, mark, middle=False) if room > 1 else ""
+        seed = _SEED.search(text)
+        most = min(room // 2, max(0, room - len(seed[0]))) if same and seed else room // 2 if same else room
+        head = shortened(text[:begin], most, mark, middle=False) if room > 1 and most else ""
         left, tail = max(0, room - cell_len(head)), text[len(text) - same :]
         if cell_len(tail) > left:
             tail = mark + set_cell_size(tail[::-1], left - 1)[::-1] if left else ""
-        brief = shortened(head + own + tail, width, mark, middle=False)
+        brief = shortened((head + own + tail).replace(mark * 2, mark), width, mark, middle=False)
         short.append(text if cell_len(text) <= width else brief)
     return short
 

@@ -19,6 +19,7 @@ class Readings:
 
     Attributes:
         last: the newest reading, of ``iteration``.
+        since: iteration of the first reading that is in the mean.
         mean: of those of the ``over`` iterations that end with ``until``: a tenth of the run so far, in whole lives.
         count: how many these are.
         until: iteration of the last reading that was due. One that is made because a run ends, out of turn, is not in
@@ -30,6 +31,7 @@ class Readings:
     iteration: int
     mean: float
     count: int
+    since: int
     over: int
     until: int
     ceiling: float | None
@@ -46,10 +48,11 @@ class Readings:
         in_turn = [point for point in finite if (point[0] - 1) % every == 0] or finite
         end, life = in_turn[-1][0], life_of(config)
         over = max(1, min(end, math.ceil(end / 10 / life) * life))  # a journal of other hands may begin at 0
-        counted = [value for at, value in in_turn if at > end - over]
+        counted = [(at, value) for at, value in in_turn if at > end - over]
+        mean = statistics.fmean(value for _, value in counted)
         ceiling = ceilings.last if ceilings else None
         known = ceiling if ceiling is None or math.isfinite(ceiling) else None
-        return Readings(last, iteration, statistics.fmean(counted), len(counted), over, end, known)
+        return Readings(last, iteration, mean, len(counted), counted[0][0], over, end, known)
 
 
 def life_of(config: Config | None) -> int:

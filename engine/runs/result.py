@@ -14,9 +14,9 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
                             chose: what most published numbers are
     last                    the same for the last iterate; before the end for the newest live evaluation
     random_selection        the same for random real images; full_set: for the experts on the whole set
-    mutual_information      {nats, ceiling, iteration, mean, readings, over, until}: the last lower bound read, log of
-                            the classes, the iteration it was read at, and the mean of the ``readings`` that were due in
-                            the ``over`` iterations to ``until``
+    mutual_information      {nats, ceiling, iteration, mean, readings, since, over, until}: the last lower bound read,
+                            log of the classes, the iteration it was read at, and the mean of the ``readings`` that were
+                            due in the ``over`` iterations to ``until``, the first of them at ``since``
     lengthened              [{iteration, before, iterations, accuracy}]: every time it was given ``iterations`` in place
                             of ``before``, when it stood at ``iteration``; its final accuracy where it was done
     recoveries              [{failed, iteration, rates, reason}]: every time numbers lost their meaning at iteration
@@ -203,6 +203,7 @@ def _information(history: RunHistory, config: Config) -> Document | None:
         "iteration": found.iteration,
         "mean": found.mean,
         "readings": found.count,
+        "since": found.since,
         "over": found.over,
         "until": found.until,
     }

@@ -165,23 +165,37 @@ def apart(runs: Sequence[RunInfo]) -> list[Mapping[str, Any]]:
 
 def labels(runs: Sequence[RunInfo], room: int = 1000) -> list[str]:
     """Short names in so many columns; beside those that several runs bear stands what was changed for each, for which
-    the names are shortened. Where even so some are the same, columns are left for their ages if names can be shorter.
+    the names are shortened, as far as they stay different. Where even so some are the same, columns are left for their
+    ages if names can be shorter.
     """
     plain = short_names(runs)
+    told, lost = list[str](), len(runs) + 1
+    for least in range(LEAST, 2 * SHORTEST + 1, 2):
+        ways = _labels(runs, plain, room, least)
+        same = len(set(zip(ways, plain, strict=True))) - len(set(ways))
+        if same < lost:
+            told, lost = ways, same
+        if not lost:
+            break
+    return told
+
+
+def _labels(runs: Sequence[RunInfo], plain: Sequence[str], room: int, least: int) -> list[str]:
+    """The same; ``least`` columns are left for a name beside what was changed."""
 
     @cache
     def short(width: int) -> list[str]:
         return shortened_apart(plain, max(1, width))
 
     every = apart(telling_first(runs))
-    beside = _beside(plain, every, room)
+    beside = _beside(plain, every, room, least)
     alike: dict[tuple[str, str], list[int]] = {}
     for place, text in enumerate(beside):
         alike.setdefault((plain[place], text.removesuffix(", …")), []).append(place)
     for places in alike.values():
         these = [runs[place] for place in places]
         if any(run.changes != these[0].changes for run in these):  # what tells most runs apart does not tell these
-            _tell_anew(beside, places, apart(telling_first(these)), plain, every, room)
+            _tell_anew(beside, places, apart(telling_first(these)), plain, every, room, least)
     equal = len(set(zip(plain, beside, strict=True))) < len(runs)
     kept = AGE if equal and room - AGE >= SHORTEST else 0
     return [
@@ -197,22 +211,23 @@ def _tell_anew(
     plain: Sequence[str],
     every: Sequence[Mapping[str, Any]],
     room: int,
+    least: int,
 ) -> None:
     """Put beside some runs what tells these apart; where that is all of another run's, also the rest, or its mark."""
-    for place, text, changes in zip(places, _beside([plain[i] for i in places], own, room), own, strict=True):
+    for place, text, changes in zip(places, _beside([plain[i] for i in places], own, room, least), own, strict=True):
         others = {beside[i] for i, name in enumerate(plain) if name == plain[place] and i not in places}
-        told = _beside([plain[place]], [{**changes, **every[place]}], room)[0] if text in others else text
+        told = _beside([plain[place]], [{**changes, **every[place]}], room, least)[0] if text in others else text
         beside[place] = told or beside[place]
 
 
-def _beside(names: Sequence[str], changes: Sequence[Mapping[str, Any]], room: int) -> list[str]:
+def _beside(names: Sequence[str], changes: Sequence[Mapping[str, Any]], room: int, least: int) -> list[str]:
     """What was changed for each: whole where its name can be shortened for that, else in what its name leaves."""
 
     def brief(name: str, own: Mapping[str, Any]) -> str:
-        whole, least = briefly(own), room - LEAST - 1
-        if cell_len(whole) <= least:
+        whole, left = briefly(own), room - least - 1
+        if cell_len(whole) <= left:
             return whole
-        return briefly(own, room - cell_len(name) - 1) or briefly(own, least)
+        return briefly(own, room - cell_len(name) - 1) or briefly(own, left)
 
     return [brief(name, own) if own else "" for name, own in zip(names, changes, strict=True)]
 

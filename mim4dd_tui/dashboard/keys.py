@@ -108,7 +108,7 @@ KEYS: tuple[Key, ...] = (
     Key("home", "G", "list('last')", "bottom", "The last line.", "G"),
     Key("home", "ctrl+d", "list('half_down')", "half down", "Half of what is seen of the list down.", "^d"),
     Key("home", "ctrl+u", "list('half_up')", "half up", "Half of what is seen of the list up.", "^u"),
-    Key("home", "l", "show_live", "live run", "Back to the run that is going on."),
+    Key("home", "l", "show_live", "live run", "To the run of this dashboard, going on or over."),
     # runs
     Key("runs", "space", "mark", "mark",
         "Mark the run for comparing (up to eight) or take the mark off; on to the next.",

@@ -6,7 +6,7 @@ it that makes no sense, counts as not there: remembering is a comfort, and no re
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal, get_args
@@ -89,12 +89,14 @@ class Remembered:
             return f"{'ascii' if self.ascii else 'half-blocks'}, as chosen in the dashboard (a)"
         return ""
 
-    def save(self, path: Path | None = None) -> str:
-        """Write it; what stands against that, where something does."""
-        target = path or state_file()
+    def save(self, changed: Iterable[str] | None = None, path: Path | None = None) -> str:
+        """Write these of the values (None: all), and leave the others as another dashboard may have written them
+        meanwhile; what stands against that, where something does."""
+        target, own = path or state_file(), asdict(self)
+        written = own if changed is None else {name: own[name] for name in changed}
         try:
             private_folder(target.parent)
-            write_json(target, asdict(self), durable=False)
+            write_json(target, asdict(Remembered.load(target)) | written, durable=False)
         except (MimError, ValueError, TypeError) as error:
             return str(error)
         return ""

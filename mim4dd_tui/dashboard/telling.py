@@ -76,7 +76,7 @@ class TellingApp(OpaqueApp[Answer]):
         changed = {name: value for name, value in values.items() if getattr(self.remembered, name) != value}
         for name, value in changed.items():
             setattr(self.remembered, name, value)
-        problem = self.remembered.save() if changed else ""
+        problem = self.remembered.save(changed) if changed else ""
         if problem and not self._told_of_memory:
             self._told_of_memory = True
             self.notify(f"nothing is kept for the next time: {problem}", severity="warning", timeout=10, lasting=True)

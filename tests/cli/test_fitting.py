@@ -236,3 +236,12 @@ def test_names_of_an_analysis_stay_apart_among_others(width: int) -> None:
 )
 def test_values_that_differ_are_cut_so_that_they_still_do(texts: list[str], short: list[str]) -> None:
     assert cut_apart(texts, 8) == short
+
+
+@pytest.mark.parametrize("width", range(8, 22))
+def test_names_with_seeds_lose_their_middle_once_and_keep_their_seed(width: int) -> None:
+    names = ["digits-ipc1-soft s1", "digits-ipc1-bptt-soft s1", "digits-ipc1-bptt-soft s0", "digits-ipc1-dream s0"]
+    for name, short in zip(names, shortened_apart(names, width), strict=True):
+        assert "……" not in short
+        assert short.endswith(name[-2:])
+        assert len(short) <= width

@@ -148,6 +148,10 @@ def test_why_no_bound_was_read_is_said() -> None:
             "at least 2.02 of at most 2.30 nats (mean of readings over iterations 127 to 141; last reading 2.01)",
         ),
         (
+            {"nats": 2.04, "iteration": 300, "mean": 2.09, "readings": 3, "since": 271, "over": 30, "until": 291},
+            "at least 2.09 nats (mean of 3 readings over iterations 271 to 291; last reading 2.04)",
+        ),
+        (
             {"nats": 2.01, "ceiling": 2.3, "iteration": 150, "mean": 2.02, "readings": 3, "over": 15, "until": 141},
             "at least 2.02 of at most 2.30 nats (mean of 3 readings over iterations 127 to 141; last reading 2.01)",
         ),

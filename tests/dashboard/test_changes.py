@@ -75,14 +75,17 @@ def test_runs_of_one_preset_and_seed_are_told_apart_and_found_by_them(tmp_path: 
     ]
 
 
-@pytest.mark.parametrize("room", range(20, 60))
-def test_three_arms_of_two_settings_are_told_apart(tmp_path: Path, room: int) -> None:
+@pytest.mark.parametrize("preset", ["digits-ipc1", "digits-ipc1-distribution"])
+@pytest.mark.parametrize("room", range(22, 60))
+def test_three_arms_of_two_settings_are_told_apart(tmp_path: Path, preset: str, room: int) -> None:
     """What tells two of them apart is the whole of what was changed for the third."""
     weight, validation = "information.weight=0", "data.validation=0.2"
     arms = ((weight,), (weight, validation), (validation,))
-    for name, changed in (("plain", ()), *zip("abc", arms, strict=True)):
+    for place, changed in enumerate(((), *arms)):
         for seed in (0, 1):
-            made(tmp_path, f"digits-ipc1-s{seed}-2026112{ord(name[0]) % 10}-115701", f"seed={seed}", *changed)
+            found = resolve(preset, changed, seed=seed)
+            name = f"{preset}-s{seed}-2026112{place}-115701"
+            RunFolder.create(tmp_path, name, found.config, preset=preset, origins=found.origins)
     told = labels(Shelf(tmp_path).read(), room)
     assert len(set(told)) == 8, told
 

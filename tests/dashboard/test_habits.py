@@ -29,7 +29,7 @@ def test_what_is_remembered_comes_back(tmp_path: Path) -> None:
     path = tmp_path / "state" / "dashboard.json"
     kept = Remembered(theme="mim4dd-light", ascii=True, view="log", sort="name", changes={"seed": 3, "data.zca": True})
     kept.plots = {"losses": {"log_x": False, "log_y": True, "smoothing": 0.9}}
-    assert not kept.save(path)
+    assert not kept.save(path=path)
     assert Remembered.load(path) == kept
     assert path.stat().st_mode & 0o077 == 0
 
@@ -68,7 +68,15 @@ def test_no_content_of_the_file_is_taken_that_the_dashboard_could_fall_over(valu
 
 def test_a_state_folder_that_cannot_be_written_is_no_error(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    assert "cannot write" in Remembered().save(tmp_path / "file" / "dashboard.json")
+    assert "cannot write" in Remembered().save(path=tmp_path / "file" / "dashboard.json")
+
+
+async def test_what_another_dashboard_remembers_is_left_as_it_is(make_app: MakeApp) -> None:
+    older, newer = make_app(), make_app()
+    newer.remember(preset="digits-ipc1-tesla", changes={}, theme="mim4dd-light")
+    older.remember(view="log")
+    kept = Remembered.load()
+    assert (kept.preset, kept.theme, kept.view) == ("digits-ipc1-tesla", "mim4dd-light", "log")
 
 
 @pytest.mark.parametrize("size", SIZES)

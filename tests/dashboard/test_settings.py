@@ -97,7 +97,7 @@ async def test_the_estimate_is_measured_once_such_a_run_was_here(
     async with app.run_test(size=size) as pilot:
         summary = app.screen.query_one("#summary", Static)
         await until(pilot, lambda: "here, not counting experts" in within(app, summary))
-        assert "about 58 s here" in within(app, summary), "300 iterations of 0.1 s and 28 networks of 1 s"
+        assert "about 1:00 here" in within(app, summary), "300 iterations of 0.1 s and 30 networks of 1 s"
 
 
 @pytest.mark.parametrize("size", SIZES)

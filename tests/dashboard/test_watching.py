@@ -24,7 +24,7 @@ from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from tests.dashboard import fake
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run
 from tests.runs.helpers import iteration
 
@@ -111,6 +111,7 @@ async def test_numbers_do_not_wait_for_the_curves_turn_nor_does_the_first_point(
         assert newest is not None
         said = f"{newest.mean * 100:.1f}"
         await until(pilot, lambda: said in {name: value for name, value, _ in facts_of(screen)}.get("last live", ""))
+        await until(pilot, lambda: said in within(app, screen.query_one("#accuracy")))  # both say the same
         await pilot.press("x")
         await until(pilot, lambda: screen.state == "stopped")
 

@@ -103,7 +103,7 @@ def test_a_run_that_is_done(tmp_path: Path) -> None:
     assert values["last"]["mean"] == 0.65
     assert values["random_selection"]["mean"] == 0.3
     assert values["full_set"]["mean"] == 0.9
-    bound = {"nats": 1.5, "ceiling": 2.3, "iteration": 1, "mean": 1.5, "readings": 1, "over": 1, "until": 1}
+    bound = {"nats": 1.5, "ceiling": 2.3, "iteration": 1, "mean": 1.5, "readings": 1, "since": 1, "over": 1, "until": 1}
     assert values["mutual_information"] == bound
     assert values["artifact"] == str(run.distilled_path("best"))
     assert values["fingerprint"] == "ab" * 32

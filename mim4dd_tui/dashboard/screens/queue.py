@@ -239,7 +239,7 @@ class QueueScreen(Screen[None]):
     def action_hold(self) -> None:
         """Start nothing more after the run that is going."""
         if self._elsewhere:
-            self.notify("another process works on this queue: hold it there", severity="warning")
+            self.notify("another process works on this queue: hold it there, or stop its run", severity="warning")
             return
         self.dashboard.turns.hold()
         self._reading.anew()

@@ -12,7 +12,7 @@ from textual import on
 from textual.app import ComposeResult
 from textual.widgets import Static
 
-from engine.events import Evaluation, Event, ExpertEpoch, Iteration, RunStarted, Snapshot
+from engine.events import Evaluation, Event, ExpertEpoch, Iteration, RunStarted, Snapshot, StateChanged
 from engine.runs.log import LogLine
 from engine.wording import counted
 from mim4dd_tui.dashboard import curves
@@ -182,6 +182,9 @@ class RunScreen(DividedScreen, LeafingScreen):
                 self._dirty.add("information")
         elif isinstance(event, Evaluation):
             self._dirty.add("accuracy")
+            self._news = True  # the numbers have it at once
+        elif isinstance(event, StateChanged):
+            self._news = True  # nothing more may come
         elif isinstance(event, ExpertEpoch):
             self._dirty.add("losses")
         elif isinstance(event, RunStarted):
