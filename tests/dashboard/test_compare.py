@@ -16,7 +16,7 @@ from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.comparison import BRIEF, METRICS, TOLD
 from mim4dd_tui.dashboard.exports import of_comparison
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.screens.compare import NAME_WIDTH, CompareScreen
+from mim4dd_tui.dashboard.screens.compare import NAME_WIDTH, CompareScreen, _with_spread
 from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
@@ -375,3 +375,17 @@ def test_two_curves_keep_their_names_and_a_value_in_24_columns(metric: str, colo
     assert len(line) <= 24
     assert {ink for _, ink in said} >= {1, 2}, line
     assert " A 0.71" in line or " A 71.2" in line
+
+
+@pytest.mark.parametrize(
+    ("width", "told"),
+    [
+        (13, ["33.1 ± 10.7 %", "~65.7 ± 2.1 %", "-"]),
+        (12, ["33.1 ± 10.7", "~65.7 ± 2.1", "-"]),
+        (10, ["33.1 %", "~65.7 %", "-"]),
+    ],
+)
+def test_deviations_of_a_line_stay_or_go_together(width: int, told: list[str]) -> None:
+    """The widest is of the run that is least sure."""
+    assert _with_spread(["33.1 ± 10.7 %", "~65.7 ± 2.1 %", "-"], width) == told
+    assert _with_spread(["color_crop", "none"], 8) == ["color_crop", "none"]

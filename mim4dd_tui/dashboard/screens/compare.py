@@ -184,11 +184,7 @@ class CompareScreen(DividedScreen):
         cells = [Cell(brief, "" if line.result else MUTED)]
         if line.words:
             return TableRow(name, tuple(cells), line.words)
-        for value, one in zip(values, contenders, strict=True):
-            # in a narrow column the deviation and the name's beginning give way
-            brief = value
-            if " ±" in value and len(value) > width:
-                brief = value.partition(" ±")[0] + " %"
+        for brief, one in zip(_with_spread(values, width), contenders, strict=True):
             cells.append(Cell(brief, f"series-{one.ink}" if name in ("run", "best accuracy") else "", name == "run"))
         return TableRow(name, tuple(cells))
 
@@ -298,6 +294,15 @@ def _now(info: RunInfo) -> RunInfo:
     if there(info.folder.path):
         return read_run(info.folder)
     return replace(info, state="deleted", alive=False, here=False)
+
+
+def _with_spread(values: Sequence[str], width: int) -> list[str]:
+    """Accuracies of one line in narrow columns, all in one way: their unit gives way first, then their deviations."""
+    bare, mean = ([value.partition(sign)[0] for value in values] for sign in (" %", " ±"))
+    without = [f"{one} %" if one != value else value for one, value in zip(mean, values, strict=True)]
+    spread = any(" ±" in value for value in values)
+    ways = (values, bare, without) if spread else (values,)
+    return list(next((way for way in ways if all(len(each) <= width for each in way)), ways[-1]))
 
 
 def _poll(reader: JournalReader) -> list[Record]:
