@@ -29,6 +29,11 @@ class Mode(Enum):
     BASIC = "16 colours"
     ASCII = "ascii"
 
+    @property
+    def told(self) -> str:
+        """``half-blocks in 256 colours``, ``ASCII``."""
+        return "ASCII" if self is Mode.ASCII else f"half-blocks in {self.value}"
+
 
 def mode_for(abilities: Abilities, *, ascii_wanted: bool) -> Mode:
     """The best way to draw here, or the ASCII ramp where it is wanted."""

@@ -70,7 +70,7 @@ def _information(values: dict[str, Any]) -> str:
     if count == 1:
         told.append(f"reading of iteration {until}")
     else:
-        since = values.get("since")  # so have documents of before
+        since = values.get("since")  # an older document lacks it
         read = counted(over, "iteration") if until is None else f"iterations {since or until - over + 1} to {until}"
         told.append(f"mean of {'' if count is None else f'{count:,} '}readings over {read}")
     if count != 1 or values.get("iteration") != until:

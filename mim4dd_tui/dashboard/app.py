@@ -192,9 +192,10 @@ class DashboardApp(ThemedApp[Leave]):
         for screen in self.screen_stack:
             if isinstance(screen, RunScreen):
                 screen.set_mode(self.picture_mode)
-        told = f"pictures: {self.picture_mode.value}"
+        drawn = self.picture_mode.told
+        told = f"pictures: {drawn}"
         if self.graphics is not Graphics.OFF:
-            told = f"pictures are sent as pixels; as characters (P) they are {self.picture_mode.value} now"
+            told = f"pictures are sent as pixels; as characters (P) they are {drawn} now"
         self.notify_anew("pictures", told, timeout=2)
 
     def graphics_changed(self) -> None:

@@ -339,7 +339,9 @@ async def test_the_key_goes_through_what_is_possible_and_remembers_it(
         await until(pilot, lambda: "pictures: kitty" in told(app))
         assert "sixel" not in told(app), "what the presses before said is still there"
         await pilot.press("a")
-        await until(pilot, lambda: "pictures are sent as pixels; as characters (P) they are ascii now" in told(app))
+        await until(pilot, lambda: "pictures are sent as pixels; as characters (P) they are ASCII now" in told(app))
+        await pilot.press("a")
+        await until(pilot, lambda: "they are half-blocks in" in told(app))
     assert Remembered.load().graphics == "kitty"
     again = make_app(FakeEngine(iterations=30))
     async with again.run_test(size=size):
