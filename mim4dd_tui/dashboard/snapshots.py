@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,16 @@ LARGEST_PICTURES = 1 << 30
 """Bytes of the largest snapshot file that is opened."""
 
 
+def _loaded(path: Path, what: str) -> NDArray[Any]:
+    """An array file that is no larger than ``what`` can be. Raises ValueError and OSError, as :func:`read_pixels`."""
+    if path.stat().st_size > LARGEST_PICTURES:
+        raise ValueError(f"{path.name} is too large for {what}")
+    try:
+        return np.asarray(np.load(path, allow_pickle=False))
+    except EOFError as error:
+        raise ValueError(f"{path.name} is empty") from error
+
+
 def read_pixels(folder: RunFolder, snapshot: Snapshot) -> Pixels:
     """A snapshot's pixels from the run folder.
 
@@ -28,13 +39,8 @@ def read_pixels(folder: RunFolder, snapshot: Snapshot) -> Pixels:
         OSError: it cannot be read.
         DataError: its name leads out of the folder.
     """
-    path: Path = folder.inside(snapshot.pixels)
-    if path.stat().st_size > LARGEST_PICTURES:
-        raise ValueError(f"{path.name} is too large for a picture")
-    try:
-        images = np.load(path, allow_pickle=False)
-    except EOFError as error:
-        raise ValueError(f"{path.name} is empty") from error
+    path = folder.inside(snapshot.pixels)
+    images = _loaded(path, "a picture")
     if images.dtype != np.uint8 or images.ndim != 4 or images.shape[3] not in (1, 3) or not images.size:
         raise ValueError(f"{path.name} holds {images.dtype} {images.shape}, not uint8 images")
     return np.asarray(images, dtype=np.uint8)
@@ -50,13 +56,8 @@ def read_labels(folder: RunFolder, snapshot: Snapshot, images: int) -> NDArray[n
     """
     if not snapshot.labels:
         return None
-    path: Path = folder.inside(snapshot.labels)
-    if path.stat().st_size > LARGEST_PICTURES:
-        raise ValueError(f"{path.name} is too large for labels")
-    try:
-        labels = np.load(path, allow_pickle=False)
-    except EOFError as error:
-        raise ValueError(f"{path.name} is empty") from error
+    path = folder.inside(snapshot.labels)
+    labels = _loaded(path, "labels")
     if labels.dtype != np.float32 or labels.shape != (images, snapshot.classes) or not np.isfinite(labels).all():
         raise ValueError(f"{path.name} holds {labels.dtype} {labels.shape}, not labels of these images")
     return np.asarray(labels, dtype=np.float32)
