@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -35,6 +33,7 @@ from tests.dashboard.helpers import run_screen, text, told, until, within
 from tests.dashboard.shelves import make_run, stands
 from tests.dashboard.test_longer import give, over, state_of
 from tests.dashboard.test_queue_again import CONFIG, among_the_runs, going, names, unasked
+from tests.reliability.kills import Killed, ended_at
 
 WAITS = "over waits in the queue, to be lengthened to 60 iterations; Q shows it"
 
@@ -169,33 +168,6 @@ def test_a_full_disk_when_it_is_put_there_leaves_it_as_it_was(tmp_path: Path) ->
 # ---- its turn
 
 
-class Killed(BaseException):
-    """An end nobody handles."""
-
-
-def changes(do: Callable[[], object], at: int | None = None) -> int:
-    """Do something that writes, to be ended before its ``at``-th change; how many changes there are."""
-    count = 0
-
-    def counted(real: Any) -> Any:
-        def act(*args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == at:
-                raise Killed
-            return real(*args, **kwargs)
-
-        return act
-
-    with (
-        mock.patch.object(Path, "replace", counted(Path.replace)),
-        mock.patch.object(Path, "unlink", counted(Path.unlink)),
-        mock.patch("engine.runs.journal.os.pwrite", counted(os.pwrite)),
-    ):
-        do()
-    return count
-
-
 def begin(queue: RunQueue) -> None:
     """Have the first run's turn come, with an engine that does nothing."""
     onward = Onward(lambda *_: {"state": "stopped"}, queue)
@@ -205,12 +177,12 @@ def begin(queue: RunQueue) -> None:
 def test_killed_at_any_change_before_it_went_on_it_waits_still(tmp_path: Path) -> None:
     """Also where the number holds already; the next dashboard goes on with it to as many."""
     _, queue = waiting(tmp_path / "all")
-    count, numbers = changes(partial(begin, queue)), []
+    count, numbers = ended_at(partial(begin, queue)), []
     assert count >= 8
     for at in range(1, count + 1):
         folder, queue = waiting(tmp_path / str(at))
         with pytest.raises(Killed):
-            changes(partial(begin, queue), at)
+            ended_at(partial(begin, queue), at)
         later = RunQueue(queue.runs_dir)
         assert names(later) == [("over", "to resume")]
         numbers.append(folder.config().objective.iterations)

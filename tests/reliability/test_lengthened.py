@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import shutil
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 from unittest import mock
@@ -26,6 +26,7 @@ from engine.runs.lock import RunLock
 from engine.runs.result import document
 from engine.worth import student_flops
 from tests.distill.helpers import Place, Watch, iterations_of, outcome, quickly, tiny
+from tests.reliability.kills import Killed, ended_at
 
 SHORT, LONG = 6, 14
 AT_EVERY_ITERATION = {"information__readout_every": 1}
@@ -207,33 +208,6 @@ def test_one_that_never_began_only_has_another_number(tmp_path: Path) -> None:
 # ---- kills and disks
 
 
-class Killed(BaseException):
-    """An end nobody handles."""
-
-
-def moments(place: Place, work: Any, at: int | None, error: BaseException) -> int:
-    """Do something that writes, to be ended at its ``at``-th change of the folder; how many changes there are."""
-    count = 0
-
-    def counted(real: Any) -> Any:
-        def act(*args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if count == at:
-                raise error
-            return real(*args, **kwargs)
-
-        return act
-
-    with (
-        mock.patch.object(Path, "replace", counted(Path.replace)),
-        mock.patch.object(Path, "unlink", counted(Path.unlink)),
-        mock.patch("engine.runs.journal.os.pwrite", counted(os.pwrite)),
-    ):
-        work(place)
-    return count
-
-
 @pytest.fixture(scope="module")
 def short(tmp_path_factory: pytest.TempPathFactory) -> Place:
     place = Place(tmp_path_factory.mktemp("short") / "one")
@@ -243,13 +217,13 @@ def short(tmp_path_factory: pytest.TempPathFactory) -> Place:
 
 
 def test_killed_at_any_change_it_has_the_old_number_or_the_new_one_and_goes_on(short: Place, tmp_path: Path) -> None:
-    changes_made = moments(short.copy(tmp_path / "all"), longer, None, Killed())
+    changes_made = ended_at(partial(longer, short.copy(tmp_path / "all")))
     assert changes_made >= 8
     ends = []
     for at in range(1, changes_made + 1):
         place = short.copy(tmp_path / str(at))
         with pytest.raises(Killed):
-            moments(place, longer, at, Killed())
+            ended_at(partial(longer, place), at)
         number = RunFolder(place.folder).config().objective.iterations
         assert document(place.folder)["iterations"] == number
         result = place.resume()
