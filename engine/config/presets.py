@@ -121,10 +121,41 @@ def is_file(source: str) -> bool:
     return ON in source or source.endswith(".toml") or "/" in source or "\\" in source
 
 
+GONE, RUN = " (gone)", "run "
+"""After a preset that is gone, and before a run, where these stand in a preset's place. No preset has a blank."""
+
+
+def of_gone(name: str) -> str:
+    """What stands in a preset's place where settings come from one that is gone: ``mine (gone)``."""
+    return f"{name}{GONE}"
+
+
+def of_run(name: str) -> str:
+    """What stands in a preset's place where the settings of a run were taken as they are: ``run mine-s0``."""
+    return f"{RUN}{name}"
+
+
+def is_preset(source: str) -> bool:
+    """Whether what stands in a preset's place is one that was there; also where it has gone since."""
+    return bool(source) and not (is_file(source) or is_run(source) or source.endswith(GONE))
+
+
+def is_run(source: str) -> bool:
+    """Whether what stands in a preset's place is a run."""
+    return source.startswith(RUN)
+
+
+def lacking(source: str) -> str:
+    """What is to be known of what stands in a preset's place where no preset tells its values; else nothing."""
+    if source.endswith(GONE):
+        return f"the preset {source.removesuffix(GONE)} was gone when the run was made"
+    return f"made of the settings of {source}" if is_run(source) else ""
+
+
 def brief(source: str) -> str:
     """What stands in a preset's place where there is little room: ``mine.toml`` of ``mine.toml on digits-ipc1``."""
     name, on, _ = source.partition(ON)
-    return f"{name}.toml" if on else source
+    return f"{name}.toml" if on else source.removesuffix(GONE)
 
 
 def stem(source: str) -> str:

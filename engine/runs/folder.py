@@ -17,7 +17,7 @@ import tomli_w
 from engine import sealed
 from engine.config.elsewhere import readable
 from engine.config.load import load_config
-from engine.config.presets import stem
+from engine.config.presets import is_run, stem
 from engine.config.schema import Config
 from engine.errors import ConfigError, DataError
 from engine.files import creating_folder, private_folder, read_json_object, write_bytes, write_json
@@ -38,7 +38,8 @@ def iteration_of(header: Mapping[str, Any]) -> int | None:
 
 @dataclass(frozen=True, slots=True)
 class About:
-    """Where a run came from (``run.json``): a preset, or a file as :func:`engine.config.presets.of_file` has it.
+    """Where a run came from (``run.json``): a preset, or what stands in its place: a file, a preset that was gone, a
+    run (``of_file``, ``of_gone`` and ``of_run`` of ``engine.config.presets``).
 
     ``origins`` says of every setting which file or option set it; ``cell``: an analysis made it, which looks for it
     under its name with the settings it has."""
@@ -325,7 +326,8 @@ class RunFolder:
 
 
 def _default_name(config: Config, preset: str | None, created: float) -> str:
-    source = stem(preset) if preset and preset != CONFIG else config.data.name  # a run's own file says nothing
+    # a run's own file says nothing, and a run's name has a seed and a time already
+    source = stem(preset) if preset and preset != CONFIG and not is_run(preset) else config.data.name
     short = re.sub(r"[^A-Za-z0-9._-]+", "-", source).strip("-._")[:60] or "run"
     return f"{short}-s{config.seed}-{time.strftime('%Y%m%d-%H%M%S', time.localtime(created))}"
 

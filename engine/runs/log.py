@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from engine.config.presets import lacking
 from engine.config.validate import written
 from engine.evaluation.protocols import with_step_size, without_step_size
 from engine.events import (
@@ -146,7 +147,9 @@ def _text(event: Event) -> str:
         if event.resumed_from is not None:
             since = f", continued from iteration {event.resumed_from}"
         own = f", with {told_changes(event.changes)}" if event.changes else ""
-        return f"run {event.run}, seed {event.seed}, on {event.host}{since}{own}"
+        source = event.preset if event.preset is not None and lacking(event.preset) else ""
+        made = f", of {source}" if source else ""
+        return f"run {event.run}, seed {event.seed}, on {event.host}{since}{made}{own}"
     if isinstance(event, Recovered):
         return (
             f"back to iteration {event.iteration} ({event.recoveries} of {event.most} times), from here on with "

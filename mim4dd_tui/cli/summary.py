@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from engine.config.presets import lacking
 from engine.evaluation.protocols import with_step_size, without_step_size
 from engine.runs.called import called
 from engine.runs.log import LABELLED, standing, told_changes, went_back
@@ -128,6 +129,12 @@ def _held(document: dict[str, Any]) -> str:
     return f"of iteration {held}{STARTED_FROM if held == 0 else ''}"
 
 
+def _values(document: dict[str, Any]) -> str:
+    """Why no preset tells the settings, and where they are."""
+    where = f"; `mim4dd show {called(Path(document['path']))} --config` has all settings" if document.get("path") else ""
+    return f"{lacking(str(document['preset']))}{where}"
+
+
 def result_lines(document: dict[str, Any], doing: str = "", queued: str = "") -> list[tuple[str, str]]:
     """Names and values of what a person wants to know of a run.
 
@@ -147,6 +154,7 @@ def result_lines(document: dict[str, Any], doing: str = "", queued: str = "") ->
         ("run", str(document.get("run"))),
         ("state", _standing(document, queued)),
         ("preset", f"{document.get('preset') or '-'}{own}, seed {document.get('seed')}"),
+        *([("", _values(document))] if lacking(str(document.get("preset") or "")) else []),
         ("accuracy", of("accuracy", of_iterate=True)),
     ]
     chosen_on = accuracy.get("selected_on") if isinstance(accuracy, dict) else None

@@ -67,15 +67,23 @@ def figure(metric: str, contenders: Sequence[Contender]) -> Figure:
         known = sorted({c for c in ceilings if c is not None})
         levels = [Level("log C" if len(known) == 1 else f"log {math.exp(c):.0f}", c, 0) for c in known]
     floor = 0.0 if metric == "bound" else None
-    told, empty = TOLD.get(metric), _nothing(metric, contenders)
-    return Figure(tuple(series), tuple(levels), percent=metric == "accuracy", told=told, y_floor=floor, empty=empty)
+    over = all(one.state in OVER for one in contenders)
+    return Figure(
+        tuple(series),
+        tuple(levels),
+        percent=metric == "accuracy",
+        told=TOLD.get(metric),
+        y_floor=floor,
+        empty=_nothing(metric, contenders, over=over),
+        over=over,
+    )
 
 
-def _nothing(metric: str, contenders: Sequence[Contender]) -> str:
+def _nothing(metric: str, contenders: Sequence[Contender], *, over: bool) -> str:
     """Why no run has a curve."""
     if metric in OF_THE_TERM and all(off(one.history) for one in contenders):
         return OFF
-    return "no run has it" if all(one.state in OVER for one in contenders) else "no run has it yet"
+    return "no run has it" if over else "no run has it yet"
 
 
 def heading(metric: str, contenders: Sequence[Contender]) -> tuple[str, str]:

@@ -222,7 +222,7 @@ def drawn(name: str, history: RunHistory) -> Figure:
     """
     figure = FIGURES[name][1](history)
     if history.state in OVER:
-        figure = replace(figure, empty=figure.empty.removesuffix(" yet"))
+        figure = replace(figure, empty=figure.empty.removesuffix(" yet"), over=True)
     return figure if training(history) and name == "losses" else replace(figure, moments=moments(history))
 
 

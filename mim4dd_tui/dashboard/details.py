@@ -9,8 +9,10 @@ from collections.abc import Sequence
 from rich.cells import cell_len
 from rich.text import Text
 
+from engine.config.presets import lacking
 from engine.config.schema import Config
 from engine.errors import MimError
+from engine.runs.called import called
 from engine.runs.log import told_changes
 from mim4dd_tui.dashboard import catalog
 from mim4dd_tui.dashboard.catalog import RunInfo
@@ -77,6 +79,8 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
         rows.append(("accuracy", percent(info.accuracy) + live))
     if info.preset:
         rows.append(("preset", info.preset))
+    if lack := lacking(info.preset):
+        rows.append(("", f"{lack}; `mim4dd show {called(info.folder.path)} --config` has all settings"))
     if info.changes:
         rows.append(("with", told_changes(info.changes)))
     if info.seed is not None:

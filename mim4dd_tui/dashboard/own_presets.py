@@ -15,7 +15,7 @@ from engine.config.load import (
     require_deletable,
     save_user_preset,
 )
-from engine.config.presets import is_file, names, own_name
+from engine.config.presets import is_file, is_run, names, of_gone, own_name
 from engine.config.schema import Config
 from engine.errors import DataError, MimError
 from engine.wording import counted
@@ -130,8 +130,10 @@ def find_preset(name: str) -> bool:
 
 
 def recorded(name: str | None) -> str | None:
-    """The preset or file that a run is recorded to come from: no preset that is gone."""
-    return name if name is not None and (is_file(name) or name in names(hidden=True)) else None
+    """The preset, file or run that a run is recorded to come from; of a preset that is gone also that."""
+    if name is None or is_file(name) or is_run(name) or name in names(hidden=True):
+        return name
+    return of_gone(name)
 
 
 def kept_as(name: str, config: Config, base: str | None) -> str:

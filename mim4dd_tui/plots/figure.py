@@ -97,6 +97,7 @@ class Figure:
     x_name: str = "iteration"  # on paper
     y_name: str = ""  # its unit, on paper
     empty: str = "no data yet"
+    over: bool = False  # no more will come
     extent: tuple[float, float] | None = None  # the x axis covers at least this
 
     @property

@@ -34,7 +34,7 @@ def nothing(figure: Figure, view: Viewport) -> str:
     if figure.bounds_x() is None:
         return figure.empty
     if whole(figure, view) is None:
-        return "nothing right of 0 yet"
+        return "nothing right of 0" if figure.over else "nothing right of 0 yet"
     if not any(np.isfinite(series.y).any() for series in figure.series):
         return "no value is a number"
     above = not view.log_y or any((np.isfinite(series.y) & (series.y > 0)).any() for series in figure.series)

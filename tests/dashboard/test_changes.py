@@ -12,11 +12,13 @@ from rich.cells import cell_len
 from engine.analysis.cells import Cell
 from engine.analysis.plan import WEIGHT
 from engine.config.load import EDITED, resolve
+from engine.config.presets import lacking, of_gone, of_run
 from engine.runs.changes import changes
 from engine.runs.folder import RunFolder
 from engine.runs.log import log_line, told_changes
 from mim4dd_tui.__main__ import main
-from mim4dd_tui.dashboard.catalog import labels, telling_first
+from mim4dd_tui.dashboard.catalog import labels, read_run, telling_first
+from mim4dd_tui.dashboard.details import run_text
 from mim4dd_tui.dashboard.run_queue import RunQueue
 from mim4dd_tui.dashboard.shelf import Shelf, chosen
 from mim4dd_tui.dashboard.widgets.runs import _ages, _alike
@@ -303,3 +305,30 @@ def test_ages_have_one_spelling_where_one_row_has_little_room() -> None:
     assert _alike(ages, [20, 4, 20]) == ["  4m", "  7m", "  1m"]
     assert _alike(ages, [20, 2, 20]) == ["  4 min ago", "", "  1 min ago"], "where none has room none is spelt"
     assert _alike([[""], _ages(240.0)], [9, 20]) == ["", "  4 min ago"]
+
+
+@pytest.mark.parametrize(
+    ("source", "why", "name"),
+    [
+        (of_gone("mine"), "the preset mine was gone when the run was made", "mine-s0-"),
+        (of_run("lion"), "made of the settings of run lion", "digits-s0-"),
+    ],
+)
+def test_of_what_is_no_preset_to_compare_with_it_is_said_where_the_values_are(
+    source: str, why: str, name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    config = resolve("digits-ipc1", ["network.norm=group", "network.depth=2"]).config
+    origins = {"network.norm": "preset mine", "network.depth": EDITED}
+    run = RunFolder.create(tmp_path, None, config, preset=source, origins=origins)
+    assert run.name.startswith(name)
+    where = f"`mim4dd show {run.path} --config` has all settings"
+    told = run_text(read_run(run), "", unicode=False).plain
+    assert source in told
+    assert f"{why}; {where}" in told
+    assert main(["show", run.name, "--runs-dir", str(tmp_path)]) == 0
+    shown = capsys.readouterr().out
+    assert f"{source} with network.depth 2, seed 0" in shown
+    assert f"{why}; {where}" in shown
+    event = replace(started(), preset=source, changes={"network.depth": 2})
+    assert (log_line(event) or ("", ""))[1].endswith(f", of {source}, with network.depth 2")
+    assert lacking("mine") == lacking("mine.toml on digits-ipc1") == ""

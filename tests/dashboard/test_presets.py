@@ -11,6 +11,7 @@ import pytest
 from textual.widgets import Input, OptionList
 
 from engine.config.load import delete_user_preset, list_presets, resolve, save_user_preset
+from engine.runs.changes import changes
 from engine.runs.finding import list_runs
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.catalog import describe_work
@@ -202,7 +203,8 @@ async def test_copied_settings_keep_their_origins_and_name_no_false_preset(
         await pilot.press("r", "g", "D", "s")
         await until(pilot, lambda: isinstance(again.screen, RunScreen) and run_screen(again).state == "done")
     started = next(one for one in list_runs(tmp_path / "runs") if one.name not in ("from-preset", "from-python"))
-    assert started.about().preset is None
+    assert started.about().preset == "run from-python"
+    assert changes(started) == {}, "what was changed for the other run alone is none of its changes"
 
 
 @pytest.mark.parametrize("size", SIZES)

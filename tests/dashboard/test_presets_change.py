@@ -204,7 +204,8 @@ async def test_a_run_is_recorded_to_come_from_its_preset_where_that_is_there(
             await pilot.press("enter")
             await until(pilot, lambda: len(list_runs(app.runs_dir)) == 1)
     (folder,) = list_runs(app.runs_dir)
-    assert folder.about().preset == ("mine" if back else None)
+    assert folder.about().preset == ("mine" if back else "mine (gone)")
+    assert folder.name.startswith("mine-s0-")
     assert folder.config().network.norm == "group"
 
 

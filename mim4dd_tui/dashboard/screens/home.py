@@ -14,8 +14,8 @@ from textual.app import ComposeResult
 from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, OptionList, Static
 
-from engine.config.load import EDITED, changed, resolve
-from engine.config.presets import is_file
+from engine.config.load import CHANGED, changed, resolve
+from engine.config.presets import is_file, is_preset, is_run, lacking, of_run
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import longer
@@ -217,7 +217,8 @@ class HomeScreen(KeepingUpScreen):
 
     def _follow(self, source: str | None, overrides: tuple[str, ...] = ()) -> None:
         self._source, self._gone = source, False
-        self.query_one(PresetList).follow(None if source is not None and is_file(source) else source, overrides)
+        followed = source is not None and is_preset(source)
+        self.query_one(PresetList).follow(source if followed else None, overrides)
 
     @property
     def _pointed(self) -> RunInfo | None:
@@ -399,20 +400,23 @@ class HomeScreen(KeepingUpScreen):
     def at_stake(self, run: RunInfo, config: Config) -> dict[str, Any]:
         """Changes to a run's preset that would be gone if its settings came into the form."""
         form = self.query_one(SettingsForm)
-        return self._edits.at_stake(run.preset, config, form if run.preset == self._preset else None)
+        preset = None if is_run(run.preset) else run.preset
+        return self._edits.at_stake(preset, config, form if run.preset == self._preset else None)
 
     def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
         """A run's settings into the form, as changes to its preset, or as they are where that is no more."""
         known, file = None, is_file(run.preset)  # which may be another one by now
-        if run.preset and not file:
+        if is_preset(run.preset):
             try:
                 known = resolve(run.preset)
             except MimError:
                 self.notify(f"its preset {run.preset} cannot be used any more: all settings as they were")
+        elif lack := lacking(run.preset):
+            self.notify(f"{lack}: all settings as they were")
         self._in_view = None
-        self._follow(run.preset if known is not None or file else None)
         # a run may be called as a preset is
-        before, self._preset = self._preset, run.preset if known is not None else f"run {run.name}"
+        self._follow(run.preset if known is not None or file else of_run(run.name))
+        before, self._preset = self._preset, run.preset if known is not None else of_run(run.name)
         form = self.query_one(SettingsForm)
         if before != self._preset:
             self._say(self._edits.leave(before, form))
@@ -420,7 +424,7 @@ class HomeScreen(KeepingUpScreen):
             self._edits.keep(before, form)
         self.query_one(PresetList).point(self._preset)
         # with no preset to compare with, what was edited then comes from the run
-        own = {key: f"run {run.name}" if origin == EDITED else origin for key, origin in origins.items()}
+        own = {key: of_run(run.name) if origin in CHANGED else origin for key, origin in origins.items()}
         form.load(config, known.origins if known else own, known.config if known else config)
         if known is None:
             self._say(self._edits.come_back(self._preset, form))
