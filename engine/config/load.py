@@ -99,11 +99,13 @@ def dump(config: Config, *, base: Config | None = None) -> str:
 
 
 def list_presets() -> list[PresetInfo]:
-    """All presets that are meant to be run; of one that cannot be used, the summary says why.
+    """All presets that are meant to be run; of one that cannot be used, the summary says why, also where that is its
+    name.
 
     One's own first; then those that come with the program, in the order of the data sets, the sized-down ones leading.
     """
-    return listed(_info(name, path) for name, path in presets.names().items())
+    wrong = (presets.broken(name, path, presets.wrong_name(name)) for name, path in presets.misnamed().items())
+    return listed([*(_info(name, path) for name, path in presets.names().items()), *wrong])
 
 
 def preset_info(name: str) -> PresetInfo | None:
@@ -128,7 +130,7 @@ def _info(name: str, path: Path) -> PresetInfo:
 
 def _order(info: PresetInfo) -> tuple[bool, int, bool, int, str]:
     place = [*CLASSES].index(info.dataset) if info.dataset in CLASSES else len(CLASSES)
-    return info.builtin, place, not info.name.endswith("-small"), info.images_per_class, info.name
+    return info.builtin, place, not info.name.endswith("-small"), info.images_per_class or 0, info.name
 
 
 def change(config: Config, key: str, text: str) -> Config:
@@ -192,6 +194,8 @@ def delete_user_preset(name: str) -> None:
 
 def require_deletable(name: str) -> None:
     """Refuses what :func:`delete_user_preset` would. Raises its ConfigError."""
+    if wrong := presets.unusable(name):
+        raise wrong
     path = presets.user_dir() / f"{presets.checked_name(name, 'preset')}.toml"
     if not path.is_file():
         raise ConfigError(f"{name} is no preset of your own ({path.parent})")

@@ -26,17 +26,26 @@ NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}\Z")
 """A preset's or run's name: no separators, no leading dot or dash."""
 
 
+LONGEST = 1000
+"""Characters of a name that a file may have, as it is printed."""
+
+
 @dataclass(frozen=True)
 class PresetInfo:
-    """What a list of presets shows. One that cannot be used says why in ``summary``, and has no data set."""
+    """What a list of presets shows. One that cannot be used says why in ``summary``; nothing else is known of it."""
 
     name: str
     summary: str
     dataset: str
-    images_per_class: int
+    images_per_class: int | None
     objective: str
     path: Path
     builtin: bool
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be run."""
+        return self.images_per_class is not None
 
 
 @cache
@@ -61,6 +70,12 @@ def names(*, hidden: bool = False) -> dict[str, Path]:
     return found
 
 
+def misnamed() -> dict[str, Path]:
+    """Files that lie where the user's presets do, and are called as none may be, by what would be their name."""
+    paths = [path for path in sorted(user_dir().glob("*.toml")) if path.name[0] not in "._"]
+    return {printable(path.stem, LONGEST): path for path in paths if not _is_name(path.stem)}
+
+
 def find(name: str) -> Path:
     """The file of a preset.
 
@@ -69,7 +84,7 @@ def find(name: str) -> Path:
     """
     known = names(hidden=True)
     if name not in known:
-        raise _unusable(name) or _missing(name)
+        raise unusable(name) or _missing(name)
     return known[name]
 
 
@@ -91,7 +106,7 @@ def parent(path: Path, name: str) -> Path:
         others = [candidate for candidate in existing if candidate.resolve() != at]
         if existing:
             return (others or existing)[0]
-    raise _unusable(name) or _missing(name)
+    raise unusable(name) or _missing(name)
 
 
 SOME = 12
@@ -178,7 +193,7 @@ def info(name: str, path: Path, config: Config) -> PresetInfo:
 
 def broken(name: str, path: Path, why: str) -> PresetInfo:
     """What a list shows of a preset that cannot be used."""
-    return PresetInfo(name, f"cannot be used: {why.splitlines()[0]}", "", 0, "", path, is_builtin(path))
+    return PresetInfo(name, f"cannot be used: {why.splitlines()[0]}", "", None, "", path, is_builtin(path))
 
 
 def checked_name(name: str, what: str) -> str:
@@ -209,16 +224,22 @@ def own_name(name: str) -> str:
     return name
 
 
-def _unusable(name: str) -> ConfigError | None:
-    """The error of a file that lies where presets do, and has a name that none can have."""
-    path = user_dir() / f"{name}{TOML}"
-    if _is_name(name) or not os.path.isfile(path):  # noqa: PTH113 - False, and no error, for a name no file can have
-        return None
+def wrong_name(name: str) -> str:
+    """Why no preset of the user's own can be called so; "" where one can."""
     try:
         own_name(name)
     except ConfigError as error:
-        return ConfigError(f"{printable(str(path), 1000)} is no preset under this name: {error}")
-    return None
+        return str(error)
+    return ""
+
+
+def unusable(name: str) -> ConfigError | None:
+    """The error of a file that lies where presets do, and has a name that none can have."""
+    path = misnamed().get(name, user_dir() / f"{name}{TOML}")
+    if _is_name(name) or not os.path.isfile(path):  # noqa: PTH113 - False, and no error, for a name no file can have
+        return None
+    why = wrong_name(name)
+    return ConfigError(f"{printable(str(path), 1000)} is no preset under this name: {why}") if why else None
 
 
 def _missing(name: str) -> ConfigError:

@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 def complete_preset(incomplete: str) -> list[str]:
     """Names of presets that begin so, for the shell."""
     from engine.config.load import list_presets
+    from engine.config.presets import misnamed
 
-    return [info.name for info in list_presets() if info.name.startswith(incomplete)]
+    return [i.name for i in list_presets() if i.name.startswith(incomplete) and i.name not in misnamed()]
 
 
 def complete_run(incomplete: str) -> list[str]:

@@ -40,9 +40,9 @@ def presets(
                 {
                     "name": info.name,
                     "summary": summary(info),
-                    "dataset": info.dataset,
+                    "dataset": info.dataset or None,
                     "images_per_class": info.images_per_class,
-                    "objective": info.objective,
+                    "objective": info.objective or None,
                     "path": info.path,
                 }
                 for info in found

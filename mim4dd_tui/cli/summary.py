@@ -131,8 +131,8 @@ def _held(document: dict[str, Any]) -> str:
 
 def _values(document: dict[str, Any]) -> str:
     """Why no preset tells the settings, and where they are."""
-    where = f"; `mim4dd show {called(Path(document['path']))} --config` has all settings" if document.get("path") else ""
-    return f"{lacking(str(document['preset']))}{where}"
+    why, path = lacking(str(document["preset"])), document.get("path")
+    return f"{why}; `mim4dd show {called(Path(path))} --config` has all settings" if path else why
 
 
 def result_lines(document: dict[str, Any], doing: str = "", queued: str = "") -> list[tuple[str, str]]:

@@ -77,12 +77,7 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
         live = " live, of a few networks" if info.live else ""
         live += ", on validation images" if info.measured_on == "validation" else ""
         rows.append(("accuracy", percent(info.accuracy) + live))
-    if info.preset:
-        rows.append(("preset", info.preset))
-    if lack := lacking(info.preset):
-        rows.append(("", f"{lack}; `mim4dd show {called(info.folder.path)} --config` has all settings"))
-    if info.changes:
-        rows.append(("with", told_changes(info.changes)))
+    rows += _made_of(info)
     if info.seed is not None:
         rows.append(("seed", str(info.seed)))
     if info.heartbeat:
@@ -105,6 +100,14 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
             "\n" + _message(info.message, text, after, room) + "\n", style=style if info.state == "failed" else ""
         )
     return text + after
+
+
+def _made_of(info: RunInfo) -> list[tuple[str, str]]:
+    """The preset and what was changed on it; where there was none to compare with, where the values are."""
+    rows = [("preset", info.preset)] if info.preset else []
+    if lack := lacking(info.preset):
+        rows.append(("", f"{lack}; `mim4dd show {called(info.folder.path)} --config` has all settings"))
+    return [*rows, ("with", told_changes(info.changes))] if info.changes else rows
 
 
 def _message(message: str, before: Text, after: Text, room: tuple[int, int] | None) -> str:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from textual.app import App
 
+from engine.config import presets
 from engine.config.load import (
     Resolved,
     beneath,
@@ -15,7 +16,7 @@ from engine.config.load import (
     require_deletable,
     save_user_preset,
 )
-from engine.config.presets import is_file, is_run, names, of_gone, own_name
+from engine.config.presets import is_file, is_run, names, of_gone
 from engine.config.schema import Config
 from engine.errors import DataError, MimError
 from engine.wording import counted
@@ -149,10 +150,4 @@ def kept_as(name: str, config: Config, base: str | None) -> str:
 
 def wrong_name(name: str) -> str:
     """Why a preset cannot be called so; empty where it can, or nothing is typed yet."""
-    if not name:
-        return ""
-    try:
-        own_name(name)
-    except MimError as error:
-        return str(error)
-    return ""
+    return presets.wrong_name(name) if name else ""

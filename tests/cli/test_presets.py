@@ -9,6 +9,7 @@ import pytest
 
 from engine.config.load import resolve, save_user_preset
 from mim4dd_tui.__main__ import main
+from mim4dd_tui.cli.options import complete_preset
 
 
 def test_a_preset_of_ones_own_is_told_by_what_it_is_made_of(
@@ -39,6 +40,28 @@ def test_one_that_cannot_be_used_has_no_number_of_images(
     assert main(["presets"]) == 0
     line = next(line for line in capsys.readouterr().out.splitlines() if line.startswith("bad"))
     assert line.removeprefix("bad").lstrip().startswith("cannot be used: ")
+    assert main(["presets", "--json"]) == 0
+    (listed,) = (each for each in json.loads(capsys.readouterr().out) if each["name"] == "bad")
+    assert (listed["images_per_class"], listed["dataset"], listed["objective"]) == (None, None, None)
+
+
+def test_one_that_is_called_as_none_may_be_is_listed_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIM4DD_CONFIG_DIR", str(tmp_path))
+    save_user_preset("mine", resolve("digits-ipc1").config, "digits-ipc1")
+    for name in ("größe", "my own", "two.toml", ".#mine", "_my base", "li\nes"):
+        (tmp_path / "presets" / f"{name}.toml").write_text('extends = "digits-ipc1"\n')
+    assert main(["presets", "--json"]) == 0
+    own = {each["name"]: each for each in json.loads(capsys.readouterr().out) if str(tmp_path) in each["path"]}
+    assert {*own} == {"mine", "größe", "my own", "two.toml", "li\\nes"}, "no lock of an editor, no base"
+    assert own["my own"]["summary"].startswith("cannot be used: my own is no name for a preset: use letters A to Z")
+    assert own["two.toml"]["summary"] == "cannot be used: two.toml would be read as a file: leave out the .toml"
+    assert own["größe"]["images_per_class"] is None
+    assert main(["presets"]) == 0
+    assert "cannot be used: größe is no name" in capsys.readouterr().out
+    assert complete_preset("mine") == ["mine"]
+    assert complete_preset("my") == [], "it cannot be run"
 
 
 def test_one_of_ones_own_is_shown_as_what_it_is(

@@ -59,6 +59,19 @@ async def test_a_preset_that_cannot_be_used_is_deleted(make_app: MakeApp) -> Non
         assert form_of(app).config == BASE
 
 
+async def test_a_file_called_as_no_preset_may_be_is_listed_and_says_so(make_app: MakeApp) -> None:
+    user_dir().mkdir(parents=True)
+    (user_dir() / "my own.toml").write_text('extends = "digits-ipc1"\n')
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        summary = app.screen.query_one("#summary")
+        await pilot.press("slash", *"my", "space", *"own", "enter")
+        await until(pilot, lambda: "my own is no name for a preset" in within(app, summary))
+        await pilot.press("X")
+        await until(pilot, lambda: "is no preset under this name" in told(app))
+    assert (user_dir() / "my own.toml").exists()
+
+
 async def test_a_preset_that_can_be_used_again_is_chosen(make_app: MakeApp) -> None:
     user_dir().mkdir(parents=True)
     path = user_dir() / "wrong.toml"

@@ -15,7 +15,7 @@ from textual.containers import Horizontal, Vertical
 from textual.widgets import Input, OptionList, Static
 
 from engine.config.load import CHANGED, changed, resolve
-from engine.config.presets import is_file, is_preset, is_run, lacking, of_run
+from engine.config.presets import is_file, is_preset, is_run, lacking, of_run, unusable
 from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.dashboard import longer
@@ -196,6 +196,8 @@ class HomeScreen(KeepingUpScreen):
         if preset != self._preset:
             self._say(self._edits.leave(self._preset, self.query_one(SettingsForm)))
         try:
+            if wrong := unusable(preset):  # which may end as a file does
+                raise wrong
             resolved = resolve(preset, self._given(preset))
         except MimError as error:
             self._preset, self._problem = None, str(error)
