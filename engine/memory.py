@@ -214,7 +214,7 @@ def _student(config: Config, shape: Shape, images: int, kept: float) -> float:
     settings, floats = config.objective, 8 * shape.parameters + _portioned(config, shape, images)
     if settings.name not in TRAIN_STUDENTS:
         return max(FLOAT * floats, _matching(config, shape, images, kept))
-    steps = min(settings.window or settings.student_steps, settings.student_steps)
+    steps = differentiated(config)
     return (floats + _kept(steps, shape) * shape.parameters) * FLOAT + _activations(config, shape, images)
 
 
@@ -250,7 +250,14 @@ def _activations(config: Config, shape: Shape, images: int) -> float:
         return 0
     each = min(settings.batch_size or images, images) * shape.kept * FLOAT
     bound = config.execution.keep_activations * MIB
-    return each * min(settings.window or settings.student_steps, bound // max(1.0, each))
+    return each * min(differentiated(config), bound // max(1.0, each))
+
+
+def differentiated(config: Config) -> int:
+    """Student steps that an iteration's reverse sweep goes through: no other objective than bptt has a window."""
+    settings = config.objective
+    window = settings.window if settings.name == "bptt" else 0
+    return min(window or settings.student_steps, settings.student_steps)
 
 
 def _compiled(config: Config) -> bool:
@@ -273,7 +280,7 @@ def _information(config: Config, shape: Shape, images: int, kept: float) -> floa
         return 0
     synthetic = min(settings.synthetic_batch, images)
     apart = max(settings.real_batch, settings.readout)
-    steps = min(objective.window or objective.student_steps, objective.student_steps)
+    steps = differentiated(config)
     vectors = 8 + (_kept(steps, shape) if objective.name in TRAIN_STUDENTS else 0)
     attached = settings.synthetic_network == "attached" and objective.name == "bptt"
     held = settings.real_batch * shape.graph() if attached and settings.real_network == "target" else 0.0

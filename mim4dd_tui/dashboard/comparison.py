@@ -114,7 +114,7 @@ def _measured(contenders: Sequence[Contender]) -> list[str]:
 
 def _images(contenders: Sequence[Contender]) -> list[str]:
     """On which images every run's curve of accuracies was measured, in as many words as tell them apart: ``test``,
-    ``mnist test``, ``test of 100``; "-" without a curve."""
+    ``mnist test``, ``test of 100``, ``test of 100, drawn by experts.seed 3``; "-" without a curve."""
     events = [_live(one) for one in contenders]
     configs = [None if event is None else one.config for one, event in zip(contenders, events, strict=True)]
     sets = {config.data.name for config in configs if config is not None}
@@ -124,18 +124,23 @@ def _images(contenders: Sequence[Contender]) -> list[str]:
         words = [] if event is None else [event.measured_on]
         if config is not None and len(sets) > 1:
             words.insert(0, config.data.name)
-        if event is not None and len({one for one in parts if one[:1] == (event.measured_on,)}) > 1 and part[1]:
+        others = {one for one in parts if one[0] == part[0]}
+        if part[1] and len(others) > 1:
             words.append(f"of {part[1]}")
+        if part[1] and len({one[2] for one in others if one[1] == part[1]}) > 1:
+            words[-1] += f", drawn by experts.seed {part[2]}"
         told.append(" ".join(words) or "-")
     return told
 
 
-def _part(config: Config | None, event: Evaluation | None) -> tuple[str, str]:
-    """The images of a curve, and how many of them where it is not all."""
+def _part(config: Config | None, event: Evaluation | None) -> tuple[str, str, int]:
+    """The images of a curve; how many of them, and by which seed they were drawn, where it is not all. Nothing else
+    draws them: training images that are left out are so after that (``engine.data.prepare``)."""
     if config is None or event is None:
-        return "", ""
+        return "", "", 0
     on, data = event.measured_on, config.data
-    return (on, f"{100 * data.validation:g} %") if on == "validation" else (on, str(data.test_limit or ""))
+    size = f"{100 * data.validation:g} %" if on == "validation" else str(data.test_limit or "")
+    return on, size, config.experts.seed if size else 0
 
 
 def _band(one: Contender, x: Floats, y: Floats, metric: str) -> Band | None:

@@ -21,9 +21,13 @@ class Contender:
     preset: str = ""
 
     @property
-    def images(self) -> tuple[str, int]:
-        """Which test images measure it: the data set, and how many of it (0: all); of no known settings none."""
-        return ("", 0) if self.config is None else (self.config.data.name, self.config.data.test_limit)
+    def images(self) -> tuple[str, int, int]:
+        """Which test images measure it: the data set, how many of it (0: all), and by which of the experts' seeds these
+        were drawn; of no known settings none."""
+        if self.config is None:
+            return "", 0, 0
+        data = self.config.data
+        return data.name, data.test_limit, self.config.experts.seed if data.test_limit else 0
 
 
 @dataclass(frozen=True)

@@ -31,6 +31,10 @@ OWN = 35
 """MiB that the dashboard itself takes: the engine's calculation is of a run alone, and both are one process."""
 
 
+CLOSE = 0.02
+"""Share of its memory by which a run may need more or less than one that it is measured by."""
+
+
 @dataclass(frozen=True)
 class Estimate:
     """``seconds`` of what is known, by part; ``unknown`` names the parts that were never measured here. Memory that is
@@ -122,8 +126,8 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
 
     An iteration takes what it took in the newest run alike that was no trial of a few, else in the longest trial.
     Memory is, trials last again, that of the newest run alike that is done and was the first of its process, else of
-    one that is done, else of the newest; where none was measured the engine's own calculation, which holds for the CPU
-    alone.
+    one that is done, else of the newest, of those that need as much by the engine's own calculation (``CLOSE``). Where
+    none was measured it is that calculation, which holds for the CPU alone.
     """
     parts: dict[str, float] = {}
     unknown: list[str] = []
@@ -139,29 +143,56 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
-        steps = config.objective.student_steps / like.config.objective.student_steps
-        each = like.iteration * (steps if config.objective.name in TRAIN_STUDENTS else 1.0)
+        each = like.iteration * _student_work(config) / _student_work(like.config)
         parts["iterations"] = config.objective.iterations * each
     evaluations = _evaluations(config, runs)
     if evaluations is None:
         unknown.append("evaluations")
     else:
         parts["evaluations"] = evaluations
-    sampled = [run for run in alike if run.peak is not None]
-    alone = min(sampled, key=lambda run: (run.brief, not run.whole, run.shared), default=None)  # the first of the best
-    peak = alone.peak if alone is not None else None
-    on_processor = config.execution.device in ("auto", "cpu")
-    calculated = memory.estimate(config).total / MIB + OWN if on_processor else None
+    needed, taken = _memory(config, alike)
     return Estimate(
         parts=parts,
         unknown=tuple(unknown),
         source=like.name if like is not None else "",
-        memory=peak if peak is not None else calculated,
-        memory_measured=peak is not None,
+        memory=needed,
+        memory_measured=taken is not None,
         disk=written.folder(config, each),
         cache=missing * (config.experts.epochs + 1) * parameters(config) * 4,
-        shared=alone is not None and alone.shared,
+        shared=taken is not None and taken.shared,
     )
+
+
+def _student_work(config: Config) -> float:
+    """What an iteration's student steps cost, on the mean: each forward, and those that are differentiated backward
+    (in convolutions of a forward pass, 3 and 8). 1 where there are none."""
+    settings = config.objective
+    if settings.name not in TRAIN_STUDENTS:
+        return 1.0
+    backward = memory.differentiated(config)
+    forward = settings.student_steps
+    if settings.name == "bptt" and settings.window:
+        return 3 * (backward + forward) / 2 + 8 * backward
+    return 3 * forward + 8 * backward
+
+
+def _memory(config: Config, alike: Sequence[Measured]) -> tuple[float | None, Measured | None]:
+    """MiB that a run takes, None where it is not known, and the run it was measured in, None where it is calculated.
+
+    Numbers that an iteration's time is multiplied by may differ among runs alike: what they keep has to be the same.
+    """
+    on_processor = config.execution.device in ("auto", "cpu")
+
+    def needs(one: Config) -> int:
+        found = memory.estimate(one)
+        return found.total if on_processor else found.total - found.program
+
+    wanted = needs(config)
+    sampled = [run for run in alike if run.peak is not None and abs(needs(run.config) - wanted) <= CLOSE * wanted]
+    taken = min(sampled, key=lambda run: (run.brief, not run.whole, run.shared), default=None)  # the first of the best
+    if taken is not None:
+        return taken.peak, taken
+    return memory.estimate(config).total / MIB + OWN if on_processor else None, None
 
 
 def _there(config: Config, runs: Sequence[Measured]) -> int:

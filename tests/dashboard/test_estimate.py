@@ -132,6 +132,36 @@ def test_sizes_are_the_networks_and_the_sets_own(preset: str, shape: tuple[int, 
     assert pixels(config) == classes * config.synthetic.images_per_class * shape[0] * shape[1] * shape[2]
 
 
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [("objective.student_steps", 400), ("data.train_limit", 500), ("experts.epochs", 900)],
+)
+def test_memory_is_that_of_a_run_that_needs_as_much(key: str, value: int) -> None:
+    """Its time may be multiplied out all the same."""
+    config = changed(changed(BASE, {"network.width": 256}), {"experts.epochs": 100})
+    other = changed(config, {key: value})
+    found = estimate.estimate(other, [measured(config)])
+    assert "iterations" not in found.unknown
+    assert (found.memory_measured, found.memory) == (False, memory.estimate(other).total / 2**20 + estimate.OWN)
+    assert found.memory != memory.estimate(config).total / 2**20 + estimate.OWN
+    found = estimate.estimate(other, [measured(config), measured(other, peak=900.0, shared=True)])
+    assert (found.memory_measured, found.memory, found.shared) == (True, 900.0, True)
+    less = changed(config, {"evaluation.networks": 4})
+    assert estimate.estimate(less, [measured(config)]).memory_measured, "its peak is another phase's"
+    card, more = (changed(one, {"execution.device": "cuda"}) for one in (config, other))
+    assert estimate.estimate(card, [measured(card)]).memory == 700.0
+    assert estimate.estimate(more, [measured(card)]).memory is None, "there it is not calculated"
+
+
+@pytest.mark.parametrize(("window", "factor"), [(0, 2.0), (20, (3 * 60 + 160) / (3 * 35 + 160))])
+def test_steps_that_no_sweep_goes_back_through_cost_less(window: int, factor: float) -> None:
+    """With a window an iteration takes a number of steps from the window's to all, and goes back through the window."""
+    config = changed(resolve("digits-ipc1-bptt").config, {"objective.student_steps": 50, "objective.window": window})
+    more = changed(config, {"objective.student_steps": 100})
+    times = [estimate.estimate(each, [measured(config)]).parts["iterations"] for each in (config, more)]
+    assert times[1] / times[0] == pytest.approx(factor)
+
+
 def test_too_little_room_is_said() -> None:
     found = estimate.estimate(BASE, [measured(peak=4096.0)])
     lines = in_words(found, memory_free=1024.0, disk_free=10)

@@ -212,14 +212,30 @@ def test_what_other_images_measured_is_not_subtracted_and_is_said(
     assert not [line for line in table(six()) if line.name == "live accuracy on"]
 
 
-def test_validation_images_of_another_share_are_others() -> None:
-    def held_out(mark: str, share: float) -> Contender:
-        history = RunHistory()
-        event = Evaluation(10, "live", "quick-100", 0.3, 0.01, [0.3], "validation", "validation", 1.0, True)
-        history.apply(event)
-        config = changed(resolve("digits-ipc1").config, {"data.validation": share})
-        return Contender(mark, mark, 1, "running", history, config)
+def held_out(mark: str, share: float, **settings: Any) -> Contender:
+    history = RunHistory()
+    event = Evaluation(10, "live", "quick-100", 0.3, 0.01, [0.3], "validation", "validation", 1.0, True)
+    history.apply(event)
+    values = {key.replace("__", "."): value for key, value in settings.items()}
+    config = changed(resolve("digits-ipc1").config, {"data.validation": share, **values})
+    return Contender(mark, mark, 1, "running", history, config)
 
+
+def test_images_drawn_by_another_seed_of_the_experts_are_others() -> None:
+    """Images are held out before training images are left out: how many of these there are changes none of them."""
+    one, limited = held_out("A", 0.1), held_out("B", 0.1, data__train_limit=500)
+    assert heading("accuracy", [one, limited])[0] == "live accuracy on validation images"
+    other = held_out("B", 0.1, experts__seed=3)
+    assert heading("accuracy", [one, other])[0] == "live accuracy, measured differently"
+    (line,) = (line for line in table([one, other]) if line.name == "live accuracy on")
+    drawn = "validation of 10 %, drawn by experts.seed"
+    assert line.values == (f"{drawn} 0", f"{drawn} 3")
+    assert one.images == other.images, "of all test images none is drawn"
+    less = [held_out(mark, 0.1, experts__seed=seed, data__test_limit=100) for mark, seed in (("A", 0), ("B", 3))]
+    assert less[0].images != less[1].images
+
+
+def test_validation_images_of_another_share_are_others() -> None:
     assert heading("accuracy", [held_out("A", 0.1), held_out("B", 0.2)])[0] == "live accuracy, measured differently"
     assert heading("accuracy", [held_out("A", 0.1), held_out("B", 0.1)])[0] == "live accuracy on validation images"
 

@@ -116,6 +116,12 @@ def test_validation_takes_the_share_of_every_class(digits: RawSet) -> None:
     assert torch.equal(real.validation_images, real.transform.forward(digits.train.pixels[real.split.validation]))
 
 
+def test_images_are_held_out_before_training_images_are_left_out(digits: RawSet) -> None:
+    whole, limited = (split(digits, Data(validation=0.1, train_limit=limit), seed=3) for limit in (0, 500))
+    assert torch.equal(whole.validation, limited.validation)
+    assert not torch.equal(whole.validation, split(digits, Data(validation=0.1), seed=4).validation)
+
+
 def test_limits_draw_by_class(digits: RawSet) -> None:
     real = prepare(digits, Data(train_limit=205, test_limit=50, validation=0.1), seed=0)
     assert sorted(counts(real.train_labels)) == [20] * 5 + [21] * 5

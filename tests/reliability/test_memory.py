@@ -77,6 +77,14 @@ def test_more_of_anything_never_counts_for_less(key: str) -> None:
             least = total
 
 
+@pytest.mark.parametrize(("preset", "less"), [("digits-ipc1", False), ("digits-ipc1-bptt", True)])
+def test_a_window_spares_memory_where_there_is_one(preset: str, less: bool) -> None:
+    config = changed(resolve(preset).config, {"network.width": 128, "objective.student_steps": 100})
+    config = changed(config, {"objective.window": 0})
+    spared = estimate(config).phases["student"] - estimate(changed(config, {"objective.window": 10})).phases["student"]
+    assert spared == (90 * 4 * Shape.of(config).parameters if less else 0)
+
+
 def test_activations_are_counted_where_steps_are_compiled() -> None:
     base = changed(resolve("cifar10-ipc1-small").config, {"execution.compile": "off"})
     net = ConvNet(base.network, SHAPES["cifar10"], 10)
