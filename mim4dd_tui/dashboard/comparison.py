@@ -176,7 +176,8 @@ def outcome(contenders: Sequence[Contender]) -> list[Line]:
 
 
 def details(contenders: Sequence[Contender]) -> list[Line]:
-    """What else came out; "-" where it is not known."""
+    """What else came out; "-" where it is not known. Whose labels random real images have is told where an expert
+    labelled some, as it does where labels of the distilled set begin with its view."""
 
     def last(one: Contender, name: str, told: Callable[[float], str] = number) -> str:
         series = one.history.series.get(name)
@@ -188,13 +189,17 @@ def details(contenders: Sequence[Contender]) -> list[Line]:
     def worked(one: Contender) -> str:
         return "-" if one.history.started_at is None else duration(one.history.worked)
 
+    random = [one.history.random_selection for one in contenders]
+    labels = ["-" if event is None else "expert's" if event.labelled else "hard" for event in random]
+    told_labels = [_result("random images' labels", labels)] if "expert's" in labels else []
     return [
         _result("iteration", [reached(one) for one in contenders]),
         _result("objective", [last(one, "objective") for one in contenders]),
         _result("MI bound, mean at end", [_mean(one) for one in contenders]),
         _result("MI bound, last reading", [last(one, "bound", nats) for one in contenders]),
         _result("step size", [last(one, "step_size") for one in contenders]),
-        _result("random real images", [_score(one.history.random_selection) for one in contenders]),
+        _result("random real images", [_score(event) for event in random]),
+        *told_labels,
         _result("full set", [_score(one.history.full_set) for one in contenders]),
         _result("worked", [worked(one) for one in contenders]),
     ]

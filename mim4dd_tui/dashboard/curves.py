@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -130,7 +130,9 @@ def accuracy(history: RunHistory) -> Figure:
         ("full", history.full_set, FULL),
     ):
         if event is not None and math.isfinite(event.mean):
-            levels.append(Level(f"{label}{_apart(event, history.live)}", event.mean, ink))
+            levels.append(
+                Level(f"{label}{_in_brackets([*_labels(event), *_apart(event, history.live)])}", event.mean, ink)
+            )
     return Figure(
         tuple(series),
         tuple(levels),
@@ -156,8 +158,17 @@ def _live_name(event: Evaluation | None) -> str:
     return f"live{' validation' if event.measured_on == 'validation' else ''}, {event.protocol}"
 
 
-def _apart(baseline: Evaluation, live: Evaluation | None) -> str:
-    """In what a baseline differs from the curve it stands beside: `` (test, paper-300)``; and of how many images the
+def _labels(baseline: Evaluation) -> list[str]:
+    """Whose labels random real images have, where they are not their own: an expert's, as soft ones of a set begin."""
+    return ["expert's labels"] if baseline.labelled else []
+
+
+def _in_brackets(words: Sequence[str]) -> str:
+    return f" ({', '.join(words)})" if words else ""
+
+
+def _apart(baseline: Evaluation, live: Evaluation | None) -> list[str]:
+    """In what a baseline differs from the curve it stands beside: the images, the protocol; and of how many images the
     full set is, where it is not whole.
 
     The full set is measured by the experts, whose training no protocol of a run is.
@@ -168,7 +179,7 @@ def _apart(baseline: Evaluation, live: Evaluation | None) -> str:
         differing += [baseline.measured_on] if baseline.measured_on != live.measured_on else []
         by_protocol = baseline.subject != "full_set"
         differing += [baseline.protocol] if by_protocol and baseline.protocol != live.protocol else []
-    return f" ({', '.join(differing)})" if differing else ""
+    return differing
 
 
 def ratio(history: RunHistory) -> Figure:

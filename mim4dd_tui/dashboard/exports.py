@@ -126,9 +126,16 @@ def _outcome(name: str, one: Contender) -> dict[str, str]:
         row[metric] = _number(None if series is None else series.last)
     readings = Readings.of(history, one.config)
     row["bound_mean_at_end"] = _number(None if readings is None else readings.mean)
-    row |= _score("random_selection", history.random_selection) | _score("full_set", history.full_set)
+    row |= _score("random_selection", history.random_selection)
+    row["random_selection_labelled"] = _yes(history.random_selection)
+    row |= _score("full_set", history.full_set)
     row["seconds_worked"] = "" if history.started_at is None else _number(history.worked)
     return row
+
+
+def _yes(event: Evaluation | None) -> str:
+    """``true`` where an expert labelled random real images; empty where there are none."""
+    return "" if event is None else "true" if event.labelled else "false"
 
 
 def _score(which: str, event: Evaluation | None, *, chosen: bool = False) -> dict[str, str]:
@@ -194,7 +201,8 @@ def _series_rows(runs: Mapping[str, Columns], *, named: bool) -> list[list[str]]
 
 def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
     """The evaluations as a table; accuracies in 0..1."""
-    head = ["iteration", "subject", "protocol", "mean", "std", "networks", "selected_on", "measured_on", "seconds"]
+    head = ["iteration", "subject", "protocol", "mean", "std", "networks", "selected_on", "measured_on", "seconds",
+            "labelled"]  # fmt: skip
     rows = [
         [
             str(e.iteration),
@@ -206,6 +214,7 @@ def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
             e.selected_on,
             e.measured_on,
             _number(e.seconds),
+            _yes(e) if e.subject == "random_selection" else "",
         ]
         for e in evaluations
     ]

@@ -87,6 +87,14 @@ def test_log_and_headless_lines_say_the_same(event: Evaluation, text: str) -> No
         (LIVE, RANDOM, "live, quick-100", "random", "55.0 ± 1.0 %"),
         (HELD_OUT, RANDOM, "live validation, quick-100", "random (test)", "55.0 ± 1.0 %*"),
         (LIVE, replace(RANDOM, protocol="paper-300"), "live, quick-100", "random (paper-300)", "55.0 ± 1.0 %*"),
+        (LIVE, replace(RANDOM, labelled=True), "live, quick-100", "random (expert's labels)", "55.0 ± 1.0 %"),
+        (
+            HELD_OUT,
+            replace(RANDOM, labelled=True),
+            "live validation, quick-100",
+            "random (expert's labels, test)",
+            "55.0 ± 1.0 %*",
+        ),
     ],
 )
 def test_a_curve_and_what_it_stands_beside_say_how_they_were_measured(
@@ -168,6 +176,17 @@ def test_a_comparison_of_what_is_not_measured_alike_says_so() -> None:
     both = [test, held_out]
     notes = [note for _, note in legend("accuracy", figure("accuracy", both), both)]
     assert [note.partition("(")[2] for note in notes] == ["test, quick-100)", "validation, quick-100)"]
+
+
+def test_a_comparison_says_where_an_expert_labelled_random_real_images() -> None:
+    hard, soft = contender("A", RANDOM), contender("B", replace(RANDOM, labelled=True))
+    (line,) = (line for line in table([hard, soft, contender("C")]) if line.name == "random images' labels")
+    assert line.values == ("hard", "expert's", "-")
+    assert not [line for line in table([hard, hard]) if line.name == "random images' labels"]
+    rows = [*csv.DictReader(io.StringIO(tables_of_compared(["a", "b"], [hard, soft])()["runs.csv"]))]
+    assert [row["random_selection_labelled"] for row in rows] == ["false", "true"]
+    (row,) = csv.DictReader(io.StringIO(tables_of(soft.history)()["evaluations.csv"]))
+    assert row["labelled"] == "true"
 
 
 def test_lists_mark_a_validation_accuracy(tmp_path: Path) -> None:
