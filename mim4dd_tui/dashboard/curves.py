@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 
 import numpy as np
@@ -130,9 +130,8 @@ def accuracy(history: RunHistory) -> Figure:
         ("full", history.full_set, FULL),
     ):
         if event is not None and math.isfinite(event.mean):
-            levels.append(
-                Level(f"{label}{_in_brackets([*_labels(event), *_apart(event, history.live)])}", event.mean, ink)
-            )
+            more = ", ".join([*_labels(event), *_apart(event, history.live)])
+            levels.append(Level(f"{label} ({more})" if more else label, event.mean, ink))
     return Figure(
         tuple(series),
         tuple(levels),
@@ -161,10 +160,6 @@ def _live_name(event: Evaluation | None) -> str:
 def _labels(baseline: Evaluation) -> list[str]:
     """Whose labels random real images have, where they are not their own: an expert's, as soft ones of a set begin."""
     return ["expert's labels"] if baseline.labelled else []
-
-
-def _in_brackets(words: Sequence[str]) -> str:
-    return f" ({', '.join(words)})" if words else ""
 
 
 def _apart(baseline: Evaluation, live: Evaluation | None) -> list[str]:
