@@ -110,12 +110,11 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
     threads = report["machine"]["threads"]
     told(f"{report['machine']['processor']}, {threads} thread{'' if threads == 1 else 's'}, torch {torch.__version__}")
     told("a case is told once it is measured; one that this machine compiles for the first time takes minutes")
-    if not bench.narrow:
+    if not bench.narrow and any(bench.wants(f"meta_gradient/{size}/mixed") for size in GRADIENTS):
         report["left_out"]["mixed"] = "this processor has neither AMX nor avx512_bf16: bfloat16 would be slower"
     for case in all_cases(bench):
         if report["cases"] and bench.late():  # a first time may compile for longer: one is measured all the same
-            minutes = f"{bench.minutes:g} minute{'' if bench.minutes == 1 else 's'}"
-            report["left_out"]["from " + case.name] = f"the time was up ({minutes})"
+            report["left_out"]["from " + case.name] = _late(bench)
             break
         found = measure(case, bench)
         group, _, rest = case.name.partition("/")
@@ -129,8 +128,15 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
             found["minutes_for_100_experts_of_50_epochs"] = whole_buffer(found)
         report["cases"][case.name] = found
         told(line(case.name, found))
-    report["growth"] = growth(bench) if bench.wants("growth") and not bench.late() else []
+    wanted = bench.wants("growth")
+    report["growth"] = growth(bench) if wanted and not bench.late() else []
+    if wanted and bench.late() and not report["growth"]:
+        report["left_out"]["growth"] = _late(bench)
     return report
+
+
+def _late(bench: Bench) -> str:
+    return f"the time was up ({bench.minutes:g} minute{'' if bench.minutes == 1 else 's'})"
 
 
 def whole_buffer(found: Mapping[str, Any]) -> float:

@@ -90,7 +90,7 @@ class Judge:
         asked, share, taken = self.config.evaluation.every, self.config.evaluation.share, live_share(self.config)
         text = (
             f"live evaluations come every {self._every} iterations, not every {asked}, "
-            f"to take at most {100 * share:.0f} % of what the run computes (evaluation.share)"
+            f"to take at most {100 * share:g} % of what the run computes (evaluation.share)"
         )
         if taken > share:
             text += f"; those of the first and the last iterate, which are always made, take {100 * taken:.0f} %"

@@ -12,6 +12,7 @@ from typing import TextIO
 
 from engine import events
 from engine.runs.log import BEGUN_AGAIN, evaluated, from_cache, log_line, standing, told_changes, went_back
+from engine.wording import counted
 from mim4dd_tui.fitting import fitted
 from mim4dd_tui.quantities import bound_of
 from mim4dd_tui.terminal import columns
@@ -84,7 +85,7 @@ def tell(text: str) -> None:
 
 ENDS = ("done", "failed", "stopped")
 """States that the end of the run says again."""
-UNITS = {"baselines": "networks", "evaluate": "networks"}
+UNITS = {"baselines": "network", "evaluate": "network"}
 """What a phase's progress counts."""
 
 
@@ -174,9 +175,10 @@ class PlainObserver:
             if event.phase == "experts":
                 what = event.detail or "all experts together"
                 return f"  experts: {event.done} of {event.total} epochs, {what}"
-            of = f" of {event.total}" if event.total else ""
-            unit = f" {UNITS[event.phase]}" if event.phase in UNITS else ""
-            return f"  {event.phase}: {event.done}{of}{unit} {event.detail}".rstrip()
+            of = f"{event.done} of " if event.total else ""
+            count = event.total or event.done
+            told = counted(count, UNITS[event.phase]) if event.phase in UNITS else count
+            return f"  {event.phase}: {of}{told} {event.detail}".rstrip()
         if isinstance(event, events.ExpertEpoch):
             return self._expert(event)
         return self._other(event)

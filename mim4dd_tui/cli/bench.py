@@ -57,7 +57,7 @@ def bench(
         minutes=math.inf if minutes is None else minutes,
     )  # fmt: skip
     report = speed.run(found, tell if as_json else say)
-    if only and not report["cases"] and not report["growth"] and not found.late():
+    if only and not (report["cases"] or report["growth"] or report["left_out"] or found.late()):
         names = ", ".join(dict.fromkeys(found.passed_over))
         raise UsageError(f"--only {only}: no case's name contains that; there are {names}")
     if as_json:

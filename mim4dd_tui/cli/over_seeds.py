@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from engine.analysis.estimates import spread
+from engine.wording import counted
 
 Document = dict[str, Any]
 MEANS = {
@@ -60,11 +61,11 @@ def seed_lines(document: Document) -> list[str]:
     lines = []
     for key, of in MEANS.items():
         found = document.get(key)
-        if found is None or (key == "last" and document["accuracy"]["selected_on"] == "none"):
+        if found is None or (key == "last" and (document["accuracy"] or {}).get("selected_on") == "none"):
             continue
         words = CHOSEN.get(found["selected_on"], of) if key == "accuracy" else of
         mean = percent(found["mean"], found["std"])
-        lines.append(f"over {found['runs']} seeds: {mean} ({found['protocol']}), {words}")
+        lines.append(f"over {counted(found['runs'], 'seed')}: {mean} ({found['protocol']}), {words}")
     if any((document.get(key) or {}).get("std") is not None for key in MEANS):
         lines.append("± is the standard deviation over the seeds, no interval of the mean")
     return lines

@@ -296,9 +296,9 @@ def describe_method(config: Config) -> str:
 def describe_work(config: Config) -> str:
     """What there is to compute."""
     objective, experts = config.objective, config.experts
-    steps = "" if objective.name in TRAIN_STUDENTS else " iterations"
-    if not steps:
+    work = counted(objective.iterations, "iteration")
+    if objective.name in TRAIN_STUDENTS:
         most = "up to " if objective.window and objective.name == "bptt" else ""
-        steps = f" x {most}{objective.student_steps:,} student steps"
+        work = f"{objective.iterations:,} x {most}{counted(objective.student_steps, 'student step')}"
     trained = " x ".join(counted(n, what) for n, what in ((experts.count, "expert"), (experts.epochs, "epoch")))
-    return f"{trained}; {objective.iterations:,}{steps}"
+    return f"{trained}; {work}"

@@ -71,7 +71,7 @@ def run_text(info: RunInfo, style: str, *, unicode: bool, room: tuple[int, int] 
         text.append("  in another process", style="dim")
     text.append("\n")
     rows = [("phase", info.doing)] if info.doing else []
-    if info.iteration or not info.doing:
+    if info.iterations and (info.iteration or not info.doing):  # of a damaged status neither is known
         rows.append(("iteration", f"{info.iteration} of {info.iterations}"))
     if info.accuracy is not None:
         live = " live, of a few networks" if info.live else ""

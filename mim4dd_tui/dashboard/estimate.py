@@ -15,8 +15,7 @@ from pathlib import Path
 from typing import TypedDict
 
 from engine import memory, resident
-from engine.budget import live_evaluations
-from engine.config.consistency import TRAIN_STUDENTS
+from engine.budget import iteration_cost, live_evaluations
 from engine.config.datasets import CLASSES, image_side
 from engine.config.schema import Config
 from engine.config.selection import selected_on
@@ -70,6 +69,10 @@ FREE = {
 """Settings of an iteration that change nothing of what is computed, but numbers in it, or how often."""
 
 
+DECODED = ("images_per_class", "formation", "labels")
+"""Settings of a synthetic set that decide what an evaluated network is trained on."""
+
+
 def same_iteration(a: Config, b: Config) -> bool:
     """Whether an iteration costs the same, but for the number of student steps."""
     left, right = ({part: getattr(x, part).model_dump(exclude=free) for part, free in FREE.items()} for x in (a, b))
@@ -108,7 +111,8 @@ def same_evaluation(a: Config, b: Config) -> bool:
         a.data.name == b.data.name
         and a.data.test_limit == b.data.test_limit
         and a.network == b.network
-        and a.synthetic.images_per_class == b.synthetic.images_per_class
+        and a.data.validation == b.data.validation
+        and all(getattr(a.synthetic, name) == getattr(b.synthetic, name) for name in DECODED)
         and _same_machine(a, b)
     )
 
@@ -143,7 +147,7 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
     if like is None or like.iteration is None:
         unknown.append("iterations")
     else:
-        each = like.iteration * _student_work(config) / _student_work(like.config)
+        each = like.iteration * iteration_cost(config) / iteration_cost(like.config)
         parts["iterations"] = config.objective.iterations * each
     evaluations = _evaluations(config, runs)
     if evaluations is None:
@@ -161,19 +165,6 @@ def estimate(config: Config, runs: Sequence[Measured]) -> Estimate:
         cache=missing * (config.experts.epochs + 1) * parameters(config) * 4,
         shared=taken is not None and taken.shared,
     )
-
-
-def _student_work(config: Config) -> float:
-    """What an iteration's student steps cost, on the mean: each forward, and those that are differentiated backward
-    (in convolutions of a forward pass, 3 and 8). 1 where there are none."""
-    settings = config.objective
-    if settings.name not in TRAIN_STUDENTS:
-        return 1.0
-    backward = memory.differentiated(config)
-    forward = settings.student_steps
-    if settings.name == "bptt" and settings.window:
-        return 3 * (backward + forward) / 2 + 8 * backward
-    return 3 * forward + 8 * backward
 
 
 def _memory(config: Config, alike: Sequence[Measured]) -> tuple[float | None, Measured | None]:

@@ -17,6 +17,7 @@ from engine.analysis.tables import points
 from engine.events import Evaluation
 from engine.wording import counted
 from mim4dd_tui.dashboard.contenders import Contender, Line
+from mim4dd_tui.dashboard.curves import OVER
 from mim4dd_tui.plain import percent
 
 Which = Literal["best", "last"]
@@ -171,7 +172,8 @@ def _mean_words(group: Group, told: Sequence[Together]) -> tuple[str, ...]:
     if group.twice is not None:
         return (f"no mean: seed {group.twice} is there more than once", f"no mean: seed {group.twice} twice")
     if not told:
-        return (f"no mean yet: {len(group.scores('last'))} of {len(group.members)} seeds finished",)
+        yet = "" if all(one.state in OVER for one in group.members) else " yet"
+        return (f"no mean{yet}: {len(group.scores('last'))} of {len(group.members)} seeds finished",)
     each = [f"{one.which} {percent(one.mean, one.spread)}" for one in told]
     brief = [f"{one.which} {percent(one.mean, one.spread).removesuffix(' %')}" for one in told]
     return f"{', '.join(each)} (± over seeds)", ", ".join(each), ", ".join(brief)

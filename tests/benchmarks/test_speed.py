@@ -131,6 +131,9 @@ def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:
     assert "loading/digits" not in bench.passed_over
     assert list(report["cases"]) == ["loading/digits"]
     assert report["growth"] == []
+    assert report["left_out"] == {}, "nothing of what was asked for"
+    mixed = speed.run(Bench(quick=True, only="30x500/mixed"))
+    assert bool(mixed["left_out"]) != bool(narrow_arithmetic())
 
 
 @pytest.mark.parametrize(("minutes", "told"), [(0.0, "0 minutes"), (1.0, "1 minute"), (2.5, "2.5 minutes")])
@@ -145,6 +148,7 @@ def test_no_case_but_the_first_is_begun_when_the_time_is_up(
     report = speed.run(Bench(quick=True, minutes=minutes))
     assert list(report["cases"]) == ["loading/one"]
     assert report["left_out"]["from loading/two"] == f"the time was up ({told})"
+    assert report["left_out"]["growth"] == f"the time was up ({told})"
     assert report["growth"] == []
 
 

@@ -128,6 +128,9 @@ def test_seeds_are_averaged_for_best_and_last_iterates() -> None:
     same = over_seeds([run | {"accuracy": run["last"]} for run in runs])
     assert seed_lines(same) == ["over 3 seeds: 72.0 ± 2.0 % (quick-100), last iterates", DEVIATION]
     assert seed_lines(over_seeds([])) == []
+    assert seed_lines(over_seeds(runs[:1]))[-1] == "over 1 seed: 70.0 % (quick-100), last iterates"
+    unmeasured = {"state": "done", "accuracy": accuracy(0.8, 100, "test") | {"mean": None}, "last": accuracy(0.7, 300)}
+    assert seed_lines(over_seeds([unmeasured])) == ["over 1 seed: 70.0 % (quick-100), last iterates"]
 
 
 def test_why_no_bound_was_read_is_said() -> None:

@@ -332,3 +332,12 @@ def test_of_what_is_no_preset_to_compare_with_it_is_said_where_the_values_are(
     event = replace(started(), preset=source, changes={"network.depth": 2})
     assert (log_line(event) or ("", ""))[1].endswith(f", of {source}, with network.depth 2")
     assert lacking("mine") == lacking("mine.toml on digits-ipc1") == ""
+
+
+def test_of_a_run_whose_status_is_damaged_no_number_of_iterations_is_told(tmp_path: Path) -> None:
+    run = made(tmp_path, "damaged")
+    assert "iteration   0 of " in run_text(read_run(run), "", unicode=False).plain
+    run.status_path.write_text("{")
+    told = run_text(read_run(run), "", unicode=False).plain
+    assert "its status file is missing or damaged" in told
+    assert "iteration" not in told.partition("enter opens it")[0]

@@ -106,10 +106,14 @@ def test_where_no_student_is_trained_its_steps_take_no_time() -> None:
         ("execution.keep_activations", 0, "iterations"),
         ("experts.batch_size", 17, "experts"),
         ("data.test_limit", 100, "evaluations"),
+        ("data.validation", 0.1, "evaluations"),
+        ("synthetic.formation", 2, "evaluations"),
+        ("synthetic.labels", "softmax", "evaluations"),
     ],
 )
 def test_what_changes_the_cost_makes_it_unknown_again(key: str, value: int | str, part: str) -> None:
-    config = changed(BASE, {key: value, "experts.count": 9})  # one more than there are
+    real = {"synthetic.init": "real"}  # as soft labels begin
+    config = changed(BASE, {**real, key: value, "experts.count": 9})  # one more than there are
     assert part in estimate.estimate(config, [measured()]).unknown
 
 
@@ -133,12 +137,16 @@ def test_sizes_are_the_networks_and_the_sets_own(preset: str, shape: tuple[int, 
 
 
 @pytest.mark.parametrize(
-    ("key", "value"),
-    [("objective.student_steps", 400), ("data.train_limit", 500), ("experts.epochs", 900)],
+    ("preset", "key", "value"),
+    [
+        ("digits-ipc1", "objective.student_steps", 400),
+        ("digits-ipc1", "experts.epochs", 900),
+        ("cifar10-ipc1-small", "data.train_limit", 20_000),
+    ],
 )
-def test_memory_is_that_of_a_run_that_needs_as_much(key: str, value: int) -> None:
+def test_memory_is_that_of_a_run_that_needs_as_much(preset: str, key: str, value: int) -> None:
     """Its time may be multiplied out all the same."""
-    config = changed(changed(BASE, {"network.width": 256}), {"experts.epochs": 100})
+    config = changed(resolve(preset).config, {"network.width": 256, "experts.epochs": 100})
     other = changed(config, {key: value})
     found = estimate.estimate(other, [measured(config)])
     assert "iterations" not in found.unknown
@@ -153,7 +161,7 @@ def test_memory_is_that_of_a_run_that_needs_as_much(key: str, value: int) -> Non
     assert estimate.estimate(more, [measured(card)]).memory is None, "there it is not calculated"
 
 
-@pytest.mark.parametrize(("window", "factor"), [(0, 2.0), (20, (3 * 60 + 160) / (3 * 35 + 160))])
+@pytest.mark.parametrize(("window", "factor"), [(0, 2.0), (20, (3 * 60 + 9 * 20) / (3 * 35 + 9 * 20))])
 def test_steps_that_no_sweep_goes_back_through_cost_less(window: int, factor: float) -> None:
     """With a window an iteration takes a number of steps from the window's to all, and goes back through the window."""
     config = changed(resolve("digits-ipc1-bptt").config, {"objective.student_steps": 50, "objective.window": window})

@@ -80,6 +80,7 @@ def test_progress_is_rare_and_the_last_iteration_is_never_left_out() -> None:
         (ExpertEpoch(1, 4, 3, 3, 0.2, 0.9, 0.95, 1.0), "expert 2/4 trained  test 95.0 %"),
         (Progress("data", 3, 10, "mnist"), "data: 3 of 10 mnist"),
         (Progress("baselines", 3, 10), "baselines: 3 of 10 networks"),
+        (Progress("baselines", 0, 1), "baselines: 0 of 1 network"),
         (Progress("experts", 4, 8), "experts: 4 of 8 epochs, all experts together"),
         (Progress("experts", 4, 8, "found in the cache"), "experts: 4 of 8 epochs, found in the cache"),
     ],

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from textual.widgets import Input, OptionList
 
-from engine.config.load import delete_user_preset, list_presets, resolve, save_user_preset
+from engine.config.load import changed, delete_user_preset, list_presets, resolve, save_user_preset
 from engine.runs.changes import changes
 from engine.runs.finding import list_runs
 from engine.runs.folder import RunFolder
@@ -112,6 +112,9 @@ def test_a_method_that_trains_no_student_promises_no_student_steps() -> None:
     }
     assert said[""] == "100 experts x 50 epochs; 5,000 x 50 student steps"
     assert said["-bptt"].endswith("5,000 x up to 200 student steps")
+    one = {"objective.iterations": 1, "objective.student_steps": 1}
+    assert describe_work(changed(resolve("digits-ipc1").config, one)).endswith("; 1 x 1 student step")
+    assert describe_work(changed(resolve("digits-ipc1-dream").config, one)).endswith("; 1 iteration")
     assert said["-dream"].endswith("; 25,000 iterations")
     assert said["-distribution"].endswith("; 20,000 iterations")
 

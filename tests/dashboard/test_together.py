@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import math
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -98,6 +99,9 @@ def test_a_live_accuracy_is_in_no_mean() -> None:
     assert found == {"A B, 2 seeds": "best 85.0 ± 7.1 %, last 85.0 ± 7.1 % (± over seeds)"}
     found = told(list(lines([contender("A", 0, 0.8), contender("B", 1, None), going])))
     assert found == {"A B C, 3 seeds": "no mean yet: 1 of 3 seeds finished"}
+    over = [replace(one, state="failed") for one in (contender("B", 1, None), going)]
+    found = told(list(lines([contender("A", 0, 0.8), *over])))
+    assert found == {"A B C, 3 seeds": "no mean: 1 of 3 seeds finished"}, "no more come as they are"
 
 
 def test_means_and_differences_are_named_by_the_runs_they_are_of() -> None:

@@ -54,10 +54,10 @@ def test_the_first_and_the_last_iterate_are_evaluated_whatever_the_share(share: 
 
 def test_shares_are_told_in_percent() -> None:
     judge = object.__new__(Judge)
-    judge.config = config(share=0.25)
+    judge.config = config(share=0.125)
     judge._every = live_every(judge.config)
     share = round(100 * live_share(judge.config))
-    assert "to take at most 25 % of what the run computes" in judge._rarer()
+    assert "to take at most 12.5 % of what the run computes" in judge._rarer()
     assert judge._rarer().endswith(f"always made, take {share} %")
 
 
