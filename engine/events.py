@@ -132,7 +132,7 @@ class Evaluation(Event):
     best_so_far: bool = False
     step_size: float | None = None  # the set's own, where the protocol trains at it
     labelled: bool = False  # random real images: by an expert, as the set's soft labels are at first
-    train_images: int | None = None  # full set: how many images it is, where data.train_limit leaves some out
+    train_images: int | None = None  # full set: how many images it is, where limits or validation leave some out
 
     @property
     def live(self) -> bool:

@@ -207,7 +207,8 @@ class Session:
         settings = self.config.evaluation
         if said.full_set is None:
             whole = full_set(trajectories).event("full_set", 0, "none")
-            used = len(real.train_images) if self.config.data.train_limit else None
+            less = self.config.data.train_limit or self.config.data.validation
+            used = len(real.train_images) if less else None
             self.record(replace(whole, train_images=used))
         if settings.random_draws == 0 or said.random_selection is not None:
             return

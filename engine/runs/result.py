@@ -9,7 +9,7 @@ whose process was killed. What is not there is null beside a ``..._reason``. Acc
                             final}: the best iterate's; ``final`` is false for a live evaluation of a run
                             that has not come to its end. ``step_size``, the set's own, where the protocol trains at it;
                             ``labelled``, true, where an expert labelled random real images; ``train_images`` of the
-                            full set, where ``data.train_limit`` leaves images out
+                            full set, where ``data.train_limit`` or ``data.validation`` leave images out
     accuracy_by_test        the same for the iterate that the test images would have chosen, where validation images
                             chose: what most published numbers are
     last                    the same for the last iterate; before the end for the newest live evaluation

@@ -202,7 +202,7 @@ def _series_rows(runs: Mapping[str, Columns], *, named: bool) -> list[list[str]]
 def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
     """The evaluations as a table; accuracies in 0..1."""
     head = ["iteration", "subject", "protocol", "mean", "std", "networks", "selected_on", "measured_on", "seconds",
-            "labelled"]  # fmt: skip
+            "labelled", "train_images"]  # fmt: skip
     rows = [
         [
             str(e.iteration),
@@ -215,6 +215,7 @@ def evaluations_csv(evaluations: Sequence[Evaluation]) -> str:
             e.measured_on,
             _number(e.seconds),
             _yes(e) if e.subject == "random_selection" else "",
+            "" if e.train_images is None else str(e.train_images),
         ]
         for e in evaluations
     ]

@@ -186,7 +186,10 @@ def test_a_comparison_says_where_an_expert_labelled_random_real_images() -> None
     rows = [*csv.DictReader(io.StringIO(tables_of_compared(["a", "b"], [hard, soft])()["runs.csv"]))]
     assert [row["random_selection_labelled"] for row in rows] == ["false", "true"]
     (row,) = csv.DictReader(io.StringIO(tables_of(soft.history)()["evaluations.csv"]))
-    assert row["labelled"] == "true"
+    assert (row["labelled"], row["train_images"]) == ("true", "")
+    full = of(replace(RANDOM, subject="full_set", train_images=900))
+    (row,) = csv.DictReader(io.StringIO(tables_of(full)()["evaluations.csv"]))
+    assert (row["labelled"], row["train_images"]) == ("", "900")
 
 
 def test_lists_mark_a_validation_accuracy(tmp_path: Path) -> None:
