@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Collection, Sequence
 from pathlib import Path
@@ -11,6 +12,7 @@ from textual.widgets import OptionList
 
 from engine.config.load import list_presets, resolve
 from engine.config.presets import PresetInfo, names, user_dir
+from engine.runs.changes import changes
 from engine.runs.finding import list_runs
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.catalog import labels, read_run
@@ -265,3 +267,27 @@ async def test_a_run_of_a_file_says_which_and_is_never_taken_for_a_preset(make_a
         await pilot.press("s")
         await until(pilot, lambda: isinstance(again.screen, RunScreen) and run_screen(again).state == "done")
     assert {run.about().preset for run in list_runs(again.runs_dir)} == {"c10.toml on digits-ipc1"}
+
+
+@pytest.mark.parametrize(
+    ("origin", "source"), [("--set", "run lion"), ("edited", "run lion"), ("c10.toml", "c10.toml on digits-ipc1")]
+)
+async def test_settings_of_a_run_that_are_not_its_files_are_not_called_so(
+    make_app: MakeApp, origin: str, source: str, tmp_path: Path
+) -> None:
+    """What was changed for that run would be told of neither: what differs from the file is not recorded twice."""
+    folder = make_run(tmp_path / "runs", "lion", network__width=8)
+    file = {"preset": "c10.toml on digits-ipc1"}
+    about = json.loads(folder.about_path.read_text()) | file | {"origins": {"network.width": origin}}
+    folder.about_path.write_text(json.dumps(about))
+    folder.status_path.write_text(json.dumps(json.loads(folder.status_path.read_text()) | file))
+    app = make_app(FakeEngine(iterations=5))
+    async with app.run_test(size=SIZE) as pilot:
+        await until(pilot, lambda: app.screen.query_one("#runs", OptionList).option_count == 1)
+        await pilot.press("r", "g", "D")
+        await until(pilot, lambda: app.screen.query_one(SettingsForm).config.network.width == 8)
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+    (made,) = (run for run in list_runs(app.runs_dir) if run.name != "lion")
+    assert made.about().preset == source
+    assert changes(made) == {}

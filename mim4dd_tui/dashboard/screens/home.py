@@ -407,7 +407,8 @@ class HomeScreen(KeepingUpScreen):
 
     def take_over(self, run: RunInfo, config: Config, origins: Mapping[str, str]) -> None:
         """A run's settings into the form, as changes to its preset, or as they are where that is no more."""
-        known, file = None, is_file(run.preset)  # which may be another one by now
+        changed_for_it = any(origin in CHANGED for key, origin in origins.items() if key != "seed")
+        known, file = None, is_file(run.preset) and not changed_for_it  # which may be another one by now
         if is_preset(run.preset):
             try:
                 known = resolve(run.preset)
