@@ -14,6 +14,7 @@ import platform
 import shutil
 import subprocess
 import sys
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -103,11 +104,12 @@ def probe() -> dict[str, Any]:
         done = subprocess.run(command, capture_output=True, text=True, timeout=PROBE_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         return {"torch_error": f"importing torch took more than {PROBE_SECONDS:.0f} s"}
-    try:
-        found = json.loads(done.stdout.strip().rpartition("\n")[2])
-    except ValueError:
-        found = {"torch_error": f"the import ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}"}
-    return found if isinstance(found, dict) else {}
+    for line in reversed(done.stdout.splitlines()):  # libraries may say something as the process ends
+        with suppress(ValueError):
+            found = json.loads(line)
+            if isinstance(found, dict):
+                return found
+    return {"torch_error": f"the import ended with exit code {done.returncode}: {done.stderr.strip()[-300:]}"}
 
 
 def torch_checks(found: dict[str, Any]) -> list[Check]:

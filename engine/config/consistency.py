@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from engine.config.datasets import CLASSES, TEST_IMAGES, TRAIN_IMAGES, image_side
 from engine.data.shares import even, proportional
+from engine.wording import counted
 
 if TYPE_CHECKING:
     from engine.config.schema import Config
@@ -161,7 +162,7 @@ def _images(config: Config) -> Iterator[Problem]:
     if data.train_limit > sum(left):
         yield Problem(
             ("data.train_limit", "data.validation", "data.name"),
-            f"data.train_limit = {data.train_limit} exceeds the {sum(left):,} training images of {name} that are not "
+            f"data.train_limit = {data.train_limit} exceeds the {counted(sum(left), 'training image')} of {name} not "
             "held out; 0 uses all",
         )
         return
@@ -176,11 +177,12 @@ def _pools(config: Config, train: list[int]) -> Iterator[Problem]:
     if readout > sum(train):
         yield Problem(
             ("information.readout", *limits),
-            f"information.readout = {readout} exceeds the {sum(train):,} training images of {name} in use; lower it",
+            f"information.readout = {readout} exceeds the {counted(sum(train), 'training image')} of {name} in use; "
+            "lower it",
         )
         return
     pool = min(size - apart for size, apart in zip(train, even(train, readout), strict=True))
-    kept = f"{pool} training images" if pool != 1 else "1 training image"
+    kept = counted(pool, "training image")
     beside = f" beside the {readout} of information.readout"
     among: tuple[str, ...] = (*limits, "information.readout")
     if pool < 1:

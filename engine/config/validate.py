@@ -114,7 +114,8 @@ def _value(details: Any, where: Where) -> str:
     if field is None:
         return f"{where.shown(key)}: {printable(key)}: {printable(str(details['msg']))}"
     value = details["input"]
-    close = nearest(value, [str(choice) for choice in field.choices]) if isinstance(value, str) else None
+    choices = [written(choice) if isinstance(choice, bool) else str(choice) for choice in field.choices]
+    close = nearest(value, choices) if isinstance(value, str) else None
     hint = f"; did you mean {close}?" if close else ""
     return f"{where.shown(key)}: {key}: {written(value)} is not allowed; it must be {field.allowed}{hint}"
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -173,3 +174,14 @@ def test_on_a_terminal_lines_are_broken_between_words_and_paths_stay_whole(
     assert not [line for line in lines if len(line) > 60 and "/" not in line and "--data-dir" not in line]
     digits = next(line for line in lines if line.startswith("  ok   digits "))
     assert digits.endswith("digits.csv.gz")
+
+
+def test_what_a_library_says_as_the_probe_ends_does_not_hide_what_it_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    def answers(text: str) -> None:
+        done = subprocess.CompletedProcess[str]([], 3, stdout=text, stderr="Aborted")
+        monkeypatch.setattr(subprocess, "run", lambda *_, **__: done)
+
+    answers('\n{"torch": "2.15.0"}\n0\nbye\n')
+    assert doctor.probe() == {"torch": "2.15.0"}
+    answers("0\n")
+    assert doctor.probe() == {"torch_error": "the import ended with exit code 3: Aborted"}
