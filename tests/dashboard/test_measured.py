@@ -30,6 +30,7 @@ from mim4dd_tui.plain import PlainObserver
 from mim4dd_tui.plots.draw import draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.plots.paper import Words, lay_out
+from mim4dd_tui.plots.viewing import nothing
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.shelves import make_run, stands
 
@@ -307,6 +308,11 @@ def test_a_metric_that_compared_runs_lack_is_said_to_come_only_if_it_can(
 def test_what_a_run_that_is_over_lacks_is_not_said_to_come(state: str, words: str) -> None:
     history = of(StateChanged(state))
     assert curves.drawn("losses", history).empty == words
+    only = of(replace(LIVE, iteration=0), StateChanged(state))
+    yet = words.endswith(" yet")
+    told = "nothing right of 0 yet" if yet else "nothing right of 0"
+    assert nothing(curves.drawn("accuracy", only), Viewport(log_x=True)) == told
+    assert figure("accuracy", [Contender("A", "A", 1, state, only, None)]).over is not yet
 
 
 def test_the_last_iterate_was_chosen_on_no_images() -> None:

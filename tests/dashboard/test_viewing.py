@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -224,6 +225,9 @@ def test_a_logarithmic_axis_says_that_it_has_no_place_for_what_is_there() -> Non
     assert "nothing right of 0 yet" in draw(start, Viewport(log_x=True), 60, 10).text()
     assert "nothing right of 0 yet" in to_svg(lay_out(start, Viewport(log_x=True), {}, "a"))
     assert "nothing right of 0" not in draw(start, Viewport(), 60, 10).text()
+    over = draw(replace(start, over=True), Viewport(log_x=True), 60, 10).text()
+    assert "nothing right of 0" in over
+    assert "yet" not in over
     assert "no evaluation yet" in draw(Figure(empty="no evaluation yet"), Viewport(log_x=True), 60, 10).text()
 
 
