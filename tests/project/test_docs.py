@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 
 from engine import objectives
+from engine.artifact import DistilledSet
 from engine.config import consistency
 from engine.config.load import resolve
 from engine.config.presets import names
 from engine.config.schema import Config, Information
+from engine.data.sources import load
+from engine.data.transform import fit_normalise
 from engine.export import FORMATS
 from mim4dd_tui.cli import app as commands
 from mim4dd_tui.dashboard import own_themes
 from mim4dd_tui.dashboard.keys import KEYS, TYPING, Scope
+from tests.cli.test_running import settings
 from tests.project.test_hygiene import ROOT
 
 PAGES = {path.name: path for path in (ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md")))}
@@ -288,3 +293,38 @@ def test_every_file_at_the_top_of_the_interface_is_named() -> None:
             assert f"`{path.name}/`" in text, path.name
         elif path.suffix == ".py" and not path.name.startswith("__"):
             assert f"`{path.name}`" in text, path.name
+
+
+def program(page: str) -> str:
+    """The Python on a page."""
+    (found,) = re.findall(r"```python\n(.*?)```", TEXT[page], flags=re.S)
+    return str(found)
+
+
+def test_the_program_for_a_distilled_set_does_what_is_said(tmp_path: Path) -> None:
+    real = load("digits")
+    transform = fit_normalise(real.train.pixels)
+    file = tmp_path / "best.safetensors"
+    DistilledSet(
+        pixels=transform.forward(real.train.pixels[:10]),
+        labels=torch.arange(10),
+        step_size=0.05,
+        transform=transform,
+        classes=10,
+        class_names=tuple("0123456789"),
+        provenance={"config": Config().model_dump()},
+    ).save(file)
+    space: dict[str, Any] = {}
+    exec(program("using.md").replace("runs/NAME/distilled/best.safetensors", str(file)), space)
+    assert space["images"].shape == (10, 1, 8, 8)
+    assert space["seen"].shape == (360, 1, 8, 8)
+    assert len(real.train.pixels) == 1437
+    assert space["test"].labels.bincount().tolist() == [36] * 10
+
+
+def test_the_program_for_a_run_does_what_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    text = program("README.md").replace('resolve("digits-ipc1")', 'resolve("digits-ipc1", changes)')
+    space: dict[str, Any] = {"changes": settings()[1::2], "test_images": load("digits").test.pixels}
+    exec(text, space)
+    assert space["distilled"].images().shape == (10, 1, 8, 8)
