@@ -50,8 +50,8 @@ SHOTS = (
     Shot("curves", ("2", "tab", "h", "H", "w"), opened=True),
     Shot("pictures", ("3", "right", "o"), opened=True),
     Shot("log", ("4", "slash", "ctrl+r", *"accuracy|(full )?set"), opened=True),
-    Shot("help", ("question_mark",), opened=True),
-    Shot("palette", ("colon",), opened=True),
+    Shot("help", ("4", "question_mark"), opened=True),
+    Shot("palette", ("4", "colon"), opened=True),
 )
 
 
@@ -93,20 +93,24 @@ def main() -> int:
     columns, rows = (int(part) for part in options.size.split("x"))
     run = options.run.absolute()
     (DOCS / "dashboard").mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory() as state:
-        os.environ["XDG_STATE_HOME"] = state  # looks like the first time, and remembers nothing of this
-        for shot in SHOTS:
-            if options.only in (None, shot.name):
-                path = DOCS / "dashboard" / f"{shot.name}.svg"
-                shown = run
-                if shot.queue:
-                    shown = Path(state) / "runs" / "none"
-                    RunQueue(shown.parent).add(resolve("digits-ipc1").config, [0, 1, 2], preset="digits-ipc1")
-                path.write_text(asyncio.run(picture(shot, shown, USUAL)))
-                if shot.name in ("home", "run"):
-                    (DOCS / f"{shot.name}.svg").write_text(asyncio.run(picture(shot, run, (columns, rows))))
-                print(path.relative_to(DOCS.parent))
+    for shot in SHOTS:
+        if options.only in (None, shot.name):
+            path = DOCS / "dashboard" / f"{shot.name}.svg"
+            path.write_text(fresh(shot, run, USUAL))
+            if shot.name in ("home", "run"):
+                (DOCS / f"{shot.name}.svg").write_text(fresh(shot, run, (columns, rows)))
+            print(path.relative_to(DOCS.parent))
     return 0
+
+
+def fresh(shot: Shot, run: Path, size: tuple[int, int]) -> str:
+    """One screen of a dashboard that is opened for the first time, and of which nothing is remembered."""
+    with tempfile.TemporaryDirectory() as state:
+        os.environ["XDG_STATE_HOME"] = state
+        if shot.queue:
+            run = Path(state) / "runs" / "none"
+            RunQueue(run.parent).add(resolve("digits-ipc1").config, [0, 1, 2], preset="digits-ipc1")
+        return asyncio.run(picture(shot, run, size))
 
 
 if __name__ == "__main__":

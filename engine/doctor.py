@@ -26,7 +26,7 @@ from engine.wording import counted
 
 PACKAGES = (
     "torch", "torchvision", "numpy", "scipy", "scikit-learn", "pillow", "safetensors", "pydantic", "tomli",
-    "tomli-w", "filelock", "platformdirs", "psutil", "textual", "rich", "typer",
+    "tomli-w", "filelock", "platformdirs", "psutil", "regex", "textual", "rich", "typer",
 )  # fmt: skip
 """Distributions that mim4dd needs."""
 

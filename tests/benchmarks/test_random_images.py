@@ -105,3 +105,10 @@ def test_what_is_kept_belongs_to_the_presets() -> None:
         assert len(draws) == random_images.DRAWS
         each = resolve(path.stem).config.evaluation.random_networks
         assert {len(draw) for draw in draws} == {each}
+
+
+def test_every_preset_of_the_table_has_its_many_draws() -> None:
+    """As the page says: a run's own few are not what it is compared with."""
+    for preset, seeds in [*tables.SMALL.items(), *tables.study_presets()]:
+        if tables.finished(preset, seeds):
+            assert len(random_images.kept(preset) or []) == random_images.DRAWS, preset

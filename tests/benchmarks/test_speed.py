@@ -19,7 +19,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from benchmarks import bench as bench_module
-from benchmarks import cases, machine, page, reference, speed
+from benchmarks import cases, machine, marked, page, reference, speed
 from benchmarks.bench import Bench, Case
 from engine import compilation, execution, portions
 from engine.compilation import narrow_arithmetic
@@ -122,6 +122,17 @@ def test_a_report_has_its_parts(small: ConvNet, monkeypatch: pytest.MonkeyPatch)
     assert ("mixed" in report["left_out"]) != bool(narrow_arithmetic())
     assert "takes minutes" in told[1], "nothing else is heard while the first case is compiled"
     assert len(told) == 2 + len(report["cases"])
+
+
+def test_the_page_says_what_the_kept_reports_say() -> None:
+    text, docs = page.PAGE.read_text(), page.PAGE.parent
+    cpu, card = (json.loads((docs / name).read_text()) for name in ("performance.json", "performance.h100.json"))
+    assert marked.filled(text, "figures", "\n".join(page.rows(cpu))) == text
+    made = {line.split(" ")[1]: line.partition(") | ")[2] for line in page.rows(card) if line.startswith("| meta_")}
+    on_card = text.partition("## On a GPU")[2].partition("\n## ")[0].splitlines()
+    said = {line.split(" ")[1]: line.partition(") | ")[2] for line in on_card if line.startswith("| meta_")}
+    assert said == made
+    assert len(made) == len(card["cases"])
 
 
 def test_only_what_is_asked_for_is_measured(small: ConvNet) -> None:

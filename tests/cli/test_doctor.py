@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -154,6 +156,12 @@ def test_data_sets_are_found_where_they_lie(tmp_path: Path, monkeypatch: pytest.
     for part in ("train-images-idx3", "train-labels-idx1", "t10k-images-idx3", "t10k-labels-idx1"):
         (raw / f"{part}-ubyte").touch()
     assert {check.name: check.state for check in doctor.data_sets(tmp_path)}["mnist"] == "ok"
+
+
+def test_every_package_that_is_needed_is_looked_for() -> None:
+    root = Path(doctor.__file__).resolve().parents[1]
+    project = tomllib.loads((root / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert list(doctor.PACKAGES) == [re.split(r"[><=~]", needed)[0] for needed in project["dependencies"]]
 
 
 def test_a_missing_package_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:

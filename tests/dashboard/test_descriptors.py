@@ -13,7 +13,6 @@ import sys
 import termios
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pyte
@@ -24,7 +23,7 @@ from engine.runs.status import host_name
 from mim4dd_tui.dashboard.descriptors import KEPT, PREFIX, TOLD, Descriptors, told_of
 from mim4dd_tui.dashboard.printed import SAID, Printed
 from tests.cli.command import ROOT
-from tests.dashboard.test_leaving import RESTORED, Terminal, assert_restored
+from tests.dashboard.test_leaving import RESTORED, Terminal, assert_restored, ended
 from tests.runs.helpers import make_folder
 
 PROGRAM = """
@@ -113,11 +112,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
     yield start
     for terminal in terminals:
-        with suppress(OSError):
-            os.close(terminal.master)
-        with suppress(ChildProcessError, ProcessLookupError):
-            os.kill(terminal.pid, signal.SIGKILL)
-            os.waitpid(terminal.pid, 0)
+        ended(terminal.pid, terminal.master)
 
 
 def left(tmp_path: Path) -> list[Path]:

@@ -146,11 +146,16 @@ def open_terminal(tmp_path: Path) -> Iterator[Any]:
         with suppress(psutil.Error):
             for child in psutil.Process(terminal.pid).children(recursive=True):  # of a shell
                 child.kill()
-        with suppress(OSError):
-            os.close(terminal.master)
-        with suppress(ChildProcessError, ProcessLookupError):
-            os.kill(terminal.pid, signal.SIGKILL)
-            os.waitpid(terminal.pid, 0)
+        ended(terminal.pid, terminal.master)
+
+
+def ended(pid: int, master: int) -> None:
+    """Closes a terminal, and ends the program in it where it has not ended by itself."""
+    with suppress(OSError):
+        os.close(master)
+    with suppress(ChildProcessError, ProcessLookupError):
+        os.kill(pid, signal.SIGKILL)
+        os.waitpid(pid, 0)
 
 
 def assert_restored(out: bytes) -> None:

@@ -22,6 +22,7 @@ import pytest
 
 from mim4dd_tui.graphics.kitty import PLACEHOLDER
 from tests.dashboard.drawn import SIXEL, Kitty, sixel
+from tests.dashboard.test_leaving import ended
 
 ROOT = Path(__file__).parents[2]
 PROGRAM = """
@@ -120,11 +121,7 @@ def opened(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Odd]:
     fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 800, 480))
     odd = Odd(pid, master)
     yield odd
-    with suppress(OSError):
-        os.close(master)
-    with suppress(ChildProcessError, ProcessLookupError):
-        os.kill(pid, signal.SIGKILL)
-        os.waitpid(pid, 0)
+    ended(pid, master)
 
 
 @pytest.mark.long

@@ -8,13 +8,12 @@ import signal
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
 from tests.cli.command import ROOT
-from tests.dashboard.test_leaving import RESTORED, Terminal, assert_restored
+from tests.dashboard.test_leaving import RESTORED, Terminal, assert_restored, ended
 from tests.reach.places import alive, open_files, threads, until
 
 PROGRAM = """
@@ -49,11 +48,7 @@ def opened(tmp_path: Path) -> Iterator[Open]:
 
     yield start
     for terminal in terminals:
-        with suppress(OSError):
-            os.close(terminal.master)
-        with suppress(ChildProcessError, ProcessLookupError):
-            os.kill(terminal.pid, signal.SIGKILL)
-            os.waitpid(terminal.pid, 0)
+        ended(terminal.pid, terminal.master)
 
 
 @pytest.mark.parametrize(
