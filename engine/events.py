@@ -218,6 +218,7 @@ class Notice(Event):
     level: str
     message: str
     refused: str = ""  # the request that could not be done: "checkpoint"
+    stands: bool = False  # also in a run that goes on from an earlier iteration, which does not say it once more
 
 
 @dataclass(frozen=True, slots=True)

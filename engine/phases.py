@@ -231,6 +231,11 @@ class Session:
         )
         self.record(replace(score.event("random_selection", 0, "none"), labelled=teacher is not None))
 
+    def _warming_up(self) -> None:
+        """Before each step of the critic's training that the first iteration waits for."""
+        self.record.tick()
+        self.record.progress(Progress("distill", 0, self.config.objective.iterations, "warming up the critic"))
+
     def _prepared(
         self,
         checkpoint: Checkpoint | None,
@@ -247,7 +252,7 @@ class Session:
         if config.information.weight > 0:
             shown = decode_labels(labels, config.synthetic.formation)
             term = InformationTerm(
-                config.information, net, real, shown, augment, config.seed, self.device, self.record.tick
+                config.information, net, real, shown, augment, config.seed, self.device, self._warming_up
             )
         factor, kind = config.synthetic.formation, config.synthetic.labels
 

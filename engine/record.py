@@ -159,7 +159,7 @@ class Recorder:
         """Say which requests a stop has come before."""
         for name, what in (("evaluate", "evaluation"), ("checkpoint", "checkpoint")):
             if self.control.take(name):
-                self(Notice("info", f"the {what} that was asked for was not made: the run stopped before"))
+                self(Notice("info", f"the {what} that was asked for was not made: the run stopped before", stands=True))
 
     def state(self, state: str, reason: str = "") -> None:
         """The run's state changes."""

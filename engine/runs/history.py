@@ -21,6 +21,7 @@ from engine.events import (
     ExpertEpoch,
     Iteration,
     Lengthened,
+    Notice,
     Phase,
     Progress,
     Recovered,
@@ -415,7 +416,8 @@ class RunHistory:
 def _stands_at(event: Event) -> int | None:
     if isinstance(event, CheckpointWritten):
         return event.iteration
-    return 0 if isinstance(event, (RunEnded, StateChanged, Lengthened)) else None
+    stands = isinstance(event, (RunEnded, StateChanged, Lengthened)) or (isinstance(event, Notice) and event.stands)
+    return 0 if stands else None
 
 
 def _stands(line: LogLine, iteration: int, sequence: int) -> bool:

@@ -33,8 +33,8 @@ class LogLine:
     """A line for people. ``level`` is info or warning; ``time`` in seconds since the epoch.
 
     ``worked`` is how many seconds the run had been at work then, in all its sittings. ``stands_at`` is the iteration
-    from which a run that goes on takes it not back: how it ended, and the checkpoint that it goes on from. None: what
-    is done once more is said once more.
+    from which a run that goes on takes it not back: how it ended, what it left undone then, and the checkpoint that it
+    goes on from. None: what is done once more is said once more.
     """
 
     time: float

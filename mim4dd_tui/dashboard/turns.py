@@ -107,7 +107,8 @@ class Turns:
             if yes:
                 self.go()
 
-        deed = ConfirmScreen(question, "one after another, from where each stands", "Go on with the queue", "Not now")
+        how = "one after another" + _whence([one.state for one in waiting])
+        deed = ConfirmScreen(question, how, "Go on with the queue", "Not now")
         self._app.push_screen(deed, answered)
 
     def ask(
@@ -305,3 +306,13 @@ def _far(found: Sequence[Waiting]) -> bool:
     """Whether another machine, where a claim may not reach, works on one of these."""
     status = [one.folder.status() for one in found if one.state == "running"]
     return any(one is not None and one.host != host_name() for one in status)
+
+
+def _whence(states: Sequence[str]) -> str:
+    """Where runs of the queue that have begun go on from; nothing where none has."""
+    begun = sum(state != "queued" for state in states)
+    if not begun:
+        return ""
+    if begun < len(states):
+        return ", begun ones from their last checkpoint"
+    return ", each from its last checkpoint"

@@ -37,6 +37,19 @@ def _often(_own_config: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(presets, "LOOK_SECONDS", 0.05)
 
 
+async def test_where_a_preset_lies_that_cannot_be_used_is_spelled_as_everywhere(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(user_dir().parent))
+    user_dir().mkdir(parents=True)
+    (user_dir() / "wrong.toml").write_text("[network]\nnorm = 3\n")
+    app = make_app()
+    async with app.run_test(size=SIZE) as pilot:
+        await pilot.press("slash", *"wrong", "enter")
+        await until(pilot, lambda: "network.norm" in within(app, app.screen.query_one("#summary")))
+        assert f"~/{user_dir().name}/wrong.toml" in within(app, app.screen.query_one("#summary"))
+
+
 async def test_a_preset_that_cannot_be_used_is_deleted(make_app: MakeApp) -> None:
     user_dir().mkdir(parents=True)
     (user_dir() / "wrong.toml").write_text("[network]\nnorm = 3\n")

@@ -33,7 +33,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.session import Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, told, until
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until, words
 from tests.dashboard.shelves import make_run, stands, states
 
 CONFIG = resolve("digits-ipc1").config
@@ -216,6 +216,7 @@ async def test_opening_again_offers_to_go_on(make_app: MakeApp, size: tuple[int,
     app = make_app(FakeEngine(iterations=12))
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: isinstance(app.screen, ConfirmScreen) and "interrupted" in text(app))
+        assert "one after another, begun ones from their last" in words(app)
         await pilot.press("enter")
         await until(pilot, lambda: isinstance(app.screen, HomeScreen))
         assert not app.turns.going

@@ -175,6 +175,7 @@ def test_how_a_run_ended_and_what_it_goes_on_from_stay_in_its_log() -> None:
         CheckpointWritten(1, "checkpoints/1", 0.1),
         iteration(2),
         Notice("info", "done once more"),
+        Notice("info", "not made: the run stopped before", stands=True),
         CheckpointWritten(2, "checkpoints/2", 0.1),
         StateChanged("stopped", "stopped on request"),
         started(resumed_from=1, after_sequence=3),
@@ -185,6 +186,7 @@ def test_how_a_run_ended_and_what_it_goes_on_from_stay_in_its_log() -> None:
     assert "done once more" not in lines
     assert "checkpoint at iteration 1" in lines
     assert "checkpoint at iteration 2" not in lines
+    assert "not made: the run stopped before" in lines
     assert any("stopped on request" in line for line in lines)
     assert "continued from iteration 1" in lines[-1]
 

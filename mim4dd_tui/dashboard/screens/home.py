@@ -31,6 +31,7 @@ from mim4dd_tui.dashboard.widgets.presets import PresetList
 from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from mim4dd_tui.dashboard.widgets.summary import Summary
+from mim4dd_tui.fitting import homely
 
 DEFAULT = "digits-ipc1"
 """Preset chosen at first."""
@@ -200,7 +201,7 @@ class HomeScreen(KeepingUpScreen):
                 raise wrong
             resolved = resolve(preset, self._given(preset))
         except MimError as error:
-            self._preset, self._problem = None, str(error)
+            self._preset, self._problem = None, homely(str(error))
             self._unusable = preset if preset in self.query_one(PresetList).names else ""
             self._follow(None)
         else:
