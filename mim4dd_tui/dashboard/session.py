@@ -24,6 +24,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
 from engine.runs.unforeseen import keep_traceback
 from mim4dd_tui.dashboard.descriptors import Descriptors
+from mim4dd_tui.dashboard.loading import open_libraries
 from mim4dd_tui.dashboard.printed import Printed
 from mim4dd_tui.dashboard.settled import settled
 
@@ -63,9 +64,10 @@ class Launch(Protocol):
 
 def launch_engine(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
     """The real engine. Imported here, on the run's own thread: torch takes seconds to load."""
-    from engine import run
-
     with settled(observer) as listener:
+        open_libraries()
+        from engine import run
+
         if order.resume is not None:
             return run.resume(order.resume, data_dir=order.data_dir, observer=listener, control=control)
         if order.config is None:
