@@ -382,6 +382,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.exit(why)
 
     def _watch_session(self) -> None:
+        self._question.keep_up()
         session = self.session
         if session is None or session.running:
             return

@@ -26,6 +26,9 @@ if TYPE_CHECKING:
     from mim4dd_tui.dashboard.catalog import RunInfo
 
 
+FROM_THERE = "one after another, from where each stands"
+
+
 class Turns:
     """The queue as one dashboard works it off.
 
@@ -93,22 +96,24 @@ class Turns:
         self.changes.do(lambda: found.append(self.queue.read()), lambda: then(found[0]) if found else None)
 
     def _offer(self, found: Sequence[Waiting]) -> None:
-        waiting = [one for one in found if one.state != "running"]
-        if not waiting or len(waiting) < len(found) or self._app.closing:
+        question = _offered(found)
+        if not question or self._app.closing:
             return
-        name, more = waiting[0].name, len(waiting) - 1
-        if waiting[0].state == "interrupted":
-            question = f"{name} was interrupted" + (f", {more} more {'waits' if more == 1 else 'wait'}" if more else "")
-        else:
-            question = f"{name} and {more} more wait" if more else f"{name} waits"
-        question += " in the queue"
+
+        def look() -> tuple[str, str]:
+            found = self.queue.read()
+            if self.queue.elsewhere() or any(one.state == "running" for one in found):
+                return "Another process works on this queue", "it goes on there already"
+            now = _offered(found)
+            return (
+                (now, FROM_THERE) if now else ("Nothing waits in the queue any more", "there is nothing to go on with")
+            )
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self.go()
 
-        deed = ConfirmScreen(question, "one after another, from where each stands", "Go on with the queue", "Not now")
-        self._app.push_screen(deed, answered)
+        self._app.push_screen(ConfirmScreen(question, FROM_THERE, "Go on with the queue", "Not now", look), answered)
 
     def ask(
         self,
@@ -299,6 +304,19 @@ class Turns:
         self.going = False
         self.queue.give_back()
         self._app.renew_question()
+
+
+def _offered(found: Sequence[Waiting]) -> str:
+    """What waits and could be gone on with; empty where nothing does, or one goes on already."""
+    waiting = [one for one in found if one.state != "running"]
+    if not waiting or len(waiting) < len(found):
+        return ""
+    name, more = waiting[0].name, len(waiting) - 1
+    if waiting[0].state == "interrupted":
+        told = f"{name} was interrupted" + (f", {more} more {'waits' if more == 1 else 'wait'}" if more else "")
+    else:
+        told = f"{name} and {more} more wait" if more else f"{name} waits"
+    return f"{told} in the queue"
 
 
 def _far(found: Sequence[Waiting]) -> bool:
