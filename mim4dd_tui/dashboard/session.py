@@ -120,6 +120,10 @@ class Session(Protocol):
         """What ended it, where that was an error."""
 
     @property
+    def refused(self) -> str:
+        """The state in which the run was left, where it was to go on here and could not begin; else empty."""
+
+    @property
     def config(self) -> Config | None:
         """Its settings; None until they were read, or where they cannot be."""
 
@@ -169,6 +173,8 @@ class EngineSession:
         self._known = order.resume is None
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
+        self.refused = ""
+        self._begun = False
         self._iterations = 0
         self._printed = Printed(tell, descriptors)
         self._left_at: int | None = None  # bytes of the journal when the thread was done with it
@@ -188,6 +194,9 @@ class EngineSession:
                 self._known = True
             self.result = self._launch(self.order, self._observe, self.control)
         except BaseException as error:  # the interface shows it; a thread has nobody above it
+            if not self._begun and self._path is not None:
+                status = RunFolder(self._path).status()
+                self.refused = status.effective_state() if status is not None else ""
             self._error = error
             if not isinstance(error, MimError) and self._path is not None:
                 keep_traceback(self._path, error)
@@ -227,6 +236,7 @@ class EngineSession:
         if isinstance(event, Lengthened):
             self._read_settings()
         if isinstance(event, RunStarted):
+            self._begun = True
             self._iterations = event.iterations
             self._path = self._path or self.order.runs_dir / event.run
             self._printed.begin(self._path)
@@ -377,6 +387,11 @@ class FolderSession:
     def taken_up(self) -> bool:
         """Never: whatever works on it is read."""
         return False
+
+    @property
+    def refused(self) -> str:
+        """Never: this process only reads."""
+        return ""
 
     @property
     def error(self) -> BaseException | None:
