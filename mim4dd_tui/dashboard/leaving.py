@@ -94,7 +94,9 @@ class Question:
     def _answered(self, answer: Answer | None) -> None:
         app, session = self._app, self._app.session
         if session is None or not session.running:
-            if answer != "cancel":
+            if answer == "detach" and app.turns.going:  # between two runs of the queue
+                app.leave(Leave.DETACH)
+            elif answer != "cancel":
                 app.leave(Leave.DONE)
         elif answer == "cancel" or answer is None:
             app.leaving = None  # also where its end was waited for

@@ -313,15 +313,6 @@ class EngineSession:
             out.append(self._queue.popleft())
         return out
 
-    @property
-    def stops_on_hangup(self) -> bool:
-        """Whether the run is to stop, with a checkpoint, when its terminal goes away."""
-        config = self.order.config
-        if config is None and self.order.resume is not None:
-            with suppress(MimError):  # an unreadable configuration ends the run by itself, in words
-                config = RunFolder(self.order.resume).config()
-        return config is not None and config.execution.on_hangup == "stop"
-
     def request(self, what: Request) -> None:
         """Ask the engine, at its next tick."""
         self.control.request(what)

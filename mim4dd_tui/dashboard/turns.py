@@ -252,6 +252,24 @@ class Turns:
         if self.going:
             self.launch.alone.set()
 
+    def between(self) -> EngineSession | None:
+        """Begin the next run where the interface has closed between two, as the thread of one that goes on would; None
+        where none has its turn, or the disk does not say."""
+        self.changes.finish()
+        session = self._app.session
+        if not self.launch.alone.is_set() or (session is not None and session.control.stopping):
+            return None
+        try:
+            order = self.launch.next(self._app.data_dir)
+        except MimError as error:
+            self.changes.untold.append(str(error))
+            return None
+        if order is None:
+            return None
+        following = EngineSession(order, self.launch)
+        following.start()
+        return following
+
     def _follow(self, session: EngineSession | None) -> bool:
         """Let the queue go on by itself after a run, also where the interface has just closed; on the changes' thread.
 

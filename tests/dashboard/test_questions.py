@@ -8,7 +8,7 @@ from unittest import mock
 
 from textual.pilot import Pilot
 
-from engine.runs import checkpoint
+from engine import sealed
 from engine.runs.folder import RunFolder
 from engine.runs.lengthening import lengthen
 from engine.runs.status import host_name
@@ -88,7 +88,7 @@ async def test_its_checkpoint_is_read_once_before_it_waits(make_app: MakeApp, tm
         await pilot.press("escape", "b")
         await until(pilot, lambda: isinstance(app.screen, RunsScreen) and "over" in text(app))
         await pilot.press("j", "I")
-        with mock.patch("engine.sealed.verify", wraps=checkpoint.sealed.verify) as verified:
+        with mock.patch("engine.sealed.verify", wraps=sealed.verify) as verified:
             await give(app, pilot, 60)
             await until(pilot, lambda: "over will follow" in told(app))
         assert verified.call_count == 1

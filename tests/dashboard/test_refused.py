@@ -34,7 +34,7 @@ async def test_it_stays_what_it_was(make_app: MakeApp, state: str, tmp_path: Pat
     folder = make_run(tmp_path / "runs", "early", state=state)
     app = make_app(refuse)
     announced: list[str] = []
-    app.announce = lambda _mark, run, what: announced.append(f"{run}: {what}")  # type: ignore[method-assign]
+    app.announce = lambda mark, run, what: announced.append(f"{run}: {what}")  # type: ignore[method-assign]
     async with app.run_test(size=(100, 30), notifications=True) as pilot:
         app.resume_run(folder)
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).over)
