@@ -164,7 +164,7 @@ class DashboardApp(ThemedApp[Leave]):
         if isinstance(session.error, RunLocked):  # it goes on elsewhere
             return
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
-        told = "not begun" if session.refused not in ("", "failed") else state
+        told = "not begun" if session.left not in ("", "failed") else state
         status = RunFolder(session.path).status() if session.path is not None else None
         reached = ""
         if status is not None and status.accuracy is not None:

@@ -43,7 +43,7 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
     if isinstance(error, RunLocked) and session.path is not None:
         going = f"{session.path.name} goes on in another process; `mim4dd attach {called(session.path, usual)}`"
         return _of_folder(session.path, usual) or going
-    untouched = session.refused in ("done", "stopped", "queued") and isinstance(error, MimError)
+    untouched = session.left in ("done", "stopped", "queued") and isinstance(error, MimError)
     if session.path is not None and not (untouched and there(session.path)):
         return _of_folder(session.path, usual, error)
     name = session.path.name if session.path is not None else session.order.name or "the run"

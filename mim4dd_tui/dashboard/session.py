@@ -120,8 +120,9 @@ class Session(Protocol):
         """What ended it, where that was an error."""
 
     @property
-    def refused(self) -> str:
-        """The state in which the run was left, where it was to go on here and could not begin; else empty."""
+    def left(self) -> str:
+        """The state that its status has, where there is an error and the run has not failed of it: it was to go on here
+        and could not begin, or its journal cannot be read. Else empty."""
 
     @property
     def config(self) -> Config | None:
@@ -173,7 +174,7 @@ class EngineSession:
         self._known = order.resume is None
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
-        self.refused = ""
+        self.left = ""
         self._begun = False
         self._iterations = 0
         self._printed = Printed(tell, descriptors)
@@ -196,7 +197,7 @@ class EngineSession:
         except BaseException as error:  # the interface shows it; a thread has nobody above it
             if not self._begun and self._path is not None:
                 status = RunFolder(self._path).status()
-                self.refused = status.effective_state() if status is not None else ""
+                self.left = status.effective_state() if status is not None else ""
             self._error = error
             if not isinstance(error, MimError) and self._path is not None:
                 keep_traceback(self._path, error)
@@ -338,6 +339,7 @@ class FolderSession:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.left = ""
         self._reader = JournalReader(folder.journal_path)
         self._error: BaseException | None = None
         self._told: Progress | None = None
@@ -380,11 +382,6 @@ class FolderSession:
         return False
 
     @property
-    def refused(self) -> str:
-        """Never: this process only reads."""
-        return ""
-
-    @property
     def error(self) -> BaseException | None:
         """Why the folder could not be read."""
         return self._error
@@ -394,6 +391,8 @@ class FolderSession:
         try:
             records: list[Heard | Record] = list(self._reader.poll())
         except MimError as error:
+            status = self.folder.status()
+            self.left = status.effective_state() if status is not None else ""
             self._error = error
             return []
         if self._error is not None and isinstance(self._error.__cause__, OSError):  # the disk failed for a moment

@@ -295,9 +295,6 @@ class Turns:
 
     def _next(self, found: list[Waiting] | None, watch: Callable[[], bool]) -> None:
         """Start the first of these; None where another process works on the queue."""
-        session = self._app.session
-        if session is not None and session.running:
-            return
         if not self.going or self._app.closing:
             self._rest()
             return
@@ -305,6 +302,9 @@ class Turns:
             told = "another process works on this queue"
             self._app.notify(told, severity="warning", about=[QUEUE], lasting=True)
             self._rest()
+            return
+        session = self._app.session
+        if session is not None and session.running:  # at its end
             return
         left = [one for one in found if one.state != "running"]  # one of these was taken up by itself
         waiting = [one for one in left if one.name not in self._tried]

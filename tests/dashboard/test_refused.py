@@ -76,3 +76,17 @@ async def test_a_done_run_that_could_not_be_lengthened_is_done(make_app: MakeApp
         await until(pilot, lambda: "has no whole checkpoint" in words(app) and "I lengthens it" in words(app))
         assert run_screen(app).state == read_run(folder).state == "done"
         assert "R resumes" not in words(app)
+
+
+@pytest.mark.parametrize("state", ["done", "stopped"])
+async def test_one_whose_journal_cannot_be_read_is_what_its_status_says(
+    make_app: MakeApp, state: str, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path / "runs", "early", state=state)
+    folder.journal_path.unlink()
+    folder.journal_path.mkdir()
+    app = make_app()
+    async with app.run_test(size=(100, 30)) as pilot:
+        app.open_run(folder)
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "cannot read" in words(app))
+        assert run_screen(app).state == read_run(folder).state == state
