@@ -117,7 +117,7 @@ async def test_what_another_process_works_off_does_not_follow_a_run_that_goes_on
         await pilot.press("s")
         await until(pilot, lambda: "another process works on this queue" in told(app))
         assert not app.turns.going
-        assert "after" not in within(app, app.screen.query_one("#runs-title"))
+        await until(pilot, lambda: "after" not in within(app, app.screen.query_one("#runs-title")))
     other.give_back()
 
 
