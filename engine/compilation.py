@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 import re
+import sys
 import threading
 import warnings
 from collections.abc import Callable
@@ -117,6 +118,11 @@ def makes_graphs() -> bool:
 def _graphs_anywhere() -> bool:
     release = tuple(int(number) for number in re.findall(r"\d+", torch.__version__)[:2])
     return release >= GRAPHS_IN_THREADS
+
+
+def loaded() -> bool:
+    """Whether torch's compiler is there, which takes seconds to load: what computes eagerly has no need of it."""
+    return "torch._dynamo" in sys.modules
 
 
 def allow_shapes() -> None:

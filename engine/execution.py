@@ -67,6 +67,11 @@ class Resolved:
         """As plain values, for the journal and execution.json."""
         return dataclasses.asdict(self)
 
+    @property
+    def compiles(self) -> bool:
+        """Whether any part is compiled."""
+        return self.compile or self.compile_experts or self.compile_evaluation
+
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Resolved:
         """What :meth:`to_dict` gave."""
@@ -173,8 +178,9 @@ def settle(resolved: Resolved) -> None:
     torch.set_num_threads(resolved.threads)
     torch.backends.cudnn.allow_tf32 = resolved.precision == "mixed"
     repeat_bits(on_card=resolved.device.startswith("cuda"))
-    compilation.allow_shapes()
-    torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
+    if resolved.compiles or compilation.loaded():
+        compilation.allow_shapes()
+        torch.compiler.reset()  # what was compiled for an earlier run of this process counts against a limit
 
 
 _found: list[tuple[bool, bool, bool]] = []

@@ -87,7 +87,10 @@ def resume(
         return finished
     code_of(folder.config().objective.name)  # a name without a class is refused before anything is done
     if not (folder.execution_path.exists() or folder.journal_path.exists()):  # it waited in a queue and never began
-        folder.write_execution(_resolved(folder.config()).to_dict())
+        first = _resolved(folder.config())
+        if first.device == "cpu":
+            memory.require(folder.config())
+        folder.write_execution(first.to_dict())
     resolved = _recorded(folder)
     execution.require_device(resolved)
     return _run(folder, resolved, data_dir, cache_dir, observer, control, resuming=True)

@@ -47,6 +47,7 @@ class Attendant:
         tell: shows a line to the person at the terminal.
         outputs: descriptors that lead nowhere once a terminal behind them has hung up.
         stop_on_hangup: whether a hang-up asks for a stop as well. ``nohup`` has the last word.
+        hang_up: tells the work of a hang-up instead, and gives whether that stops what goes on.
         stopped_by: the signal that asked for a stop already.
         received: signals that came before and are still to be answered.
 
@@ -61,13 +62,15 @@ class Attendant:
         *,
         outputs: Sequence[int] = (1, 2),
         stop_on_hangup: bool = False,
+        hang_up: Callable[[], bool] | None = None,
         stopped_by: int | None = None,
         received: Iterable[int] = (),
     ) -> None:
         self.stopped_by = stopped_by
         self._request = request
         self._tell = tell
-        self._stop_on_hangup = stop_on_hangup
+        self._stop_on_hangup = stop_on_hangup or hang_up is not None
+        self._hang_up = hang_up
         self._received = deque(received)  # handlers only write down: locks must not be taken in one
         # noted now: a terminal that has hung up no longer says that it is one
         self._terminals = [descriptor for descriptor in outputs if os.isatty(descriptor)]
@@ -114,7 +117,14 @@ class Attendant:
     def _answer(self, number: int) -> None:
         if number == signal.SIGHUP and not self._stop_on_hangup:
             return
-        if self.stopped_by is None:
+        if number == signal.SIGHUP and self._hang_up is not None:
+            if self._hang_up() and self.stopped_by is None:
+                self.stopped_by = number
+            return
+        after = (
+            self.stopped_by == signal.SIGHUP and number != signal.SIGHUP
+        )  # others may go on behind what that stopped
+        if self.stopped_by is None or after:
             self.stopped_by = number
             if number != signal.SIGHUP:
                 again = "; press again to end at once" if number == signal.SIGINT else ""

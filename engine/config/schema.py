@@ -341,7 +341,9 @@ class Execution(Section):
     checkpoint_seconds: float = Field(300.0, gt=0, le=1e9, description="... and at least this often, in seconds.")
     snapshot_every: PositiveInt = Field(25, description="Picture of the synthetic set every this many iterations.")
     on_hangup: Literal["continue", "stop"] = Field(
-        "continue", description="When the terminal goes away: let the run go on, or stop it with a checkpoint."
+        "continue",
+        description="When the terminal goes away: let the run go on, or stop it with a checkpoint. Of a queue each "
+        "run by its own setting: one that is to stop is not begun after that, and waits.",
     )
     recoveries: int = Field(
         3,

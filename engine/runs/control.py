@@ -101,7 +101,7 @@ class Control:
         self._directory: Path | None = None
         self._polled: float | None = None
         self._pause = False
-        self._stop = False
+        self._stop = self._stop_this = False
         self._once: set[str] = set()
 
     def watch(
@@ -149,11 +149,17 @@ class Control:
             self._apply(name)
             self._changed.notify_all()
 
+    def stop_this(self) -> None:
+        """Asks the run that goes on to stop, and none that follows it in this process."""
+        with self._changed:
+            self._stop_this = True
+            self._changed.notify_all()
+
     def forget(self) -> None:
         """Another run follows in this process: what the one before was asked for, and has not done, is none of its
-        business. A stop holds."""
+        business. A stop that is not of that run alone holds."""
         with self._changed:
-            self._pause = False
+            self._pause = self._stop_this = False
             self._once.clear()
 
     def abandon(self, message: str) -> None:
@@ -179,7 +185,7 @@ class Control:
     def stopping(self) -> bool:
         """Whether a stop was asked for; it cannot be taken back."""
         with self._changed:
-            return self._stop
+            return self._stop or self._stop_this
 
     def pending(self, name: str) -> bool:
         """Whether "checkpoint" or "evaluate" is asked for and not yet taken."""
@@ -206,7 +212,7 @@ class Control:
         """
         self._poll()
         with self._changed:
-            stop, pause = self._stop, self._pause
+            stop, pause = self._stop or self._stop_this, self._pause
         if stop:
             raise StopRequested
         if pause:
@@ -223,7 +229,7 @@ class Control:
             self.on_idle()
             self._poll()
             with self._changed:
-                if self._stop:
+                if self._stop or self._stop_this:
                     raise StopRequested
                 if not self._pause:
                     break

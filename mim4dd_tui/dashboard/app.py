@@ -164,12 +164,13 @@ class DashboardApp(ThemedApp[Leave]):
         if isinstance(session.error, RunLocked):  # it goes on elsewhere
             return
         state = "failed" if session.failed else str((session.result or {}).get("state", "done"))
+        told = "not begun" if session.left not in ("", "failed") else state
         status = RunFolder(session.path).status() if session.path is not None else None
         reached = ""
         if status is not None and status.accuracy is not None:
             reached = f", {score(status.accuracy, live=status.live, on=status.measured_on)}"
         mark = STATES.get(state, ("",))[0] if self.unicode else "*"
-        self.announce(mark, session.path.name if session.path is not None else "run", f"{state}{reached}")
+        self.announce(mark, session.path.name if session.path is not None else "run", f"{told}{reached}")
 
     def get_line_filters(self) -> Sequence[LineFilter]:
         """Also plain characters, where the locale has no others, and the nearest colours, where there are 256."""
@@ -382,6 +383,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.exit(why)
 
     def _watch_session(self) -> None:
+        self._question.keep_up()
         session = self.session
         if session is None or session.running:
             return

@@ -7,6 +7,7 @@ import signal
 import threading
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from platformdirs import user_state_path
@@ -129,6 +130,10 @@ def _stop(session: EngineSession | None) -> None:
 def _afterwards(app: DashboardApp, why: Leave) -> int:
     """The run after the interface: in plain lines, in silence, or to its stop."""
     session, stopped_by = app.session, app.signalled.stopped_by
+    if (session is None or not session.running) and stopped_by is None and why in (Leave.HANGUP, Leave.DETACH):
+        if why is Leave.HANGUP:
+            app.turns.launch.hang_up(None)
+        session = app.session = app.turns.between() or session
     if session is None or not session.running:
         if stopped_by is not None:
             return 128 + stopped_by
@@ -137,8 +142,8 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
         lead_nowhere((0, 1, 2))
         why = Leave.HANGUP
     session.hand_over(PlainObserver(iterations=session.iterations))  # after a hang-up it leads nowhere, or still here
-    if why is Leave.HANGUP and session.stops_on_hangup:
-        session.request("stop")
+    hang_up = partial(app.turns.launch.hang_up, session.control)
+    if why is Leave.HANGUP and hang_up():
         stopped_by = signal.SIGHUP
     elif session.control.stopping and stopped_by is None:
         stopped_by = signal.SIGINT  # asked for in the dashboard, which was left before it was done
@@ -146,7 +151,7 @@ def _afterwards(app: DashboardApp, why: Leave) -> int:
         session.control.request,
         tell,
         outputs=(0, 1, 2),
-        stop_on_hangup=session.stops_on_hangup,
+        hang_up=hang_up,
         stopped_by=stopped_by,
         received=app.signalled.received,
     )

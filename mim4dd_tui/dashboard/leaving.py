@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from typing import TYPE_CHECKING
 
 from mim4dd_tui.dashboard.leave import Leave
-from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, NameScreen, QuitScreen
+from mim4dd_tui.dashboard.screens.dialogs import Answer, ConfirmScreen, NameScreen, QuestionScreen, QuitScreen
 from mim4dd_tui.dashboard.telling import CLOSING
+from mim4dd_tui.dashboard.whole import whole
 
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
+COUNT_SECONDS = 1.0
+"""How often it is looked how many runs wait: other processes put some there too."""
 STAYS = 3600.0
 """Seconds of a notice that stands until the dashboard closes."""
 
@@ -20,6 +24,9 @@ class Question:
 
     def __init__(self, app: DashboardApp) -> None:
         self._app = app
+        self._waiting = 0  # in the queue, as far as is known
+        self._told = ("", False, False, False)
+        self._counted = 0.0  # when the queue was last
 
     def ask(self) -> None:
         """Leave, or ask where a run goes on."""
@@ -32,25 +39,45 @@ class Question:
         if session.over and not app.turns.going:  # there is nothing to ask about
             self._waits("this closes when the files of the run are put away")
             return
+        self._waiting = 0
         app.push_screen(QuitScreen(), self._answered)
         self.renew()
 
     def renew(self) -> None:
-        """Where it is being asked: of the run that goes on now, and how many wait behind it."""
-        app, session = self._app, self._app.session
+        """Where it is being asked: of the run that goes on now, and how many wait behind it. Also what another question
+        says."""
+        app = self._app
         asked = next(reversed(app.screen_stack), None)  # none where a run ends while the app does
+        if isinstance(asked, QuestionScreen) and whole(asked):
+            asked.renew()
         if not isinstance(asked, QuitScreen):
             return
-        name = session.path.name if session is not None and session.path is not None else ""
-        over = (session is None or not session.running) and not app.turns.going
-        stopping = session is not None and session.stopping and not app.turns.going
-        paused = session is not None and session.running and session.pausing
+        self._told, self._counted = self._standing, time.monotonic()
 
         def count(waiting: int) -> None:
+            self._waiting = waiting
+            name, over, stopping, paused = self._standing
             asked.ask(name, waiting, going=app.turns.going, over=over, stopping=stopping, paused=paused)
 
-        count(0)
+        count(self._waiting)
         app.turns.count(count)
+
+    def keep_up(self) -> None:
+        """Where it is being asked: say anew what has changed, by whomever."""
+        if isinstance(next(reversed(self._app.screen_stack), None), QuitScreen):
+            due = time.monotonic() - self._counted > COUNT_SECONDS
+            if due or self._told != self._standing:
+                self.renew()
+
+    @property
+    def _standing(self) -> tuple[str, bool, bool, bool]:
+        """The run's name; whether there is nothing left to ask about, whether it is to stop, and whether to pause."""
+        app, session = self._app, self._app.session
+        name = session.path.name if session is not None and session.path is not None else ""
+        running = session is not None and session.running
+        over = not running and not app.turns.going
+        stopping = session is not None and session.stopping and not app.turns.going
+        return name, over, stopping, session is not None and running and session.pausing
 
     def interrupt(self) -> None:
         """First ask, then stop with a checkpoint, then leave while that is still being written."""
@@ -67,7 +94,9 @@ class Question:
     def _answered(self, answer: Answer | None) -> None:
         app, session = self._app, self._app.session
         if session is None or not session.running:
-            if answer != "cancel":
+            if answer == "detach" and app.turns.going:  # between two runs of the queue
+                app.leave(Leave.DETACH)
+            elif answer != "cancel":
                 app.leave(Leave.DONE)
         elif answer == "cancel" or answer is None:
             app.leaving = None  # also where its end was waited for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from engine.errors import MimError
@@ -31,24 +32,56 @@ def ask(app: DashboardApp, run: RunInfo, then: Callable[[], None] = nothing) -> 
         app.notify(run.too_long, severity="warning")
         return
     try:
-        config = run.folder.config()
-        require(run.folder, config, config.objective.iterations + 1)
+        standing = _Standing(app, run)
     except MimError as error:
         app.notify(str(error), severity="error")
         return
-    present = config.objective.iterations
 
     def answered(text: str | None) -> None:
         if text:
             _give(app, run.folder, _number(text), then)
 
-    def explain(_text: str) -> str:
-        waits = "it waits in the queue, as another run is going on here, and stays as it is until its turn comes"
-        follows = "it goes on at once" if _free(app) else waits
-        return f"iterations in all: it has {present:,} now and stands at iteration {run.iteration}; {follows}"
+    title, text = f"Lengthen {run.name}", str(2 * standing.config.objective.iterations)
+    app.push_screen(NameScreen(title, text, standing.told, standing.wrong, standing.look), answered)
 
-    title = f"Lengthen {run.name}"
-    app.push_screen(NameScreen(title, str(2 * present), explain, lambda text: wrong(config, text)), answered)
+
+class _Standing:
+    """How a run stands that is asked about: it may go on, or be lengthened, while the question is there.
+
+    Raises:
+        MimError: it cannot be given more iterations, or not be read.
+    """
+
+    def __init__(self, app: DashboardApp, run: RunInfo) -> None:
+        self._app, self._run = app, run
+        self._problem = ""
+        self.config = run.folder.config()
+        require(run.folder, self.config, self.config.objective.iterations + 1)
+
+    def look(self) -> None:
+        """Look at it again."""
+        folder = self._run.folder
+        try:
+            self.config = folder.config()
+            require(folder, self.config, self.config.objective.iterations + 1)
+            waits = self._app.turns.queue.waiting(folder.name).get(folder.name)
+            begun = folder.name == self._app.turns.begun  # of which its status may not know yet
+            found = read_run(folder)
+            self._run = replace(found, waits=waits, alive=found.alive or begun)
+            self._problem = "" if self._run.lengthenable else self._run.too_long
+        except MimError as error:
+            self._problem = str(error)
+
+    def told(self, _text: str) -> str:
+        """What follows from a number."""
+        waits = "it waits in the queue, as another run is going on here, and stays as it is until its turn comes"
+        follows = "it goes on at once" if _free(self._app) else waits
+        present = self.config.objective.iterations
+        return f"iterations in all: it has {present:,} now and stands at iteration {self._run.iteration}; {follows}"
+
+    def wrong(self, text: str) -> str:
+        """Why it can be given no more iterations, or as :func:`wrong`."""
+        return self._problem or wrong(self.config, text)
 
 
 def wrong(config: Config, text: str) -> str:
@@ -71,12 +104,12 @@ def _free(app: DashboardApp) -> bool:
 
 
 def _give(app: DashboardApp, folder: RunFolder, iterations: int, then: Callable[[], None]) -> None:
-    found: list[RunInfo] = []
+    found, free = list[RunInfo](), _free(app)
 
     def look() -> None:
         require(folder, folder.config(), iterations)
         run = read_run(folder)
-        if run.state == "done":
+        if free and run.state == "done":  # else the queue reads it, when it takes the run
             require_checkpoint(folder, iterations)
         found.append(run)
 

@@ -40,13 +40,11 @@ def _of_session(session: EngineSession, usual: Path, error: BaseException | None
     """A run that never had a folder, or that was refused before its folder said so, is told by its error alone."""
     if session.running:
         return ""
-    status = RunFolder(session.path).status() if session.path is not None else None
-    untouched = status is not None and status.state in ("done", "stopped", "queued")
     if isinstance(error, RunLocked) and session.path is not None:
         going = f"{session.path.name} goes on in another process; `mim4dd attach {called(session.path, usual)}`"
         return _of_folder(session.path, usual) or going
-    refused = untouched and isinstance(error, MimError)
-    if session.path is not None and not refused:
+    untouched = session.left in ("done", "stopped", "queued") and isinstance(error, MimError)
+    if session.path is not None and not (untouched and there(session.path)):
         return _of_folder(session.path, usual, error)
     name = session.path.name if session.path is not None else session.order.name or "the run"
     return f"{name} was not begun: {error}" if error is not None else ""

@@ -24,6 +24,7 @@ from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalReader, Record
 from engine.runs.unforeseen import keep_traceback
 from mim4dd_tui.dashboard.descriptors import Descriptors
+from mim4dd_tui.dashboard.loading import open_libraries
 from mim4dd_tui.dashboard.printed import Printed
 from mim4dd_tui.dashboard.settled import settled
 
@@ -63,9 +64,10 @@ class Launch(Protocol):
 
 def launch_engine(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
     """The real engine. Imported here, on the run's own thread: torch takes seconds to load."""
-    from engine import run
-
     with settled(observer) as listener:
+        open_libraries()
+        from engine import run
+
         if order.resume is not None:
             return run.resume(order.resume, data_dir=order.data_dir, observer=listener, control=control)
         if order.config is None:
@@ -118,6 +120,11 @@ class Session(Protocol):
         """What ended it, where that was an error."""
 
     @property
+    def left(self) -> str:
+        """The state that its status has, where there is an error and the run has not failed of it: it was to go on here
+        and could not begin, or its journal cannot be read. Else empty."""
+
+    @property
     def config(self) -> Config | None:
         """Its settings; None until they were read, or where they cannot be."""
 
@@ -167,6 +174,8 @@ class EngineSession:
         self._known = order.resume is None
         self.paused = False  # it has said that it stands still
         self.over = False  # it has said its last word: the thread only puts things away
+        self.left = ""
+        self._begun = False
         self._iterations = 0
         self._printed = Printed(tell, descriptors)
         self._left_at: int | None = None  # bytes of the journal when the thread was done with it
@@ -186,6 +195,9 @@ class EngineSession:
                 self._known = True
             self.result = self._launch(self.order, self._observe, self.control)
         except BaseException as error:  # the interface shows it; a thread has nobody above it
+            if not self._begun and self._path is not None:
+                status = RunFolder(self._path).status()
+                self.left = status.effective_state() if status is not None else ""
             self._error = error
             if not isinstance(error, MimError) and self._path is not None:
                 keep_traceback(self._path, error)
@@ -225,6 +237,7 @@ class EngineSession:
         if isinstance(event, Lengthened):
             self._read_settings()
         if isinstance(event, RunStarted):
+            self._begun = True
             self._iterations = event.iterations
             self._path = self._path or self.order.runs_dir / event.run
             self._printed.begin(self._path)
@@ -301,15 +314,6 @@ class EngineSession:
             out.append(self._queue.popleft())
         return out
 
-    @property
-    def stops_on_hangup(self) -> bool:
-        """Whether the run is to stop, with a checkpoint, when its terminal goes away."""
-        config = self.order.config
-        if config is None and self.order.resume is not None:
-            with suppress(MimError):  # an unreadable configuration ends the run by itself, in words
-                config = RunFolder(self.order.resume).config()
-        return config is not None and config.execution.on_hangup == "stop"
-
     def request(self, what: Request) -> None:
         """Ask the engine, at its next tick."""
         self.control.request(what)
@@ -335,6 +339,7 @@ class FolderSession:
 
     def __init__(self, folder: RunFolder) -> None:
         self.folder = folder
+        self.left = ""
         self._reader = JournalReader(folder.journal_path)
         self._error: BaseException | None = None
         self._told: Progress | None = None
@@ -386,6 +391,8 @@ class FolderSession:
         try:
             records: list[Heard | Record] = list(self._reader.poll())
         except MimError as error:
+            status = self.folder.status()
+            self.left = status.effective_state() if status is not None else ""
             self._error = error
             return []
         if self._error is not None and isinstance(self._error.__cause__, OSError):  # the disk failed for a moment

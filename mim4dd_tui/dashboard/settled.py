@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import gc
 import math
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -22,6 +23,8 @@ APART_SECONDS = 20.0
 """Least time between two of them."""
 SHARE = 0.001
 """Of one core, the most that they may take while nobody types: what is costly is made more seldom."""
+MANY = 100
+"""Modules that are loaded together with what they stand on: torch, its compiler, scikit-learn."""
 OVERDUE = 20
 """So many times as many objects as Python would wait for: then it is made, whoever types."""
 
@@ -84,13 +87,18 @@ class Collector:
 def settled(observer: Observer) -> Iterator[Observer]:
     """An observer that calls ``observer``, and that at the beginning of every phase sets aside what exists by then.
 
-    What is garbage already is collected first; what becomes garbage later, in cycles, is found when the block has
-    ended: then everything is the collector's again.
+    What is garbage already is collected first, but where the engine has loaded ``MANY`` modules since: next to nothing
+    of that is garbage. What becomes garbage later, in cycles, is found when the block has ended: then everything is the
+    collector's again.
     """
+    known = len(sys.modules)
 
     def observe(event: Event) -> None:
+        nonlocal known
         if isinstance(event, Phase):
-            gc.collect()
+            before, known = known, len(sys.modules)
+            if known - before < MANY:
+                gc.collect()
             gc.freeze()
         observer(event)
 

@@ -93,23 +93,21 @@ class Turns:
         self.changes.do(lambda: found.append(self.queue.read()), lambda: then(found[0]) if found else None)
 
     def _offer(self, found: Sequence[Waiting]) -> None:
-        waiting = [one for one in found if one.state != "running"]
-        if not waiting or len(waiting) < len(found) or self._app.closing:
+        offer = _offered(found)
+        if offer is None or self._app.closing:
             return
-        name, more = waiting[0].name, len(waiting) - 1
-        if waiting[0].state == "interrupted":
-            question = f"{name} was interrupted" + (f", {more} more {'waits' if more == 1 else 'wait'}" if more else "")
-        else:
-            question = f"{name} and {more} more wait" if more else f"{name} waits"
-        question += " in the queue"
+
+        def look() -> tuple[str, str]:
+            found = self.queue.read()
+            if self.queue.elsewhere() or any(one.state == "running" for one in found):
+                return "Another process works on this queue", "it goes on there already"
+            return _offered(found) or ("Nothing waits in the queue any more", "there is nothing to go on with")
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self.go()
 
-        how = "one after another" + _whence([one.state for one in waiting])
-        deed = ConfirmScreen(question, how, "Go on with the queue", "Not now")
-        self._app.push_screen(deed, answered)
+        self._app.push_screen(ConfirmScreen(*offer, "Go on with the queue", "Not now", look), answered)
 
     def ask(
         self,
@@ -248,6 +246,24 @@ class Turns:
         if self.going:
             self.launch.alone.set()
 
+    def between(self) -> EngineSession | None:
+        """Begin the next run where the interface has closed between two, as the thread of one that goes on would; None
+        where none has its turn, or the disk does not say."""
+        self.changes.finish()
+        session = self._app.session
+        if not self.launch.alone.is_set() or (session is not None and session.control.stopping):
+            return None
+        try:
+            order = self.launch.next(self._app.data_dir)
+        except MimError as error:
+            self.changes.untold.append(str(error))
+            return None
+        if order is None:
+            return None
+        following = EngineSession(order, self.launch)
+        following.start()
+        return following
+
     def _follow(self, session: EngineSession | None) -> bool:
         """Let the queue go on by itself after a run, also where the interface has just closed; on the changes' thread.
 
@@ -273,9 +289,6 @@ class Turns:
 
     def _next(self, found: list[Waiting] | None, watch: Callable[[], bool]) -> None:
         """Start the first of these; None where another process works on the queue."""
-        session = self._app.session
-        if session is not None and session.running:
-            return
         if not self.going or self._app.closing:
             self._rest()
             return
@@ -283,6 +296,9 @@ class Turns:
             told = "another process works on this queue"
             self._app.notify(told, severity="warning", about=[QUEUE], lasting=True)
             self._rest()
+            return
+        session = self._app.session
+        if session is not None and session.running:  # at its end
             return
         left = [one for one in found if one.state != "running"]  # one of these was taken up by itself
         waiting = [one for one in left if one.name not in self._tried]
@@ -300,6 +316,19 @@ class Turns:
         self.going = False
         self.queue.give_back()
         self._app.renew_question()
+
+
+def _offered(found: Sequence[Waiting]) -> tuple[str, str] | None:
+    """What waits and could be gone on with, and how; None where nothing does, or one goes on already."""
+    waiting = [one for one in found if one.state != "running"]
+    if not waiting or len(waiting) < len(found):
+        return None
+    name, more = waiting[0].name, len(waiting) - 1
+    if waiting[0].state == "interrupted":
+        told = f"{name} was interrupted" + (f", {more} more {'waits' if more == 1 else 'wait'}" if more else "")
+    else:
+        told = f"{name} and {more} more wait" if more else f"{name} waits"
+    return f"{told} in the queue", "one after another" + _whence([one.state for one in waiting])
 
 
 def _far(found: Sequence[Waiting]) -> bool:

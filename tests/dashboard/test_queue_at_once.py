@@ -29,7 +29,7 @@ from mim4dd_tui.dashboard.screens.runs import RunsScreen
 from mim4dd_tui.dashboard.session import Launch, Order
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import run_screen, text, told, until
+from tests.dashboard.helpers import run_screen, text, told, until, within, words
 from tests.dashboard.shelves import make_run, stands, states
 from tests.dashboard.test_queue_again import going, state_of, unasked
 
@@ -99,6 +99,26 @@ def test_a_disk_that_refuses_the_claim_is_told_of(tmp_path: Path) -> None:
     with mock.patch.object(queue, "claim", side_effect=full), pytest.raises(RunFailed, match="full"):
         onward(Order(tmp_path, resume=first.path), lambda _event: None, Control())
     assert states(tmp_path) == ["done", "queued"]
+
+
+async def test_what_another_process_works_off_does_not_follow_a_run_that_goes_on_here(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    other = RunQueue(tmp_path / "runs")
+    other.add(CONFIG, [0])
+    app = make_app(FakeEngine(iterations=12, hold=True))
+    app.turns.offer = lambda: None  # type: ignore[method-assign]
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 12)
+        assert other.claim()
+        await pilot.press("Q")
+        await until(pilot, lambda: "another process works on this queue" in words(app))
+        await pilot.press("s")
+        await until(pilot, lambda: "another process works on this queue" in told(app))
+        assert not app.turns.going
+        await until(pilot, lambda: "after" not in within(app, app.screen.query_one("#runs-title")))
+    other.give_back()
 
 
 async def test_a_queue_held_by_hand_is_not_kept_from_others_by_a_run_that_is_added(

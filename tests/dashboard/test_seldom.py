@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import sys
 import time
 import weakref
 from collections.abc import Callable
@@ -105,6 +106,20 @@ def test_what_exists_when_a_phase_begins_is_set_aside_and_given_back() -> None:
         assert garbage() is None, "garbage is collected before, or it would stay"
     assert gc.get_freeze_count() == 0
     assert [type(event) for event in heard] == [Iteration, Phase]
+
+
+def test_what_the_engine_has_just_loaded_is_set_aside_without_going_through_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    made: list[None] = []
+    monkeypatch.setattr(gc, "collect", lambda: made.append(None))
+    with settled.settled(lambda _event: None) as observe:
+        monkeypatch.setattr(sys, "modules", sys.modules | {f"loaded{number}": sys for number in range(settled.MANY)})
+        observe(Phase("data"))
+        assert not made
+        assert gc.get_freeze_count() > 0
+        observe(Phase("experts"))
+        assert made, "the next time nothing was loaded"
 
 
 def test_an_error_of_the_run_gives_back_what_was_set_aside() -> None:

@@ -18,7 +18,8 @@ from engine.events import Event, Iteration, Notice, RunStarted
 from engine.memory import CERTAIN, MIB, caution, estimate, require
 from engine.networks import ConvNet
 from engine.resident import available
-from engine.run import start
+from engine.run import resume, start
+from engine.runs.folder import RunFolder
 from tests.distill.helpers import Place, Watch, quickly, tiny
 
 SHAPES = {"digits": (1, 8, 8), "mnist": (1, 28, 28), "cifar10": (3, 32, 32), "cifar100": (3, 32, 32)}
@@ -129,6 +130,18 @@ def test_a_run_that_cannot_fit_is_refused_before_anything_is_made(
     with pytest.raises(ConfigError, match=r"needs about \d+\.\d GiB.*there are 0\.7 GiB: lower .*network\.width"):
         start(config, runs_dir=tmp_path / "runs", cache_dir=tmp_path / "cache")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_one_that_waited_in_a_queue_and_cannot_fit_is_refused_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = RunFolder.create(tmp_path / "runs", "late", changed(tiny(execution__device="cpu"), LARGE))
+    monkeypatch.setattr(memory, "there", lambda: 700 * MIB)
+    with pytest.raises(ConfigError, match=r"needs about .*there are 0\.7 GiB"):
+        resume(folder.path, cache_dir=tmp_path / "cache")
+    assert (status := folder.status()) is not None
+    assert status.state == "queued"
+    assert not folder.execution_path.exists()
 
 
 def test_what_may_not_fit_is_run_with_a_warning() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from textwrap import wrap
-from typing import Literal
+from typing import Literal, TypeVar
 
 from rich.console import Group
 from rich.padding import Padding
@@ -20,12 +20,46 @@ from textual.widgets.option_list import Option
 
 from mim4dd_tui.dashboard.ink import in_rich
 from mim4dd_tui.dashboard.keys import Scope, keys_of
+from mim4dd_tui.dashboard.one_by_one import nothing
+from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.dashboard.whole import whole
 from mim4dd_tui.dashboard.widgets.calm import Answers
 
 Answer = Literal["stop", "detach", "cancel"]
+Given = TypeVar("Given")
 KEY_WIDTH = 9
 """Columns of a key in the help, before what it does."""
+LOOK_SECONDS = 0.5
+"""How often it is looked at what a question is about."""
+
+
+class QuestionScreen(ModalScreen[Given]):
+    """A question about something that may change while it stands: what it says is looked at anew.
+
+    Args:
+        look: looks at it, on a worker thread; raises no error.
+    """
+
+    def __init__(self, look: Callable[[], object] = nothing) -> None:
+        super().__init__()
+        self._look = look
+        self._looking = Reading(self, self._look_again)
+
+    def on_mount(self) -> None:
+        """Keep up with what it is about."""
+        self.set_interval(LOOK_SECONDS, self._looking.keep_up)
+
+    def _look_again(self) -> None:
+        self._look()
+        self.app.call_later(self._renew)
+
+    def _renew(self) -> None:
+        if whole(self):
+            self.renew()
+
+    def renew(self) -> None:
+        """Say it as it is now."""
+        raise NotImplementedError
 
 
 class QuitScreen(ModalScreen[Answer]):
@@ -118,8 +152,15 @@ def _answer(key: str, what: str, why: str) -> Group:
     return Group(Text.assemble((f" {key} ", "bold"), what), Padding(Text(why, style="dim"), (0, 0, 0, 3)))
 
 
-class ConfirmScreen(ModalScreen[bool]):
-    """Something that cannot be taken back: yes only by saying so."""
+class ConfirmScreen(QuestionScreen[bool]):
+    """Something that cannot be taken back: yes only by saying so.
+
+    Args:
+        question: what is asked.
+        details: what follows from yes.
+        deed, leave: what yes and no are called.
+        look: looks at what it is about: question and details as they are then, None where they stay.
+    """
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [  # noqa: RUF012
@@ -127,19 +168,39 @@ class ConfirmScreen(ModalScreen[bool]):
         ("n,escape,q", "cancel", "no"),
     ]
 
-    def __init__(self, question: str, details: str, deed: str, leave: str = "No, keep it") -> None:
-        super().__init__()
-        self._question, self._details, self._deed, self._leave = question, details, deed, leave
+    def __init__(
+        self,
+        question: str,
+        details: str,
+        deed: str,
+        leave: str = "No, keep it",
+        look: Callable[[], tuple[str, str] | None] = nothing,
+    ) -> None:
+        super().__init__(self._found)
+        self._said = question, details
+        self._deed, self._leave, self._ask = deed, leave, look
+        self._now = self._said
 
     def compose(self) -> ComposeResult:
         """The question; the cursor stands on no."""
+        question, details = self._said
         with Vertical(classes="dialog"):
-            yield Static(Text(self._question, style="bold"), classes="dialog-title")
+            yield Static(Text(question, style="bold"), classes="dialog-title")
             yield Answers(
                 Option(Text.assemble((" n ", "bold"), self._leave), id="no"),
-                Option(_answer("y", self._deed, self._details), id="yes"),
+                Option(_answer("y", self._deed, details), id="yes"),
                 id="answers",
             )
+
+    def _found(self) -> None:
+        self._now = self._ask() or self._now
+
+    def renew(self) -> None:
+        """Say it as it is now."""
+        if self._said != self._now:
+            question, details = self._said = self._now
+            self.query_one(".dialog-title", Static).update(Text(question, style="bold"))
+            self.query_one(Answers).replace_option_prompt("yes", _answer("y", self._deed, details))
 
     @on(OptionList.OptionSelected)
     def _selected(self, event: OptionList.OptionSelected) -> None:
@@ -154,29 +215,57 @@ class ConfirmScreen(ModalScreen[bool]):
         self.dismiss(False)
 
 
-class NameScreen(ModalScreen[str]):
-    """Asks for a name or a short text; empty where it was left."""
+class NameScreen(QuestionScreen[str]):
+    """Asks for a name or a short text; empty where it was left.
+
+    Args:
+        title: what is asked.
+        text: what is typed at the beginning.
+        explain: what follows from a text.
+        check: what is wrong with one; empty where nothing is.
+        look: looks at what ``explain`` and ``check`` tell of.
+    """
 
     CSS_PATH = "dialogs.tcss"
     BINDINGS = [("escape", "cancel", "cancel")]  # noqa: RUF012
 
-    def __init__(self, title: str, text: str, explain: Callable[[str], str], check: Callable[[str], str]) -> None:
-        super().__init__()
+    def __init__(
+        self,
+        title: str,
+        text: str,
+        explain: Callable[[str], str],
+        check: Callable[[str], str],
+        look: Callable[[], object] = nothing,
+    ) -> None:
+        super().__init__(look)
         self._title, self._text, self._explain, self._check = title, text, explain, check
+        self._said = self._verdict(text)
 
     def compose(self) -> ComposeResult:
         """A line to type, and under it what is wrong with it."""
         with Vertical(classes="dialog"):
             yield Static(Text(self._title, style="bold"), classes="dialog-title")
             yield Input(self._text, id="name", compact=True)
-            yield Static(Text(self._explain(self._text), style="dim"), id="name-verdict")
+            yield Static(self._said, id="name-verdict")
             yield Static(Text("enter takes it · esc leaves", style="dim"), id="name-keys")
+
+    def _verdict(self, typed: str) -> Text:
+        wrong = self._check(typed)
+        return Text(wrong) if wrong else Text(self._explain(typed), style="dim")
+
+    def _tell(self, told: Text) -> None:
+        self._said = told
+        self.query_one("#name-verdict", Static).update(told)
+
+    def renew(self) -> None:
+        """Say it as it is now; that nothing is typed stands until then."""
+        told = self._verdict(self.query_one(Input).value)
+        if told != self._said:
+            self._tell(told)
 
     @on(Input.Changed)
     def _typed(self, event: Input.Changed) -> None:
-        wrong = self._check(event.value)
-        told = Text(wrong) if wrong else Text(self._explain(event.value), style="dim")
-        self.query_one("#name-verdict", Static).update(told)
+        self._tell(self._verdict(event.value))
 
     @on(Input.Submitted)
     def _submitted(self, event: Input.Submitted) -> None:

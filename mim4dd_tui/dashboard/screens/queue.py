@@ -228,8 +228,12 @@ class QueueScreen(Screen[None]):
             if yes:
                 self._change(partial(_take_out, one, self.dashboard))
 
-        details = "it has not begun, so nothing but its settings is lost"
-        self.app.push_screen(ConfirmScreen(f"Take {one.name} out?", details, "Take it out"), answered)
+        question = f"Take {one.name} out?"
+
+        def look() -> tuple[str, str]:
+            return question, _begun(one, self.dashboard) or "it has not begun, so nothing but its settings is lost"
+
+        self.app.push_screen(ConfirmScreen(*look(), "Take it out", look=look), answered)
 
     def action_go(self) -> None:
         """Let the queue go on."""
@@ -258,13 +262,19 @@ def _drop(one: Waiting, app: DashboardApp) -> None:
     app.turns.queue.drop(one.name)
 
 
+def _begun(one: Waiting, app: DashboardApp) -> str:
+    """Why a run that had not begun is not taken out now: its turn came while the question stood."""
+    status = one.folder.status()
+    begun = status is not None and (status.liveness() != "queued" or one.name == app.turns.begun)
+    return f"{one.name} has begun meanwhile" if begun else ""
+
+
 def _take_out(one: Waiting, app: DashboardApp) -> None:
     """A run that never began: out of the queue, and away."""
-    status = one.folder.status()
-    if status is None:  # taken out already
+    if one.folder.status() is None:  # taken out already
         return
-    if status.liveness() != "queued" or one.name == app.turns.begun:  # its turn came while the question stood
-        app.notify(f"{one.name} has begun meanwhile", severity="warning", about=[of_run(one.name)])
+    if begun := _begun(one, app):
+        app.notify(begun, severity="warning", about=[of_run(one.name)])
         return
     app.turns.queue.drop(one.name)
     app.call_later(app.take_back, of_run(one.name))

@@ -210,6 +210,7 @@ class RunScreen(DividedScreen, LeafingScreen):
             self.session.path,
             diverged=self.history.diverged,
             waits=self._waits is not None,
+            done=self.state == "done",
             log_seen=self.has_class("-view-log"),
         )
         self.query_one("#problem-ways", Static).update(Text(told, style="dim"))

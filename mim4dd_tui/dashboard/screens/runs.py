@@ -17,7 +17,7 @@ from textual.widgets import Input, Static
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard import longer
-from mim4dd_tui.dashboard.catalog import RunInfo, told_apart_by_seed
+from mim4dd_tui.dashboard.catalog import RunInfo, read_run, told_apart_by_seed
 from mim4dd_tui.dashboard.glance import losses
 from mim4dd_tui.dashboard.keys import Scope, bindings
 from mim4dd_tui.dashboard.reading import Reading
@@ -323,20 +323,30 @@ class RunsScreen(Screen[None]):
         if not runs:
             return
         if len(runs) == 1:
-            (run,) = runs
-            accuracy = f", accuracy {run.score}" if run.score else ""
-            question, deed, leave = f"Delete {run.name}?", "Delete it for good", "No, keep it"
-            place = run.doing or f"iteration {run.iteration} of {run.iterations}"
-            details = f"{run.state}, {place}{accuracy}; it cannot be brought back"
+            question, deed, leave = f"Delete {runs[0].name}?", "Delete it for good", "No, keep it"
         else:
             question, deed, leave = f"Delete the {len(runs)} marked runs?", "Delete them for good", "No, keep them"
-            details = f"{', '.join(run.name for run in runs)}; they cannot be brought back"
+
+        def look() -> tuple[str, str]:
+            return question, self._lost([read_run(run.folder) for run in runs])
 
         def answered(yes: bool | None) -> None:
             if yes:
                 self._delete(runs)
 
-        self.app.push_screen(ConfirmScreen(question, details, deed, leave), answered)
+        self.app.push_screen(ConfirmScreen(question, self._lost(runs), deed, leave, look), answered)
+
+    def _lost(self, runs: Sequence[RunInfo]) -> str:
+        """What deleting runs takes away, or which of them go on and stay."""
+        going = [run.name for run in runs if run.alive or run.name == self.dashboard.turns.begun]
+        if going:
+            return f"{', '.join(going)} {'is going on, and stays' if len(going) == 1 else 'are going on, and stay'}"
+        if len(runs) > 1:
+            return f"{', '.join(run.name for run in runs)}; they cannot be brought back"
+        (run,) = runs
+        accuracy = f", accuracy {run.score}" if run.score else ""
+        place = run.doing or f"iteration {run.iteration} of {run.iterations}"
+        return f"{run.state}, {place}{accuracy}; it cannot be brought back"
 
     @work(thread=True, group="delete", exit_on_error=False)
     def _delete(self, runs: Sequence[RunInfo]) -> None:

@@ -264,7 +264,7 @@ class WatchScreen(PaintedScreen[None]):
     def state(self) -> str:
         """The run's state as it really is."""
         if self.session.error is not None and not self._unreadable:
-            return "failed"
+            return self.session.left or "failed"  # as its status, and so the lists, have it
         state = self.history.state
         if not self.heard_once or self.preparing:
             return "starting"

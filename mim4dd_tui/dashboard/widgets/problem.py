@@ -1,4 +1,4 @@
-"""Why a run failed, and what can be done about it."""
+"""Why a run failed or could not go on, and what can be done about it."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Problem(Static):
         self.update(Text("\n".join(lines)))
 
 
-def ways(path: Path | None, *, diverged: bool, waits: bool, log_seen: bool) -> str:
+def ways(path: Path | None, *, diverged: bool, waits: bool, log_seen: bool, done: bool = False) -> str:
     """What helps, and where the log is.
 
     Args:
@@ -33,11 +33,14 @@ def ways(path: Path | None, *, diverged: bool, waits: bool, log_seen: bool) -> s
         diverged: it would fail again as it is.
         waits: it waits in the queue.
         log_seen: the log is on the screen anyway.
+        done: it has all its iterations, and could not be given more.
     """
     if path is None:
         return "it has not begun, and there is no folder of it: esc goes back to its settings"
     kept = [file.stem.split("-") for file in sorted(RunFolder(path).checkpoints.glob("*-*.safetensors"))]
     helps = f"R resumes at iteration {int(kept[-1][1])}" if kept else "R begins it again"
+    if done:
+        helps = "it is done as it was; I lengthens it"
     if waits:
         helps = "it goes on when its turn in the queue comes (Q)"
     if diverged:
