@@ -7,8 +7,8 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import ImageFont
 
+from mim4dd_tui.plots.letters import length
 from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
 from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.quantities import short
@@ -45,9 +45,8 @@ class Points:
 
 def width_of(places: Sequence[str], title: str) -> float:
     """Width that a box must have for error bars over ``places`` whose words lie apart."""
-    font, bold = ImageFont.load_default(11), ImageFont.load_default(13)
-    widest = max((font.getlength(name) for name in places), default=0.0)
-    return max(GUTTER + RIGHT + len(places) * (widest + 8), bold.getlength(title) + 24)
+    widest = max((length(name, 11) for name in places), default=0.0)
+    return max(GUTTER + RIGHT + len(places) * (widest + 8), length(title, 13) + 24)
 
 
 def error_bars(

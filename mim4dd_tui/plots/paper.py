@@ -13,11 +13,12 @@ from typing import Literal
 from xml.sax.saxutils import escape
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from mim4dd_tui.plots.draw import DIM
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
+from mim4dd_tui.plots.letters import drawable, font, length
 from mim4dd_tui.plots.scale import Scale
 from mim4dd_tui.plots.viewing import nothing, window
 from mim4dd_tui.quantities import short
@@ -127,11 +128,10 @@ def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:
 
 def lines_of(text: str, room: float) -> Iterator[str]:
     """A note in lines of so many pixels, broken at spaces where it can be; all but the first are indented."""
-    font = ImageFont.load_default(Words.size)
     indent, line = "    ", ""
     for word in re.findall(r"\s*\S+", text):
-        for piece in [word] if font.getlength(indent + word) < room / WIDER else word:
-            if line and font.getlength(line + piece) > room / WIDER:
+        for piece in [word] if length(indent + word, Words.size) < room / WIDER else word:
+            if line and length(line + piece, Words.size) > room / WIDER:
                 yield line
                 line = indent + piece.lstrip()
             else:
@@ -316,7 +316,7 @@ def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
 
 def _long(words: Words) -> float:
     """The most pixels that a text takes."""
-    return WIDER * float(ImageFont.load_default(words.size).getlength(words.text))
+    return WIDER * length(words.text, words.size)
 
 
 def _pieces(x: Floats, y: Floats) -> Iterator[list[Point]]:
@@ -377,9 +377,9 @@ def to_png(page: Page, scale: int = 2) -> bytes:
     for shape in page.shapes:
         if isinstance(shape, Words):
             anchors = {"start": "ls", "middle": "ms", "end": "rs"}
-            font = ImageFont.load_default(shape.size * scale)
             at = (shape.at[0] * scale, shape.at[1] * scale)
-            pen.text(at, shape.text, fill=shape.colour, font=font, anchor=anchors[shape.anchor])
+            letters, text = font(shape.size * scale), drawable(shape.text)
+            pen.text(at, text, fill=shape.colour, font=letters, anchor=anchors[shape.anchor])
             continue
         points = [(x * scale, y * scale) for x, y in shape.points]
         colour = _towards_white(shape.colour, shape.opacity)
