@@ -17,8 +17,9 @@ from engine.runs.log import told_changes
 from engine.wording import counted
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.letters import drawable, font, length
+from mim4dd_tui.plots.page import INK, Page, Words, to_png
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked, width_of
-from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
+from mim4dd_tui.plots.paper import lay_out, lines_of, noted
 
 Document = Mapping[str, Any]
 

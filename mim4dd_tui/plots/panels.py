@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mim4dd_tui.plots.letters import length
-from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
+from mim4dd_tui.plots.page import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
 from mim4dd_tui.plots.scale import Scale, spread
-from mim4dd_tui.quantities import short
+from mim4dd_tui.quantities import labels
 
 GUTTER, HEAD, FOOT, RIGHT = 52, 46, 40, 10
 CAP = 4.0
@@ -71,10 +71,11 @@ def error_bars(
     reach = [0.0] if zero else []
     scale = Scale(*spread(min(*ends, *reach, ends[0]), max(*ends, *reach, ends[0]), log=False))
     yield Stroke([(left, top), (left, bottom), (right, bottom), (right, top), (left, top)], FAINT, 1)
-    for tick in scale.ticks(7):
+    ticks = scale.ticks(7)
+    for tick, text in zip(ticks, labels(ticks), strict=True):
         y = _down(scale, tick, top, bottom)
         yield Stroke([(left, y), (right, y)], FAINT, 0.5)
-        yield Words((left - 6, y + 4), short(tick), anchor="end", size=11)
+        yield Words((left - 6, y + 4), text, anchor="end", size=11)
     if zero:
         y = _down(scale, 0.0, top, bottom)
         yield Stroke([(left, y), (right, y)], INK, 1, dashed=True)

@@ -10,6 +10,8 @@ from mim4dd_tui.plots.figure import Figure, Floats, Viewport
 from mim4dd_tui.plots.scale import Scale
 
 Window = tuple[float, float]
+NONE_HERE = "no value in view"
+"""What is said where all there is lies elsewhere, or has no place on a logarithmic axis there."""
 NARROWEST = 2.0
 """Iterations that remain in view at the strongest zoom."""
 
@@ -34,7 +36,7 @@ def nothing(figure: Figure, view: Viewport) -> str:
     if figure.bounds_x() is None:
         return figure.empty
     if whole(figure, view) is None:
-        return "nothing right of 0 yet"
+        return "nothing right of 0"
     if not any(np.isfinite(series.y).any() for series in figure.series):
         return "no value is a number"
     above = not view.log_y or any((np.isfinite(series.y) & (series.y > 0)).any() for series in figure.series)

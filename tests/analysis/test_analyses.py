@@ -28,7 +28,7 @@ from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
 from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet, sweep_page
-from mim4dd_tui.plots.paper import Area, Words
+from mim4dd_tui.plots.page import Area, Words
 from tests.distill.helpers import quickly, tiny
 
 NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")

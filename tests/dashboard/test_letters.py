@@ -11,7 +11,8 @@ from PIL import ImageDraw
 
 from mim4dd_tui.plots import Figure, Series, Viewport, analyses
 from mim4dd_tui.plots.letters import NOWHERE, drawable, font, length
-from mim4dd_tui.plots.paper import lay_out, noted, to_png, to_svg
+from mim4dd_tui.plots.page import to_png, to_svg
+from mim4dd_tui.plots.paper import lay_out, noted
 
 TEXT = "für Größe → naïve × − 中国 λ 😀 o\u0308 Å ǿ … ±"
 
