@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from itertools import pairwise
 
 _BIG = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BEYOND = 999.5e12
+"""From here on there is no letter."""
 
 
 def short(value: float, *, percent: bool = False) -> str:
@@ -23,6 +25,8 @@ def short(value: float, *, percent: bool = False) -> str:
     size = abs(value)
     if size == 0:
         return "0"
+    if size >= _BEYOND:
+        return f"{value:.3g}".replace("e+", "e")
     if size >= 9999.5:
         for unit, letter in _BIG:
             if size >= unit * 0.99995:
@@ -48,7 +52,7 @@ def labels(ticks: Sequence[float], *, percent: bool = False) -> list[str]:
 
 def _long(value: float, digits: int) -> str:
     size = abs(value)
-    if size < 1e-3:
+    if size < 1e-3 or size >= _BEYOND:
         mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
         return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
     unit, letter = next(((unit, letter) for unit, letter in _BIG if size >= unit), (1.0, ""))

@@ -19,7 +19,7 @@ from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
 from mim4dd_tui.plots.letters import drawable, font, length
 from mim4dd_tui.plots.page import INK, Page, Words, to_png
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked, width_of
-from mim4dd_tui.plots.paper import lay_out, lines_of, noted
+from mim4dd_tui.plots.paper import fitted, lay_out, lines_of, noted
 
 Document = Mapping[str, Any]
 
@@ -165,7 +165,7 @@ def cka_page(document: dict[str, Any]) -> Page:
     across, down = max(WIDTH / 3, least[0]), max(342, least[1])
     page = Page(math.ceil(3 * across), math.ceil(34 + down))
     heading = f"{document['preset']}: linear CKA between networks, unbiased estimator, {_seeds(_counts(document))}"
-    page.shapes.append(Words((8, 22), heading, size=15, bold=True))
+    page.shapes.append(fitted(Words((8, 22), heading, size=15, bold=True), page.width - 16))
     panels = [(f"CKA {row['value']}", mean_matrix(document, row["value"], "unbiased")) for row in document["rows"]]
     apart = mean_apart(document, "unbiased")
     most = max((abs(value) for row in apart for value in row), default=0.0)

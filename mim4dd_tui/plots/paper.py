@@ -49,9 +49,7 @@ def lay_out(
     """
     page = Page(width, height)
     unit = f" ({figure.y_name})" if figure.y_name else ""
-    heading = Words((MARGIN, 22), title + unit, size=15, bold=True)
-    fit = (width - 2 * MARGIN) / _long(heading)  # a run's name may be long
-    page.shapes.append(replace(heading, size=heading.size * min(1.0, fit)))
+    page.shapes.append(fitted(Words((MARGIN, 22), title + unit, size=15, bold=True), width - 2 * MARGIN))
     bounds, empty = window(figure, view), nothing(figure, view)
     if bounds is None or empty:
         page.shapes.append(Words((width / 2, height / 2), empty, anchor="middle"))
@@ -61,6 +59,12 @@ def lay_out(
     if not any(plot.y.values()):
         page.shapes.append(Words((width / 2, height / 2), NONE_HERE, anchor="middle"))
     return page
+
+
+def fitted(words: Words, room: float) -> Words:
+    """Words in smaller letters where they would take more pixels than that: a name may be long."""
+    long = _long(words)
+    return replace(words, size=words.size * room / long) if long > room else words
 
 
 def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable
 from itertools import pairwise
@@ -366,11 +367,24 @@ def test_an_empty_axis_is_refused() -> None:
     ("value", "expected"),
     [
         (0.0, "0"), (0.0125, "0.0125"), (1234.0, "1234"), (12_500.0, "12.5k"), (3.2e6, "3.2M"),
+        (3.4e38, "3.4e38"), (9.996e14, "1e15"), (9.99e14, "999T"),
         (3e-7, "3e-7"), (-0.5, "-0.5"), (math.nan, "nan"), (math.inf, "inf"), (99.96, "100"),
     ],
 )  # fmt: skip
 def test_short_numbers(value: float, expected: str) -> None:
     assert short(value) == expected
+
+
+@pytest.mark.parametrize("log", [False, True])
+def test_numbers_too_large_for_an_axis_leave_the_frame(log: bool) -> None:
+    most = sys.float_info.max
+    figure = Figure((line(np.array([1.0, 2.0, most, -most, 3e38, 1.0])),))
+    drawing = draw(figure, Viewport(log_y=log), 60, 12)
+    assert dots(drawing).any()
+    assert "3e38" in drawing.text() or log
+    lay_out(figure, Viewport(log_y=log), {}, "t")
+    all_of_it = draw(Figure((line(np.full(3, most)),)), Viewport(log_y=log), 60, 12)
+    assert "no value in view" in all_of_it.text()
 
 
 def test_short_percent() -> None:
@@ -389,6 +403,8 @@ def test_short_percent() -> None:
         ([-1e-4, 0.0, 1e-4], ["-1e-4", "0", "1e-4"]),
         ([1.2345e-5, 1.235e-5], ["1.2345e-5", "1.235e-5"]),
         ([1234.5, 1235.0], ["1234.5", "1235"]),
+        ([1e38, 1.5e38], ["1e38", "1.5e38"]),
+        ([1e38, 1.00025e38], ["1e38", "1.00025e38"]),
         ([5.0], ["5"]),
         ([], []),
     ],
