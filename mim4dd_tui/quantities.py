@@ -7,8 +7,12 @@ spread of a value is asked for, nan stands for none.
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
+from itertools import pairwise
 
 _BIG = ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
+_BEYOND = 999.5e12
+"""From here on there is no letter."""
 
 
 def short(value: float, *, percent: bool = False) -> str:
@@ -21,6 +25,8 @@ def short(value: float, *, percent: bool = False) -> str:
     size = abs(value)
     if size == 0:
         return "0"
+    if size >= _BEYOND:
+        return f"{value:.3g}".replace("e+", "e")
     if size >= 9999.5:
         for unit, letter in _BIG:
             if size >= unit * 0.99995:
@@ -28,6 +34,30 @@ def short(value: float, *, percent: bool = False) -> str:
     if size < 1e-3:
         return f"{value:.1e}".replace("e-0", "e-").replace(".0e", "e")
     return f"{value:.4g}" if size >= 1000 else f"{value:.3g}"
+
+
+def labels(ticks: Sequence[float], *, percent: bool = False) -> list[str]:
+    """The values at an axis' ticks, ascending: as :func:`short`, or in as many digits as it takes to be told apart and
+    to be right to a twentieth of the step."""
+    told = [100 * value if percent else value for value in ticks]
+    slack = min((after - before for before, after in pairwise(told)), default=0.0) / 20
+    digits = next((d for d in range(3, 18) if all(abs(float(f"{v:.{d}g}") - v) <= slack for v in told)), 3)
+    if percent:
+        if all(abs(round(value, 1) - value) <= slack for value in told):
+            return [short(value, percent=True) for value in ticks]
+        return [f"{value:.{digits}g} %" for value in told]
+    fine = digits == 3 or (digits == 4 and all(1000 <= abs(value) < 9999.5 for value in told))
+    return [short(value) if fine or value == 0 else _long(value, digits) for value in told]
+
+
+def _long(value: float, digits: int) -> str:
+    size = abs(value)
+    if size < 1e-3 or size >= _BEYOND:
+        mantissa, _, power = f"{value:.{digits - 1}e}".partition("e")
+        return f"{mantissa.rstrip('0').rstrip('.')}e{int(power)}"
+    unit, letter = next(((unit, letter) for unit, letter in _BIG if size >= unit), (1.0, ""))
+    whole = digits > math.log10(size)  # all digits before the point are told
+    return f"{value:.{digits}g}" if whole else f"{value / unit:.{digits}g}{letter}"
 
 
 def number(value: float, spread: float = math.nan) -> str:

@@ -88,7 +88,7 @@ class Voice:
         tmux takes it with ``set-clipboard on``, and with ``allow-passthrough on`` hands it to the terminal around:
         whichever is set. GNU screen passes on pieces.
         """
-        data = base64.b64encode(text.encode()).decode()
+        data = base64.b64encode(text.encode(errors="surrogateescape")).decode()
         if not self.sequences or len(data) > CLIPBOARD_BYTES:
             return ""
         sequence = f"{ESC}]52;c;{data}\a"

@@ -25,7 +25,8 @@ from mim4dd_tui.dashboard import together
 from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.themes import LIGHT, SERIES
 from mim4dd_tui.plots.figure import Figure, Viewport
-from mim4dd_tui.plots.paper import lay_out, noted, to_png, to_svg
+from mim4dd_tui.plots.page import to_png, to_svg
+from mim4dd_tui.plots.paper import lay_out, noted
 from mim4dd_tui.spelling import every_setting, value_of, written
 
 COLOURS: Mapping[int, str] = {ink: LIGHT.variables[f"series-{ink}"] for ink in range(1, SERIES + 1)}

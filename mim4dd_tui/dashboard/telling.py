@@ -178,10 +178,16 @@ class TellingApp(OpaqueApp[Answer]):
         self.notify_anew("attention", f"at the end of a run: {told}", timeout=3)
 
     def copy(self, text: str, what: str) -> None:
-        """Text into the clipboard of the person's terminal."""
+        """Text to the clipboard of the person's terminal, which does not say whether it took it."""
+        if not text:
+            self.notify(f"nothing to copy: {what}", severity="warning", timeout=3)
+            return
+        if not self.voice.sequences:
+            self.notify(f"this terminal ({self.abilities.term}) takes no clipboard", severity="warning")
+            return
         sequence = self.voice.copy(text)
         if not sequence:
-            self.notify(f"this terminal ({self.abilities.term}) takes no clipboard", severity="warning")
+            self.notify(f"too much for a terminal's clipboard: {what}", severity="warning")
             return
         self._clipboard = text
         self.emit(sequence)
@@ -189,7 +195,12 @@ class TellingApp(OpaqueApp[Answer]):
             "; tmux passes it on with `set -s set-clipboard on`" if self.voice.tmux and not self._told_of_tmux else ""
         )
         self._told_of_tmux = True
-        self.notify(f"copied: {what}{through}", timeout=6 if through else 3)
+        self.notify(f"sent to the terminal's clipboard: {what}{through}", timeout=6 if through else 3)
+
+    def copy_to_clipboard(self, text: str) -> None:
+        """What a field of text cuts: by the same way, and nothing to terminals that would print it."""
+        self._clipboard = text
+        self.emit(self.voice.copy(text))
 
     def action_copy_path(self) -> None:
         """The path of what is shown."""

@@ -188,7 +188,5 @@ def _difference_words(group: Group, other: Group, told: Sequence[Together]) -> t
     common = group.scores("last").keys() & other.scores("last").keys()
     if len(common) > 1:
         return ("not measured alike: protocol or images differ", "not measured alike")
-    return (
-        f"no interval: {counted(len(common), 'finished seed')} in common",
-        f"{counted(len(common), 'seed')} in common",
-    )
+    finished = f"{counted(len(common), 'finished seed')} in common"
+    return f"no interval: {finished}", finished

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from engine.analysis.estimates import Estimate, estimate
 from engine.analysis.tables import against, column, known, mean_apart, mean_matrix
 from engine.runs.log import told_changes
 from engine.wording import counted
 from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
+from mim4dd_tui.plots.letters import drawable, font, length
+from mim4dd_tui.plots.page import INK, Page, Words, to_png
 from mim4dd_tui.plots.panels import Box, Points, error_bars, heat_map, room, stacked, width_of
-from mim4dd_tui.plots.paper import INK, Page, Words, lay_out, lines_of, noted, to_png
+from mim4dd_tui.plots.paper import fitted, lay_out, lines_of, noted
 
 Document = Mapping[str, Any]
 
@@ -25,8 +27,8 @@ BLUE, ORANGE = "#2f5fc4", "#b06a10"
 ACCURACIES = (("best", "best iterate", BLUE), ("last", "last iterate", ORANGE))
 REAL, DISTILLED = "trained on the real images", "trained on the distilled set"
 WIDTH, HEIGHT = 940, 340
-CAPTION = 22
-"""Height of a line of text on a sheet of pictures, in pixels."""
+LETTERS, CAPTION = 12, 22
+"""Size of letters on a sheet of pictures, and the height of a line of them, in pixels."""
 
 
 def draw(document: dict[str, Any], pictures: Path) -> bytes:
@@ -163,7 +165,7 @@ def cka_page(document: dict[str, Any]) -> Page:
     across, down = max(WIDTH / 3, least[0]), max(342, least[1])
     page = Page(math.ceil(3 * across), math.ceil(34 + down))
     heading = f"{document['preset']}: linear CKA between networks, unbiased estimator, {_seeds(_counts(document))}"
-    page.shapes.append(Words((8, 22), heading, size=15, bold=True))
+    page.shapes.append(fitted(Words((8, 22), heading, size=15, bold=True), page.width - 16))
     panels = [(f"CKA {row['value']}", mean_matrix(document, row["value"], "unbiased")) for row in document["rows"]]
     apart = mean_apart(document, "unbiased")
     most = max((abs(value) for row in apart for value in row), default=0.0)
@@ -183,8 +185,7 @@ def sheet(document: Document, folder: Path) -> bytes:
     """All pictures of a document of grids: a row of pictures with the term, one without, a column a seed."""
     shown = [[_pictured(row["value"], cell, folder) for cell in row["cells"]] for row in document["rows"]]
     pictures = [picture for line in shown for _, picture in line if picture is not None]
-    font = ImageFont.load_default(12)
-    texts = [font.getlength(text) for line in shown for text, _ in line]
+    texts = [length(text, LETTERS) for line in shown for text, _ in line]
     width = max([*(picture.width for picture in pictures), *map(math.ceil, texts)], default=200) + 12
     height = max((picture.height for picture in pictures), default=20) + CAPTION + 8
     whole = width * max((len(line) for line in shown), default=1)
@@ -196,11 +197,11 @@ def sheet(document: Document, folder: Path) -> bytes:
     pen = ImageDraw.Draw(canvas)
     for start, lines in ((5, above), (below, notes)):
         for place, text in enumerate(lines):
-            pen.text((6, start + CAPTION * place), text, fill=INK, font=font)
+            pen.text((6, start + CAPTION * place), drawable(text), fill=INK, font=font(LETTERS))
     for down, line in enumerate(shown):
         for across, (text, picture) in enumerate(line):
             x, y = across * width + 6, top + down * height
-            pen.text((x, y + 5), text, fill=INK, font=font)
+            pen.text((x, y + 5), drawable(text), fill=INK, font=font(LETTERS))
             if picture is not None:
                 canvas.paste(picture, (x, y + CAPTION))
     out = io.BytesIO()

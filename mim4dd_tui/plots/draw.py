@@ -18,8 +18,8 @@ from numpy.typing import NDArray
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Moment, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
 from mim4dd_tui.plots.scale import Scale
-from mim4dd_tui.plots.viewing import nothing, window
-from mim4dd_tui.quantities import short
+from mim4dd_tui.plots.viewing import NONE_HERE, nothing, window
+from mim4dd_tui.quantities import labels
 
 Glyphs = Literal["braille", "ascii"]
 SIDES: tuple[Side, Side] = ("left", "right")
@@ -154,6 +154,9 @@ def draw(
         return Drawing(page.chars, page.inks, 0, width, None)
     drawn = [InView.of(series, view, x_scale) for series in figure.series]
     scales = {side: scale_of(figure, drawn, view, side) for side in SIDES}
+    if not any(scales.values()):
+        page.centre(NONE_HERE)
+        return Drawing(page.chars, page.inks, 0, width, x_scale)
     across, down = _DOTS[glyphs]
     gutters = {side: _labels(scales[side], height - 1, down, percent=figure.percent) for side in SIDES}
     left = max((len(text) for text in gutters["left"].values()), default=0) + 1
@@ -361,11 +364,12 @@ def _labels(scale: Scale | None, rows: int, down: int, *, percent: bool) -> dict
     """Labels by rows of cells, ``down`` dots high: each in the row in which a curve has its value."""
     if scale is None:
         return {}
-    labels: dict[int, str] = {}
-    for tick in scale.ticks(max(2, min(6, rows // 2))):
+    written: dict[int, str] = {}
+    ticks = scale.ticks(max(2, min(6, rows // 2)))
+    for tick, text in zip(ticks, labels(ticks, percent=percent), strict=True):
         place = float(scale.place(np.array([tick]))[0])
-        labels.setdefault(_dot(place, rows * down) // down, short(tick, percent=percent))
-    return labels
+        written.setdefault(_dot(place, rows * down) // down, text)
+    return written
 
 
 def _gutter_ink(figure: Figure, side: Side) -> int:
@@ -400,8 +404,8 @@ class _Page:
     def x_axis(self, scale: Scale, left: int, right: int) -> None:
         row = self.chars.shape[0] - 1
         taken = left - 2
-        for tick in scale.ticks(max(2, (right - left) // 9), whole=True):  # iterations or epochs
-            text = short(tick)
+        ticks = scale.ticks(max(2, (right - left) // 9), whole=True)  # iterations or epochs
+        for tick, text in zip(ticks, labels(ticks), strict=True):
             centre = left + float(scale.place(np.array([tick]))[0]) * (right - left - 1)
             start = round(centre - (len(text) - 1) / 2)
             start = max(left, min(start, right - len(text)))

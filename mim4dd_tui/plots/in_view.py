@@ -11,6 +11,9 @@ from mim4dd_tui.plots.figure import Figure, Floats, Series, Side, Viewport
 from mim4dd_tui.plots.scale import Scale, spread
 from mim4dd_tui.plots.smooth import smoothed
 
+BEYOND = 1e300
+"""From here on a value has no axis, whose length would not be a number: its curve leaves the frame."""
+
 
 @dataclass(frozen=True, eq=False)
 class InView:
@@ -81,7 +84,7 @@ def scale_of(figure: Figure, curves: Sequence[InView], view: Viewport, side: Sid
         return None
     parts.append(np.array([level.value for level in figure.levels if level.side == side]))
     values = np.concatenate(parts)
-    values = values[np.isfinite(values) & ((values > 0) if view.log_y else True)]
+    values = values[(np.abs(values) < BEYOND) & ((values > 0) if view.log_y else True)]
     if len(values) == 0:
         return None
     low, high = float(values.min()), float(values.max())

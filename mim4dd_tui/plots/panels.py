@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from PIL import ImageFont
 
-from mim4dd_tui.plots.paper import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
+from mim4dd_tui.plots.letters import length
+from mim4dd_tui.plots.page import FAINT, INK, Anchor, Area, Page, Shape, Stroke, Words
 from mim4dd_tui.plots.scale import Scale, spread
-from mim4dd_tui.quantities import short
+from mim4dd_tui.quantities import labels
 
 GUTTER, HEAD, FOOT, RIGHT = 52, 46, 40, 10
 CAP = 4.0
@@ -45,9 +45,8 @@ class Points:
 
 def width_of(places: Sequence[str], title: str) -> float:
     """Width that a box must have for error bars over ``places`` whose words lie apart."""
-    font, bold = ImageFont.load_default(11), ImageFont.load_default(13)
-    widest = max((font.getlength(name) for name in places), default=0.0)
-    return max(GUTTER + RIGHT + len(places) * (widest + 8), bold.getlength(title) + 24)
+    widest = max((length(name, 11) for name in places), default=0.0)
+    return max(GUTTER + RIGHT + len(places) * (widest + 8), length(title, 13) + 24)
 
 
 def error_bars(
@@ -72,10 +71,11 @@ def error_bars(
     reach = [0.0] if zero else []
     scale = Scale(*spread(min(*ends, *reach, ends[0]), max(*ends, *reach, ends[0]), log=False))
     yield Stroke([(left, top), (left, bottom), (right, bottom), (right, top), (left, top)], FAINT, 1)
-    for tick in scale.ticks(7):
+    ticks = scale.ticks(7)
+    for tick, text in zip(ticks, labels(ticks), strict=True):
         y = _down(scale, tick, top, bottom)
         yield Stroke([(left, y), (right, y)], FAINT, 0.5)
-        yield Words((left - 6, y + 4), short(tick), anchor="end", size=11)
+        yield Words((left - 6, y + 4), text, anchor="end", size=11)
     if zero:
         y = _down(scale, 0.0, top, bottom)
         yield Stroke([(left, y), (right, y)], INK, 1, dashed=True)

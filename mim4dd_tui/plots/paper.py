@@ -1,33 +1,23 @@
-"""A figure on paper: lines, areas and words in pixels, as SVG text or a PNG. No terminal, no widget.
-
-The page is laid out once, as shapes; SVG and PNG are two ways of writing the same shapes down.
-"""
+"""A figure on paper: laid out once, as the shapes of a page. No terminal, no widget."""
 
 from __future__ import annotations
 
-import io
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from typing import Literal
-from xml.sax.saxutils import escape
+from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
 
 from mim4dd_tui.plots.draw import DIM
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
+from mim4dd_tui.plots.letters import length
+from mim4dd_tui.plots.page import FAINT, INK, QUIET, Area, Page, Point, Shape, Stroke, Words, towards_white
 from mim4dd_tui.plots.scale import Scale
-from mim4dd_tui.plots.viewing import nothing, window
-from mim4dd_tui.quantities import short
+from mim4dd_tui.plots.viewing import NONE_HERE, nothing, window
+from mim4dd_tui.quantities import labels
 
-Point = tuple[float, float]
-Anchor = Literal["start", "middle", "end"]
 SIDES: tuple[Side, Side] = ("left", "right")
-INK = "#1a1d29"
-FAINT = "#c9ccd6"
-QUIET = "#6b7080"
 TOP, BOTTOM, MARGIN, GUTTER = 56, 34, 14, 56
 LINE, BELOW, LEGEND = 18, 4, 42
 """Pixels from one line of notes to the next, from the lowest words of a page to its edge, and from the upper edge to
@@ -36,56 +26,12 @@ ABOVE = 16
 """Pixels that a level and the name over it take."""
 WIDER = 1.15
 """How much wider than a PNG's the letters of an SVG may be: whoever shows it chooses the font."""
+PLATE = 0.85
+"""How strongly what lies under a name within the axes is covered."""
 BEHIND = 0.4
 """How strongly curves behind the others are drawn."""
-FINER = 3
-"""Pixels a side that are drawn for each one of a PNG: strokes are then as wide whatever their slope."""
 MOST_POINTS = 3
 """Points kept of a series for every pixel column: the first of its range, the smallest and the largest."""
-
-
-@dataclass(frozen=True)
-class Stroke:
-    """A line through points; dashed or not."""
-
-    points: Sequence[Point]
-    colour: str
-    width: float = 1.5
-    opacity: float = 1.0
-    dashed: bool = False
-
-
-@dataclass(frozen=True)
-class Area:
-    """A filled outline."""
-
-    points: Sequence[Point]
-    colour: str
-    opacity: float
-
-
-@dataclass(frozen=True)
-class Words:
-    """Text at a point: its baseline, and which end of it stands there."""
-
-    at: Point
-    text: str
-    colour: str = INK
-    anchor: Anchor = "start"
-    size: float = 12.0
-    bold: bool = False
-
-
-Shape = Stroke | Area | Words
-
-
-@dataclass(frozen=True)
-class Page:
-    """All shapes of one plot, first to last, in ``width`` x ``height`` pixels."""
-
-    width: int
-    height: int
-    shapes: list[Shape] = field(default_factory=list)
 
 
 def lay_out(
@@ -103,16 +49,22 @@ def lay_out(
     """
     page = Page(width, height)
     unit = f" ({figure.y_name})" if figure.y_name else ""
-    heading = Words((MARGIN, 22), title + unit, size=15, bold=True)
-    fit = (width - 2 * MARGIN) / _long(heading)  # a run's name may be long
-    page.shapes.append(replace(heading, size=heading.size * min(1.0, fit)))
+    page.shapes.append(fitted(Words((MARGIN, 22), title + unit, size=15, bold=True), width - 2 * MARGIN))
     bounds, empty = window(figure, view), nothing(figure, view)
     if bounds is None or empty:
         page.shapes.append(Words((width / 2, height / 2), empty, anchor="middle"))
         return page
     plot = _Plot(figure, view, colours, Scale(*bounds, view.log_x), width, height)
     page.shapes.extend(plot.shapes())
+    if not any(plot.y.values()):
+        page.shapes.append(Words((width / 2, height / 2), NONE_HERE, anchor="middle"))
     return page
+
+
+def fitted(words: Words, room: float) -> Words:
+    """Words in smaller letters where they would take more pixels than that: a name may be long."""
+    long = _long(words)
+    return replace(words, size=words.size * room / long) if long > room else words
 
 
 def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:
@@ -127,11 +79,10 @@ def noted(page: Page, notes: Sequence[tuple[str, str]]) -> Page:
 
 def lines_of(text: str, room: float) -> Iterator[str]:
     """A note in lines of so many pixels, broken at spaces where it can be; all but the first are indented."""
-    font = ImageFont.load_default(Words.size)
     indent, line = "    ", ""
     for word in re.findall(r"\s*\S+", text):
-        for piece in [word] if font.getlength(indent + word) < room / WIDER else word:
-            if line and font.getlength(line + piece) > room / WIDER:
+        for piece in [word] if length(indent + word, Words.size) < room / WIDER else word:
+            if line and length(line + piece, Words.size) > room / WIDER:
                 yield line
                 line = indent + piece.lstrip()
             else:
@@ -147,12 +98,11 @@ class _Plot:
         self.curves = [InView.of(series, view, x) for series in figure.series]
         self.bottom = height - BOTTOM
         self.y = {side: scale_of(figure, self.curves, view, side) for side in SIDES}
-        self.left = MARGIN + GUTTER
-        self.right = width - MARGIN - (GUTTER if self.y["right"] is not None else 0)
         self.names = list(self._legend(width - MARGIN))
         further = max((name.at[1] for name in self.names), default=LEGEND) - LEGEND
         self.top = min(TOP + further, self.bottom - 2 * ABOVE)
         self.y = {side: self._roomy(scale, side) for side, scale in self.y.items()}
+        self.left, self.right = MARGIN + self._gutter("left"), width - MARGIN - self._gutter("right")
 
     def _roomy(self, scale: Scale | None, side: Side) -> Scale | None:
         """The axis, as far up as the name over its highest level takes."""
@@ -163,24 +113,26 @@ class _Plot:
         return replace(scale, high=scale.value(most / room)) if most > room else scale
 
     def shapes(self) -> Iterator[Shape]:
-        """Axes, then levels, moments, bands, curves, then the legend, and below what the bands are."""
+        """Axes, then levels, moments, bands, curves, then the names of all, and below what the bands are."""
         yield from self._axes()
         heights = self._heights()
         lines = [y for y, _ in heights]
         over = list(self._level_names(heights))
         for y, level in heights:
             yield Stroke([(self.left, y), (self.right, y)], self._colour(level.ink), 1.2, dashed=True)
-        yield from over
-        yield from self._moments([*((y - 3, y + 3) for y in lines), *(_upright(name) for name in over)])
+        moments = list(self._moments([*((y - 3, y + 3) for y in lines), *(_upright(name) for name in over)]))
+        yield from (shape for shape in moments if isinstance(shape, Stroke))
         shades = [list(self._shade(curve)) for curve in self.curves]
         yield from (shape for shade in shades for shape in shade)
         for curve in self.curves:
             yield from self._curve(curve)
+        for name in (*over, *(shape for shape in moments if isinstance(shape, Words))):
+            yield from (_plate(name), name) if name.text else ()
         yield from self.names
         bands = [curve.series.band for curve, shade in zip(self.curves, shades, strict=True) if shade]
-        names = dict.fromkeys(band.name for band in bands if band is not None and band.name)
-        if names:
-            yield Words((MARGIN, self.bottom + 31), f"shaded: {', '.join(names)}", QUIET, size=11)
+        shaded = dict.fromkeys(band.name for band in bands if band is not None and band.name)
+        if shaded:
+            yield Words((MARGIN, self.bottom + 31), f"shaded: {', '.join(shaded)}", QUIET, size=11)
 
     def _colour(self, ink: int) -> str:
         return self.colours.get(ink % DIM, INK)
@@ -189,7 +141,7 @@ class _Plot:
         """The colour of a curve's name: as faint as the curve."""
         if ink < DIM:
             return self._colour(ink)
-        red, green, blue = _towards_white(self._colour(ink), BEHIND)
+        red, green, blue = towards_white(self._colour(ink), BEHIND)
         return f"#{red:02x}{green:02x}{blue:02x}"
 
     def _across(self, places: Floats) -> Floats:
@@ -201,21 +153,32 @@ class _Plot:
     def _axes(self) -> Iterator[Shape]:
         corners = [(self.left, self.top), (self.left, self.bottom), (self.right, self.bottom), (self.right, self.top)]
         yield Stroke([*corners, corners[0]], FAINT, 1)
-        for tick in self.x.ticks(9, whole=True):  # iterations or epochs
+        ticks = self.x.ticks(9, whole=True)  # iterations or epochs
+        for tick, text in zip(ticks, labels(ticks), strict=True):
             x = self._across(self.x.place(np.array([tick])))[0]
             yield Stroke([(x, self.top), (x, self.bottom)], FAINT, 0.5)
-            yield Words((x, self.bottom + 18), short(tick), anchor="middle", size=11)
+            yield Words((x, self.bottom + 18), text, anchor="middle", size=11)
         yield Words((self.right, self.bottom + 31), self.figure.x_name, QUIET, "end", 11)
         for side, scale in self.y.items():
-            for tick in scale.ticks(7) if scale is not None else ():
-                assert scale is not None
+            if scale is None:
+                continue
+            for tick, text in self._labelled(scale):
                 y = self._down(scale, np.array([tick]))[0]
-                text = short(tick, percent=self.figure.percent)
                 if side == "left":
                     yield Stroke([(self.left, y), (self.right, y)], FAINT, 0.5)
                     yield Words((self.left - 6, y + 4), text, anchor="end", size=11)
                 else:
                     yield Words((self.right + 6, y + 4), text, size=11)
+
+    def _labelled(self, scale: Scale) -> list[tuple[float, str]]:
+        ticks = scale.ticks(7)
+        return list(zip(ticks, labels(ticks, percent=self.figure.percent), strict=True))
+
+    def _gutter(self, side: Side) -> float:
+        """Room for the labels of an axis."""
+        scale = self.y[side]
+        told = [length(text, 11) for _, text in self._labelled(scale)] if scale is not None else []
+        return max([GUTTER, *(WIDER * each + 8 for each in told)]) if told or side == "left" else 0.0
 
     def _curve(self, curve: InView) -> Iterator[Shape]:
         series = curve.series
@@ -310,13 +273,22 @@ def _upright(words: Words) -> tuple[float, float]:
     return words.at[1] - 0.9 * words.size, words.at[1] + 0.25 * words.size
 
 
+def _plate(words: Words) -> Area:
+    """White under a text, so that curves do not strike it through."""
+    x, y, long = *words.at, length(words.text, words.size)
+    left = x - long if words.anchor == "end" else x
+    top, bottom = y - 0.85 * words.size, y + 0.22 * words.size
+    corners = [(left - 2, top), (left + long + 2, top), (left + long + 2, bottom), (left - 2, bottom)]
+    return Area(corners, "#ffffff", PLATE)
+
+
 def _meet(one: tuple[float, float], other: tuple[float, float]) -> bool:
     return one[0] < other[1] and other[0] < one[1]
 
 
 def _long(words: Words) -> float:
     """The most pixels that a text takes."""
-    return WIDER * float(ImageFont.load_default(words.size).getlength(words.text))
+    return WIDER * length(words.text, words.size)
 
 
 def _pieces(x: Floats, y: Floats) -> Iterator[list[Point]]:
@@ -339,73 +311,3 @@ def _thinned(x: Floats, y: Floats) -> np.ndarray[tuple[int], np.dtype[np.int64]]
         part = y[start:end]
         kept |= {start, end - 1, start + int(part.argmin()), start + int(part.argmax())}
     return np.array(sorted(kept))
-
-
-# ---- written down
-
-
-def to_svg(page: Page) -> str:
-    """The page as an SVG document."""
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" width="{page.width}" height="{page.height}" '
-        f'viewBox="0 0 {page.width} {page.height}" font-family="Helvetica, Arial, sans-serif">',
-        '<rect width="100%" height="100%" fill="#ffffff"/>',
-    ]
-    for shape in page.shapes:
-        if isinstance(shape, Words):
-            weight = ' font-weight="bold"' if shape.bold else ""
-            place = f'x="{shape.at[0]:.1f}" y="{shape.at[1]:.1f}" text-anchor="{shape.anchor}"'
-            look = f'font-size="{shape.size:g}" fill="{shape.colour}"{weight}'
-            parts.append(f"<text {place} {look}>{escape(shape.text)}</text>")
-        else:
-            points = " ".join(f"{x:.1f},{y:.1f}" for x, y in shape.points)
-            if isinstance(shape, Area):
-                look = f'fill="{shape.colour}" fill-opacity="{shape.opacity:g}" stroke="none"'
-                parts.append(f'<polygon points="{points}" {look}/>')
-            else:
-                dash = ' stroke-dasharray="6 4"' if shape.dashed else ""
-                look = f'stroke="{shape.colour}" stroke-width="{shape.width:g}" stroke-opacity="{shape.opacity:g}"'
-                parts.append(f'<polyline points="{points}" fill="none" {look} stroke-linejoin="round"{dash}/>')
-    return "\n".join([*parts, "</svg>", ""])
-
-
-def to_png(page: Page, scale: int = 2) -> bytes:
-    """The page as a PNG of ``scale`` pixels for each of its own."""
-    size, scale = (page.width * scale, page.height * scale), scale * FINER
-    image = Image.new("RGB", (page.width * scale, page.height * scale), "#ffffff")
-    pen = ImageDraw.Draw(image)
-    for shape in page.shapes:
-        if isinstance(shape, Words):
-            anchors = {"start": "ls", "middle": "ms", "end": "rs"}
-            font = ImageFont.load_default(shape.size * scale)
-            at = (shape.at[0] * scale, shape.at[1] * scale)
-            pen.text(at, shape.text, fill=shape.colour, font=font, anchor=anchors[shape.anchor])
-            continue
-        points = [(x * scale, y * scale) for x, y in shape.points]
-        colour = _towards_white(shape.colour, shape.opacity)
-        if isinstance(shape, Area):
-            mask = Image.new("L", image.size)
-            ImageDraw.Draw(mask).polygon(points, fill=round(255 * shape.opacity))
-            image.paste(shape.colour, mask=mask)
-        elif shape.dashed:
-            _dashed(pen, points[0], points[1], colour, round(shape.width * scale), 6.0 * scale, 4.0 * scale)
-        else:
-            pen.line(points, fill=colour, width=max(1, round(shape.width * scale)), joint="curve")
-    out = io.BytesIO()
-    image.resize(size, Image.Resampling.BOX).save(out, "PNG")
-    return out.getvalue()
-
-
-def _towards_white(colour: str, opacity: float) -> tuple[int, int, int]:
-    red, green, blue = (round(255 + (int(colour[i : i + 2], 16) - 255) * opacity) for i in (1, 3, 5))
-    return red, green, blue
-
-
-def _dashed(
-    pen: ImageDraw.ImageDraw, a: Point, b: Point, colour: tuple[int, int, int], width: int, dash: float, gap: float
-) -> None:
-    length = abs(b[0] - a[0])
-    at = 0.0
-    while at < length:
-        pen.line([(a[0] + at, a[1]), (a[0] + min(at + dash, length), a[1])], fill=colour, width=width)
-        at += dash + gap

@@ -10,6 +10,8 @@ from mim4dd_tui.plots.figure import Figure, Floats, Viewport
 from mim4dd_tui.plots.scale import Scale
 
 Window = tuple[float, float]
+NONE_HERE = "no value in view"
+"""What is said where all there is lies elsewhere, or has no place on a logarithmic axis there."""
 NARROWEST = 2.0
 """Iterations that remain in view at the strongest zoom."""
 

@@ -28,7 +28,7 @@ from engine.compilation import CompilationFailed
 from engine.config.load import dump
 from engine.errors import ConfigError, RunFailed
 from mim4dd_tui.plots.analyses import _seeds, caption, cka_page, draw, sheet, sweep_page
-from mim4dd_tui.plots.paper import Area, Words
+from mim4dd_tui.plots.page import Area, Words
 from tests.distill.helpers import quickly, tiny
 
 NAMES = (*SWEEPS, *COMPARISONS, "information.temperature")
@@ -355,6 +355,11 @@ def test_cka_is_drawn_with_its_sides_named_and_inside_the_page(documents: dict[s
     cells = [{"seed": 0, "unbiased": square, "biased": square}]
     rows = [{**row, "cells": cells} for row in documents["cka"]["rows"]]
     page = cka_page({**documents["cka"], "layers": layers, "rows": rows})
+    long_named = cka_page(
+        {**documents["cka"], "layers": layers, "rows": rows, "preset": "a-long-name-of-one's-own" * 4}
+    )
+    heading = next(shape for shape in long_named.shapes if isinstance(shape, Words))
+    assert begin(heading) + long(heading) <= page.width, "it is cut off"
     words = [shape for shape in page.shapes if isinstance(shape, Words)]
     told = [each.text for each in words]
     assert told[0] == "mine: linear CKA between networks, unbiased estimator, 1 seed"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import os
 import re
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
-from tests.dashboard.helpers import SIZES, run_screen, text, until
+from tests.dashboard.helpers import SIZES, run_screen, text, told, until
 
 
 @pytest.mark.parametrize(
@@ -132,3 +133,45 @@ async def test_values_and_paths_are_copied(
         await pilot.press("C")
         await pilot.pause()
         assert app.clipboard == str(Path.cwd() / "runs/one"), "the path holds in this folder alone"
+
+
+@pytest.mark.parametrize(
+    ("term", "copied", "said"),
+    [
+        ("xterm-256color", "a path", "sent to the terminal's clipboard: what it is"),
+        ("xterm-256color", "", "nothing to copy: what it is"),
+        ("xterm-256color", "x" * 100_000, "too much for a terminal's clipboard: what it is"),
+        ("linux", "a path", "takes no clipboard"),
+    ],
+)
+async def test_of_a_copy_is_said_what_is_known(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, term: str, copied: str, said: str
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    app = make_app(FakeEngine())
+    sent: list[str] = []
+    monkeypatch.setattr(app, "emit", sent.append)
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        app.copy(copied, "what it is")
+        await until(pilot, lambda: said in told(app))
+        assert any("]52;" in one for one in sent) is said.startswith("sent")
+
+
+@pytest.mark.parametrize(("term", "speaks"), [("linux", False), ("xterm", True)])
+async def test_a_field_cuts_its_text_by_the_terminals_way(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, term: str, speaks: bool
+) -> None:
+    monkeypatch.setenv("TERM", term)
+    app = make_app(FakeEngine())
+    sent: list[str] = []
+    async with app.run_test(size=(80, 24)) as pilot:
+        assert app._driver is not None
+        monkeypatch.setattr(app._driver, "write", sent.append)
+        await pilot.press("slash", *"mnist", "shift+home", "ctrl+x")
+        await until(pilot, lambda: app.clipboard == "mnist")
+        assert ("\x1b]52;" in "".join(sent)) is speaks
+
+
+def test_a_path_that_is_no_text_is_copied_by_its_bytes() -> None:
+    sequence = Voice.of({"TERM": "xterm"}).copy(os.fsdecode(b"/tmp/gr\xf6sse"))
+    assert base64.b64decode(sequence[7:-1]) == b"/tmp/gr\xf6sse"

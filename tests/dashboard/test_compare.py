@@ -26,7 +26,7 @@ from mim4dd_tui.plots.draw import Stroke
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
 from mim4dd_tui.spelling import every_setting
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.helpers import SIZES, text, until
+from tests.dashboard.helpers import SIZES, text, told, until
 from tests.dashboard.shelves import fill, make_run, shown
 
 
@@ -389,3 +389,21 @@ def test_deviations_of_a_line_stay_or_go_together(width: int, told: list[str]) -
     """The widest is of the run that is least sure."""
     assert _with_spread(["33.1 ± 10.7 %", "~65.7 ± 2.1 %", "-"], width) == told
     assert _with_spread(["color_crop", "none"], 8) == ["color_crop", "none"]
+
+
+async def test_a_table_that_is_not_read_yet_is_not_copied(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(CompareScreen, "_refresh", lambda _: None)
+    make_run(tmp_path / "runs", "lion")
+    make_run(tmp_path / "runs", "tapir", seed=1)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        infos = Shelf(tmp_path / "runs").read()
+        app.compare(infos, {info.name: k for k, info in enumerate(infos, 1)})
+        await until(pilot, lambda: "reading the runs" in text(app))
+        monkeypatch.setattr(app, "copy", lambda *_: pytest.fail("of these numbers none is known yet"))
+        for key in "cE":
+            await pilot.press(key)
+            await until(pilot, lambda: told(app) == "the runs are still being read")
+            app.clear_notifications()

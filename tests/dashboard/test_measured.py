@@ -29,7 +29,8 @@ from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.plain import PlainObserver
 from mim4dd_tui.plots.draw import draw
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
-from mim4dd_tui.plots.paper import Words, lay_out
+from mim4dd_tui.plots.page import Words
+from mim4dd_tui.plots.paper import lay_out
 from mim4dd_tui.plots.viewing import nothing
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.shelves import make_run, stands

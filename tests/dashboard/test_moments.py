@@ -18,7 +18,8 @@ from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.plots.draw import CURSOR, MOMENT, PLAIN, Drawing, Glyphs, draw
 from mim4dd_tui.plots.figure import Figure, Level, Moment, Series, Viewport
-from mim4dd_tui.plots.paper import QUIET, Page, Stroke, Words, lay_out, to_svg
+from mim4dd_tui.plots.page import QUIET, Page, Stroke, Words, to_svg
+from mim4dd_tui.plots.paper import lay_out
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.helpers import run_screen, until, within
 from tests.dashboard.shelves import make_run

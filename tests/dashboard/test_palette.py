@@ -59,7 +59,7 @@ async def test_the_terminals_own_theme_takes_nothing_for_dark_or_light(make_app:
         await pilot.press("escape", "s")
         await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
         await pilot.press("C")
-        await until(pilot, lambda: "copied" in told(app))
+        await until(pilot, lambda: "sent to the terminal's clipboard" in told(app))
         for view in "124":
             await pilot.press(view)
             await pilot.pause(0.3)

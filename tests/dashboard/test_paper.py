@@ -20,7 +20,8 @@ from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.exports import Plot, export
 from mim4dd_tui.plots import Band, Figure, Level, Series, Viewport, draw
 from mim4dd_tui.plots.figure import DEVIATION, Moment
-from mim4dd_tui.plots.paper import Area, Page, Stroke, Words, lay_out, to_png, to_svg
+from mim4dd_tui.plots.page import Area, Page, Stroke, Words, to_png, to_svg
+from mim4dd_tui.plots.paper import lay_out
 
 
 def test_paper_shows_what_the_screen_shows() -> None:
@@ -294,3 +295,23 @@ def test_a_value_that_is_infinite_beyond_an_edge_is_a_gap(log_y: bool) -> None:
     page = lay_out(shown, Viewport(x=(0.5, 2.5), log_y=log_y), {1: "#112233"}, "t")
     (curve,) = (s for s in page.shapes if isinstance(s, Stroke) and s.colour == "#112233")
     assert len(curve.points) == 2
+
+
+def test_no_curve_strikes_through_a_name_within_the_axes() -> None:
+    x = np.arange(0.0, 60.0, 10.0)
+    levels, moments = (Level("log 10", 2.3, 2), Level("", 1.5, 2)), (Moment("lengthened", 40.0),)
+    curves = tuple(Series(f"run {place}", x, 2 + 0.01 * place + 0.008 * x, 1) for place in range(8))
+    page = lay_out(Figure(curves, levels, moments), Viewport(), {1: "#112233", 2: "#445566"}, "bound")
+    last = max(place for place, shape in enumerate(page.shapes) if isinstance(shape, Stroke))
+    for name in ("log 10", "lengthened"):
+        place = next(
+            place for place, shape in enumerate(page.shapes) if isinstance(shape, Words) and shape.text == name
+        )
+        words, plate = page.shapes[place], page.shapes[place - 1]
+        assert place - 1 > last, "a curve is drawn over it"
+        assert isinstance(words, Words)
+        assert isinstance(plate, Area)
+        left, above, right, below = boxed(words)
+        assert min(x for x, _ in plate.points) < left < right < max(x for x, _ in plate.points)
+        assert min(y for _, y in plate.points) < above < below < max(y for _, y in plate.points)
+    assert sum(isinstance(shape, Area) for shape in page.shapes) == 2, "there is nothing under a line without a name"

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import math
 import statistics
+import sys
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from typing import get_args
 
 import numpy as np
@@ -17,7 +19,11 @@ from mim4dd_tui.dashboard.remembered import SMOOTHING
 from mim4dd_tui.plots import Band, Figure, Level, Scale, Series, Viewport, draw, ema, short
 from mim4dd_tui.plots.draw import CURSOR, DIM, Drawing, Glyphs, Stroke
 from mim4dd_tui.plots.figure import Floats
+from mim4dd_tui.plots.letters import length
+from mim4dd_tui.plots.page import Words
+from mim4dd_tui.plots.paper import lay_out
 from mim4dd_tui.plots.scale import spread
+from mim4dd_tui.quantities import labels
 
 
 def dots(drawing: Drawing) -> np.ndarray[tuple[int, int], np.dtype[np.bool_]]:
@@ -229,27 +235,27 @@ def test_a_label_stands_in_the_row_in_which_its_value_is_drawn(
 ) -> None:
     range_ = Series("range", np.arange(2.0), np.array([low, low * factor]))
     ticks = Scale(*spread(low, low * factor, log=log), log).ticks(max(2, min(6, (height - 1) // 2)))
-    for tick in [tick for tick in ticks if low <= tick <= low * factor]:
+    labelled = zip(ticks, labels(ticks, percent=True), strict=True)
+    for tick, label in [(tick, label) for tick, label in labelled if low <= tick <= low * factor]:
         level = Figure((range_,), (Level("tick", tick, ink=4),), percent=True)
         curve = Figure((range_, Series("tick", np.arange(2.0), np.full(2, tick), ink=4)), percent=True)
         for figure in (level, curve):
             drawing = draw(figure, Viewport(log_y=log), 40, height, glyphs)
             (row,) = np.flatnonzero((drawing.inks == 4).any(axis=1))
             said = ["".join(line).strip() for line in drawing.chars[:, : drawing.left - 1]]
-            label = short(tick, percent=True)
             assert said[row] == label or label not in said, f"{label} is drawn in row {row} of\n{drawing.text()}"
 
 
 @pytest.mark.parametrize(
-    ("low", "high", "height", "labels"),
+    ("low", "high", "height", "expected"),
     [(2.0, 80.0, 20, ["50", "20", "10", "5", "2"]), (2.0, 80.0, 6, ["50", "2"]), (0.45, 1.6, 6, ["1.5", "0.5"])],
 )
 def test_a_logarithmic_axis_has_two_labels_between_which_a_value_can_be_read(
-    low: float, high: float, height: int, labels: list[str]
+    low: float, high: float, height: int, expected: list[str]
 ) -> None:
     drawing = draw(Figure((Series("range", np.arange(2.0), np.array([low, high])),)), Viewport(log_y=True), 40, height)
     said = ["".join(line).strip() for line in drawing.chars[:-1, : drawing.left - 1]]
-    assert [label for label in said if label] == labels
+    assert [label for label in said if label] == expected
 
 
 def test_the_cursor_stands_where_it_is_asked_to() -> None:
@@ -361,6 +367,7 @@ def test_an_empty_axis_is_refused() -> None:
     ("value", "expected"),
     [
         (0.0, "0"), (0.0125, "0.0125"), (1234.0, "1234"), (12_500.0, "12.5k"), (3.2e6, "3.2M"),
+        (3.4e38, "3.4e38"), (9.996e14, "1e15"), (9.99e14, "999T"),
         (3e-7, "3e-7"), (-0.5, "-0.5"), (math.nan, "nan"), (math.inf, "inf"), (99.96, "100"),
     ],
 )  # fmt: skip
@@ -368,8 +375,76 @@ def test_short_numbers(value: float, expected: str) -> None:
     assert short(value) == expected
 
 
+@pytest.mark.parametrize("log", [False, True])
+def test_numbers_too_large_for_an_axis_leave_the_frame(log: bool) -> None:
+    most = sys.float_info.max
+    figure = Figure((line(np.array([1.0, 2.0, most, -most, 3e38, 1.0])),))
+    drawing = draw(figure, Viewport(log_y=log), 60, 12)
+    assert dots(drawing).any()
+    assert "3e38" in drawing.text() or log
+    lay_out(figure, Viewport(log_y=log), {}, "t")
+    all_of_it = draw(Figure((line(np.full(3, most)),)), Viewport(log_y=log), 60, 12)
+    assert "no value in view" in all_of_it.text()
+
+
 def test_short_percent() -> None:
     assert (short(0.873, percent=True), short(0.9, percent=True)) == ("87.3 %", "90 %")
+
+
+@pytest.mark.parametrize(
+    ("ticks", "expected"),
+    [
+        ([0.0, 0.5, 1.0], ["0", "0.5", "1"]),
+        ([10_000.0, 12_500.0], ["10k", "12.5k"]),
+        ([12_340.0, 12_342.0, 12_344.0], ["12340", "12342", "12344"]),
+        ([12_345_000.0, 12_346_000.0], ["12.345M", "12.346M"]),
+        ([0.1234, 0.12345, 0.1235], ["0.1234", "0.12345", "0.1235"]),
+        ([0.1225, 0.125], ["0.1225", "0.125"]),
+        ([-1e-4, 0.0, 1e-4], ["-1e-4", "0", "1e-4"]),
+        ([1.2345e-5, 1.235e-5], ["1.2345e-5", "1.235e-5"]),
+        ([1234.5, 1235.0], ["1234.5", "1235"]),
+        ([1e38, 1.5e38], ["1e38", "1.5e38"]),
+        ([1e38, 1.00025e38], ["1e38", "1.00025e38"]),
+        ([5.0], ["5"]),
+        ([], []),
+    ],
+)
+def test_an_axis_has_as_many_digits_as_tell_its_ticks_apart(ticks: list[float], expected: list[str]) -> None:
+    assert labels(ticks) == expected
+
+
+def test_an_axis_in_percent_has_as_many_digits_as_tell_its_ticks_apart() -> None:
+    assert labels([0.1, 0.105, 0.11], percent=True) == ["10 %", "10.5 %", "11 %"]
+    assert labels([0.1234, 0.12345], percent=True) == ["12.34 %", "12.345 %"]
+
+
+@given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e6), st.booleans(), st.booleans())
+def test_every_label_is_right_to_a_part_of_the_step(low: float, width: float, whole: bool, percent: bool) -> None:
+    ticks = Scale(*spread(low, low + width, log=False)).ticks(7, whole=whole)
+    step = min((b - a for a, b in pairwise(ticks)), default=math.inf)
+    units = {"k": 1e3, "M": 1e6, "G": 1e9, "T": 1e12}
+    for tick, text in zip(ticks, labels(ticks, percent=percent), strict=True):
+        told = text.removesuffix(" %")
+        value = float(told.rstrip("kMGT")) * units.get(told[-1], 0.01 if percent else 1.0)
+        assert step == math.inf or abs(value - tick) <= step / 10
+
+
+@pytest.mark.parametrize("paper", [False, True])
+def test_zoomed_far_into_a_long_run_its_axes_tell_the_iterations_apart(paper: bool) -> None:
+    x = np.arange(1.0, 20_001.0)
+    figure, view = Figure((Series("objective", x, 0.1234 + 1e-5 * np.sin(x)),)), Viewport(x=(12_340.0, 12_352.0))
+    if paper:
+        shapes = [shape for shape in lay_out(figure, view, {}, "t").shapes if isinstance(shape, Words)]
+        down = [one.text for one in shapes if one.anchor == "end" and one.text != "iteration"]
+        across = [one.text for one in shapes if one.anchor == "middle"]
+        assert min(one.at[0] - 1.15 * length(one.text, one.size) for one in shapes if one.anchor == "end") > 0
+    else:
+        drawing = draw(figure, view, 60, 12)
+        down = [said for line in drawing.chars[:-1, : drawing.left] if (said := "".join(line).strip())]
+        across = "".join(drawing.chars[-1].tolist()).split()
+    for told in (down, across):
+        assert len(told) == len(set(told)) > 1
+    assert all(12_340 <= int(tick) <= 12_352 for tick in across)
 
 
 def test_20000_points_draw_quickly() -> None:

@@ -72,6 +72,17 @@ async def test_names_that_have_no_room_are_counted() -> None:
         assert pane.render_line(0).text.rstrip() == "loss  curve1 0.286  at 2  +7 more (z)"
 
 
+async def test_the_cursors_place_is_told_to_the_iteration_in_a_long_run() -> None:
+    x = np.arange(1.0, 20_001.0)
+    few = np.array([12_000.0, 12_300.0])
+    app = Alone(Figure((Series("a", x, x, 1), Series("b", few, few, 2))))
+    async with app.run_test(size=(60, 12)) as pilot:
+        pane = app.query_one(PlotPane)
+        pane.viewport = Viewport(x=(12_340.0, 12_352.0), cursor=12_347.0)
+        await pilot.pause()
+        assert pane.render_line(0).text.rstrip().removesuffix("  zoomed") == "loss  a 12.3k  b 12.3k (12300)  at 12347"
+
+
 @pytest.mark.parametrize(
     ("width", "said"),
     [

@@ -151,6 +151,8 @@ def test_pairs_are_of_the_seeds_that_both_have() -> None:
     assert math.isclose(best.mean, 0.015)
     (found,) = [words for name, words in told(list(lines([*ours, theirs[0], theirs[2]]))).items() if "−" in name]
     assert found == "no interval: 1 finished seed in common"
+    (line,) = [one for one in lines([*ours, theirs[0], theirs[2]]) if "−" in one.name]
+    assert line.words[-1] == "1 finished seed in common", "others may be common and not finished"
 
 
 def test_where_nothing_was_chosen_there_is_the_last_iterate_alone() -> None:

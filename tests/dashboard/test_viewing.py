@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import threading
 import time
 from dataclasses import replace
 
@@ -17,10 +18,11 @@ from mim4dd_tui.dashboard import curves
 from mim4dd_tui.dashboard.screens.run import RunScreen
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.plots import Figure, Series, Viewport, draw
-from mim4dd_tui.plots.paper import lay_out, to_svg
+from mim4dd_tui.plots.page import to_svg
+from mim4dd_tui.plots.paper import lay_out
 from mim4dd_tui.plots.viewing import following, panned, stepped, whole, window, zoomed
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.fake import FakeEngine
+from tests.dashboard.fake import FakeEngine, _FakeRun
 from tests.dashboard.helpers import SIZES, run_screen, text, until, within
 
 X = np.arange(1, 1001, dtype=float)
@@ -222,8 +224,8 @@ async def test_all_curves_have_their_cursor_at_one_place(make_app: MakeApp, size
 
 def test_a_logarithmic_axis_says_that_it_has_no_place_for_what_is_there() -> None:
     start = Figure((Series("a", np.zeros(1), np.ones(1)),), empty="no evaluation yet")
-    assert "nothing right of 0 yet" in draw(start, Viewport(log_x=True), 60, 10).text()
-    assert "nothing right of 0 yet" in to_svg(lay_out(start, Viewport(log_x=True), {}, "a"))
+    assert "nothing right of 0" in draw(start, Viewport(log_x=True), 60, 10).text()
+    assert "nothing right of 0" in to_svg(lay_out(start, Viewport(log_x=True), {}, "a"))
     assert "nothing right of 0" not in draw(start, Viewport(), 60, 10).text()
     over = draw(replace(start, over=True), Viewport(log_x=True), 60, 10).text()
     assert "nothing right of 0" in over
@@ -243,3 +245,86 @@ async def test_curves_that_differ_are_made_logarithmic_together_first(make_app: 
         for logarithmic in (True, False, True):
             await pilot.press("y")
             assert {pane.viewport.log_y for pane in panes} == {logarithmic}
+
+
+@pytest.mark.parametrize(
+    ("y", "view"),
+    [
+        ([1.0, math.nan, math.nan, math.nan, 1.0], Viewport(x=(1.0, 3.0))),
+        ([1.0, -1.0, -2.0, -1.0, 1.0], Viewport(x=(1.0, 3.0), log_y=True)),
+    ],
+)
+def test_where_a_zoomed_view_has_no_value_that_is_said(y: list[float], view: Viewport) -> None:
+    figure = Figure((Series("a", np.arange(5.0), np.array(y)),))
+    assert "no value in view" in draw(figure, view, 60, 10).text()
+    assert "no value in view" in to_svg(lay_out(figure, view, {}, "a"))
+    assert "no value in view" not in draw(figure, view.changed(x=None), 60, 10).text()
+    assert "no value in view" not in to_svg(lay_out(figure, view.changed(x=None), {}, "a"))
+
+
+async def test_curves_that_were_taken_back_before_the_window_are_not_called_zoomed(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        pane = app.screen.query_one("#losses", PlotPane)
+        pane.viewport = Viewport(x=(800.0, 900.0))
+        pane.show(FIGURE)
+        assert "zoomed" in pane.render_line(0).text
+        pane.show(Figure((Series("a", X[:500], X[:500]),)))
+        assert "zoomed" not in pane.render_line(0).text
+
+
+async def test_a_zoomed_view_follows_the_snapshots(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        await until(pilot, lambda: "iteration 30" in text(app))
+        pane = app.screen.query_one("#losses", PlotPane)
+        pane.viewport = pane.viewport.changed(x=(25.0, 30.0))
+        await pilot.press("comma", "comma")
+        await until(pilot, lambda: pane.viewport.cursor == 10.0)
+        assert pane.viewport.x == (10.0, 15.0)
+
+
+async def test_a_place_among_epochs_is_none_among_iterations(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained = threading.Event()
+    own = _FakeRun.baselines
+
+    def baselines(run: _FakeRun) -> None:
+        while not trained.is_set():
+            run.control.tick()
+            time.sleep(0.01)
+        own(run)
+
+    monkeypatch.setattr(_FakeRun, "baselines", baselines)
+    app = make_app(FakeEngine(iterations=30, epochs=8))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "experts' loss" in text(app))
+        pane = app.screen.query_one("#losses", PlotPane)
+        await until(pilot, lambda: (whole(pane.figure, pane.viewport) or (0, 0))[1] == 8)
+        await pilot.press("h", "h", "plus")
+        await until(pilot, lambda: pane.viewport.x is not None and pane.viewport.cursor is not None)
+        trained.set()
+        await until(pilot, lambda: run_screen(app).state == "done")
+        assert {(one.viewport.x, one.viewport.cursor) for one in app.screen.query(PlotPane)} == {(None, None)}
+        await until(pilot, lambda: window(pane.figure, pane.viewport) == (1.0, 30.0))
+
+
+async def test_the_iteration_of_a_copied_value_is_whole_in_a_very_long_run(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("TERM", "xterm-256color")
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(100, 30)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).state == "done")
+        pane = app.screen.query_one("#losses", PlotPane)
+        pane.show(Figure((Series("a", np.array([1_234_567.0]), np.array([0.5])),)))
+        pane.focus()
+        await pilot.press("c")
+        await until(pilot, lambda: app.clipboard == "a\t1234567\t0.5")

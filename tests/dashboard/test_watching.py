@@ -48,6 +48,9 @@ async def test_a_run_of_another_process_is_not_called_queued_before_it_is_read(
         app.open_run(shown)
         await until(pilot, lambda: "reading the journal" in text(app))
         assert run_screen(app).state == "starting"
+        monkeypatch.setattr(app, "copy", lambda *_: pytest.fail("nothing is known of it yet"))
+        await pilot.press("c")
+        await until(pilot, lambda: "reading the journal" in told(app))
         held.set()
         await until(pilot, lambda: run_screen(app).history.iteration == 50)
         await pilot.press("escape")

@@ -36,7 +36,7 @@ if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
 REFRESH_SECONDS = 2.0
-READING = "reading the runs"
+READING, STILL = "reading the runs", "the runs are still being read"
 NAME_WIDTH = 22
 """Columns of the settings' names at least."""
 LEAST = 9
@@ -234,6 +234,9 @@ class CompareScreen(DividedScreen):
 
     def action_copy(self) -> None:
         """The table, for a spreadsheet."""
+        if not self._begun:
+            self.notify(STILL, severity="warning")
+            return
         contenders = self._contenders()
         lines = table(contenders, only_different=self._only_different)
         text = "\n".join("\t".join((line.name, *(line.values or line.words[:1]))) for line in lines)
@@ -242,7 +245,7 @@ class CompareScreen(DividedScreen):
     def action_export(self) -> None:
         """The plots that are seen and the numbers of all runs, into a folder of the runs folder."""
         if not self._begun:
-            self.notify("the runs are still being read", severity="warning")
+            self.notify(STILL, severity="warning")
             return
         contenders = self._contenders()
         plots = [

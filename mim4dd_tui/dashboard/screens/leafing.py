@@ -20,6 +20,7 @@ from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.pictures import PicturesPane
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.sheet import Sheet
+from mim4dd_tui.plots.viewing import following
 
 PICTURE_SECONDS = {False: 4.0, True: 8.0}
 """Least time between two pictures that come by themselves; the longer one over SSH."""
@@ -135,7 +136,7 @@ class LeafingScreen(WatchScreen):
         if shown is not None and self.history.iteration:
             place = None if self._album.follows else float(shown.iteration)
             for pane in self.query(PlotPane):
-                pane.viewport = pane.viewport.changed(cursor=place)
+                pane.viewport = following(pane.figure, pane.viewport.changed(cursor=place))
 
     def action_replay(self) -> None:
         """Play the snapshots from the first to the newest, or stop where it is."""

@@ -71,6 +71,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._logged: LogLine | None = None
         self._coloured = ""  # the theme its log was written in
         self._rewinds = 0
+        self._trained = False
         self._unread = not self.heard_once
         self._view = VIEWS[0]
         self._plots: tuple[PlotPane, ...] = ()  # kept: they are asked for five times a second
@@ -153,6 +154,10 @@ class RunScreen(DividedScreen, LeafingScreen):
             self._rewinds = self.history.rewinds
             self._dirty |= set(curves.FIGURES)
             self.album_behind = True
+        if self._trained != (training := curves.training(self.history)):
+            self._trained = training
+            for pane in self._plots:  # no place among epochs is one among iterations
+                pane.move("reset")
         if not self.is_active:
             return
         self._pace.settle()
@@ -416,8 +421,11 @@ class RunScreen(DividedScreen, LeafingScreen):
 
     def action_copy(self) -> None:
         """The values of the curve in focus, or all numbers."""
+        if not self.heard_once:
+            self.notify(READING, severity="warning")
+            return
         if isinstance(self.focused, PlotPane):
-            lines = [f"{name}\t{x:g}\t{y!r}" for name, x, y in self.focused.reading()]
+            lines = [f"{name}\t{x:.0f}\t{y!r}" for name, x, y in self.focused.reading()]
             what = f"{self.focused.heading}, {counted(len(lines), 'value')}"
         else:
             lines = [f"{name}\t{value}" for name, value, _ in self.query_one(FactsPane).facts]

@@ -12,7 +12,8 @@ import numpy as np
 
 from mim4dd_tui.plots.draw import DIM
 from mim4dd_tui.plots.figure import Figure, Series, Viewport
-from mim4dd_tui.quantities import number, short
+from mim4dd_tui.plots.viewing import whole, window
+from mim4dd_tui.quantities import number
 
 DEVIATION, QUALIFIED = re.compile(r" ± \S+"), re.compile(r" ± \S+|, \S+")
 """What gives way first beside a value: its deviation, then what follows a comma in its name as well."""
@@ -134,10 +135,10 @@ class Title:
                 spread = float(band.high[index] - band.low[index]) / 2
             value = self._told(float(series.y[index]), spread)
             if place is not None and abs(x - at) > 0.5:
-                value += f" ({short(x)})"  # it has no point where the others are read
+                value += f" ({x:.0f})"  # it has no point where the others are read
             out.append((series.name + self._side(series), value, series.ink))
         if place is not None:
-            out.append((f"at {short(at if points else place)}", "", 0))
+            out.append((f"at {at if points else place:.0f}", "", 0))
         return out
 
     def _side(self, series: Series) -> str:
@@ -174,7 +175,7 @@ class Title:
             "y": "log y" if view.log_y else "",
             "X": "log x" if view.log_x else "",
             "w": f"smooth {view.smoothing:g}" if view.smoothing and self.figure.smooths else "",
-            "+": "zoomed" if view.x is not None else "",
+            "+": "zoomed" if window(self.figure, view) != whole(self.figure, view) else "",
         }
         words = [(f"  {mark}", 0) for mark in marks.values() if mark]
         if not words or _length([*said, *words]) <= room:
