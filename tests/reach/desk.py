@@ -55,6 +55,7 @@ class Seen:
     runs: Mapping[str, str] = field(default_factory=dict)  # of the first screen's list: a row each
     head: tuple[str, str] = ("", "")  # of a run's screen: its name and state
     keys: tuple[tuple[str, str, str], ...] = ()  # offered at the bottom: key, what it is called, action
+    compared: tuple[str, ...] = ()  # the runs that a comparison is of
     focus: str = ""
     here: str = ""  # the run of this process that goes on
     waits: bool = False  # whether the run on the screen waits in the queue
@@ -273,6 +274,7 @@ def _describe(app: Any) -> Seen:
         runs=listed,
         head=head,
         keys=tuple((one.key, one.description, one.action) for one in screen.query(FooterKey) if one.display),
+        compared=tuple(one.name for one in getattr(screen, "_infos", ())),
         focus="Input" if isinstance(app.focused, Input) else getattr(app.focused, "id", None) or "",
         here=session.path.name if going else "",
         waits=isinstance(screen, RunScreen) and screen._waits is not None,

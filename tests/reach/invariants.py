@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -61,9 +62,9 @@ def screen_agrees(desk: Desk, camp: Camp) -> list[str]:
     if seen is None:
         return []
     runs = runs_of(camp)
-    by_screen = {"HomeScreen": _home, "RunsScreen": _browser, "QueueScreen": _queue, "RunScreen": _run}
+    by_screen = {"HomeScreen": _home, "RunsScreen": _browser, "QueueScreen": _queue, "RunScreen": _run, "CompareScreen": _compared}
     wrong = by_screen.get(seen.screen, _nothing)(seen, runs, camp)
-    return [f"{seen.screen}: {each}" for each in wrong]
+    return [f"{seen.screen}: {each}" for each in (*wrong, *_title(desk.title, runs), *_notices(seen, runs))]
 
 
 def _nothing(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
@@ -113,6 +114,32 @@ def _queue(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
             yield f"{one.name} is {one.state}, its row says {row['state']}"
         if run is not None and going and run.state == "paused" != row["state"]:
             yield f"{one.name} is paused, its row says {row['state']}"
+
+
+def _compared(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
+    states, best = seen.rows.get("state", {}), seen.rows.get("best accuracy", {})
+    for letter, name in zip("ABCDEFGH", seen.compared, strict=False):
+        run, said = runs.get(name), states.get(letter)
+        if said is None:
+            continue
+        if said != ("deleted" if run is None else run.state):
+            yield f"{name} is {run and run.state}, its column says {said}"
+        if run is not None and run.score and run.score.removesuffix(" %") not in best.get(letter, ""):
+            yield f"{name} has {run.score}, its column says {best.get(letter)}"
+
+
+def _title(title: str, runs: dict[str, RunInfo]) -> Iterator[str]:
+    if found := re.match(r"\S (\S+): (\w+)", title):
+        run = runs.get(found[1])
+        if run is not None and run.state != found[2]:
+            yield f"{run.name} is {run.state}, the window's title says {title!r}"
+
+
+def _notices(seen: Seen, runs: dict[str, RunInfo]) -> Iterator[str]:
+    for notice in seen.notices:
+        for run in runs.values():
+            if f"{run.name} is going on" in notice and not run.alive and seen.here != run.name:
+                yield f"{run.name} is {run.state}, a notice says {notice!r}"
 
 
 def _run(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
@@ -206,8 +233,6 @@ def ends_are_whole(camp: Camp, *, killed: bool) -> list[str]:
                 wrong.append(f"{name} was stopped at {run.iteration}, its newest checkpoint is of {newest}")
         if run.state == "queued" and name not in kept["runs"] and not killed:
             wrong.append(f"{name} is queued and not in the queue's file")
-        if list(run.folder.control_path.glob("*")):
-            wrong.append(f"{name} is over and has requests left: {[p.name for p in run.folder.control_path.glob('*')]}")
     return wrong
 
 
@@ -256,6 +281,17 @@ def said_well(name: str, ended: Ended) -> list[str]:
         wrong.append(f"{name} ended with {ended.code} and without a word")
     if "Traceback" in ended.err:
         wrong.append(f"{name}: {ended.err[-1500:]}")
+    return wrong
+
+
+def parted_well(desk: Desk) -> list[str]:
+    """A dashboard that has closed said why, and has no traceback."""
+    if desk.running:
+        return []
+    said = bytes(desk.said).decode(errors="replace")
+    wrong = [said[-1500:]] if "Traceback" in said else []
+    if desk.code not in EXITS | {-signal.SIGKILL, -signal.SIGTERM}:
+        wrong.append(f"a dashboard ended with {desk.code}: {said[-800:]}")
     return wrong
 
 

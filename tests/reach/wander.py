@@ -40,6 +40,7 @@ class Walk:
     camp: Camp
     draw: random.Random
     desks: list[Desk] = field(default_factory=list)
+    all_desks: list[Desk] = field(default_factory=list)
     beside: dict[str, Command] = field(default_factory=dict)
     computed: invariants.Computed = field(default_factory=invariants.Computed)
     trail: list[str] = field(default_factory=list)
@@ -77,7 +78,7 @@ class Walk:
         """A command that goes on beside."""
         self.commands += 1
         self.note(f"mim4dd {' '.join(arguments)} &")
-        self.beside[" ".join(arguments)] = command(self.camp, f"{self.commands}", *arguments)
+        self.beside[f"{self.commands}: {' '.join(arguments)}"] = command(self.camp, f"{self.commands}", *arguments)
 
     def require(self, wrong: list[str]) -> None:
         """Fail where anything is wrong."""
@@ -92,7 +93,13 @@ def open_dashboard(walk: Walk) -> None:
     """A dashboard; the first one offers what waits."""
     size = walk.draw.choice(SIZES)
     walk.note(f"open a dashboard of {size[0]}x{size[1]}")
-    walk.desks.append(Desk(walk.camp, size))
+    _open(walk, size)
+
+
+def _open(walk: Walk, size: tuple[int, int], *arguments: str) -> None:
+    desk = Desk(walk.camp, size, *arguments)
+    walk.desks.append(desk)
+    walk.all_desks.append(desk)
 
 
 def second_dashboard(walk: Walk) -> None:
@@ -287,6 +294,16 @@ def steer(walk: Walk) -> None:
             walk.say(what[0], name, *what[1:])
 
 
+def at_once(walk: Walk) -> None:
+    """A command, and before it has begun something at a dashboard."""
+    name = walk.any_run()
+    if name is not None:
+        what = walk.draw.choice(["stop", "pause", "resume", "resume --headless", "request checkpoint", "request evaluate"])
+        first, *more = what.split()
+        walk.begin(first, name, *more)
+        walk.draw.choice([start, in_the_browser, lengthen, in_the_queue, at_the_live_run, at_any_run, delete, leave])(walk)
+
+
 def resume_longer(walk: Walk) -> None:
     """With more iterations, from the command line."""
     name = walk.any_run()
@@ -310,7 +327,7 @@ def rest(walk: Walk) -> None:
 ACTIONS: dict[Callable[[Walk], None], int] = {
     start: 3, enqueue: 3, in_the_browser: 4, lengthen: 3, delete: 2, compare: 2, in_the_queue: 5, at_the_live_run: 4,
     at_any_run: 3, offered_key: 6, wander_about: 4, resize: 1, leave: 2, hang_up: 1, kill_dashboard: 1, kill_owner: 1,
-    steer: 6, resume_longer: 1, run_beside: 1, rest: 4, second_dashboard: 2,
+    steer: 6, at_once: 6, resume_longer: 1, run_beside: 1, rest: 4, second_dashboard: 2,
 }  # fmt: skip
 
 
@@ -320,6 +337,10 @@ ACTIONS: dict[Callable[[Walk], None], int] = {
 def check(walk: Walk, *, thorough: bool) -> None:
     """Whether all is well: folders and the screens that are shown; thoroughly, every list as well."""
     walk.require(invariants.no_traceback(walk.camp))
+    walk.require([one for desk in walk.all_desks for one in invariants.parted_well(desk)])
+    for name, one in walk.beside.items():
+        if not one.running and one.process.exitcode != -signal.SIGKILL:
+            walk.require(invariants.said_well(name, one.ended()))
     walk.require(walk.computed.kept_all(walk.camp))
     walk.require(invariants.settled(lambda: invariants.ends_are_whole(walk.camp, killed=walk.killed)))
     for desk in [desk for desk in walk.desks if desk.running]:
@@ -354,7 +375,7 @@ def wander(camp: Camp, seed: int, steps: int) -> str:
     os.environ["MIM4DD_CONFIG_DIR"] = str(camp.path / "config")
     walk = Walk(camp, random.Random(seed))
     try:
-        walk.desks.append(Desk(camp, walk.draw.choice(SIZES), "run", "tiny"))
+        _open(walk, walk.draw.choice(SIZES), "run", "tiny")
         walk.note("open a dashboard with a run")
         for step in range(steps):
             (action,) = walk.draw.choices(list(ACTIONS), weights=list(ACTIONS.values()))
@@ -374,11 +395,21 @@ def finish(walk: Walk) -> None:
         if run.alive:
             walk.say("stop", name)
     check(walk, thorough=True)
+    desk = home(walk)
+    press(walk, "Q", "s", desk=desk)
+    end = time.monotonic() + 90
+    while time.monotonic() < end and (any(run.alive for run in invariants.runs_of(walk.camp).values()) or desk.look().here):
+        time.sleep(0.5)
+    check(walk, thorough=True)
+    press(walk, "q", desk=home(walk))
+    if not desk.wait(20):
+        raise Found("q does not leave at the end")
+    walk.require(invariants.parted_well(desk))
 
 
 def clear(walk: Walk) -> None:
     """End whatever goes on still."""
-    for desk in walk.desks:
+    for desk in walk.all_desks:
         desk.kill()
     for one in walk.beside.values():
         one.kill()
