@@ -27,13 +27,21 @@ from typing import IO, Any
 from tests.cli.command import Ended
 from tests.reach.places import Camp, until
 
-LOADED = ("engine.run", "mim4dd_tui.cli.entry", "mim4dd_tui.dashboard.entry", "tests.reach.desk", "tests.dashboard.helpers")
+LOADED = (
+    "engine.run",
+    "mim4dd_tui.cli.entry",
+    "mim4dd_tui.dashboard.entry",
+    "tests.reach.desk",
+    "tests.dashboard.helpers",
+)
 KEYS = {
-    "enter": "\r", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "left": "\x1b[D", "right": "\x1b[C",
-    "space": " ", "slash": "/", "colon": ":", "question_mark": "?", "ctrl+c": "\x03", "ctrl+u": "\x15", "backspace": "\x7f",
-    "exclamation_mark": "!", "ctrl+l": "\x0c", "ctrl+d": "\x04", "full_stop": ".", "comma": ",", "left_square_bracket": "[",
-    "right_square_bracket": "]", "plus": "+", "minus": "-", "less_than_sign": "<", "greater_than_sign": ">",
+    "enter": "\r", "escape": "\x1b", "tab": "\t", "up": "\x1b[A", "down": "\x1b[B", "left": "\x1b[D",
+    "right": "\x1b[C", "space": " ", "slash": "/", "colon": ":", "question_mark": "?", "ctrl+c": "\x03",
+    "ctrl+d": "\x04", "ctrl+l": "\x0c", "ctrl+r": "\x12", "ctrl+u": "\x15", "backspace": "\x7f", "full_stop": ".",
+    "exclamation_mark": "!", "comma": ",", "left_square_bracket": "[", "right_square_bracket": "]", "plus": "+",
+    "minus": "-", "less_than_sign": "<", "greater_than_sign": ">",
 }  # fmt: skip
+"""What a terminal sends for a key; a letter for itself."""
 ESCAPE_SECONDS = 0.3
 """So long nothing follows an escape: else the two are one key, with alt."""
 TITLE = re.compile(rb"\x1b\][02];([^\x07\x1b]*)")
@@ -137,7 +145,7 @@ class Desk:
     @property
     def code(self) -> int | None:
         """How it ended."""
-        return self.process.exitcode if not self.running else None  # type: ignore[no-any-return]
+        return self.process.exitcode if not self.running else None
 
     def resize(self, size: tuple[int, int]) -> None:
         """Another size of the terminal."""
@@ -193,7 +201,7 @@ def _settle(folder: str, env: Mapping[str, str]) -> None:
 def _lead(descriptor: int, stream: IO[str]) -> None:
     os.dup2(stream.fileno(), descriptor)
     name = ("stdin", "stdout", "stderr")[descriptor]
-    own = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: PTH123, SIM115
+    own = open(descriptor, "r" if descriptor == 0 else "w", encoding="utf-8", closefd=False)  # noqa: SIM115
     setattr(sys, name, own)
     setattr(sys, f"__{name}__", own)
 
@@ -202,7 +210,7 @@ def _command(folder: str, env: Mapping[str, str], arguments: Sequence[str], out:
     _settle(folder, env)
     os.setsid()
     for descriptor, (path, mode) in enumerate(((os.devnull, "r"), (out, "w"), (err, "w"))):
-        _lead(descriptor, Path(path).open(mode))
+        _lead(descriptor, Path(path).open(mode))  # noqa: SIM115
     from mim4dd_tui.cli.entry import run_command
 
     sys.exit(run_command(arguments))
@@ -219,9 +227,9 @@ def _dashboard(folder: str, env: Mapping[str, str], arguments: Sequence[str], te
 
     opened = DashboardApp.on_mount
 
-    def on_mount(app: DashboardApp) -> None:
-        opened(app)
-        threading.Thread(target=_answer, args=(app, pipe), daemon=True).start()
+    def on_mount(self: DashboardApp) -> None:
+        opened(self)
+        threading.Thread(target=_answer, args=(self, pipe), daemon=True).start()
 
     DashboardApp.on_mount = on_mount  # type: ignore[method-assign]
     sys.exit(run_command(arguments))

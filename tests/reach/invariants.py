@@ -62,7 +62,13 @@ def screen_agrees(desk: Desk, camp: Camp) -> list[str]:
     if seen is None:
         return []
     runs = runs_of(camp)
-    by_screen = {"HomeScreen": _home, "RunsScreen": _browser, "QueueScreen": _queue, "RunScreen": _run, "CompareScreen": _compared}
+    by_screen = {
+        "HomeScreen": _home,
+        "RunsScreen": _browser,
+        "QueueScreen": _queue,
+        "RunScreen": _run,
+        "CompareScreen": _compared,
+    }
     wrong = by_screen.get(seen.screen, _nothing)(seen, runs, camp)
     return [f"{seen.screen}: {each}" for each in (*wrong, *_title(desk.title, runs), *_notices(seen, runs))]
 
@@ -203,7 +209,11 @@ def no_traceback(camp: Camp) -> list[str]:
     """Nothing ended in an error nobody foresaw."""
     found = [*camp.path.glob("runs/*/traceback.txt"), *camp.path.glob("**/crashes/*")]
     said = [path for path in camp.path.glob("said/*") if "Traceback" in path.read_text(errors="replace")]
-    return [f"{path.name}: {path.read_text(errors='replace')[-600:]}" for path in {*found, *said} if path.is_file() and path.stat().st_size]
+    return [
+        f"{path.name}: {path.read_text(errors='replace')[-600:]}"
+        for path in {*found, *said}
+        if path.is_file() and path.stat().st_size
+    ]
 
 
 def ends_are_whole(camp: Camp, *, killed: bool) -> list[str]:
@@ -228,7 +238,9 @@ def ends_are_whole(camp: Camp, *, killed: bool) -> list[str]:
             if run.live:
                 wrong.append(f"{name} is done and its accuracy is a live one")
         if run.state == "stopped" and 0 < run.iteration < run.iterations:
-            newest = max((int(each.stem.split("-")[1]) for each in run.folder.checkpoints.glob("*.safetensors")), default=-1)
+            newest = max(
+                (int(each.stem.split("-")[1]) for each in run.folder.checkpoints.glob("*.safetensors")), default=-1
+            )
             if newest != run.iteration:
                 wrong.append(f"{name} was stopped at {run.iteration}, its newest checkpoint is of {newest}")
         if run.state == "queued" and name not in kept["runs"] and not killed:
@@ -302,9 +314,7 @@ def written(path: Path) -> None:
     from tests.reach.places import SETTINGS
 
     values: dict[str, dict[str, object]] = {}
-    own = {
-        "objective.iterations": 120, "execution.checkpoint_every": 25, "evaluation.every": 40, "evaluation.protocol": "quick-100",
-    }  # fmt: skip
+    own = {"objective.iterations": 120, "execution.checkpoint_every": 25, "evaluation.every": 40}
     for key, value in (SETTINGS | own).items():
         section, name = key.split(".")
         values.setdefault(section, {})[name] = value
