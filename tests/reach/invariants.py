@@ -70,7 +70,7 @@ def screen_agrees(desk: Desk, camp: Camp) -> list[str]:
         "CompareScreen": _compared,
     }
     wrong = by_screen.get(seen.screen, _nothing)(seen, runs, camp)
-    return [f"{seen.screen}: {each}" for each in (*wrong, *_title(desk.title, runs), *_notices(seen, runs))]
+    return [f"{seen.screen}: {each}" for each in (*wrong, *_title(desk.title, seen, runs), *_notices(seen, runs))]
 
 
 def _nothing(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
@@ -134,10 +134,10 @@ def _compared(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]
             yield f"{name} has {run.score}, its column says {best.get(letter)}"
 
 
-def _title(title: str, runs: dict[str, RunInfo]) -> Iterator[str]:
+def _title(title: str, seen: Seen, runs: dict[str, RunInfo]) -> Iterator[str]:
     if found := re.match(r"\S (\S+): (\w+)", title):
         run = runs.get(found[1])
-        if run is not None and run.state != found[2]:
+        if run is not None and run.name == seen.here and run.state != found[2]:
             yield f"{run.name} is {run.state}, the window's title says {title!r}"
 
 

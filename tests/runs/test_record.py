@@ -62,6 +62,15 @@ def test_a_run_taken_up_is_not_listed_with_an_accuracy_that_it_went_back_behind(
         assert accuracy(killed) == best
 
 
+def test_a_run_that_is_held_and_has_yet_to_begin_is_called_alive(tmp_path: Path) -> None:
+    """The engine may load for seconds: it is no run that anybody else could begin."""
+    folder = make_folder(tmp_path)
+    with Recorder(folder, None, Control(), resuming=False):
+        status = folder.status()
+        assert status is not None
+        assert (status.state, status.liveness()) == ("queued", "alive")
+
+
 def test_an_event_is_heard_as_told_when_the_journal_says(tmp_path: Path) -> None:
     """So that a run's log has the same seconds live as read back, however long a status takes to be written."""
     folder, control = make_folder(tmp_path), Control()
