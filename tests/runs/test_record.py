@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,8 @@ def test_a_run_that_is_held_and_has_yet_to_begin_is_called_alive(tmp_path: Path)
         status = folder.status()
         assert status is not None
         assert (status.state, status.liveness()) == ("queued", "alive")
+    killed = replace(status, pid=2**22 - 3)
+    assert (killed.effective_state(), killed.liveness()) == ("queued", "queued"), "as its screen calls it"
 
 
 def test_an_event_is_heard_as_told_when_the_journal_says(tmp_path: Path) -> None:
