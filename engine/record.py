@@ -82,6 +82,8 @@ class Recorder:
             )
             self._found = [note for note in (self._lock.recovered, self.journal.repaired) if note]
             self._found += [f"a request to {name}, left for an earlier process, was dropped" for name in void]
+            if self.status.status.state == "queued":  # until it has begun, for which the engine may take seconds
+                self.status.beat()
         except BaseException:
             self._lock.release()
             raise

@@ -148,9 +148,12 @@ class Status:
         if self.state == "queued" and self.pid == 0:
             return "queued"
         if self.host == host_name():
-            return "alive" if holds(self.pid, self.identity) else "crashed"
-        age = (time.time() if now is None else now) - self.heartbeat
-        return "alive" if age < STALE_SECONDS else "crashed"
+            alive = holds(self.pid, self.identity)
+        else:
+            alive = (time.time() if now is None else now) - self.heartbeat < STALE_SECONDS
+        if alive:
+            return "alive"
+        return "queued" if self.state == "queued" else "crashed"  # one that was killed before it began waits as before
 
     def effective_state(self, now: float | None = None) -> str:
         """The state as it really is: "failed" where the process of a running one is gone."""

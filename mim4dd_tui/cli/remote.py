@@ -292,8 +292,11 @@ def _ask(folder: RunFolder, what: str) -> Status:
         NotRunningError: no process works on the run, so that nobody would hear it.
     """
     from engine.runs.control import post
+    from engine.runs.lock import free
 
     status = folder.status()
+    if status is not None and status.liveness() != "alive" and not free(folder.path):
+        raise NotRunningError(_between(folder, status))
     if status is None or status.liveness() == "crashed":
         raise NotRunningError(_gone(folder))
     if status.liveness() == "queued":
@@ -304,6 +307,14 @@ def _ask(folder: RunFolder, what: str) -> Status:
         tell(f"{folder.name} is paused and answers once it goes on (`mim4dd resume {called(folder.path)}`)")
     post(folder.control_path, what)
     return status
+
+
+def _between(folder: RunFolder, status: Status) -> str:
+    from engine.runs.lock import holder
+
+    claim, state = holder(folder.path), status.effective_state()
+    who = claim.describe() if claim is not None else "another process"
+    return f"run {folder.name} is {state}, and {who} holds it: it begins or goes on soon, or has just ended; try again"
 
 
 def _over(folder: RunFolder, status: Status, what: str) -> str:

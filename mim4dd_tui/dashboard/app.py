@@ -35,7 +35,7 @@ from mim4dd_tui.dashboard.shelf import Marks, Shelf
 from mim4dd_tui.dashboard.signalled import Signalled
 from mim4dd_tui.dashboard.stage import Stage
 from mim4dd_tui.dashboard.suspending import Suspension
-from mim4dd_tui.dashboard.telling import LIVE, QUEUE
+from mim4dd_tui.dashboard.telling import LIVE, QUEUE, TITLE
 from mim4dd_tui.dashboard.themed import ThemedApp
 from mim4dd_tui.dashboard.turns import Turns
 from mim4dd_tui.dashboard.widgets.status import STATES
@@ -122,7 +122,7 @@ class DashboardApp(ThemedApp[Leave]):
         self.choose_theme()
         if self.abilities.remote:
             self.animation_level = "none"
-        self.emit(self.voice.keep_title() + self.voice.title("mim4dd"))
+        self.emit(self.voice.keep_title() + self.voice.title(TITLE))
         self.choose_graphics()
         self.redraw_when_back()
         self.app_resume_signal.subscribe(self, lambda _app: self._suspension.back())
@@ -226,6 +226,8 @@ class DashboardApp(ThemedApp[Leave]):
             self.notify(told, severity="warning", about=[LIVE])
             return
         self.take_back(LIVE, QUEUE)
+        if order.resume is not None:
+            self.not_over(order.resume.name)
         self._stage.kept, self._end_told = None, False
         self.session = EngineSession(order, self.turns.launch, self._say_later, self.descriptors)
         self.sessions.append(self.session)

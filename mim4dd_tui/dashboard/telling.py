@@ -31,6 +31,8 @@ NOTICE = 57
 FRAME = 5
 """... and what is beside it on a narrow screen: its frame, and a bar."""
 
+TITLE = "mim4dd"
+"""The window's title, until a run has ended."""
 QUEUE, LIVE, CLOSING = "the queue", "the run that goes on here", "closing"
 """What notices of several places are about."""
 
@@ -70,6 +72,7 @@ class TellingApp(OpaqueApp[Answer]):
         self._told_of_memory = self._told_of_tmux = False
         self.voice = Voice.of()
         self.aside = Aside(self)
+        self._titled = ""  # the run whose end the window's title tells
 
     def remember(self, **values: object) -> None:
         """Keep something for the next time; a key that changes nothing of it writes no file."""
@@ -165,10 +168,17 @@ class TellingApp(OpaqueApp[Answer]):
         """A run ended: tell somebody who looks elsewhere, as far as that is wanted."""
         wanted = self.remembered.attention
         if wanted == "all":
+            self._titled = run
             self.emit(self.voice.title(f"{mark} {run}: {what}"))
             self.emit(self.voice.notification("mim4dd", f"{run}: {what}"))
         if wanted != "off":
             self.bell()
+
+    def not_over(self, run: str) -> None:
+        """A run is taken up again: a title that tells of its end goes."""
+        if run == self._titled:
+            self._titled = ""
+            self.emit(self.voice.title(TITLE))
 
     def action_next_attention(self) -> None:
         """What the end of a run sets off."""

@@ -17,6 +17,7 @@ import pytest
 from engine.config.load import resolve
 from engine.config.schema import Config
 from engine.files import write_json
+from engine.record import Recorder
 from engine.runs.control import Control, post
 from engine.runs.folder import RunFolder
 from engine.runs.journal import JournalWriter
@@ -208,6 +209,31 @@ def test_a_run_nobody_works_on_says_what_to_do(
     assert words in err
     assert json.loads(out)["kind"] == "NotRunningError"
     assert list((runs / "x").glob("control/*")) == [], "nothing is left for a process that comes later"
+
+
+@pytest.mark.parametrize("command", [["stop", "x"], ["pause", "x"], ["request", "x", "checkpoint"]])
+@pytest.mark.parametrize("status", [{"state": "stopped"}, {"state": "running", "pid": 2**22 - 3, "host": "HERE"}])
+def test_of_a_run_that_is_just_taken_up_it_is_not_said_that_it_can_be_resumed(
+    runs: Path, command: list[str], status: dict[str, object], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Nor that no process works on it: its engine is loading, and its status is from before."""
+    left(runs, "x", **status | ({"host": host_name()} if "host" in status else {}))
+    with RunLock(runs / "x"):
+        assert main(command) == 1
+    told = " ".join(capsys.readouterr().err.split())
+    assert f"process {os.getpid()} on {host_name()} since" in told
+    assert told.endswith("it begins or goes on soon, or has just ended; try again")
+    assert list((runs / "x").glob("control/*")) == []
+
+
+@pytest.mark.parametrize("command", [["stop", "x"], ["pause", "x"], ["request", "x", "checkpoint"]])
+def test_a_run_whose_process_has_yet_to_begin_hears_what_it_is_asked(
+    runs: Path, command: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = RunFolder.create(runs, "x", CONFIG)
+    with Recorder(folder, None, Control(), resuming=False):
+        assert main(command) == 0, capsys.readouterr().err
+        assert len(list(folder.control_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("state", ["done", "stopped"])

@@ -10,6 +10,7 @@ import pytest
 from engine.errors import RunFailed
 from engine.events import Observer, Phase
 from engine.runs.control import Control
+from mim4dd_tui.dashboard.attention import Voice
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, NameScreen, QuitScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -285,6 +286,24 @@ async def test_the_accuracy_of_a_run_that_was_stopped_is_announced_as_a_live_one
         await pilot.press("x")
         await until(pilot, lambda: any("stopped" in line for line in told))
     assert "stopped, ~" in told[-1]
+
+
+async def test_the_windows_title_does_not_call_a_run_stopped_that_goes_on(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent: list[str] = []
+    app = make_app(FakeEngine(iterations=20, hold=True))
+    app.voice = Voice.of({"TERM": "xterm"})
+    monkeypatch.setattr(app, "emit", sent.append)
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.iteration == 20)
+        await pilot.press("x")
+        await until(pilot, lambda: any(": stopped" in one for one in sent) and run_screen(app).resumable)
+        await pilot.press("R")
+        await until(pilot, lambda: "● running" in text(app))
+        titles = [one for one in sent if one.startswith("\x1b]2;")]
+        assert titles[-1] == app.voice.title("mim4dd")
 
 
 @pytest.mark.parametrize("size", SIZES)

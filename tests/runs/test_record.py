@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,17 @@ def test_a_run_taken_up_is_not_listed_with_an_accuracy_that_it_went_back_behind(
     with Recorder(killed, None, Control(), resuming=True) as record:
         record.started(began(resumed_from, again=True))
         assert accuracy(killed) == best
+
+
+def test_a_run_that_is_held_and_has_yet_to_begin_is_called_alive(tmp_path: Path) -> None:
+    """The engine may load for seconds: it is no run that anybody else could begin."""
+    folder = make_folder(tmp_path)
+    with Recorder(folder, None, Control(), resuming=False):
+        status = folder.status()
+        assert status is not None
+        assert (status.state, status.liveness()) == ("queued", "alive")
+    killed = replace(status, pid=2**22 - 3)
+    assert (killed.effective_state(), killed.liveness()) == ("queued", "queued"), "as its screen calls it"
 
 
 def test_an_event_is_heard_as_told_when_the_journal_says(tmp_path: Path) -> None:
