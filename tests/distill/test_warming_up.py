@@ -15,14 +15,14 @@ from tests.distill.helpers import Place, Watch, quickly, tiny
 class Listener(Watch):
     """What is said of the work beside counting on, up to the first iteration and after it."""
 
-    before: set[str] = field(default_factory=set)
-    after: set[str] = field(default_factory=set)
+    until: set[str] = field(default_factory=set)
+    since: set[str] = field(default_factory=set)
     begun: bool = False
 
     def hear(self, event: Event) -> None:
         self.begun |= isinstance(event, Iteration)
         if isinstance(event, Progress) and event.phase == "distill":
-            (self.after if self.begun else self.before).add(event.detail)
+            (self.since if self.begun else self.until).add(event.detail)
         super().hear(event)
 
 
@@ -31,5 +31,5 @@ def test_the_warm_up_of_the_critic_is_told(tmp_path: Path, weight: float) -> Non
     heard = Listener()
     with quickly():
         Place(tmp_path).start(tiny(information__weight=weight), heard)
-    assert ("warming up the critic" in heard.before) == (weight > 0)
-    assert "warming up the critic" not in heard.after
+    assert ("warming up the critic" in heard.until) == (weight > 0)
+    assert "warming up the critic" not in heard.since
