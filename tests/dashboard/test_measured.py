@@ -228,7 +228,7 @@ def test_what_is_announced_at_a_runs_end_marks_its_accuracy(
     said: list[str] = []
     app = make_app()
     monkeypatch.setattr(app, "announce", lambda _mark, name, what: said.append(f"{name} {what}"))
-    ended = SimpleNamespace(error=None, failed=False, result={"state": "stopped"}, path=run.path)
+    ended = SimpleNamespace(error=None, failed=False, left="", result={"state": "stopped"}, path=run.path)
     app._announce_end(cast("EngineSession", ended))
     assert said == ["one stopped, v90.0 %"]
 
