@@ -31,8 +31,12 @@ from engine.objectives.checked import Given
 from engine.recovery import Diverged, Levers, NotFinite, Vigil, require_pixels
 from engine.state import State
 
+MOST = 1.0
+"""Largest change of the logarithm of the step size that is made in one iteration: e-fold, either way. The exponential
+is MTT's own step for small changes only; a large one upwards would be out of all proportion to it, where the step size
+has become small."""
 LIMIT = 50.0
-"""Largest change of the logarithm of the step size in one iteration; more than e^50 is a divergence."""
+"""A change of the logarithm of the step size by more than this is a divergence."""
 
 
 class Hooks(Protocol):
@@ -50,6 +54,10 @@ class Hooks(Protocol):
         """After an iteration that failed: set ``state`` (and the term) back to a good one, or raise RunFailed."""
         ...
 
+    def warn(self, message: str) -> None:
+        """Within an iteration: something for the run's log, with what to do about it."""
+        ...
+
 
 def clipped(gradient: Tensor, most: float) -> Tensor:
     """The gradient, shortened to the norm ``most`` where it is longer; 0 leaves it as it is."""
@@ -57,14 +65,11 @@ def clipped(gradient: Tensor, most: float) -> Tensor:
     return gradient * (most / norm) if norm > most else gradient
 
 
-def updated_step_size(step_size: float, momentum: float, rate: float) -> float:
-    """The step size after one update: ``step_size * exp(-rate * momentum / step_size)``.
-
-    Stays positive, and to first order in ``rate`` is MTT's own ``step_size - rate * momentum``, so that
-    published rates keep their meaning.
+def step_size_change(step_size: float, momentum: float, rate: float) -> float:
+    """The change of the logarithm of the step size that an update asks for: ``-rate * momentum / step_size``.
 
     Raises:
-        Diverged: the change is too large to mean anything.
+        Diverged: it is too large to mean anything.
     """
     change = -rate * momentum / step_size
     if not math.isfinite(change) or abs(change) > LIMIT:
@@ -72,7 +77,20 @@ def updated_step_size(step_size: float, momentum: float, rate: float) -> float:
             f"the student's step size diverges (from {step_size:.3g} by a factor of exp({change:.3g})): "
             "lower objective.step_size_rate"
         )
-    return step_size * math.exp(change)
+    return change
+
+
+def updated_step_size(step_size: float, momentum: float, rate: float) -> float:
+    """The step size after one update: ``step_size * exp(-rate * momentum / step_size)``, at most ``e^MOST``-fold.
+
+    Stays positive, and to first order in ``rate`` is MTT's own ``step_size - rate * momentum``, so that
+    published rates keep their meaning.
+
+    Raises:
+        Diverged: the change is too large to mean anything.
+    """
+    change = step_size_change(step_size, momentum, rate)
+    return step_size * math.exp(min(max(change, -MOST), MOST))
 
 
 def root_mean_square(pixels: Tensor) -> float:
@@ -103,6 +121,7 @@ class Loop:
 
     def __post_init__(self) -> None:
         self.levers = Levers(self.config)
+        self._leapt = False  # it was said
 
     def run(self, state: State) -> State:
         """Iterate to the end. ``state`` is changed in place, and only between iterations.
@@ -234,6 +253,17 @@ class Loop:
         lower = self.levers.lower("objective.pixel_rate", "objective.step_size_rate")
         return state.vigil.after(event.objective, event.iteration, lower)
 
+    def _tell_of_leap(self, iteration: int, change: float) -> None:
+        """Say once that the step size was to change by more than it may."""
+        if abs(change) <= MOST or self._leapt:
+            return
+        self._leapt = True
+        self.hooks.warn(
+            f"at iteration {iteration} the student's step size was to change by a factor of {math.exp(change):.3g}; "
+            f"it changes by {math.exp(math.copysign(MOST, change)):.3g}, more is never made at once: if its curve does "
+            "not settle, lower objective.step_size_rate"
+        )
+
     def _update(self, state: State, gradient: SyntheticGradient, vigil: Vigil) -> None:
         """SGD with momentum on the pixels (torch's form), and on the logarithm of the step size."""
         settings = self.config.objective
@@ -242,7 +272,9 @@ class Loop:
         step_size, step_momentum = state.step_size, state.step_momentum
         if gradient.step_size is not None and settings.step_size_rate > 0:
             step_momentum = settings.step_size_momentum * step_momentum + float(gradient.step_size)
-            step_size = updated_step_size(step_size, step_momentum, rates * settings.step_size_rate)
+            rate = rates * settings.step_size_rate
+            self._tell_of_leap(state.iteration + 1, step_size_change(step_size, step_momentum, rate))
+            step_size = updated_step_size(step_size, step_momentum, rate)
         momentum = settings.pixel_momentum * state.momentum + clipped(gradient.pixels, settings.pixel_clip)
         pixels = state.pixels - rates * settings.pixel_rate * momentum
         lower = self.levers.lower("objective.pixel_rate", "information.weight")

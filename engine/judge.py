@@ -125,6 +125,10 @@ class Judge:
         self.record(event)
         self.record.progress(Progress("distill", event.iteration, self.config.objective.iterations))
 
+    def warn(self, message: str) -> None:
+        """A warning for the log."""
+        self.record.warn(message)
+
     def recover(self, state: State, fault: Diverged) -> None:
         """Go back to the last checkpoint that was due, to go on from there with smaller rates.
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 
 from engine.config.schema import Config
-from engine.distill import Loop, updated_step_size
+from engine.distill import MOST, Loop, updated_step_size
 from engine.errors import RunFailed
 from engine.events import Iteration
 from engine.gradient import SyntheticGradient
@@ -108,6 +108,7 @@ class Quiet:
 
     heard: list[Iteration] = field(default_factory=list)
     befores: list[int] = field(default_factory=list)
+    warned: list[str] = field(default_factory=list)
 
     def before(self, state: State) -> None:
         self.befores.append(state.iteration)
@@ -117,6 +118,9 @@ class Quiet:
 
     def recover(self, state: State, fault: Diverged) -> None:
         raise fault
+
+    def warn(self, message: str) -> None:
+        self.warned.append(message)
 
 
 def loop_of(
@@ -155,7 +159,7 @@ def test_the_step_size_stays_positive_or_the_run_says_that_it_diverges(
     else:
         new = updated_step_size(size, momentum, rate)
         assert new > 0
-        assert math.isfinite(new)
+        assert abs(math.log(new / size)) <= MOST + 1e-9
         assert (new <= size) if momentum >= 0 else (new >= size)
 
 
@@ -169,6 +173,22 @@ def test_to_first_order_it_is_mtts_step(momentum: float) -> None:
     for wide, narrow in pairwise(gaps):
         assert wide / narrow == pytest.approx(4, rel=0.02)
     assert gaps[0] == pytest.approx((rates[0] * momentum) ** 2 / (2 * size), rel=0.02)
+
+
+@pytest.mark.parametrize(("momentum", "factor"), [(-1e5, math.e), (1e5, 1 / math.e)])
+def test_a_step_size_leaps_e_fold_at_most_and_says_so_once(momentum: float, factor: float) -> None:
+    """A set's step size that has become small is not thrown to thousands of times what it was."""
+    config = tiny(information__weight=0.0, objective__step_size_rate=1e-6, objective__iterations=2)
+    steep = torch.tensor(momentum)
+    objective = GivenObjective(lambda i: episode(i, slope=SyntheticGradient(noise("pixels", i), steep)))
+    loop, state, hooks = loop_of(config, objective)
+    before = state.step_size
+    loop.iterate(state)
+    assert state.step_size == pytest.approx(before * factor)
+    loop.iterate(state)
+    (told,) = hooks.warned
+    assert "at iteration 1 the student's step size" in told
+    assert "objective.step_size_rate" in told
 
 
 @pytest.mark.parametrize("momentum", [math.nan, math.inf, -math.inf, 1e300, -1e300])

@@ -61,6 +61,9 @@ class Silent:
     def recover(self, state: State, fault: Diverged) -> None:
         raise fault
 
+    def warn(self, message: str) -> None:
+        """Nothing."""
+
 
 def begun(own: Own, **changes: Any) -> tuple[Loop, State]:
     config = tiny(**changes)
