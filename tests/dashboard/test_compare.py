@@ -270,6 +270,19 @@ async def test_runs_that_have_no_room_in_a_comparison_are_reached_by_keys(
         await until(pilot, lambda: any(pane.viewport.cursor is not None for pane in app.screen.query(PlotPane)))
 
 
+async def test_that_too_many_are_marked_is_said_until_one_is_not(make_app: MakeApp, tmp_path: Path) -> None:
+    for seed in range(9):
+        make_run(tmp_path / "runs", f"quick-s{seed}-20260101-120000", seed=seed)
+    app = make_app()
+    async with app.run_test(size=(80, 24), notifications=True) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: text(app).count("quick-s") == 9)
+        await pilot.press(*["space"] * 9)
+        await until(pilot, lambda: "take one mark off first" in told(app))
+        await pilot.press("k", "space")
+        await until(pilot, lambda: "take one mark off first" not in told(app))
+
+
 async def test_compared_runs_are_told_apart_at_80_columns(make_app: MakeApp, tmp_path: Path) -> None:
     """Of runs begun together, begin and end of the names are the same: only the seed between them differs."""
     for seed in (1, 2):

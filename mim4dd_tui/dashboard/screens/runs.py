@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
 
 REFRESH_SECONDS = 2.0
+MARKS = "the marks of the browser"
+"""What a notice may be about."""
 
 
 class RunsScreen(Screen[None]):
@@ -141,6 +143,8 @@ class RunsScreen(Screen[None]):
         self._shown = {run.name: run for run in shown}
         if self._read_once and not self._problem:
             self._marks.only(self._runs)
+        if len(self._marks.names) < SERIES:
+            self.dashboard.take_back(MARKS)
         inks = self._marks.colour()
         now = time.time()
         seeded, unicode = told_apart_by_seed(shown), self.dashboard.unicode
@@ -255,7 +259,8 @@ class RunsScreen(Screen[None]):
         if run.name in self._marks.names:
             self._marks.names.remove(run.name)
         elif len(self._marks.names) == SERIES:
-            self.notify(f"{SERIES} runs are marked: take one mark off first", severity="warning")
+            told = f"{SERIES} runs are marked: take one mark off first"
+            self.dashboard.notify(told, severity="warning", about=[MARKS])
             return
         else:
             self._marks.names.append(run.name)
