@@ -43,7 +43,7 @@ COLUMNS = (
 )
 COLOURS = {
     "running": "success", "paused": "warning", "interrupted": "warning", "queued": "secondary",
-    "to resume": "secondary",
+    "to resume": "secondary", "to lengthen": "secondary", "starting": "secondary",
 }  # fmt: skip
 REFRESH_SECONDS = 1.0
 
@@ -283,13 +283,15 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
 
 def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
     status = standing(one.folder)
-    state = "paused" if one.state == "running" and status is not None and status.state == "paused" else one.state
+    state = one.told
+    if one.state == "running" and status is not None:
+        state = {"paused": "paused", "queued": "starting"}.get(status.state, state)
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
     longer = f" to {one.iterations}" if one.iterations is not None else ""
     return (
         Cell(str(place), MUTED),
         Cell(one.name, bold=one.state == "running"),
-        Cell("to lengthen" if state == "to resume" and one.iterations is not None else state, COLOURS[state]),
+        Cell(state, COLOURS[state]),
         Cell(((status.doing if status is not None else "") or iterations) + longer, MUTED),
         Cell(changed, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),
