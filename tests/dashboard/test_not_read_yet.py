@@ -149,7 +149,12 @@ async def test_of_a_run_that_fails_before_its_first_iteration_nothing_is_said_to
 ) -> None:
     monkeypatch.setattr(_FakeRun, "snapshot", lambda *_: None)
     go = threading.Event()
-    monkeypatch.setattr(_FakeRun, "distill", lambda *_: go.wait(60) and _raise())
+
+    def failing(*_: object) -> None:
+        go.wait(60)
+        raise MimError("the pixels are no numbers any more: lower objective.pixel_rate")
+
+    monkeypatch.setattr(_FakeRun, "distill", failing)
     app = make_app(FakeEngine())
     async with app.run_test(size=(80, 24)) as pilot:
         await pilot.press("s")
@@ -160,7 +165,3 @@ async def test_of_a_run_that_fails_before_its_first_iteration_nothing_is_said_to
         await until(pilot, lambda: run_screen(app).state == "failed")
         await until(pilot, lambda: not any(words in text(app) for words in NEVER), 10)
         assert {"1": "no bound read", "2": "no iteration", "3": "no picture"}[view] in text(app)
-
-
-def _raise() -> None:
-    raise MimError("the pixels are no numbers any more: lower objective.pixel_rate")
