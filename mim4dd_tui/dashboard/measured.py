@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from contextlib import suppress
@@ -62,7 +61,6 @@ def measured(folder: RunFolder) -> Measured | None:
     trained = [e.last for e in history.experts.values() if e.last.epoch >= e.last.epochs]
     epochs = [last.seconds for last in trained if not last.reused and last.seconds > 0]
     seconds = _values(history, "seconds")
-    peaks = [value for value in _values(history, "memory") if math.isfinite(value)]
     networks: dict[str, list[float]] = {}
     for event in history.evaluations:
         if event.accuracies and event.seconds > 0 and event.subject in ("live", "best", "last", "request"):
@@ -74,7 +72,7 @@ def measured(folder: RunFolder) -> Measured | None:
         epoch=statistics.median(epochs) if epochs else None,
         experts=len(trained),
         networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
-        peak=max(peaks, default=None),
+        peak=history.peak,
         shared=history.shared,
         whole=history.state == "done",
         over=max(0, len(seconds) - WARM_UP),
