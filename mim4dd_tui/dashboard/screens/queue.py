@@ -178,9 +178,10 @@ class QueueScreen(Screen[None]):
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether another process starts its runs."""
+        """Whether another process starts its runs; also while this one still finds out that it cannot."""
         going = any(one.state == "running" and not self._here(one) for one in self._waiting.values())
-        return (going or self._claimed) and not self.dashboard.turns.going
+        turns = self.dashboard.turns
+        return (going or self._claimed) and not (turns.going and turns.queue.claimed)
 
     def _here(self, one: Waiting) -> bool:
         """Whether a run is the one of this process."""
