@@ -10,10 +10,12 @@ from pathlib import Path
 
 from engine.config.schema import Config
 from engine.errors import MimError
+from engine.files import default_cache_dir
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import MalformedLineError, Record, parse_line
 from engine.runs.status import host_name
+from engine.trained import there
 
 NEWEST = 120
 """Runs that are looked through for measurements, the newest first; those that only wait do not count."""
@@ -130,3 +132,10 @@ class Measurements:
             if known[1] is not None:
                 out.append(known[1])
         return out
+
+
+def kept_experts() -> list[Measured]:
+    """Experts in the cache, also of runs that are deleted or were not looked through. Reads files too."""
+    with suppress(MimError, OSError):  # a run says what is wrong with the folder
+        return [Measured("", config, experts=count) for config, count in there(default_cache_dir())]
+    return []
