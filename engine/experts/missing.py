@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from filelock import FileLock, Timeout
 
+from engine import trained
 from engine.compilation import aside
 from engine.config.schema import Config
 from engine.data.augment import Augment
@@ -64,6 +65,7 @@ def ensure(
     with _held(store.folder / "lock", observer, tick):
         if read_json_object(store.folder / "provenance.json") != document:
             write_json(store.folder / "provenance.json", document)
+        trained.note(store.folder, config)
         seals = work.experts()
     files = [store.path(number) for number in range(config.experts.count)]
     accuracies = [float(seal["test_accuracy"]) for seal in seals]

@@ -1,6 +1,7 @@
 """The expert cache: trajectories on disk, shared by all runs that need the same ones.
 
-``<cache>/experts/<key>/`` holds ``provenance.json`` (all that decides an expert), for every expert one
+``<cache>/experts/<key>/`` holds ``provenance.json`` (all that decides an expert), ``settings.json`` (of the run that
+asked for them last: ``trained.py``), for every expert one
 safetensors file with its path [epochs + 1, size] and its figures, sealed by a checksum in
 ``expert-NNNN.json``, and while an expert is being trained a partial file to take it up from. The key is a
 hash of the provenance; the number of experts is not part of it, so that asking for more adds to what is

@@ -7,6 +7,7 @@ so that no view shows an iteration twice.
 
 from __future__ import annotations
 
+import math
 import time as clock
 from collections import deque
 from collections.abc import Iterable
@@ -102,6 +103,7 @@ class RunHistory:
         lengthened: every time it was given more of them, oldest first.
         shared: whether the process of one of its sittings had computed other runs before: "memory" includes what they
             left there, and is the most that this one took. Never so on a card, whose memory is counted by itself.
+        peak: the most MiB that an iteration told of, also one that this sitting went back behind; None where none did.
         series: name -> Series, see METRICS; also "accuracy" and "accuracy_std" of live evaluations that were due, and
             "accuracy_asked" and "accuracy_asked_std" of those that were asked for, which never choose the best.
         experts: expert number -> ExpertProgress.
@@ -135,6 +137,7 @@ class RunHistory:
         self.iterations = 0
         self.lengthened: list[Lengthened] = []
         self.shared = False
+        self.peak: float | None = None
         self.series: dict[str, Series] = {}
         self.experts: dict[int, ExpertProgress] = {}
         self.result: dict[str, Any] | None = None
@@ -289,6 +292,8 @@ class RunHistory:
             self._rewind(event.resumed_from, event.after_sequence)
         elif self.started is not None:
             self._begin_again()
+        kept = self.series.get("memory")
+        self.peak = max(filter(math.isfinite, kept.values), default=None) if kept is not None else None
         self.started = event
         if self.started_at is None:
             self.started_at = moment
@@ -350,6 +355,8 @@ class RunHistory:
         self.iteration, self.detail = event.iteration, ""  # what was done instead of iterations is over
         for name in METRICS:
             self._point(name, event.iteration, getattr(event, name))
+        if event.memory is not None and math.isfinite(event.memory):
+            self.peak = max(event.memory, self.peak or 0.0)
         for layer, bound in enumerate(event.bounds or ()):
             self._point(f"bound.{layer}", event.iteration, bound)
         self._advance("distill", event.iteration, self.iterations, moment)

@@ -159,6 +159,11 @@ class Status:
         """The state as it really is: "failed" where the process of a running one is gone."""
         return "failed" if self.liveness(now) == "crashed" else self.state
 
+    def told_state(self, now: float | None = None) -> str:
+        """The state as people are told it: that too, but "starting" of a queued run whose process loads the engine."""
+        starting = self.state == "queued" and self.liveness(now) == "alive"
+        return "starting" if starting else self.effective_state(now)
+
     @property
     def live(self) -> bool:
         """Whether ``accuracy`` is of a few networks while the run went on."""

@@ -38,7 +38,8 @@ def runs(
     from engine.runs.finding import list_runs
 
     place = runs_dir_of(runs_dir)
-    rows = [_row(folder) for folder in ([locate(place, name) for name in names] if names else list_runs(place))]
+    found = [locate(place, name) for name in names] if names else list_runs(place)
+    rows = [_row(folder, told=not as_json) for folder in found]
     if as_json:
         write_json(rows)
     elif not rows:
@@ -98,8 +99,9 @@ def _joined(lines: Sequence[tuple[str, ...]], last: Iterable[str]) -> list[tuple
     return [(*line, text) for line, text in zip(lines, ["changed", *last], strict=True)]
 
 
-def _row(folder: RunFolder) -> dict[str, Any]:
-    """One run as ``runs --json`` lists it; a damaged folder is listed too, and says what it lacks."""
+def _row(folder: RunFolder, *, told: bool) -> dict[str, Any]:
+    """One run as ``runs --json`` lists it, its state as people are told it or as it is; a damaged folder is listed too,
+    and says what it lacks."""
     from engine.errors import MimError
     from engine.runs.changes import changes
     from engine.runs.reached import standing
@@ -115,7 +117,7 @@ def _row(folder: RunFolder) -> dict[str, Any]:
     crashed = status.liveness() == "crashed"
     gone = f"its process is gone; `mim4dd resume {called(folder.path)}` continues it"
     return row | {
-        "state": status.effective_state(),
+        "state": status.told_state() if told else status.effective_state(),
         "message": status.message or (gone if crashed else ""),
         "phase": status.phase,
         "done": status.done,
@@ -175,6 +177,8 @@ def show(
     if status is None:
         print_result(result, folder.path)
     else:
+        if result["state"] == "queued":  # its process may have taken it up
+            result["state"] = status.told_state()
         after = Later.read(folder.path, status)
         print_result(result, folder.path, doing=status.doing, queued=in_queue(folder), after=after)
 

@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
 from textual.events import Event, InputEvent, Key, MouseEvent, Paste
-from textual.filter import LineFilter
 from textual.widgets import Input
 
 from engine.errors import MimError, RunLocked
 from engine.runs.folder import RunFolder
 from engine.wording import counted
-from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.descriptors import Descriptors
 from mim4dd_tui.dashboard.driver import EnduringDriver
@@ -22,7 +19,6 @@ from mim4dd_tui.dashboard.in_order import InOrder
 from mim4dd_tui.dashboard.keys import Scope, bindings, scopes_at
 from mim4dd_tui.dashboard.leave import Leave
 from mim4dd_tui.dashboard.leaving import Question
-from mim4dd_tui.dashboard.palette import NearestColours
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.screens.dialogs import ConfirmScreen, HelpScreen
 from mim4dd_tui.dashboard.screens.home import HomeScreen
@@ -43,7 +39,7 @@ from mim4dd_tui.graphics.choice import Graphics, here
 from mim4dd_tui.pictures import Mode, mode_for
 from mim4dd_tui.plain import score
 from mim4dd_tui.spelling import briefly
-from mim4dd_tui.terminal import Abilities, Colours
+from mim4dd_tui.terminal import Abilities
 
 SCREENS = (HomeScreen, RunScreen, RunsScreen, CompareScreen, QueueScreen, HelpScreen)
 """Their style sheets are read at the start: one that came with its screen would have all of them read anew and all
@@ -171,13 +167,6 @@ class DashboardApp(ThemedApp[Leave]):
             reached = f", {score(status.accuracy, live=status.live, on=status.measured_on)}"
         mark = STATES.get(state, ("",))[0] if self.unicode else "*"
         self.announce(mark, session.path.name if session.path is not None else "run", f"{told}{reached}")
-
-    def get_line_filters(self) -> Sequence[LineFilter]:
-        """Also plain characters, where the locale has no others, and the nearest colours, where there are 256."""
-        filters = [*super().get_line_filters()]
-        if self.abilities.colours is Colours.PALETTE:
-            filters.append(NearestColours())
-        return filters if self.braille else [*filters, PlainCharacters(console=self.unicode)]
 
     # ---- pictures and colours
 

@@ -37,7 +37,8 @@ AGE = 4
 @dataclass(frozen=True)
 class RunInfo:
     """One run in the list. ``accuracy`` is 0..1, until the final one is known (``live``) the best live one, measured on
-    "test" or "validation" images; ``state`` as it really is (a dead process has failed).
+    "test" or "validation" images; ``state`` as it really is (a dead process has failed, a run that is taken up is
+    "starting").
 
     ``started`` is when its last sitting began as :func:`read_run` gives it, and when the run itself was made as
     the shelf does.
@@ -258,7 +259,7 @@ def read_run(folder: RunFolder) -> RunInfo:
         message = message or "its process is gone; it can be resumed from its last checkpoint"
     return RunInfo(
         folder=folder,
-        state=status.effective_state(),
+        state=status.told_state(),
         preset=status.preset or "",
         seed=status.seed,
         iteration=status.iteration,

@@ -287,7 +287,7 @@ def facts(history: RunHistory, memory: float | None = None, config: Config | Non
     best, last = history.best, history.last
     bound, ceiling = _last(history, "bound"), _last(history, "ceiling")
     execution = history.started.execution if history.started is not None else {}
-    used = max(filter(math.isfinite, _values(history, "memory")), default=memory)
+    used = memory if history.peak is None else history.peak
     device = str(execution.get("device", "-"))
     if execution.get("threads") and device == "cpu":
         threads = execution["threads"]

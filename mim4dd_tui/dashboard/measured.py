@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import statistics
 from collections.abc import Sequence
 from contextlib import suppress
@@ -11,10 +10,12 @@ from pathlib import Path
 
 from engine.config.schema import Config
 from engine.errors import MimError
+from engine.files import default_cache_dir
 from engine.runs.folder import RunFolder
 from engine.runs.history import RunHistory
 from engine.runs.journal import MalformedLineError, Record, parse_line
 from engine.runs.status import host_name
+from engine.trained import there
 
 NEWEST = 120
 """Runs that are looked through for measurements, the newest first; those that only wait do not count."""
@@ -62,7 +63,6 @@ def measured(folder: RunFolder) -> Measured | None:
     trained = [e.last for e in history.experts.values() if e.last.epoch >= e.last.epochs]
     epochs = [last.seconds for last in trained if not last.reused and last.seconds > 0]
     seconds = _values(history, "seconds")
-    peaks = [value for value in _values(history, "memory") if math.isfinite(value)]
     networks: dict[str, list[float]] = {}
     for event in history.evaluations:
         if event.accuracies and event.seconds > 0 and event.subject in ("live", "best", "last", "request"):
@@ -74,7 +74,7 @@ def measured(folder: RunFolder) -> Measured | None:
         epoch=statistics.median(epochs) if epochs else None,
         experts=len(trained),
         networks={protocol: statistics.median(seconds) for protocol, seconds in networks.items()},
-        peak=max(peaks, default=None),
+        peak=history.peak,
         shared=history.shared,
         whole=history.state == "done",
         over=max(0, len(seconds) - WARM_UP),
@@ -132,3 +132,10 @@ class Measurements:
             if known[1] is not None:
                 out.append(known[1])
         return out
+
+
+def kept_experts() -> list[Measured]:
+    """Experts in the cache, also of runs that are deleted or were not looked through. Reads files too."""
+    with suppress(MimError, OSError):  # a run says what is wrong with the folder
+        return [Measured("", config, experts=count) for config, count in there(default_cache_dir())]
+    return []

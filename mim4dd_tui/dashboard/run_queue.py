@@ -61,6 +61,11 @@ class Waiting:
         return self.folder.name
 
     @property
+    def told(self) -> str:
+        """Its state in a word or two: "to lengthen" where it is to be given more iterations."""
+        return "to lengthen" if self.state == "to resume" and self.iterations is not None else self.state
+
+    @property
     def to_be(self) -> str:
         """``, to be lengthened to 2,000 iterations``, or nothing."""
         return "" if self.iterations is None else f", to be lengthened to {self.iterations:,} iterations"

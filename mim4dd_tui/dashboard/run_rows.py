@@ -16,7 +16,8 @@ from mim4dd_tui.plain import ago, duration
 COLUMNS = (
     Column("", 1),
     Column("run", 0, least=18, grows=4, most=40, middle=True),
-    Column("state", 7, rank=1, fits=True),
+    Column("state", 8, rank=1, fits=True),
+    Column("queue", 11, rank=4, fits=True, optional=True),
     Column("accuracy", 8, right=True, rank=2),
     Column("progress", 15, right=True, rank=3, fits=True, grows=3),
     Column("begun", 11, right=True, rank=6, fits=True),
@@ -74,6 +75,7 @@ def cells(
         Cell("*" if marked else mark, f"series-{ink}" if marked else colour, bold=marked),
         Cell(run.name, f"series-{ink}" if marked else "", bold=marked),
         Cell(run.state, colour),
+        Cell("" if run.waits is None or run.waits.state == run.state else run.waits.told, MUTED),
         Cell(run.score, bold=run.state == "done"),
         Cell(run.progress, MUTED),
         Cell(ago(now - run.started) if run.started else "", MUTED),

@@ -24,7 +24,7 @@ Sort = Literal["newest", "name", "state", "progress", "accuracy", "preset"]
 SORTS: tuple[Sort, ...] = ("newest", "accuracy", "name", "preset", "state", "progress")
 FILTERS: dict[str, tuple[str, ...]] = {
     "all": (),
-    "running or paused": ("running", "paused"),
+    "running or paused": ("starting", "running", "paused"),
     "queued": ("queued",),
     "done": ("done",),
     "stopped": ("stopped",),

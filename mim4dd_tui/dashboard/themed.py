@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Protocol, TypeVar, runtime_checkable
 
+from textual.filter import LineFilter, Monochrome, NoColor
 from textual.theme import Theme
 
+from mim4dd_tui.dashboard.ascii import PlainCharacters
 from mim4dd_tui.dashboard.own_themes import read_all
+from mim4dd_tui.dashboard.palette import Colourless, NearestColours
 from mim4dd_tui.dashboard.pixels import PixelsApp
 from mim4dd_tui.dashboard.themes import TERMINAL, THEMES
 from mim4dd_tui.terminal import Colours
@@ -50,6 +54,17 @@ class ThemedApp(PixelsApp[Answer]):
         if self.abilities.colours <= Colours.BASIC:
             return TERMINAL
         return next((theme for theme in self._themes if theme.name == self.remembered.theme), THEMES[0])
+
+    def get_line_filters(self) -> Sequence[LineFilter]:
+        """What comes out of what is painted: greys, where there are to be no colours; the nearest colours, where there
+        are 256; plain characters, where the locale has no others."""
+        # Textual's own filter without colours takes all of the terminal's palette for black
+        filters = [one for one in super().get_line_filters() if not isinstance(one, Monochrome | NoColor)]
+        if self.abilities.no_color:
+            filters.append(Colourless())
+        if self.abilities.colours is Colours.PALETTE:
+            filters.append(NearestColours())
+        return filters if self.abilities.braille else [*filters, PlainCharacters(console=self.unicode)]
 
     @property
     def indistinct(self) -> bool:

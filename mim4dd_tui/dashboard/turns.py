@@ -25,6 +25,9 @@ if TYPE_CHECKING:
     from mim4dd_tui.dashboard.app import DashboardApp
     from mim4dd_tui.dashboard.catalog import RunInfo
 
+VERBS = {"done": "was done", "failed": "failed"}
+"""How a run ended that was not stopped."""
+
 
 class Turns:
     """The queue as one dashboard works it off.
@@ -223,7 +226,7 @@ class Turns:
         if self.going and session.control.stopping:  # at once: what is asked for from now on counts more
             self.going = False
             self.queue.give_back()
-            self.count(self._say_held)
+            self.count(partial(self._say_held, session))
             return
         self.changes.afterwards(partial(self._ended, session))
 
@@ -236,9 +239,16 @@ class Turns:
             self._app.notify(told, severity="warning", about=[of_run(session.path.name)], lasting=True)
         self._begin(partial(self._app.watches, session))
 
-    def _say_held(self, waiting: int) -> None:
-        if waiting and not self.going:
-            self._app.notify("the queue is held, because a run was stopped; Q shows it", about=[QUEUE], lasting=True)
+    def _say_held(self, session: EngineSession, waiting: int) -> None:
+        if not waiting or self.going:
+            return
+        state = "failed" if session.failed else (session.result or {}).get("state")
+        why = (
+            "a run was stopped"
+            if state == "stopped"
+            else f"a run was to stop, which {VERBS.get(str(state), 'ended')} first"
+        )
+        self._app.notify(f"the queue is held, because {why}; Q shows it", about=[QUEUE], lasting=True)
 
     def left_alone(self) -> None:
         """The interface closes while a run goes on: its thread goes on with the queue."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,20 +43,38 @@ class Scale:
     def ticks(self, most: int, *, whole: bool = False) -> list[float]:
         """At most ``most`` (>= 2) round values inside the axis, ascending; ``whole``: only whole numbers. Two at least,
         so that a value can be read between them, where there are two."""
-        log = self.log and math.log10(self.high / self.low) >= 1.5
-        return self._decades(most, whole) if log else self._round_steps(most, whole)
+        steps = self._round_steps(most, whole)
+        if not self.log:
+            return steps
+        ways = [*self._decades(most, whole), steps]
+        return min(ways, key=lambda ticks: (len(ticks) < 2, self._bare(ticks)))
 
-    def _decades(self, most: int, whole: bool) -> list[float]:
+    def _decades(self, most: int, whole: bool) -> Iterator[list[float]]:
+        """Powers of ten; where there are two at most, also 1, 2 and 5 of each decade, or the outermost of these with or
+        without the powers, or all digits."""
         first = math.ceil(math.log10(self.low) - 1e-9)
         last = math.floor(math.log10(self.high) + 1e-9)
         powers = _whole([10.0**power for power in range(first, last + 1)], whole)
-        if len(powers) > 1:
-            return powers[:: math.ceil(len(powers) / most)]
-        between = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in (1, 2, 5)]
-        found = _whole([tick for tick in between if self.low <= tick <= self.high], whole)
-        if len(found) <= most:
-            return found
-        return [tick for tick in found if tick in (found[0], found[-1]) or (most > 2 and tick in powers)]
+        if powers:
+            yield powers[:: math.ceil(len(powers) / most)]
+        if len(powers) > 2:
+            return
+
+        def of(factors: Iterable[int]) -> list[float]:
+            every = [factor * 10.0**power for power in range(first - 1, last + 1) for factor in factors]
+            return _whole([tick for tick in every if self.low <= tick <= self.high], whole)
+
+        usual = of((1, 2, 5))
+        ends = [tick for tick in usual if tick in (usual[0], usual[-1])]
+        more = [tick for tick in usual if tick in ends or tick in powers]
+        yield from (ticks for ticks in (usual, more, ends, of(range(1, 10))) if len(ticks) <= most)
+
+    def _bare(self, ticks: list[float]) -> float:
+        """The largest share of the axis without a tick; twice where it is at an end, beyond all ticks."""
+        places = self.place(np.array(ticks))
+        if not len(places) or np.isnan(places).any():  # a logarithmic axis has no 0
+            return math.inf
+        return float(max(2 * places[0], 2 * (1 - places[-1]), *np.diff(places)))
 
     def _round_steps(self, most: int, whole: bool) -> list[float]:
         raw = max((self.high - self.low) / max(1, most), 1.0 if whole else 0.0)

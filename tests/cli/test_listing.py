@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from engine.files import write_json
+from engine.runs.status import StatusWriter
 from tests.cli.command import environment, mim4dd, on_terminal
 from tests.dashboard.shelves import make_run
 
@@ -117,3 +119,13 @@ def test_names_give_way_to_the_values_that_tell_runs_apart(tmp_path: Path, colum
     for line, told in zip(lines, ("pixel_rate 1e+07", "iterations 40", "iterations 6, "), strict=True):
         assert line.index(told) == head.index("changed")
         assert len(line) <= columns
+
+
+def test_a_run_whose_process_loads_its_engine_is_starting_and_its_documents_say_queued(tmp_path: Path) -> None:
+    folder = make_run(tmp_path / "runs", "lion", state="queued")
+    StatusWriter(folder.path).beat()
+    assert mim4dd("runs", cwd=tmp_path).out.splitlines()[1].split()[:2] == ["lion", "starting"]
+    shown = mim4dd("show", "lion", cwd=tmp_path).out.splitlines()
+    assert next(line for line in shown if line.startswith("state")).split() == ["state", "starting"]
+    (row,) = json.loads(mim4dd("runs", "--json", cwd=tmp_path).out)
+    assert row["state"] == json.loads(mim4dd("show", "lion", "--json", cwd=tmp_path).out)["state"] == "queued"

@@ -346,3 +346,29 @@ async def test_that_the_term_is_off_is_told_as_soon_as_a_run_says_so(make_app: M
         late.say(replace(started, changes={"information.weight": 0.0}))
         await until(pilot, lambda: "the term is off" in words(app))
         assert "no bound read yet" not in text(app)
+
+
+async def test_a_run_that_another_process_loads_its_engine_for_is_starting_wherever_it_stands(
+    make_app: MakeApp, tmp_path: Path
+) -> None:
+    folder = make_run(tmp_path / "runs", "lion", state="queued")
+    (tmp_path / "runs" / ".queue.json").write_text('{"runs": ["lion"]}')
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "Not now" in text(app))
+        await pilot.press("n")
+        await until(pilot, lambda: "○ lion" in text(app))
+        StatusWriter(folder.path).beat()
+        await until(pilot, lambda: "● lion" in text(app))
+        for opened, left in (("b", "escape"), ("Q", "escape")):
+            await pilot.press(opened)
+            await until(pilot, lambda: "starting" in text(app))
+            assert "queued" not in text(app)
+            await pilot.press(left)
+        app.open_run(folder)
+        await until(pilot, lambda: "● starting" in text(app))
+        await pilot.press("escape", "b", "f")
+        await until(pilot, lambda: "running or paused" in text(app))
+        assert "starting" in text(app)
+        await pilot.press("f")
+        await until(pilot, lambda: "no run matches" in text(app))

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from engine import memory
+from engine import memory, trained
 from engine.budget import live_evaluations, live_every
 from engine.config.load import changed, resolve
 from engine.config.schema import Config
@@ -19,9 +19,11 @@ from engine.runs.journal import JournalWriter
 from engine.runs.status import host_name
 from mim4dd_tui.dashboard import estimate
 from mim4dd_tui.dashboard import measured as measuring
+from mim4dd_tui.dashboard.app import DashboardApp
 from mim4dd_tui.dashboard.details import preset_line
 from mim4dd_tui.dashboard.estimate import in_a_line, in_words, parameters
 from mim4dd_tui.dashboard.measured import Measured, Measurements
+from mim4dd_tui.dashboard.widgets.summary import Summary
 from mim4dd_tui.dashboard.written import pixels
 from mim4dd_tui.own import own_preset
 from tests.dashboard.conftest import MakeApp
@@ -352,3 +354,26 @@ def test_a_preset_that_goes_while_it_is_read_is_none_of_ones_own(
     there = iter([{"mine": tmp_path / "mine.toml"}])
     monkeypatch.setattr("mim4dd_tui.own.names", lambda: next(there, {}))
     assert own_preset("mine") is None
+
+
+async def test_experts_of_a_run_that_was_deleted_are_not_counted_again(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MIM4DD_CACHE_DIR", str(tmp_path / "cache"))
+    key = tmp_path / "cache" / "experts" / "0123"
+    key.mkdir(parents=True)
+    trained.note(key, BASE)
+    assert estimate.estimate(BASE, measuring.kept_experts()).cache > 0
+    for number in range(BASE.experts.count):
+        (key / f"expert-{number:04d}.safetensors").write_bytes(b"four")
+        (key / f"expert-{number:04d}.json").write_text('{"bytes": 4}')
+    found = estimate.estimate(BASE, measuring.kept_experts())
+    assert (found.cache, found.parts["experts"]) == (0, 0.0)
+    assert estimate.estimate(changed(BASE, {"experts.learning_rate": 0.5}), measuring.kept_experts()).cache > 0
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: [one.experts for one in measured_by(app)] == [BASE.experts.count])
+
+
+def measured_by(app: DashboardApp) -> list[Measured]:
+    return app.screen.query_one(Summary).measured or []

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from textual.pilot import Pilot
 
+from engine.errors import MimError
 from engine.events import Snapshot
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.app import DashboardApp
@@ -21,7 +22,7 @@ from mim4dd_tui.dashboard.snapshots import read_sheet
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
 from mim4dd_tui.dashboard.widgets.sheet import Sheet
 from tests.dashboard.conftest import MakeApp
-from tests.dashboard.fake import FakeEngine
+from tests.dashboard.fake import FakeEngine, _FakeRun
 from tests.dashboard.helpers import run_screen, text, told, until
 from tests.dashboard.shelves import make_run
 
@@ -140,3 +141,27 @@ async def test_a_run_that_goes_on_and_cannot_be_read_is_not_said_to_have_failed(
         kept.rename(run.journal_path)
         await until(pilot, lambda: not told(app))
         assert run_screen(app).state == "running"
+
+
+@pytest.mark.parametrize("view", ["1", "2", "3"])
+async def test_of_a_run_that_fails_before_its_first_iteration_nothing_is_said_to_come(
+    make_app: MakeApp, monkeypatch: pytest.MonkeyPatch, view: str
+) -> None:
+    monkeypatch.setattr(_FakeRun, "snapshot", lambda *_: None)
+    go = threading.Event()
+
+    def failing(*_: object) -> None:
+        go.wait(60)
+        raise MimError("the pixels are no numbers any more: lower objective.pixel_rate")
+
+    monkeypatch.setattr(_FakeRun, "distill", failing)
+    app = make_app(FakeEngine())
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("s")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and run_screen(app).history.full_set is not None)
+        await pilot.press(view)
+        await until(pilot, lambda: " yet" in text(app))
+        go.set()
+        await until(pilot, lambda: run_screen(app).state == "failed")
+        await until(pilot, lambda: not any(words in text(app) for words in NEVER), 10)
+        assert {"1": "no bound read", "2": "no iteration", "3": "no picture"}[view] in text(app)

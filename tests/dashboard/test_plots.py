@@ -248,7 +248,7 @@ def test_a_label_stands_in_the_row_in_which_its_value_is_drawn(
 
 @pytest.mark.parametrize(
     ("low", "high", "height", "expected"),
-    [(2.0, 80.0, 20, ["50", "20", "10", "5", "2"]), (2.0, 80.0, 6, ["50", "2"]), (0.45, 1.6, 6, ["1.5", "0.5"])],
+    [(2.0, 80.0, 20, ["50", "20", "10", "5", "2"]), (2.0, 80.0, 6, ["50", "2"]), (0.45, 1.6, 6, ["1", "0.5"])],
 )
 def test_a_logarithmic_axis_has_two_labels_between_which_a_value_can_be_read(
     low: float, high: float, height: int, expected: list[str]
@@ -339,6 +339,29 @@ def test_ticks_are_few_inside_and_ascending(low: float, factor: float, log: bool
     assert not whole or all(tick == round(tick) for tick in ticks)
     slack = (scale.high - scale.low) * 1e-6
     assert all(scale.low - slack <= tick <= scale.high + slack for tick in ticks)
+
+
+@pytest.mark.parametrize(
+    ("low", "high", "most", "expected"),
+    [
+        (0.16, 2.0, 7, [0.2, 0.5, 1, 2]), (0.05, 1.1, 7, [0.05, 0.1, 0.2, 0.5, 1]), (0.16, 2.0, 3, [0.2, 1, 2]),
+        (0.2, 12.0, 6, [0.2, 0.5, 1, 2, 5, 10]), (0.02, 8.0, 2, [0.1, 1]), (1.0, 100.0, 7, [1, 10, 100]),
+        (0.3, 0.4, 3, [0.3, 0.35, 0.4]), (0.6, 2.4, 6, [0.6, 0.7, 0.8, 0.9, 1, 2]),
+    ],
+)  # fmt: skip
+def test_no_large_part_of_a_logarithmic_axis_is_without_ticks(
+    low: float, high: float, most: int, expected: list[float]
+) -> None:
+    assert Scale(low, high, log=True).ticks(most) == pytest.approx(expected)
+
+
+@given(st.floats(1e-6, 1e3), st.floats(3.0, 1e3))
+def test_less_than_two_fifths_lie_below_all_ticks_of_a_logarithmic_axis_or_above(low: float, factor: float) -> None:
+    scale = Scale(low, low * factor, log=True)
+    ticks = scale.ticks(7)
+    first, last = scale.place(np.array([ticks[0], ticks[-1]]))
+    assert first < 0.4
+    assert last > 0.6
 
 
 @given(st.floats(-1e3, 1e3), st.floats(0.01, 1e3), st.floats(0, 1))

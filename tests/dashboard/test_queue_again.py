@@ -418,3 +418,27 @@ def test_a_known_failure_of_one_that_goes_on_is_told(tmp_path: Path) -> None:
     with pytest.raises(MimError, match=r"objective\.pixel_rate"):
         onward(Order(runs_dir=tmp_path, resume=early.path), lambda _event: None, Control())
     assert queue.read() == []
+
+
+async def test_the_list_of_all_runs_says_what_the_queue_is_to_do_with_one(make_app: MakeApp, tmp_path: Path) -> None:
+    early, over = (make_run(tmp_path / "runs", name, state=name) for name in ("stopped", "done"))
+    queue = RunQueue(tmp_path / "runs")
+    (first,) = queue.add(CONFIG, [0])
+    app = unasked(make_app())
+
+    def row(name: str) -> str:
+        return next(line for line in text(app).splitlines() if f" {name}  " in line)
+
+    async with app.run_test(size=(80, 24)) as pilot:
+        await pilot.press("b")
+        await until(pilot, lambda: "3 · by newest" in text(app))
+        assert "queue " not in text(app).splitlines()[1], "a column for a word that its state says"
+        queue.add_again(early)
+        await until(pilot, lambda: "to resume" in row("stopped") and "stopped  " in row("stopped"))
+        (over.checkpoints / "000001-00000050.safetensors").touch()
+        with queue._changing() as kept:
+            kept.names.append("done")
+            kept.ended["done"] = read_run(over).started
+            kept.longer["done"] = 60
+        await until(pilot, lambda: "to lengthen" in row("done"))
+        assert text(app).count("queued") == 1, first.name

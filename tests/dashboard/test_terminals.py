@@ -20,6 +20,7 @@ from pathlib import Path
 import pyte
 import pytest
 
+from mim4dd_tui.dashboard.themes import THEMES
 from mim4dd_tui.graphics.kitty import PLACEHOLDER
 from tests.dashboard.drawn import SIXEL, Kitty, sixel
 from tests.dashboard.test_leaving import ended
@@ -162,6 +163,27 @@ def test_a_terminal_gets_what_it_can_show(
     os.kill(opened.pid, signal.SIGTERM)
     assert opened.wait() == 143
     assert b"\x1b[?1049l" in opened.out
+
+
+@pytest.mark.long
+@pytest.mark.parametrize(
+    "opened",
+    [
+        pytest.param({"TERM": term, "NO_COLOR": "1"}, id=term)
+        for term in ("tmux-256color", "xterm", "linux", "xterm-16color", "vt100")
+    ],
+    indirect=True,
+)
+def test_without_colours_text_can_be_read_in_every_theme(opened: Odd) -> None:
+    opened.see("60/60")
+    for theme in (None, *THEMES):
+        if theme is not None:
+            opened.press("t")
+            opened.see("theme: ")
+        opened.read_on(0.5)
+        written = [cell for row in opened.screen.buffer.values() for cell in row.values() if cell.data.strip()]
+        assert written
+        assert not [cell.data for cell in written if cell.fg == cell.bg != "default"], theme
 
 
 @pytest.mark.parametrize("opened", [{"TERM": "dumb"}], indirect=True)

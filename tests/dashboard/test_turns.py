@@ -17,7 +17,7 @@ from textual.pilot import Pilot
 from textual.widgets import Input
 
 from engine.config.load import resolve
-from engine.errors import RunLocked
+from engine.errors import MimError, RunLocked
 from engine.events import Observer
 from engine.runs.control import Control
 from engine.runs.finding import list_runs
@@ -78,7 +78,7 @@ async def test_two_dashboards_do_not_begin_one_queue(make_app: MakeApp, tmp_path
         await agreed(first, here)
         await until(here, lambda: begun == ["one"])
         await here.press("Q")
-        await until(here, lambda: " running " in text(first) and "1 waiting" in text(first))
+        await until(here, lambda: " starting " in text(first) and "1 waiting" in text(first))
         await agreed(second, there)
         await until(there, lambda: "another process works on this queue" in told(second))
         assert not second.turns.going
@@ -406,3 +406,59 @@ async def test_what_follows_a_run_that_goes_on_is_not_offered_elsewhere(make_app
         other = RunQueue(tmp_path / "runs")
         assert other.elsewhere()
         assert not other.claim(), "another dashboard would begin them beside the run"
+
+
+async def test_s_in_a_queue_that_another_process_works_on_promises_nothing(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    queued(tmp_path / "runs", "one", "two")
+    other, looked = RunQueue(tmp_path / "runs"), threading.Event()
+    assert other.claim()
+    app = make_app(FakeEngine(iterations=12))
+    claim = app.turns.queue.claim
+    monkeypatch.setattr(app.turns.queue, "claim", lambda: looked.wait(60) and claim())
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await pilot.press("Q")
+        await until(pilot, lambda: "2 waiting · another process works on this queue" in text(app))
+        app.turns.go()
+        app.screen._reading.anew()  # type: ignore[attr-defined]
+        said, end = set[str](), time.monotonic() + 2.5
+        while time.monotonic() < end:
+            await pilot.pause(0.1)
+            said |= {line for line in text(app).splitlines() if "waiting" in line or "hold" in line}
+        assert app.turns.going
+        looked.set()
+        await until(pilot, lambda: not app.turns.going)
+        assert {line.strip() for line in said} == {"queue  2 waiting · another process works on this queue"}
+    other.give_back()
+
+
+@pytest.mark.parametrize(
+    ("ends", "why"),
+    [
+        ("stopped", "the queue is held, because a run was stopped;"),
+        ("done", "the queue is held, because a run was to stop, which was done first;"),
+        ("failed", "the queue is held, because a run was to stop, which failed first;"),
+    ],
+)
+async def test_why_the_queue_is_held_is_told_as_it_was(make_app: MakeApp, tmp_path: Path, ends: str, why: str) -> None:
+    queued(tmp_path / "runs", "one", "two")
+    engine = FakeEngine(iterations=5, hold=ends == "stopped")
+
+    def deaf(order: Order, observer: Observer, control: Control) -> dict[str, Any]:
+        """It has no more to compute when it is asked to stop."""
+        if ends == "stopped":
+            return engine(order, observer, control)
+        while not control.stopping:
+            time.sleep(0.01)
+        if ends == "failed":
+            raise MimError("not a number")
+        return engine(order, observer, Control())
+
+    app = make_app(deaf)
+    async with app.run_test(size=(100, 24), notifications=True) as pilot:
+        await agreed(app, pilot)
+        await until(pilot, lambda: app.session is not None and app.session.running)
+        assert app.session is not None
+        app.session.request("stop")
+        await until(pilot, lambda: why in told(app))

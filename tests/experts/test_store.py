@@ -17,6 +17,7 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from engine import trained
 from engine.config.schema import Augmentation, Config, Network
 from engine.data.prepare import RealSet
 from engine.errors import DataError, RunFailed
@@ -329,3 +330,12 @@ def test_no_global_generator_is_touched(config: Config, real: RealSet, tmp_path:
     before = torch.get_rng_state()
     train(configuration(count=1, epochs=2), real, tmp_path)
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_which_experts_there_are_is_known_by_the_settings(config: Config, cache: Path) -> None:
+    assert list(trained.there(cache)) == [(config, 2)]
+    truncated(next(cache.glob("experts/*/expert-0001.safetensors")))
+    assert list(trained.there(cache)) == [(config, 1)]
+    next(cache.glob("experts/*/settings.json")).write_text('{"objective": 7}')
+    assert list(trained.there(cache)) == []
+    assert list(trained.there(cache / "nowhere")) == []

@@ -25,11 +25,13 @@ from tests.reach.places import Camp
 PATIENCE = 12.0
 """Seconds that a view has to come to what is so: lists are read every two seconds, and machines are busy."""
 ON_THE_WAY = {
-    "starting": {"queued", "running", "failed", "stopped", "done"},
+    "starting": {"queued", "starting", "running", "failed", "stopped", "done"},
     "pausing": {"running", "paused"},
     "stopping": {"running", "paused"},
 }
 """What a run's screen says of a run that is asked for something, and what its status may say meanwhile."""
+GOING = ("starting", "running", "paused")
+"""What the queue calls a run that is at work."""
 MARKS = {mark: {state for state, (other, _) in STATES.items() if other == mark} for mark, _ in STATES.values()}
 EXITS = {0, 1, 2, 3, 4, 129, 130, 143}
 
@@ -107,7 +109,7 @@ def _queue(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
     if list(seen.rows) != names:
         yield f"shows {list(seen.rows)}, the queue has {names}"
     said = next(iter(re.findall(r"queue +(\d+) waiting", seen.text)), None)
-    count = sum(row["state"] not in ("running", "paused") for row in seen.rows.values())
+    count = sum(row["state"] not in GOING for row in seen.rows.values())
     if seen.rows and said != str(count):
         yield f"says {said} waiting, lists {count}"
     for one in queue:
@@ -115,7 +117,7 @@ def _queue(seen: Seen, runs: dict[str, RunInfo], camp: Camp) -> Iterator[str]:
         if row is None:
             continue
         run = runs.get(one.name)
-        going = row["state"] in ("running", "paused")
+        going = row["state"] in GOING
         if going != (one.state == "running") and seen.here != one.name:
             yield f"{one.name} is {one.state}, its row says {row['state']}"
         if run is not None and going and run.state == "paused" != row["state"]:

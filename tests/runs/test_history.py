@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from dataclasses import replace
 from pathlib import Path
 
 from hypothesis import given, settings
@@ -369,3 +370,13 @@ def test_series_keep_strict_order() -> None:
     assert series.points() == [(1, 1.0), (2, 2.0), (3, 3.0)]
     series.cut(0)
     assert (len(series), series.last) == (0, None)
+
+
+def test_the_most_memory_stays_what_it_was_where_a_run_goes_back() -> None:
+    taken = [replace(iteration(n), memory=memory) for n, memory in ((1, 858.0), (2, 860.0), (3, math.nan))]
+    history = live([started(), *taken, Recovered(1, 3, 1, 3, 0.5)])
+    assert (history.iteration, history.series["memory"].last, history.peak) == (1, 858.0, 860.0)
+    history.apply(replace(iteration(2), memory=859.0))
+    assert history.peak == 860.0
+    history.apply(started(again=True))
+    assert history.peak is None, "of a loop that was taken back"

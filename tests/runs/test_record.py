@@ -69,9 +69,9 @@ def test_a_run_that_is_held_and_has_yet_to_begin_is_called_alive(tmp_path: Path)
     with Recorder(folder, None, Control(), resuming=False):
         status = folder.status()
         assert status is not None
-        assert (status.state, status.liveness()) == ("queued", "alive")
+        assert (status.state, status.liveness(), status.told_state()) == ("queued", "alive", "starting")
     killed = replace(status, pid=2**22 - 3)
-    assert (killed.effective_state(), killed.liveness()) == ("queued", "queued"), "as its screen calls it"
+    assert (killed.told_state(), killed.liveness()) == ("queued", "queued"), "as its screen calls it"
 
 
 def test_an_event_is_heard_as_told_when_the_journal_says(tmp_path: Path) -> None:

@@ -9,7 +9,7 @@ from textual.screen import Screen
 
 from engine.errors import MimError
 from mim4dd_tui.dashboard.catalog import RunInfo
-from mim4dd_tui.dashboard.measured import Measured, Measurements
+from mim4dd_tui.dashboard.measured import Measured, Measurements, kept_experts
 from mim4dd_tui.dashboard.reading import Reading
 from mim4dd_tui.fitting import homely
 
@@ -69,7 +69,8 @@ class KeepingUpScreen(Screen[None]):
     def _measure(self) -> None:
         """Also where the list cannot be read, which is said there: an estimate has to stand on something."""
         runs, _ = self._runs()
-        self.post_message(self.Measured(self._measurements.of([run.folder for run in runs])))
+        found = self._measurements.of([run.folder for run in runs])
+        self.post_message(self.Measured([*found, *kept_experts()]))
 
     def _runs(self) -> tuple[list[RunInfo], str]:
         """The runs there are, and why they cannot be listed."""

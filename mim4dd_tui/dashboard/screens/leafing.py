@@ -13,6 +13,7 @@ from engine.errors import MimError
 from engine.events import Snapshot
 from engine.runs.folder import RunFolder
 from mim4dd_tui.dashboard.album import Album
+from mim4dd_tui.dashboard.curves import OVER
 from mim4dd_tui.dashboard.keys import KEYS
 from mim4dd_tui.dashboard.screens.watch import READING, WatchScreen
 from mim4dd_tui.dashboard.session import Session
@@ -74,7 +75,9 @@ class LeafingScreen(WatchScreen):
     @property
     def _none(self) -> str:
         """What is said where there is no snapshot."""
-        return "no picture yet" if self.heard_once else READING
+        if not self.heard_once:
+            return READING
+        return "no picture" if self.history.state in OVER else "no picture yet"
 
     def picture(self) -> None:
         """Show the snapshot looked at, or the newest where it is due."""

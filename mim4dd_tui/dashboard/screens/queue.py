@@ -43,7 +43,7 @@ COLUMNS = (
 )
 COLOURS = {
     "running": "success", "paused": "warning", "interrupted": "warning", "queued": "secondary",
-    "to resume": "secondary",
+    "to resume": "secondary", "to lengthen": "secondary", "starting": "secondary",
 }  # fmt: skip
 REFRESH_SECONDS = 1.0
 
@@ -178,9 +178,10 @@ class QueueScreen(Screen[None]):
 
     @property
     def _elsewhere(self) -> bool:
-        """Whether another process starts its runs."""
+        """Whether another process starts its runs; also while this one still finds out that it cannot."""
         going = any(one.state == "running" and not self._here(one) for one in self._waiting.values())
-        return (going or self._claimed) and not self.dashboard.turns.going
+        turns = self.dashboard.turns
+        return (going or self._claimed) and not (turns.going and turns.queue.claimed)
 
     def _here(self, one: Waiting) -> bool:
         """Whether a run is the one of this process."""
@@ -283,13 +284,15 @@ def _take_out(one: Waiting, app: DashboardApp) -> None:
 
 def _cells(place: int, one: Waiting, changed: str = "") -> tuple[Cell, ...]:
     status = standing(one.folder)
-    state = "paused" if one.state == "running" and status is not None and status.state == "paused" else one.state
+    state = one.told
+    if one.state == "running" and status is not None:
+        state = {"paused": "paused", "queued": "starting"}.get(status.state, state)
     iterations = f"{status.iteration}/{status.iterations}" if status is not None and status.iterations else ""
     longer = f" to {one.iterations}" if one.iterations is not None else ""
     return (
         Cell(str(place), MUTED),
         Cell(one.name, bold=one.state == "running"),
-        Cell("to lengthen" if state == "to resume" and one.iterations is not None else state, COLOURS[state]),
+        Cell(state, COLOURS[state]),
         Cell(((status.doing if status is not None else "") or iterations) + longer, MUTED),
         Cell(changed, MUTED),
         Cell((status.preset if status is not None else "") or "", MUTED),

@@ -71,7 +71,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self._logged: LogLine | None = None
         self._coloured = ""  # the theme its log was written in
         self._rewinds = 0
-        self._trained = False
+        self._trained = self._no_more = False
         self._unread = not self.heard_once
         self._view = VIEWS[0]
         self._plots: tuple[PlotPane, ...] = ()  # kept: they are asked for five times a second
@@ -154,6 +154,9 @@ class RunScreen(DividedScreen, LeafingScreen):
             self._rewinds = self.history.rewinds
             self._dirty |= set(curves.FIGURES)
             self.album_behind = True
+        if self._no_more != (no_more := self.history.state in curves.OVER):
+            self._no_more = no_more
+            self._dirty |= set(curves.FIGURES)  # empty ones say whether something is to come
         if self._trained != (training := curves.training(self.history)):
             self._trained = training
             for pane in self._plots:  # no place among epochs is one among iterations
