@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from engine.config.layers import content
 from engine.config.load import resolve
 from engine.config.presets import is_builtin, names
+from engine.config.schema import Config
 from engine.errors import MimError
 from mim4dd_tui.spelling import value_of, written
 
@@ -16,7 +17,7 @@ SETTINGS = 6
 
 @dataclass(frozen=True)
 class Own:
-    """A preset of a person's own: the presets it extends, and what it sets itself, as ``key value``."""
+    """A preset of a person's own: the presets it extends, and what it changes on them, as ``key value``."""
 
     bases: tuple[str, ...]
     values: tuple[str, ...]
@@ -44,7 +45,19 @@ def own_preset(name: str) -> Own | None:
         return None
     try:
         (bases, keys), config = content(path), resolve(name).config
+        base = _base(bases)
     except MimError:
         return None
-    values = tuple(f"{key} {written(value_of(config, key))}" for key in keys if key != "summary")
+    values = tuple(
+        f"{key} {written(value_of(config, key))}"
+        for key in keys
+        if key != "summary" and (base is None or value_of(config, key) != value_of(base, key))
+    )
     return Own(bases, values, "summary" in keys)
+
+
+def _base(bases: tuple[str, ...]) -> Config | None:
+    """What a preset begins from; None where that is more than one, or a file."""
+    if not bases:
+        return Config()
+    return resolve(bases[0]).config if len(bases) == 1 and bases[0] in names() else None

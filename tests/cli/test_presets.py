@@ -31,6 +31,22 @@ def test_a_preset_of_ones_own_is_told_by_what_it_is_made_of(
     assert summaries["told"] == "For the night. Long."
 
 
+def test_of_a_preset_that_holds_all_settings_those_are_told_that_it_changes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("MIM4DD_CONFIG_DIR", str(tmp_path))
+    whole = '[data]\nname = "digits"\nvalidation = 0.2\ntrain_limit = 0\nzca = false\n'
+    (tmp_path / "presets").mkdir()
+    (tmp_path / "presets" / "whole.toml").write_text(whole)
+    (tmp_path / "presets" / "again.toml").write_text('extends = "whole"\n[data]\nvalidation = 0.2\nzca = true\n')
+    (tmp_path / "presets" / "plain.toml").write_text("seed = 0\n")
+    assert main(["presets"]) == 0
+    lines = {line.split()[0]: line for line in capsys.readouterr().out.splitlines() if line.strip()}
+    assert lines["whole"].endswith("yours, on the defaults: data.validation 0.2")
+    assert lines["again"].endswith("yours: whole with data.zca true")
+    assert lines["plain"].endswith("yours, the defaults")
+
+
 def test_one_that_cannot_be_used_has_no_number_of_images(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

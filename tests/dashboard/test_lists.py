@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 from textual.containers import VerticalScroll
 from textual.widgets import Input, OptionList
 
 from mim4dd_tui.dashboard.screens.dialogs import QuitScreen
 from mim4dd_tui.dashboard.screens.run import RunScreen
+from mim4dd_tui.dashboard.widgets.runs import RunList
 from mim4dd_tui.dashboard.widgets.settings import FieldList, SettingsForm
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import run_screen, text, until
+from tests.dashboard.shelves import make_run
 
 
 async def test_keys_of_lists_work_in_questions(make_app: MakeApp) -> None:
@@ -65,3 +69,14 @@ async def test_a_double_click_means_the_line_that_was_clicked_first(make_app: Ma
         form = app.screen.query_one(SettingsForm)
         assert form.chosen == "execution.compile"
         assert isinstance(app.focused, Input), "the second click did nothing"
+
+
+async def test_runs_that_are_given_the_keys_have_one_under_the_cursor(make_app: MakeApp, tmp_path: Path) -> None:
+    make_run(tmp_path / "runs", "quick-s0-20260101-120000")
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        await until(pilot, lambda: "quick-s0" in text(app))
+        await pilot.press("tab")
+        await until(pilot, lambda: "enter" in text(app).splitlines()[-1])
+        assert isinstance(app.focused, RunList)
+        assert app.focused.highlighted == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 import warnings
+from pathlib import Path
 
 import pytest
 from textual.pilot import Pilot
@@ -16,6 +17,7 @@ from mim4dd_tui.dashboard.widgets.log import SEARCH_SECONDS, Filter, Line, LogLi
 from tests.dashboard.conftest import MakeApp
 from tests.dashboard.fake import FakeEngine
 from tests.dashboard.helpers import SIZES, run_screen, text, until, within
+from tests.dashboard.shelves import make_run
 
 
 def matches(one: Filter, text: str) -> bool:
@@ -236,3 +238,41 @@ async def test_keys_as_quick_as_the_lines_that_come_leave_the_log_at_its_end(mak
         pane.enlarge(True)
         await until(pilot, lambda: "3:22 the newest" in text(app))
         assert "more below" not in text(app)
+
+
+async def test_one_line_of_the_log_is_the_newest_also_where_a_filter_leaves_it_out(make_app: MakeApp) -> None:
+    app = make_app(FakeEngine(iterations=30))
+    async with app.run_test(size=(80, 24)) as pilot:
+        pane = await at_its_end(app, pilot)
+        await pilot.press("slash", *"expert", "enter")
+        await until(pilot, lambda: "done" not in within(app, pane))
+        await pilot.press("1")
+        await until(pilot, lambda: pane.region.height == 1 and within(app, pane).endswith(" s done"))
+        app.screen.set_focus(pane.query_one(LogLines))
+        await pilot.press("slash", "s")
+        await until(pilot, lambda: app.screen.has_class("-view-log") and "experts" in within(app, pane))
+        assert app.focused is pane.query_one("#log-filter"), "where there is room for what is typed"
+
+
+async def test_the_keys_are_those_of_the_view_that_was_asked_for_at_once(
+    make_app: MakeApp, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The view remembered takes the keys once it is painted; another one may have been asked for by then."""
+    make_run(tmp_path / "runs", "quick-s0-20260101-120000")
+    listen = RunScreen.listen
+
+    def asked_at_once(screen: RunScreen) -> None:
+        assert screen.has_class("-view-log")
+        listen(screen)
+        screen.action_view("overview")
+
+    monkeypatch.setattr(RunScreen, "listen", asked_at_once)
+    app = make_app()
+    async with app.run_test(size=(80, 24)) as pilot:
+        app.remember(view="log")
+        await until(pilot, lambda: "quick-s0" in text(app))
+        await pilot.press("r", "enter")
+        await until(pilot, lambda: isinstance(app.screen, RunScreen) and "accuracy" in text(app))
+        await pilot.pause(0.2)
+        assert not app.screen.has_class("-view-log")
+        assert not isinstance(app.focused, LogLines)

@@ -159,7 +159,7 @@ BPTT, SMALL, HEAVY = "mnist-ipc1-bptt-small-s0", "mnist-ipc1-small-s0", "digits-
     ("key", "size", "told"),
     [
         ("b", (80, 24), (f"{BPTT}…", f"{SMALL}…021034", f"{HEAVY}…020835")),
-        ("b", (60, 20), ("mnist-ipc1-bptt-smal…s0", f"{SMALL}…", f"{HEAVY}…020835")),
+        ("b", (60, 20), ("mnist-ipc1-bptt-sma…s0", f"{SMALL}…", f"{HEAVY}…020835")),
         ("Q", (80, 24), (f"{BPTT}…020034", f"{SMALL}-20261128-021034", f"{HEAVY}-20261128-020835")),
     ],
 )
@@ -288,7 +288,7 @@ async def test_a_long_reason_is_cut_with_a_mark_and_what_helps_is_seen(
     app = make_app()
     async with app.run_test(size=size) as pilot:
         await until(pilot, lambda: "✗" in text(app))
-        app.screen.query_one(RunList).take()
+        app.screen.query_one(RunList).focus()
         details = app.screen.query_one(Summary)
         await until(pilot, lambda: "the pixels diverge" in within(app, details))
         await until(pilot, lambda: within(app, details).endswith("into a new run"))

@@ -323,7 +323,7 @@ class HomeScreen(KeepingUpScreen):
 
     def action_runs(self) -> None:
         """To the runs."""
-        self.query_one(RunList).take()
+        self.query_one(RunList).focus()
 
     def action_edit(self) -> None:
         """To the settings."""

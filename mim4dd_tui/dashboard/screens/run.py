@@ -114,7 +114,7 @@ class RunScreen(DividedScreen, LeafingScreen):
         self.take_sizes()
         self._view = remembered.view
         self._dress(self._view)
-        self.call_after_refresh(self._enter, self._view)  # only what is seen can have the focus
+        self.call_after_refresh(lambda: self._enter(self._view))  # only what is seen can have the focus
         self._head()
         self.listen()
 

@@ -125,6 +125,7 @@ class LogPane(Vertical):
         self._all: list[Line] = []
         self._filter = Filter()
         self._width = 0  # of its lines, as they were broken last; 0 where they are cut
+        self._was_alone = False
         self._told = 0  # rows below, as was said last
         self._large = False
         self._left: float | None = None  # the row it was scrolled back to while it was large
@@ -152,11 +153,17 @@ class LogPane(Vertical):
         self._write()
 
     def _write(self) -> None:
-        lines = [self._text(line) for line in self._filter.matching(self._all)[-MOST:]]
+        found = self._all if self._alone else self._filter.matching(self._all)
+        lines = [self._text(line) for line in found[-MOST:]]
         nothing = Text("no line matches · esc shows all" if self._filter.text else "", style="dim")
         self.query_one("#log-text", Static).update(Text("\n").join(lines) if lines else nothing)
         if self.query_one("#log-search").display:
             self._say()
+
+    @property
+    def _alone(self) -> bool:
+        """Whether it is one line, with no room for the filter's box: the newest then, whatever the filter."""
+        return not self._large and self.size.height == 1
 
     def on_resize(self) -> None:
         """Where lines are broken follows the width, which the lines themselves have a little later."""
@@ -167,8 +174,8 @@ class LogPane(Vertical):
             return
         shown = self.query_one("#log-text")
         width = shown.content_size.width if shown.styles.text_wrap == "wrap" else 0
-        if width != self._width:
-            self._width = width
+        if (width, self._alone) != (self._width, self._was_alone):
+            self._width, self._was_alone = width, self._alone
             self._write()
 
     def _text(self, line: Line) -> Text:
@@ -202,17 +209,19 @@ class LogPane(Vertical):
         """Scroll by what is seen, or a part of that."""
         self.action_roll(round(pages * max(2, self.query_one(LogLines).size.height)))
 
-    def action_filter_log(self) -> None:
-        """Show the filter's box."""
+    async def action_filter_log(self) -> None:
+        """Show the filter's box, where there is room for it."""
+        if self._alone:
+            await self.screen.run_action("view('log')")
         self.query_one("#log-search").display = True
         self._say()
         self.screen.set_focus(self.query_one("#log-filter"))
 
-    def action_filter_kind(self) -> None:
+    async def action_filter_kind(self) -> None:
         """Words, or an expression."""
         self._change(self.query_one("#log-filter", Input).value, expression=not self._filter.expression)
         self.screen.refresh_bindings()
-        self.action_filter_log()
+        await self.action_filter_log()
 
     @property
     def labels(self) -> Mapping[str, str]:

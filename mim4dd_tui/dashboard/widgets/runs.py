@@ -71,9 +71,8 @@ class RunList(CalmList):
         """The run that an option stands for."""
         return self._runs.get(name or "")
 
-    def take(self) -> None:
-        """Have the keys, and a run highlighted where there is one."""
-        self.focus()
+    def on_focus(self) -> None:
+        """Keys mean the run under the cursor: there is one."""
         if self.highlighted is None and self._runs:
             self.highlighted = 0
 
