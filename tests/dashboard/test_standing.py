@@ -159,7 +159,7 @@ BPTT, SMALL, HEAVY = "mnist-ipc1-bptt-small-s0", "mnist-ipc1-small-s0", "digits-
     ("key", "size", "told"),
     [
         ("b", (80, 24), (f"{BPTT}…", f"{SMALL}…021034", f"{HEAVY}…020835")),
-        ("b", (60, 20), ("mnist-ipc1-bptt-smal…s0", f"{SMALL}…", f"{HEAVY}…020835")),
+        ("b", (60, 20), ("mnist-ipc1-bptt-sma…s0", f"{SMALL}…", f"{HEAVY}…020835")),
         ("Q", (80, 24), (f"{BPTT}…020034", f"{SMALL}-20261128-021034", f"{HEAVY}-20261128-020835")),
     ],
 )
