@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -65,7 +65,8 @@ def ensure(
     with _held(store.folder / "lock", observer, tick):
         if read_json_object(store.folder / "provenance.json") != document:
             write_json(store.folder / "provenance.json", document)
-        trained.note(store.folder, config)
+        with suppress(RunFailed):  # only estimates read it: experts that are all there need no room on the disk
+            trained.note(store.folder, config)
         seals = work.experts()
     files = [store.path(number) for number in range(config.experts.count)]
     accuracies = [float(seal["test_accuracy"]) for seal in seals]

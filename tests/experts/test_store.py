@@ -339,3 +339,15 @@ def test_which_experts_there_are_is_known_by_the_settings(config: Config, cache:
     next(cache.glob("experts/*/settings.json")).write_text('{"objective": 7}')
     assert list(trained.there(cache)) == []
     assert list(trained.there(cache / "nowhere")) == []
+
+
+def test_experts_that_are_there_need_no_room_for_that(
+    config: Config, real: RealSet, cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def full(path: Path, _document: object) -> None:
+        raise RunFailed(f"{path}: No space left on device")
+
+    monkeypatch.setattr(trained, "write_json", full)
+    next(cache.glob("experts/*/settings.json")).unlink()
+    found, _ = train(config, real, cache)
+    assert found.count == 2
