@@ -130,4 +130,5 @@ def shared(found: dict[str, list[Document | None]]) -> Document:
 
 
 def _baseline(score: Document | None) -> Document | None:
-    return None if score is None else {key: score[key] for key in ("mean", "std", "networks")}
+    kept = ("mean", "std", "networks", "labelled", "train_images")
+    return None if score is None else {key: score[key] for key in kept if key in score}

@@ -51,10 +51,17 @@ def _baselines(document: Document) -> str:
     for key, name in (("random_selection", "random real images"), ("full_set", "full set")):
         score = document[key]
         if score is not None:
-            words.append(f"{name} {percent(score['mean'], score['std'])}")
+            words.append(f"{name}{_how(score)} {percent(score['mean'], score['std'])}")
     chosen = document["selected_on"]
     text = f"Baselines (%): {'; '.join(words)}. " if words else ""
     return text + (f"Best iterates were chosen on the {chosen} images." if chosen in ("test", "validation") else "")
+
+
+def _how(score: Document) -> str:
+    """Which labels random real images have, where not their own; of how many images the full set is, if not of all."""
+    if score.get("labelled"):
+        return ", labelled by an expert,"
+    return f" ({counted(score['train_images'], 'training image')})" if score.get("train_images") else ""
 
 
 def _deviations(document: Document, rows: Sequence[str]) -> Iterator[str]:

@@ -28,6 +28,10 @@ from mim4dd_tui.spelling import differing
 if TYPE_CHECKING:
     from mim4dd_tui.dashboard.telling import TellingApp
 
+GONE = "is gone"
+PRESET = "the preset that is chosen"
+"""What a notice may be about."""
+
 
 def ask_to_keep(
     app: App[object], config: Config, base: str | None, known: Collection[str], then: Callable[[str], None]
@@ -100,7 +104,7 @@ def _delete(app: App[object], name: str, then: Callable[[str], None]) -> None:
 
 def take_up(
     app: TellingApp[Any], form: SettingsForm, name: str, found: Resolved | MimError | None, *, told: bool
-) -> bool:
+) -> str:
     """Have a form's changes be changes to what their preset is now, or say why they stay changes to what it was.
 
     Args:
@@ -109,7 +113,7 @@ def take_up(
         told: that it is gone was said before.
 
     Returns:
-        Whether it is gone.
+        What is wrong with it, so that the settings shown are those from before; empty where they are its own.
     """
     try:
         if isinstance(found, MimError):
@@ -121,8 +125,10 @@ def take_up(
     except MimError as error:
         if found is not None or not told:
             text = f"{error}; the settings shown are those from before"
-            app.notify(text, severity="warning", timeout=10, lasting=True)
-    return found is None
+            app.notify(text, severity="warning", timeout=10, lasting=True, about=[PRESET])
+        return GONE if found is None else "cannot be used as it is now"
+    app.take_back(PRESET)
+    return ""
 
 
 def find_preset(name: str) -> bool:

@@ -14,8 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-import psutil
-
+from engine import resident
 from engine.config.schema import Config
 from engine.errors import MimError, RunLocked
 from engine.events import Event, Lengthened, Observer, Progress, RunEnded, RunStarted, StateChanged
@@ -292,8 +291,8 @@ class EngineSession:
 
     @property
     def memory(self) -> float:
-        """What this process takes."""
-        return float(psutil.Process().memory_info().rss) / 2**20
+        """The most that this process has taken, as the engine tells it."""
+        return resident.peak() / 2**20
 
     @property
     def iterations(self) -> int:

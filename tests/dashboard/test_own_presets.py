@@ -56,6 +56,7 @@ async def test_presets_that_another_program_makes_changes_or_deletes_are_found(
     app = make_app()
     async with app.run_test(size=(80, 24)) as pilot:
         field, form = app.screen.query_one("#presets", OptionList), app.screen.query_one(SettingsForm)
+        summary = app.screen.query_one("#summary")
         await until(pilot, lambda: "digits-ipc1" in listed(field))
         save_user_preset("mine", changed(base.config, {"network.norm": "group"}), "digits-ipc1")
         await until(pilot, lambda: "mine" in listed(field))
@@ -74,9 +75,15 @@ async def test_presets_that_another_program_makes_changes_or_deletes_are_found(
         path.write_text("[network]\nnorm = 3\n")
         await until(pilot, lambda: "norm" in told(app) and "the settings shown are those from before" in told(app))
         assert form.config.network.norm == "layer"
+        await until(pilot, lambda: "mine ! cannot be used as it is now" in words(app))
+        await pilot.press("escape")
+        await until(pilot, lambda: "as it is now: these are its settings from before" in within(app, summary))
+        path.write_text(good)
+        await until(pilot, lambda: "from before" not in words(app) + told(app))
         delete_user_preset("mine")
         await until(pilot, lambda: "mine" not in listed(field) and "the preset mine is gone" in told(app))
-        assert form.config.network.norm == "layer"
+        await until(pilot, lambda: "! is gone: these are its settings from before" in within(app, summary))
+        assert form.config.network.norm.startswith("none")
 
 
 async def test_a_preset_that_others_extend_is_not_asked_about(make_app: MakeApp) -> None:

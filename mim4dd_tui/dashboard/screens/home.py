@@ -22,7 +22,7 @@ from mim4dd_tui.dashboard import longer
 from mim4dd_tui.dashboard.catalog import RunInfo
 from mim4dd_tui.dashboard.edits import Edits
 from mim4dd_tui.dashboard.keys import Scope, bindings
-from mim4dd_tui.dashboard.own_presets import ask_to_delete, ask_to_keep, find_preset, recorded, take_up
+from mim4dd_tui.dashboard.own_presets import GONE, ask_to_delete, ask_to_keep, find_preset, recorded, take_up
 from mim4dd_tui.dashboard.screens.keeping_up import KeepingUpScreen
 from mim4dd_tui.dashboard.session import Order
 from mim4dd_tui.dashboard.whole import whole
@@ -56,7 +56,7 @@ class HomeScreen(KeepingUpScreen):
         self._problem = ""  # why what is highlighted could not be chosen
         self._unusable = ""  # the preset of the list that it is
         self._source: str | None = None  # preset or file that it, or the run whose settings they are, comes from
-        self._gone = False  # it was said that this is gone
+        self._wrong = ""  # with this: its settings are those from before
         self._in_view: tuple[str, Config] | None = None  # the preset that a search would choose
         self._run: RunInfo | None = None
         self._edits = Edits()
@@ -166,7 +166,8 @@ class HomeScreen(KeepingUpScreen):
         message.stop()
         form, presets = self.query_one(SettingsForm), self.query_one(PresetList)
         if message.name is not None and message.name == self._source:
-            self._gone = take_up(self.dashboard, form, message.name, message.found, told=self._gone)
+            told = self._wrong == GONE
+            self._wrong = take_up(self.dashboard, form, message.name, message.found, told=told)
         elif self._preset is None and presets.chosen is not None:
             self._choose(presets.chosen)
         elif self._unusable and self._unusable not in presets.names:
@@ -219,7 +220,7 @@ class HomeScreen(KeepingUpScreen):
             self.notify(told)
 
     def _follow(self, source: str | None, overrides: tuple[str, ...] = ()) -> None:
-        self._source, self._gone = source, False
+        self._source, self._wrong = source, ""
         followed = source is not None and is_preset(source)
         self.query_one(PresetList).follow(source if followed else None, overrides)
 
@@ -244,7 +245,7 @@ class HomeScreen(KeepingUpScreen):
         elif seen is not None:
             summary.tell_preset(*seen, brief=brief)
         elif self._preset is not None:
-            summary.tell_preset(self._preset, form.config, brief=brief)
+            summary.tell_preset(self._preset, form.config, brief=brief, wrong=self._wrong)
         else:
             summary.tell_problem(self._problem)
         self.refresh_bindings()

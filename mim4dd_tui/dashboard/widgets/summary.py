@@ -44,8 +44,12 @@ class Summary(Static):
         seen = room if room is not None and all(room) else None  # else it has no place yet
         self.update(run_text(run, style, unicode=self.dashboard.unicode, room=seen))
 
-    def tell_preset(self, name: str, config: Config, *, brief: bool) -> None:
-        """Of a preset as it is changed: what it is, and what it will take here; ``brief`` in a line."""
+    def tell_preset(self, name: str, config: Config, *, brief: bool, wrong: str = "") -> None:
+        """Of a preset as it is changed: what it is, and what it will take here; ``brief`` in a line.
+
+        Args:
+            wrong: why the settings are not its own as it is now, but those from before; empty where they are.
+        """
         self.set_class(False, "-run")
         width, warning = self.content_size.width, in_rich(self, "warning")
         if self.measured is None:
@@ -54,6 +58,8 @@ class Summary(Static):
             found, room = estimate.estimate(config, self.measured), estimate.room(self.dashboard.runs_dir)
             cost = [estimate.in_a_line(found, **room)] if brief else estimate.in_words(found, width=width, **room)
             cost += [] if brief else self._data(config.data.name)
+        if wrong:
+            cost.insert(0, f"! {wrong}" + ("" if brief else ": these are its settings from before"))
         if brief:
             self.update(preset_line(name, cost[0], warning, width))
         else:
