@@ -15,6 +15,7 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from mim4dd_tui.plots.along import along
 from mim4dd_tui.plots.figure import Figure, Floats, Level, Moment, Side, Viewport
 from mim4dd_tui.plots.in_view import InView, scale_of
 from mim4dd_tui.plots.scale import Scale
@@ -402,13 +403,5 @@ class _Page:
             self.write(height // 2, max(0, (width - len(text)) // 2), text[:width])
 
     def x_axis(self, scale: Scale, left: int, right: int) -> None:
-        row = self.chars.shape[0] - 1
-        taken = left - 2
-        ticks = scale.ticks(max(2, (right - left) // 9), whole=True)  # iterations or epochs
-        for tick, text in zip(ticks, labels(ticks), strict=True):
-            centre = left + float(scale.place(np.array([tick]))[0]) * (right - left - 1)
-            start = round(centre - (len(text) - 1) / 2)
-            start = max(left, min(start, right - len(text)))
-            if start > taken + 1:
-                self.write(row, start, text)
-                taken = start + len(text)
+        for start, text in along(scale, right - left):
+            self.write(self.chars.shape[0] - 1, left + start, text)

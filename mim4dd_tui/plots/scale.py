@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import math
 import sys
 from collections.abc import Iterable, Iterator
@@ -49,6 +50,16 @@ class Scale:
         ways = [*self._decades(most, whole), steps]
         return min(ways, key=lambda ticks: (len(ticks) < 2, self._bare(ticks)))
 
+    def whole_steps(self, most: int) -> Iterator[list[float]]:
+        """Whole numbers inside a linear axis, a round step apart: ever fewer, from somewhat more than ``most`` down to
+        one."""
+        power = max(0, math.floor(math.log10(max((self.high - self.low) / most, 1.0))) - 1)
+        steps = (factor * 10.0**more for more in itertools.count(power) for factor in (1, 2, 2.5, 5))
+        for step in (step for step in steps if step == round(step)):
+            yield (ticks := self._multiples(step, whole=True))
+            if len(ticks) < 2:
+                return
+
     def _decades(self, most: int, whole: bool) -> Iterator[list[float]]:
         """Powers of ten; where there are two at most, also 1, 2 and 5 of each decade, or the outermost of these with or
         without the powers, or all digits."""
@@ -84,14 +95,16 @@ class Scale:
         finer: list[float] = []
         for factor in (1, 2, 2.5, 5, 10, 20):
             step = factor * magnitude
-            slack = min(1e-9, 1e-6 * (self.high - self.low) / step)  # a range may lie within a billionth of a step
-            first = math.ceil(self.low / step - slack)
-            last = math.floor(self.high / step + slack)
-            found = _whole([index * step for index in range(first, last + 1)], whole)
+            found = self._multiples(step, whole)
             if len(found) <= most:
                 return found if len(found) > 1 or len(finer) < 2 else [finer[0], finer[-1]]
             finer = found
         return [finer[0], finer[-1]]
+
+    def _multiples(self, step: float, whole: bool) -> list[float]:
+        slack = min(1e-9, 1e-6 * (self.high - self.low) / step)  # a range may lie within a billionth of a step
+        first, last = math.ceil(self.low / step - slack), math.floor(self.high / step + slack)
+        return _whole([index * step for index in range(first, last + 1)], whole)
 
 
 def _whole(ticks: list[float], whole: bool) -> list[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import statistics
 import sys
 import time
@@ -322,6 +323,43 @@ def test_degenerate_series_draw_without_an_error(series: tuple[Series, ...]) -> 
 def test_lengths_must_agree() -> None:
     with pytest.raises(ValueError, match="one length"):
         Series("a", np.arange(3.0), np.arange(4.0))
+
+
+def written_along(first: float, last: float, columns: int) -> list[str]:
+    """The labels of an x axis of so many columns."""
+    x = np.array([first, last])
+    drawing = draw(Figure((Series("a", x, np.array([1.0, 9.0])),)), Viewport(), columns + 2, 12)
+    assert drawing.right - drawing.left == columns
+    return drawing.text().splitlines()[-1].split()
+
+
+@pytest.mark.parametrize(
+    ("last", "columns", "expected"),
+    [
+        (300.0, 72, "50 100 150 200 250 300"),
+        (300.0, 32, "100 200 300"),
+        (300.0, 22, "100 200 300"),
+        (300.0, 15, "100 300"),
+        (9.0, 32, "2 4 6 8"),
+        (10.0, 32, "2 4 6 8 10"),
+        (20_000.0, 32, "5000 10k 15k 20k"),
+    ],
+)
+def test_labels_of_an_x_axis_go_only_where_they_would_touch_and_are_those_of_its_neighbour(
+    last: float, columns: int, expected: str
+) -> None:
+    """An evaluation comes before the first iteration: curves beside each other begin at 0 or at 1."""
+    assert written_along(1.0, last, columns) == expected.split()
+    if columns > 15:  # there 0 makes 100 touch
+        assert written_along(0.0, last, columns) == ["0", *expected.split()]
+
+
+@given(st.integers(0, 10_000), st.integers(1, 100_000), st.integers(12, 150))
+def test_an_x_axis_has_two_labels_where_there_is_room(first: int, span: int, columns: int) -> None:
+    x = np.array([first, first + span], dtype=float)
+    row = draw(Figure((Series("a", x, np.array([1.0, 9.0])),)), Viewport(), columns + 2, 12).text().splitlines()[-1]
+    assert len(row.split()) >= (2 if columns >= 18 else 1)
+    assert all(len(blank) > 1 for blank in re.findall(" +", row.strip()))
 
 
 @given(st.floats(1e-9, 1e9), st.floats(1.001, 1e6), st.booleans(), st.booleans(), st.integers(2, 10))

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from textual.app import App, ComposeResult
 
 from engine.runs.history import RunHistory
@@ -16,8 +18,9 @@ from mim4dd_tui.dashboard.contenders import Contender
 from mim4dd_tui.dashboard.screens.compare import CompareScreen
 from mim4dd_tui.dashboard.shelf import Shelf
 from mim4dd_tui.dashboard.widgets.plot import PlotPane
+from mim4dd_tui.dashboard.widgets.plot_title import Title
 from mim4dd_tui.plain import percent
-from mim4dd_tui.plots.figure import Band, Figure, Level, Series, Viewport
+from mim4dd_tui.plots.figure import Band, Figure, Level, Moment, Series, Viewport
 from tests.dashboard.conftest import RICH, MakeApp
 from tests.dashboard.helpers import text, until
 from tests.dashboard.shelves import make_run
@@ -205,6 +208,62 @@ async def test_before_a_name_go_marks_units_and_the_cursors_place(names: str, wi
         pane.viewport = Viewport(log_y=True, cursor=2.0)
         await pilot.pause()
         assert pane.render_line(0).text.rstrip() == said
+
+
+def accuracies(live: list[float], asked: list[float]) -> Figure:
+    """A run's live accuracies and those asked for: 0.8 at iteration 0, and a thousandth more at each."""
+    x, more = np.array(live), np.array(asked)
+    curve = Series("live, quick-100", x, 0.8 + x / 1000, 5, markers=True) if live else None
+    marks = Series("asked for", more, 0.8 + more / 1000, 2, markers=True, line=False)
+    return Figure(((curve,) if curve else ()) + (marks,), (Level("random", 0.618, 8),), told=percent)
+
+
+def told(figure: Figure, place: float | None, width: int, happened: tuple[str, ...] = ()) -> str:
+    title = Title(figure, Viewport(cursor=place), ("accuracy", "acc."), "z", width, {}, "->", happened)
+    heading, said = title.said()
+    return heading + "".join(part for part, _ in said)
+
+
+@pytest.mark.parametrize(
+    ("place", "width", "said"),
+    [
+        (75.0, 80, "accuracy  live, quick-100 85.0 %  at 50  random 61.8 %  asked for 89.4 % (94)"),
+        (75.0, 60, "accuracy  live, quick-100 85.0 %  at 50  random 61.8 %"),
+        (75.0, 40, "accuracy  live, quick-100 85.0 %  at 50"),
+        (75.0, 25, "acc.  live 85.0 %  at 50"),
+        (94.0, 60, "accuracy live, quick-100 90.0 % (100) asked for 89.4 % at 94"),
+        (94.0, 36, "accuracy live asked for 89.4 % at 94"),
+        (94.0, 28, "acc. asked for 89.4 % at 94"),
+    ],
+)
+def test_a_place_is_named_with_the_value_that_stands_there(place: float, width: int, said: str) -> None:
+    assert told(accuracies([0.0, 50.0, 100.0], [94.0, 111.0, 112.0]), place, width) == said
+
+
+@given(st.integers(0, 130), st.integers(12, 90), st.booleans())
+def test_no_value_in_a_title_is_said_to_be_where_it_is_not(place: int, width: int, started: bool) -> None:
+    figure = accuracies([0.0, 50.0, 100.0] if started else [], [94.0, 111.0, 112.0])
+    said = told(figure, float(place), width).replace(" (z)", "")
+    read = [
+        (float(value), own) for value, own in re.findall(r"(?:live|quick-100|for) ([\d.]+)(?: %)?(?: \((\d+)\))?", said)
+    ]
+    (at,) = re.findall(r" at (\d+)", said) or [""]
+    if at:
+        assert any(not own for _, own in read), said
+        assert all(value == round(80 + int(own or at) / 10, 1) for value, own in read), said
+
+
+def test_an_expert_that_is_trained_is_read_where_its_curve_has_come_to() -> None:
+    before, now = np.arange(1.0, 31.0), np.array([1.0, 2.0, 3.0])
+    figure = Figure((Series("", before, before / 30, 101), Series("expert 2", now, now / 7, 1)))
+    assert told(figure, 20.0, 60) == "accuracy  expert 2 0.429  at 3"
+
+
+def test_what_happened_at_the_cursor_is_not_put_where_the_values_are() -> None:
+    figure = replace(accuracies([0.0, 50.0, 100.0], [94.0]), moments=(Moment("lengthened", 75.0),))
+    assert told(figure, 75.0, 60, ("lengthened",)).startswith(
+        "accuracy  live, quick-100 85.0 %  at 50  lengthened (75)"
+    )
 
 
 def test_a_comparison_says_which_accuracy_is_live() -> None:

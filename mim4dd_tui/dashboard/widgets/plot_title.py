@@ -49,10 +49,10 @@ class Title:
         """The heading, and as much as there is room for beside it, each with its ink.
 
         Levels are left out first, and marks are shortened to their keys; then go deviations, then what qualifies a
-        name, then values from the end. Before a name goes, which is what tells the curves apart, the marks go, then
-        units, then, but of two curves with words for names, the cursor's place; names that are left out even so are
-        counted. The place outlives all values but the first; so do the marks, unless without them a cursor's values
-        can all be read.
+        name, then values from the end, last those of the place that is named. Before a name goes, which is what tells
+        the curves apart, the marks go, then units, then, but of two curves with words for names, the cursor's place;
+        names that are left out even so are counted. The place outlives all values but the first; so do the marks,
+        unless without them a cursor's values can all be read.
         """
         said, levels = _spelled(self._values(), self.samples), _spelled(self._levels())
         place = said[-1:] if self.view.cursor is not None else []
@@ -104,42 +104,62 @@ class Title:
         names = [(f" {self.samples.get(ink, '')}{name}", ink) for name, _, ink in self._values()[:count]]
         named = all(name.strip() for name, _ in names)
         yield said + place, "all"
+        order = self._order()
         if named:
-            yield from (([*said[:whole], *_begun(names[whole:]), *place], "one") for whole in range(count - 1, 0, -1))
+            brief = _without(QUALIFIED, names)
+            for whole in range(count - 1, 0, -1):
+                yield [*_mixed(said, brief, order[:whole]), *place], "one"
         if named and not place:
             yield _begun(names), "names"
         key = f" ({self.whole})" if self.whole else ""
+        first, others = [said[one] for one in order[:1]], [names[one] for one in order[1:]]
         for seen in range(count - 1 if count > 1 else 0, 0, -1):
             rest = (f"  +{count - seen} more{key}", 0)
-            yield [*said[:1], *_begun(names[1:seen]), *place, rest], "some"
+            yield [*first, *_begun(others[: seen - 1]), *place, rest], "some"
             if not place:  # who has put a cursor somewhere wants to read a value
                 yield [*_begun(names[:seen]), rest], "some"
-        yield said[:1] + place, "some"
-        yield said[:1], "some"
+        yield first + place, "some"
+        yield first, "some"
+
+    def _order(self) -> list[int]:
+        """The curves in the order in which their values are kept: before others those of the place that is named."""
+        places = [float(series.x[at]) for series, at in self._read()]
+        return sorted(range(len(places)), key=lambda one: bool(self._elsewhere(places[one])))
+
+    def _read(self) -> list[tuple[Series, int]]:
+        """The curves whose values are told first, each with the place of its point nearest to the cursor.
+
+        Of two axes the left one's matter more, in whatever order they are drawn. Marks are among them where the cursor
+        stands on one, or where there is nothing else.
+        """
+        ordered = sorted(self.figure.series, key=lambda one: one.side == "right")
+        known = [(one, at) for one in ordered if (at := nearest(one, self.view.cursor)) is not None]
+        told = [(one, at) for one, at in known if not _secondary(one) or self._pointed(one)]
+        return told or [(one, at) for one, at in known if not one.line]
+
+    def _at(self) -> float | None:
+        """Where the values are read that say no place of their own: of curves with few points, or that have ended,
+        beside the cursor. None without one."""
+        place = self.view.cursor
+        if place is None:
+            return None
+        return min((float(series.x[at]) for series, at in self._read()), key=lambda x: abs(x - place), default=place)
+
+    def _elsewhere(self, x: float) -> str:
+        """The place of a value that is not read where the others are."""
+        at = self._at()
+        return f" ({x:.0f})" if at is not None and abs(x - at) > 0.5 else ""
 
     def _values(self) -> list[tuple[str, str, int]]:
         out = []
-        place = self.view.cursor
-        # of two axes the left one's curves matter more, in whatever order they are drawn
-        read = [(one, nearest(one, place)) for one in sorted(self.figure.series, key=lambda one: one.side == "right")]
-        points = [float(series.x[index]) for series, index in read if index is not None]
-        at = min(points, key=lambda x: abs(x - (place or 0.0)), default=0.0)  # of few points, or ended, are beside it
-        for series, index in read:
-            if index is None:
-                continue
-            x = float(series.x[index])
-            if _secondary(series) and not self._pointed(series):  # see below
-                continue
+        for series, index in self._read():
             band, spread = series.band, math.nan
             if band is not None:
                 spread = float(band.high[index] - band.low[index]) / 2
-            value = self._told(float(series.y[index]), spread)
-            if place is not None and abs(x - at) > 0.5:
-                value += f" ({x:.0f})"  # it has no point where the others are read
+            value = self._told(float(series.y[index]), spread) + self._elsewhere(float(series.x[index]))
             out.append((series.name + self._side(series), value, series.ink))
-        if place is not None:
-            out.append((f"at {at if points else place:.0f}", "", 0))
-        return out
+        at = self._at()
+        return out if at is None else [*out, (f"at {at:.0f}", "", 0)]
 
     def _side(self, series: Series) -> str:
         """A sign of the axis a curve is read on, where there are two."""
@@ -150,14 +170,25 @@ class Title:
     def _levels(self) -> list[tuple[str, str, int]]:
         """After what happened where the cursor stands."""
         levels = [(level.name, self._told(level.value), level.ink) for level in self.figure.levels]
-        return [*((name, "", 0) for name in self.happened), *levels]
+        return [*((name + self._moment(name), "", 0) for name in self.happened), *levels]
+
+    def _moment(self, name: str) -> str:
+        """When something happened, where the values beside it are not those of the cursor's place."""
+        at, place = self._at(), self.view.cursor
+        times = [moment.x for moment in self.figure.moments if moment.name == name]
+        if at is None or place is None or abs(at - place) <= 0.5 or not times:
+            return ""
+        return self._elsewhere(min(times, key=lambda x: abs(x - place)))
 
     def _behind(self) -> list[tuple[str, str, int]]:
         """The curves behind the others, and marks beside them, where they have names."""
-        behind = [one for one in self.figure.series if _secondary(one) and one.name and not self._pointed(one)]
-        read = [(series, nearest(series, self.view.cursor)) for series in behind]
+        read = [one for one, _ in self._read()]
+        behind = [one for one in self.figure.series if one.name and one not in read]
+        known = [(series, nearest(series, self.view.cursor)) for series in behind]
         return [
-            (series.name, self._told(float(series.y[index])), series.ink) for series, index in read if index is not None
+            (series.name, self._told(float(series.y[at])) + self._elsewhere(float(series.x[at])), series.ink)
+            for series, at in known
+            if at is not None
         ]
 
     def _pointed(self, series: Series) -> bool:
@@ -211,6 +242,17 @@ def _close(said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
 def _begun(names: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
     """Names one blank apart, and one more before the first."""
     return [(f" {name}" if not place else name, ink) for place, (name, ink) in enumerate(names)]
+
+
+def _mixed(
+    said: Sequence[tuple[str, int]], names: Sequence[tuple[str, int]], told: Sequence[int]
+) -> list[tuple[str, int]]:
+    """Values of some curves and names alone of the others, in their order."""
+    out: list[tuple[str, int]] = []
+    for place, (name, ink) in enumerate(names):
+        apart = " " if place - 1 in told or not place else ""
+        out.append(said[place] if place in told else (apart + name, ink))
+    return out
 
 
 def _without(spared: re.Pattern[str], said: Sequence[tuple[str, int]]) -> list[tuple[str, int]]:
