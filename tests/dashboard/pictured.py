@@ -91,7 +91,7 @@ SCENES = (
     Scene("run", ("1",), "images  iteration 50", attach="zebra"),
     Scene("failed", ("1",), "log: journal.jsonl", attach="lion"),
     Scene("curves", ("2",), "iterations a minute", attach="zebra"),
-    Scene("alone", ("1", "z"), "20            30", attach="zebra", long=True),
+    Scene("alone", ("1", "z"), "20     25", attach="zebra", long=True),
     Scene("pictures", ("3", "o"), "left: ", attach="zebra"),
     Scene("enlarged", ("3", "right", "right", "enter"), "class 2", attach="zebra", long=True),
     Scene("log", ("4",), "expert 1 of 1 trained", attach="zebra"),
