@@ -109,8 +109,7 @@ def run(bench: Bench, told: Callable[[str], None] = lambda _: None) -> Report:
     report: Report = {"machine": machine.describe(bench.device) | bench.ceilings, "cases": {}, "left_out": {}}
     threads = report["machine"]["threads"]
     told(f"{report['machine']['processor']}, {threads} thread{'' if threads == 1 else 's'}, torch {torch.__version__}")
-    told("a case is told once it is measured;")
-    told("one that this machine compiles for the first time takes minutes")
+    told("a case is told once measured; compiling one for the first time takes minutes")
     if not bench.narrow and any(bench.wants(f"meta_gradient/{size}/mixed") for size in GRADIENTS):
         report["left_out"]["mixed"] = "this processor has neither AMX nor avx512_bf16: bfloat16 would be slower"
     for case in all_cases(bench):

@@ -177,7 +177,7 @@ FAULTS = (
     Fault(
         "control: a stop waits for the end of a pause",
         "engine/runs/control.py",
-        "                if self._stop:\n                    raise StopRequested\n",
+        "                if self._stop or self._stop_this:\n                    raise StopRequested\n",
         "",
         "tests/runs/test_control.py::test_a_pause_blocks_beats_and_ends",
     ),
